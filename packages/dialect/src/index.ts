@@ -1,0 +1,7 @@
+/**
+ * What Aurora DSQL accepts. Pure: no connection.
+ *
+ * @since 0.1.0
+ */
+export * as Limits from "./Limits.ts"
+export * as SqlState from "./SqlState.ts"

@@ -1,0 +1,261 @@
+/**
+ * A PostgreSQL 16 server from npm, for as long as a scope is open.
+ *
+ * It listens on the loopback interface alone, runs in its own session so that
+ * Ctrl-C in a terminal does not reach it before its owner has finished, and
+ * stops when its owner dies, even by SIGKILL.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { execFile, spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { access, chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import * as Path from "node:path"
+import { fileURLToPath } from "node:url"
+import { type Account, account, type Binaries, find } from "./internal/binaries.ts"
+
+/**
+ * PostgreSQL could not be initialised, started or reached.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PostgresError extends Data.TaggedError("PostgresError")<{
+  readonly message: string
+  readonly reason: "missing" | "initialise" | "port" | "start" | "directory"
+}> {}
+
+/**
+ * A running server.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Postgres {
+  readonly host: string
+  readonly port: number
+  readonly username: string
+  readonly password: Redacted.Redacted
+  readonly dataDirectory: string
+  /** A connection URL for one of the server's databases, `postgres` when none is named. */
+  readonly url: (database?: string) => Redacted.Redacted
+}
+
+/**
+ * How to start a server.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Where the data is kept. Left out: a temporary directory that goes with the server. */
+  readonly dataDirectory?: string | undefined
+  /** Left out: a free port. */
+  readonly port?: number | undefined
+  /** Server settings, as in postgresql.conf. */
+  readonly settings?: Readonly<Record<string, string | number>> | undefined
+}
+
+const username = "postgres"
+const host = "127.0.0.1"
+const passwordFile = "password"
+
+const supervisor = fileURLToPath(
+  new URL(`./internal/supervisor${Path.extname(fileURLToPath(import.meta.url))}`, import.meta.url)
+)
+
+/**
+ * Starts a server; closing the scope stops it.
+ *
+ * @example
+ * ```ts
+ * import { Postgres } from "@effect-dsql/emulator"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const server = yield* Postgres.make()
+ *   yield* Effect.log(`listening on ${server.port}`)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.fnUntraced(function* (
+  options: Options = {}
+): Effect.fn.Return<Postgres, PostgresError, Scope.Scope> {
+  const missing = (message: string) => new PostgresError({ reason: "missing", message })
+  const binaries = yield* Effect.mapError(find, missing)
+  const owner = yield* Effect.mapError(account, missing)
+  const dataDirectory = yield* directory(options.dataDirectory, owner)
+  const password = yield* initialise(binaries, owner, dataDirectory)
+  const start = Effect.gen(function* () {
+    const port = options.port ?? (yield* freePort)
+    yield* run(binaries, owner, dataDirectory, options.dataDirectory === undefined, port, options.settings ?? {})
+    return port
+  })
+  // A free port is free until somebody else takes it; another one is then as good.
+  const port = yield* options.port === undefined
+    ? Effect.retry(start, { schedule: Schedule.recurs(4), while: (error) => error.reason === "port" })
+    : start
+  return {
+    host,
+    port,
+    username,
+    password,
+    dataDirectory,
+    url: (database = "postgres") =>
+      Redacted.make(`postgres://${username}:${Redacted.value(password)}@${host}:${port}/${database}`)
+  }
+})
+
+const directory = (path: string | undefined, owner: Account | undefined) => {
+  const own = async (created: string) => {
+    if (owner !== undefined) await chown(created, owner.uid, owner.gid)
+    return created
+  }
+  const failed = (cause: unknown) =>
+    new PostgresError({
+      reason: "directory",
+      message: `cannot use ${path ?? tmpdir()} for data: ${cause instanceof Error ? cause.message : String(cause)}`
+    })
+  return path === undefined
+    ? Effect.acquireRelease(
+        Effect.tryPromise({
+          try: () => mkdtemp(Path.join(tmpdir(), "effect-dsql-")).then(own),
+          catch: failed
+        }),
+        (created) => Effect.promise(() => rm(created, { recursive: true, force: true }))
+      )
+    : Effect.tryPromise({
+        try: () => mkdir(path, { recursive: true, mode: 0o700 }).then(() => own(Path.resolve(path))),
+        catch: failed
+      })
+}
+
+/** Makes the cluster in `data/` below the directory unless it is there, and returns its password. */
+const initialise = (binaries: Binaries, owner: Account | undefined, path: string) =>
+  Effect.tryPromise({
+    try: async () => {
+      const secret = Path.join(path, passwordFile)
+      const data = Path.join(path, "data")
+      const ready = await access(Path.join(data, "PG_VERSION")).then(
+        () => true,
+        () => false
+      )
+      if (ready) return Redacted.make((await readFile(secret, "utf8")).trim())
+      // A half-made cluster is left by a process that was killed inside initdb.
+      await rm(data, { recursive: true, force: true })
+      const password = randomBytes(18).toString("base64url")
+      await writeFile(secret, `${password}\n`, { mode: 0o600 })
+      if (owner !== undefined) await chown(secret, owner.uid, owner.gid)
+      await chmod(path, 0o700)
+      await new Promise<void>((resolve, reject) =>
+        execFile(
+          binaries.initdb,
+          [
+            `--pgdata=${data}`,
+            "--auth=scram-sha-256",
+            `--username=${username}`,
+            `--pwfile=${secret}`,
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync"
+          ],
+          { ...owner },
+          (error, _, stderr) => (error === null ? resolve() : reject(new Error(stderr.trim() || error.message)))
+        )
+      )
+      return Redacted.make(password)
+    },
+    catch: (cause) =>
+      new PostgresError({
+        reason: "initialise",
+        message: `cannot initialise PostgreSQL in ${path}: ${cause instanceof Error ? cause.message : String(cause)}`
+      })
+  })
+
+const freePort = Effect.callback<number, PostgresError>((resume) => {
+  const probe = createServer()
+  probe.once("error", (error) =>
+    resume(Effect.fail(new PostgresError({ reason: "port", message: `no free port: ${error.message}` })))
+  )
+  probe.listen(0, host, () => {
+    const address = probe.address()
+    probe.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
+
+const run = (
+  binaries: Binaries,
+  owner: Account | undefined,
+  path: string,
+  temporary: boolean,
+  port: number,
+  settings: Readonly<Record<string, string | number>>
+) =>
+  Effect.gen(function* () {
+    const ready = yield* Deferred.make<void, PostgresError>()
+    const configuration = Object.entries({
+      listen_addresses: host,
+      unix_socket_directories: "",
+      port,
+      timezone: "UTC",
+      ...settings
+    }).flatMap(([name, value]) => ["-c", `${name}=${value}`])
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const child = spawn(
+          process.execPath,
+          [
+            supervisor,
+            String(owner?.uid ?? "-"),
+            String(owner?.gid ?? "-"),
+            temporary ? path : "-",
+            binaries.postgres,
+            "-D",
+            Path.join(path, "data"),
+            ...configuration
+          ],
+          { stdio: ["pipe", "ignore", "pipe"], detached: true }
+        )
+        let log = ""
+        child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+          if (log === "ready") return
+          log = (log + chunk).slice(-8_000)
+          if (log.includes("database system is ready to accept connections")) {
+            log = "ready"
+            Deferred.doneUnsafe(ready, Effect.void)
+          }
+        })
+        child.once("close", () => Deferred.doneUnsafe(ready, Effect.fail(refused(path, port, log))))
+        return child
+      }),
+      (child) =>
+        Effect.callback<void>((resume) => {
+          if (child.exitCode !== null) return resume(Effect.void)
+          child.once("close", () => resume(Effect.void))
+          child.stdin.end()
+        })
+    )
+    yield* Deferred.await(ready)
+  })
+
+const refused = (path: string, port: number, log: string): PostgresError => {
+  if (log.includes("could not bind") || log.includes("could not create any TCP/IP sockets")) {
+    return new PostgresError({ reason: "port", message: `port ${port} is in use: choose another` })
+  }
+  if (log.includes("lock file") && log.includes("already exists")) {
+    return new PostgresError({ reason: "directory", message: `${path} is in use by another server` })
+  }
+  const last = log.trim().split("\n").at(-1) ?? ""
+  return new PostgresError({ reason: "start", message: `PostgreSQL did not start in ${path}: ${last}` })
+}

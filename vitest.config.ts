@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts"],
+    globalSetup: ["./vitest.server.ts"],
+    testTimeout: 30_000,
+    hookTimeout: 60_000
+  }
+})
