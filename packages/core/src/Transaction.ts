@@ -9,14 +9,11 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -25,10 +22,10 @@ import { DsqlClient } from "./DsqlClient.ts"
 import * as DsqlError from "./DsqlError.ts"
 import { type AttemptError, classify } from "./internal/classify.ts"
 import { Deadline, withinDeadline } from "./internal/connecting.ts"
+import * as measure from "./internal/measure.ts"
 import { singleStatement } from "./internal/singleStatement.ts"
 import { beginReadOnly } from "./internal/withTransaction.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
-import * as TransactionMetrics from "./TransactionMetrics.ts"
 
 /**
  * The transaction that a body runs in.
@@ -240,7 +237,7 @@ const execute = <A, E, R, R2>(
       settling(client, body, attempt, options.verify, operation, policy, number)
     )
     return yield* (deadline === undefined ? effect : Effect.provideService(effect, Deadline, deadline)).pipe(
-      Effect.onExit((exit) => measure(operation, start, exit))
+      Effect.onExit((exit) => measure.end(operation, start, exit))
     )
   }).pipe(Effect.withSpan("dsql.transaction", { kind: "client", attributes: { "dsql.operation": operation } }))
 }
@@ -337,14 +334,14 @@ const retrying = <A, E, R>(
     const observed = policy.pipe(
       // A delay that ends after the deadline would be waited for in vain.
       Schedule.while(({ duration, now }) => deadline === undefined || now + Duration.toMillis(duration) < deadline),
-      Schedule.tap(({ duration, input }) => announce(operation, attempts + 1, duration, input))
+      Schedule.tap(({ duration, input }) => measure.retry(operation, attempts + 1, duration, input))
     )
     const next = Effect.suspend(() => attempt(++attempts)).pipe(
       Effect.matchEffect({
         onSuccess: (value) => Effect.succeed(Result.succeed(value)),
         onFailure: (error) =>
           error instanceof DsqlError.SerializationConflict
-            ? Effect.andThen(TransactionMetrics.recordConflict(operation, error.code), Effect.fail(error))
+            ? Effect.andThen(measure.conflict(operation, error.code), Effect.fail(error))
             : // The guard takes the conflict out of the union; the compiler cannot see that through the type parameter.
               Effect.succeed(Result.fail(error as Exclude<E, DsqlError.SerializationConflict>))
       })
@@ -355,32 +352,6 @@ const retrying = <A, E, R>(
       )
     return Effect.flatMap(Effect.retryOrElse(next, observed, exhausted), Effect.fromResult)
   })
-
-const announce = (
-  operation: string,
-  attempt: number,
-  delay: Duration.Duration,
-  conflict: DsqlError.SerializationConflict
-): Effect.Effect<void> => {
-  const delayMillis = Duration.toMillis(delay)
-  return Effect.andThen(
-    TransactionMetrics.recordRetry(operation, attempt, delayMillis),
-    Effect.logDebug("transaction conflicted, retrying", { operation, attempt, delayMillis, code: conflict.code })
-  )
-}
-
-const measure = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E>): Effect.Effect<void> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const latency = TransactionMetrics.recordLatency(operation, now - start)
-    if (Exit.isSuccess(exit)) return latency
-    return Effect.andThen(latency, TransactionMetrics.recordFailure(operation, errorClass(exit.cause)))
-  })
-
-const errorClass = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.findErrorOption(cause)
-  if (Option.isNone(error)) return Cause.hasInterruptsOnly(cause) ? "Interrupted" : "Defect"
-  return Predicate.hasProperty(error.value, "_tag") && typeof error.value._tag === "string" ? error.value._tag : "Other"
-}
 
 const deadlineAt = (operation: string, input: Duration.Input | undefined, start: number) => {
   if (input === undefined) return undefined

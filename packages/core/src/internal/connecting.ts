@@ -3,6 +3,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -23,7 +24,14 @@ export const Deadline = Context.Reference<
 /** The service admits 100 connections a second, so a refused one is worth asking for again, not at once. */
 const throttled = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]).pipe(
   Schedule.jittered,
-  Schedule.upTo({ duration: "30 seconds" })
+  Schedule.upTo({ duration: "30 seconds" }),
+  Schedule.setInputType<SqlError>(),
+  Schedule.tap(({ duration, input }) =>
+    Effect.logDebug("connection refused, backing off", {
+      delayMillis: Duration.toMillis(duration),
+      error: classify(input, "statement")._tag
+    })
+  )
 )
 
 const isThrottled = (error: AttemptError) => error._tag === "ConnectionThrottled" || error._tag === "TooManyConnections"
