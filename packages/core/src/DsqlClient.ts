@@ -162,7 +162,7 @@ export const layerUrl = (
   Layer.effectContext(
     Effect.suspend(() =>
       isPostgresUrl(Redacted.value(options.url))
-        ? fromPool({ ...poolConfig(options), url: options.url, startupParameters: isolation }, undefined)
+        ? fromPool({ ...poolConfig(options), url: options.url, startupParameters: session }, undefined)
         : // Said here and without a cause: the driver's own error repeats the URL, password and all.
           Effect.fail(
             new ConnectionLost({
@@ -227,8 +227,8 @@ function count() {
 /** Source of 45 and 55: below the service's 60 minutes, apart enough that a fleet does not reconnect at once. */
 const lifeMinutes = { shortest: 45, longest: 55 }
 
-/** A plain server reads committed unless told otherwise; DSQL has nothing but REPEATABLE READ. */
-const isolation = { default_transaction_isolation: "repeatable read" }
+/** A plain server reads committed in its own time zone unless told otherwise; DSQL knows REPEATABLE READ and UTC alone. */
+const session = { default_transaction_isolation: "repeatable read", TimeZone: "UTC" }
 
 const poolConfig = (options: PoolOptions) => ({
   maxConnections: options.maxConnections,
@@ -283,7 +283,7 @@ const makePostgres = (options: PostgresOptions) => {
       database: options.database ?? "postgres",
       username: options.user ?? "postgres",
       password: options.password,
-      startupParameters: isolation
+      startupParameters: session
     },
     undefined
   )

@@ -1,4 +1,4 @@
-import { Batch, DsqlClient, DsqlError, Fence, RetryPolicy, Transaction } from "@effect-dsql/core"
+import { Batch, DsqlClient, type DsqlError, Fence, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { type Duration, Effect, type Schedule } from "effect"
 import type { SqlError } from "effect/sql"
 import { describe, expect, it } from "tstyche"
