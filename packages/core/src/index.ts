@@ -3,3 +3,12 @@
  *
  * @since 0.1.0
  */
+export * as Batch from "./Batch.ts"
+export * as DsqlClient from "./DsqlClient.ts"
+export * as DsqlError from "./DsqlError.ts"
+export * as Fence from "./Fence.ts"
+export * as RetryPolicy from "./RetryPolicy.ts"
+export * as Size from "./Size.ts"
+export * as TokenSource from "./TokenSource.ts"
+export * as Transaction from "./Transaction.ts"
+export * as TransactionMetrics from "./TransactionMetrics.ts"

@@ -1,0 +1,76 @@
+/**
+ * Sizes, checked before anything is sent.
+ *
+ * DSQL refuses a value, row or key that is too large only after it has
+ * travelled, and does not say which one it was.
+ *
+ * @since 0.1.0
+ */
+import * as Limits from "@effect-dsql/dialect/Limits"
+import * as Effect from "effect/Effect"
+import { LimitExceeded } from "./DsqlError.ts"
+
+/**
+ * A value whose size matters.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Value = Uint8Array | string | bigint | number | boolean | Date | null | undefined
+
+const encoder = new TextEncoder()
+
+/**
+ * Bytes that a value takes: text in UTF-8, numbers and times as eight bytes.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const bytes = (value: Value): number => {
+  if (value === null || value === undefined) return 0
+  if (typeof value === "string") return encoder.encode(value).length
+  return value instanceof Uint8Array ? value.length : 8
+}
+
+/**
+ * Bytes that a row takes.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const rowBytes = (row: Readonly<Record<string, Value>>): number =>
+  Object.values(row).reduce<number>((total, value) => total + bytes(value), 0)
+
+/**
+ * Checks each value (1 MiB), the row (2 MiB) and its key (1 KiB).
+ *
+ * @example
+ * ```ts
+ * import { Size } from "@effect-dsql/core"
+ *
+ * const checked = Size.check("shards", { shard_id: 7, data: new Uint8Array(10) }, ["shard_id"])
+ * ```
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const check = (
+  table: string,
+  row: Readonly<Record<string, Value>>,
+  key: ReadonlyArray<string>
+): Effect.Effect<void, LimitExceeded> =>
+  Effect.suspend(() => {
+    for (const [column, value] of Object.entries(row)) {
+      const size = bytes(value)
+      if (size > Limits.columnBytes) return exceeded("column_bytes", `${table}.${column}`, size, Limits.columnBytes)
+    }
+    const total = rowBytes(row)
+    if (total > Limits.rowBytes) return exceeded("row_bytes", `a row of ${table}`, total, Limits.rowBytes)
+    const keyed = key.reduce((sum, column) => sum + bytes(row[column]), 0)
+    return keyed > Limits.keyBytes
+      ? exceeded("key_bytes", `the key (${key.join(", ")}) of ${table}`, keyed, Limits.keyBytes)
+      : Effect.void
+  })
+
+const exceeded = (limit: LimitExceeded["limit"], what: string, size: number, maximum: number) =>
+  Effect.fail(new LimitExceeded({ limit, message: `${what} has ${size} bytes; Aurora DSQL takes at most ${maximum}` }))

@@ -1,0 +1,164 @@
+/**
+ * IAM tokens: what stands in for a password on Aurora DSQL.
+ *
+ * A token is a presigned request. Signing is local and quick, but finding the
+ * credentials may not be, and the service refuses a token that is too old; so a
+ * token is shared by all connections that open within its life and signed anew
+ * before it ends. It is only looked at while connecting: an open connection
+ * outlives its token.
+ *
+ * @since 0.1.0
+ */
+import * as Limits from "@effect-dsql/dialect/Limits"
+import type { DsqlSignerConfig } from "@aws-sdk/dsql-signer"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Semaphore from "effect/Semaphore"
+import { AuthenticationFailed } from "./DsqlError.ts"
+
+/**
+ * A source of tokens for one cluster and role.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TokenSource {
+  /** A token that is valid now. Callers that ask while one is being signed share it. */
+  readonly token: Effect.Effect<Redacted.Redacted, AuthenticationFailed>
+  /** Forgets the current token: the server has refused it. */
+  readonly invalidate: Effect.Effect<void>
+}
+
+/**
+ * A token and the time at which it ends, in milliseconds since 1970.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Signed {
+  readonly token: Redacted.Redacted
+  readonly expiresAt: number
+}
+
+/**
+ * Caches what a signer makes.
+ *
+ * @example
+ * ```ts
+ * import { TokenSource } from "@effect-dsql/core"
+ * import { Clock, Effect, Redacted } from "effect"
+ *
+ * const source = TokenSource.make(
+ *   Effect.map(Clock.currentTimeMillis, (now) => ({
+ *     token: Redacted.make("signed"),
+ *     expiresAt: now + 900_000
+ *   }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  sign: Effect.Effect<Signed, AuthenticationFailed>,
+  options: {
+    /** A token is replaced when it has less than this left. Default: 1 minute. */
+    readonly margin?: Duration.Input | undefined
+  } = {}
+): TokenSource => {
+  const margin = Duration.toMillis(Duration.fromInputUnsafe(options.margin ?? "1 minute"))
+  const signing = Semaphore.makeUnsafe(1)
+  let current: Signed | undefined
+  const cached = Effect.map(Clock.currentTimeMillis, (now) =>
+    current !== undefined && now < current.expiresAt - margin ? current.token : undefined
+  )
+  const fresh = Effect.map(sign, (signed) => {
+    current = signed
+    return signed.token
+  })
+  const orElse = <E>(next: Effect.Effect<Redacted.Redacted, E>) =>
+    Effect.flatMap(cached, (token) => (token === undefined ? next : Effect.succeed(token)))
+  return {
+    token: orElse(signing.withPermit(orElse(fresh))),
+    invalidate: Effect.sync(() => {
+      current = undefined
+    })
+  }
+}
+
+/**
+ * Who signs, and for what.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface IamOptions {
+  /** The cluster's host name. */
+  readonly endpoint: string
+  /** The AWS region of the cluster. */
+  readonly region: string
+  /** The database role. `admin` needs the IAM action DbConnectAdmin, any other DbConnect. */
+  readonly user: string
+  /** Default: the AWS credential chain (environment, profile, container, instance). */
+  readonly credentials?: DsqlSignerConfig["credentials"] | undefined
+  /** How long a token is valid. Default: 15 minutes. */
+  readonly lifetime?: Duration.Input | undefined
+}
+
+/**
+ * Signs with AWS credentials. A token never outlives the credentials that signed it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeIam = (options: IamOptions): TokenSource => {
+  const lifetime = Duration.toSeconds(
+    Duration.fromInputUnsafe(options.lifetime ?? Duration.seconds(Limits.tokenSeconds))
+  )
+  const credentials = Effect.tryPromise({
+    try: async () => {
+      // Loaded when the first connection opens: programs that never do stay light.
+      const { fromNodeProviderChain } = await import("@aws-sdk/credential-providers")
+      const provided = options.credentials ?? fromNodeProviderChain()
+      return typeof provided === "function" ? await provided() : provided
+    },
+    catch: (cause) =>
+      new AuthenticationFailed({
+        reason: "credentials",
+        message:
+          "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, " +
+          "or run where a role is attached",
+        cause
+      })
+  })
+  const sign = Effect.gen(function* () {
+    const identity = yield* credentials
+    const now = yield* Clock.currentTimeMillis
+    const token = yield* Effect.tryPromise({
+      try: async () => {
+        const { DsqlSigner } = await import("@aws-sdk/dsql-signer")
+        const signer = new DsqlSigner({
+          hostname: options.endpoint,
+          region: options.region,
+          credentials: identity,
+          expiresIn: lifetime
+        })
+        return options.user === "admin" ? signer.getDbConnectAdminAuthToken() : signer.getDbConnectAuthToken()
+      },
+      catch: (cause) =>
+        new AuthenticationFailed({
+          reason: "credentials",
+          message: `the AWS credentials cannot sign a token for ${options.endpoint}`,
+          cause
+        })
+    })
+    const end = now + lifetime * 1000
+    return {
+      token: Redacted.make(token),
+      expiresAt: identity.expiration === undefined ? end : Math.min(end, identity.expiration.getTime())
+    }
+  })
+  return make(sign)
+}

@@ -1,0 +1,103 @@
+/**
+ * The one place where the driver's errors become the toolkit's.
+ */
+import * as SqlState from "@effect-dsql/dialect/SqlState"
+import * as Predicate from "effect/Predicate"
+import { SqlError, UnknownError } from "effect/sql/SqlError"
+import * as DsqlError from "../DsqlError.ts"
+
+/** What a lost answer means: in `autocommit` and `commit` the write may have happened. */
+export type Phase = "statement" | "autocommit" | "commit"
+
+/** An error of a statement or of the transaction around it, before retries. */
+export type AttemptError = Exclude<DsqlError.DsqlError, DsqlError.ConditionFailed | DsqlError.ConflictRetriesExhausted>
+
+const text = (cause: unknown, field: string): string | undefined => {
+  const value = Predicate.hasProperty(cause, field) ? cause[field] : undefined
+  return typeof value === "string" && value !== "" ? value : undefined
+}
+
+/** Node reports one refused address per attempt as an AggregateError without a message of its own. */
+const describe = (cause: unknown, fallback: string): string => {
+  if (cause instanceof AggregateError) return cause.errors.map((error) => describe(error, fallback)).join(", ")
+  return cause instanceof Error && cause.message !== "" ? cause.message : fallback
+}
+
+const authentication = (message: string, hint: string | undefined): DsqlError.AuthenticationFailed["reason"] => {
+  // Both phrases are the service's own; see section 1.2 of its troubleshooting page.
+  if (hint?.startsWith("Signature expired") === true) return "expired"
+  return message.includes("Wrong user to action mapping") ? "role" : "denied"
+}
+
+/**
+ * Reads the meaning of a driver error in the phase in which it came.
+ *
+ * An error that already carries one of the toolkit's keeps it.
+ */
+export const classify = (error: SqlError, phase: Phase): AttemptError => {
+  const { reason } = error
+  const carried = reason.cause
+  if (carriesAttemptError(carried)) return carried
+  const connecting = reason.operation === "connect"
+  const message = describe(carried, error.message)
+  const props = { message, cause: error }
+  // Node names its own errors by `code` too (ECONNREFUSED); an SQLSTATE has five characters.
+  const code = text(carried, "code")
+  const sqlState = code?.length === 5 ? code : undefined
+  const meaning: SqlState.Meaning =
+    sqlState === undefined ? { kind: withoutState(reason._tag) } : SqlState.meaning({ code: sqlState, message })
+  switch (meaning.kind) {
+    case "conflict":
+      return new DsqlError.SerializationConflict({ code: meaning.code, ...props })
+    case "constraint":
+      return constraintViolation(meaning.constraint, carried, props)
+    case "unsupported":
+      return new DsqlError.UnsupportedFeature(props)
+    case "limit":
+      return new DsqlError.LimitExceeded({ limit: meaning.limit, ...props })
+    case "throttled":
+      return new DsqlError.ConnectionThrottled(props)
+    case "too_many_connections":
+      return new DsqlError.TooManyConnections(props)
+    case "authentication":
+      return new DsqlError.AuthenticationFailed({ reason: authentication(message, text(carried, "hint")), ...props })
+    case "connection":
+    case "unavailable":
+      if (connecting) return new DsqlError.ConnectionLost({ phase: "connect", ...props })
+      return phase === "statement"
+        ? new DsqlError.ConnectionLost({ phase: "statement", ...props })
+        : new DsqlError.CommitOutcomeUnknown(props)
+    case "other":
+      return new DsqlError.StatementFailed({ sqlState, ...props })
+  }
+}
+
+/** Carries one of the toolkit's errors through an API that fails with `SqlError`. */
+export const carry = (error: AttemptError, operation: string): SqlError =>
+  new SqlError({ reason: new UnknownError({ cause: error, message: error.message, operation }) })
+
+const carriesAttemptError = (cause: unknown): cause is AttemptError => DsqlError.isDsqlError(cause)
+
+const withoutState = (tag: SqlError["reason"]["_tag"]): "connection" | "authentication" | "other" => {
+  if (tag === "ConnectionError") return "connection"
+  return tag === "AuthenticationError" ? "authentication" : "other"
+}
+
+const constraintViolation = (
+  kind: SqlState.Constraint,
+  cause: unknown,
+  props: { readonly message: string; readonly cause: SqlError }
+): AttemptError => {
+  const table = text(cause, "table")
+  const fields = { constraint: text(cause, "constraint") ?? "unknown", table, ...props }
+  switch (kind) {
+    case "unique":
+      return new DsqlError.UniqueViolation(fields)
+    case "foreign_key":
+      return new DsqlError.ForeignKeyViolation(fields)
+    case "check":
+      return new DsqlError.CheckViolation(fields)
+    case "not_null":
+      return new DsqlError.NotNullViolation({ column: text(cause, "column"), table, ...props })
+  }
+}

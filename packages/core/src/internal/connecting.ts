@@ -1,0 +1,63 @@
+/**
+ * Getting a connection: what is tried again while connecting, and for how long.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { Connection } from "effect/sql/SqlConnection"
+import type { SqlError } from "effect/sql/SqlError"
+import { AuthenticationFailed, DeadlineExceeded } from "../DsqlError.ts"
+import type { TokenSource } from "../TokenSource.ts"
+import { type AttemptError, carry, classify } from "./classify.ts"
+
+/** Reserves a connection of one's own, until the scope closes. */
+export type Acquire = Effect.Effect<Connection, SqlError, Scope.Scope>
+
+/** When the transaction that is being run has to be over; undefined where it has no deadline. */
+export const Deadline = Context.Reference<
+  { readonly operation: string; readonly millis: number; readonly at: number } | undefined
+>("@effect-dsql/core/internal/Deadline", { defaultValue: () => undefined })
+
+/** The service admits 100 connections a second, so a refused one is worth asking for again, not at once. */
+const throttled = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]).pipe(
+  Schedule.jittered,
+  Schedule.upTo({ duration: "30 seconds" })
+)
+
+const isThrottled = (error: AttemptError) => error._tag === "ConnectionThrottled" || error._tag === "TooManyConnections"
+
+/**
+ * Backs off while the cluster refuses new connections, and once replaces a token that it refused.
+ * Open connections are not touched.
+ */
+export const connecting = (reserve: Acquire, tokens: TokenSource | undefined): Acquire => {
+  const attempt = reserve.pipe(
+    Effect.catchDefect((defect) =>
+      defect instanceof AuthenticationFailed ? Effect.fail(carry(defect, "connect")) : Effect.die(defect)
+    ),
+    Effect.retry({ schedule: throttled, while: (error: SqlError) => isThrottled(classify(error, "statement")) })
+  )
+  if (tokens === undefined) return attempt
+  return Effect.catchIf(
+    attempt,
+    (error) => {
+      const classified = classify(error, "statement")
+      return classified._tag === "AuthenticationFailed" && classified.reason !== "credentials"
+    },
+    () => Effect.andThen(tokens.invalidate, attempt)
+  )
+}
+
+/** Ends an effect with `DeadlineExceeded` when the transaction's deadline has come. */
+export const withinDeadline = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeadlineExceeded, R> =>
+  Effect.flatMap(Deadline, (deadline) => {
+    if (deadline === undefined) return effect
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.timeoutOrElse(effect, {
+        duration: Math.max(0, deadline.at - now),
+        orElse: () => Effect.fail(new DeadlineExceeded({ operation: deadline.operation, deadline: deadline.millis }))
+      })
+    )
+  })

@@ -1,0 +1,69 @@
+/**
+ * One transaction by DSQL's rules: REPEATABLE READ, no savepoints, and a COMMIT
+ * that says what happened.
+ */
+import type { PgClient } from "@effect/sql-pg/PgClient"
+import type { Result } from "@effect/sql-pg/PgConnection"
+import * as Effect from "effect/Effect"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { Connection } from "effect/sql/SqlConnection"
+import type { SqlError } from "effect/sql/SqlError"
+import { StatementFailed, UnsupportedFeature } from "../DsqlError.ts"
+import { carry, classify } from "./classify.ts"
+import { type Acquire, withinDeadline } from "./connecting.ts"
+
+const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+
+/** Begins a transaction that cannot write. */
+export const beginReadOnly = `${begin} READ ONLY`
+
+/** Makes `withTransaction` for a client, with connections from `acquire`. */
+export const withTransaction = (sql: PgClient, acquire: Acquire): PgClient["withTransaction"] =>
+  SqlClient.makeWithTransaction<SqlClient.TransactionConnection, Connection>({
+    transactionService: sql.transactionService,
+    spanAttributes: [],
+    acquireConnection: (restore) => restore(connection(acquire)),
+    begin: (conn, statement) => Effect.asVoid(conn.execute(statement ?? begin, [], undefined)),
+    commit,
+    rollback,
+    savepoint: () => Effect.fail(nested),
+    rollbackSavepoint: () => Effect.void
+  })
+
+const connection = (acquire: Acquire): Acquire =>
+  Effect.catchTag(withinDeadline(acquire), "DeadlineExceeded", (error) => Effect.fail(carry(error, "connect")))
+
+const nested = carry(
+  new UnsupportedFeature({
+    message: "Aurora DSQL has no savepoints, so a transaction cannot start inside another: run it before or after"
+  }),
+  "savepoint"
+)
+
+const swallowed = carry(
+  new StatementFailed({
+    sqlState: "25P02",
+    message:
+      "COMMIT was answered with ROLLBACK: a statement had failed, and its error did not reach the end of the transaction"
+  }),
+  "commit"
+)
+
+/** A conflict stays the driver's error; a lost answer must not, because the driver calls it retryable. */
+const commit = (conn: Connection): Effect.Effect<void, SqlError> =>
+  Effect.matchEffect(conn.executeRaw("COMMIT", []), {
+    onFailure: (error) => {
+      const classified = classify(error, "commit")
+      return Effect.fail(classified._tag === "CommitOutcomeUnknown" ? carry(classified, "commit") : error)
+    },
+    // `executeRaw` of sql-pg gives the driver's result; sql-pg reads the tag of its own COMMIT the same way.
+    onSuccess: (result) => ((result as Result).command === "ROLLBACK" ? Effect.fail(swallowed) : Effect.void)
+  })
+
+/** A transaction whose connection is gone is rolled back already; what ended it is the error to report. */
+const rollback = (conn: Connection): Effect.Effect<void, SqlError> =>
+  Effect.catchIf(
+    Effect.asVoid(conn.execute("ROLLBACK", [], undefined)),
+    (error) => classify(error, "statement")._tag === "ConnectionLost",
+    () => Effect.void
+  )
