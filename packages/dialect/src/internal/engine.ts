@@ -10,29 +10,10 @@
  */
 import * as Effect from "effect/Effect"
 import type { ParseResult } from "libpg-query"
+import type { ParserModule } from "libpg-query/wasm/libpg-query.js"
 import makeParser from "libpg-query/wasm/libpg-query.js"
+import type { ScannerModule } from "libpg-query-scanner/wasm/libpg-query.js"
 import makeScanner from "libpg-query-scanner/wasm/libpg-query.js"
-
-interface Memory {
-  readonly _malloc: (bytes: number) => number
-  readonly _free: (pointer: number) => void
-  readonly lengthBytesUTF8: (text: string) => number
-  readonly stringToUTF8: (text: string, pointer: number, bytes: number) => void
-  readonly UTF8ToString: (pointer: number) => string
-}
-
-/** The exports of libpg-query 16 that are used here. */
-export interface ParserModule extends Memory {
-  readonly getValue: (pointer: number, type: "i32") => number
-  readonly _wasm_parse_query_raw: (text: number) => number
-  readonly _wasm_free_parse_result: (result: number) => void
-}
-
-/** The exports of libpg-query 18 that are used here. */
-export interface ScannerModule extends Memory {
-  readonly _wasm_scan: (text: number) => number
-  readonly _wasm_free_string: (text: number) => void
-}
 
 /** A token of PostgreSQL's lexer; `start` and `end` are UTF-8 byte offsets, as everything from the WASM. */
 export interface Token {
@@ -55,7 +36,7 @@ let scanner: ScannerModule | undefined
 const loadParser = Effect.promise(() => makeParser()).pipe(Effect.map((loaded) => (parser = loaded)))
 const loadScanner = Effect.promise(() => makeScanner()).pipe(Effect.map((loaded) => (scanner = loaded)))
 
-const withText = <A>(module: Memory, text: string, use: (pointer: number) => A): A => {
+const withText = <A>(module: ParserModule | ScannerModule, text: string, use: (pointer: number) => A): A => {
   const bytes = module.lengthBytesUTF8(text) + 1
   const pointer = module._malloc(bytes)
   module.stringToUTF8(text, pointer, bytes)
