@@ -99,17 +99,18 @@ export const relation = ({ name, schema }: Name): Read<Relation | undefined> =>
  */
 export const hasRows = (name: Name): Read<boolean> =>
   Effect.map(
-    read(Schema.Struct({ rows: Schema.Boolean }), (sql) => sql`SELECT EXISTS (SELECT 1 FROM ${sql(identifier(name))}) AS rows`),
+    read(Schema.Struct({ rows: Schema.Boolean }), (sql) => sql`SELECT EXISTS (SELECT 1 FROM ${sql.literal(quoted(name))}) AS rows`),
     ([row]) => row?.rows === true
   )
 
 /**
- * A name as Effect SQL's identifier constructor takes it.
+ * A name as SQL writes it.
  *
  * @since 0.1.0
  * @category accessors
  */
-export const identifier = ({ name, schema }: Name): string => (schema === undefined ? name : `${schema}.${name}`)
+export const quoted = ({ name, schema }: Name): string =>
+  [schema, name].flatMap((part) => (part === undefined ? [] : `"${part.replaceAll('"', '""')}"`)).join(".")
 
 /**
  * Reads rows in a statement of its own, and decodes them.
