@@ -99,7 +99,10 @@ export const relation = ({ name, schema }: Name): Read<Relation | undefined> =>
  */
 export const hasRows = (name: Name): Read<boolean> =>
   Effect.map(
-    read(Schema.Struct({ rows: Schema.Boolean }), (sql) => sql`SELECT EXISTS (SELECT 1 FROM ${sql.literal(quoted(name))}) AS rows`),
+    read(
+      Schema.Struct({ rows: Schema.Boolean }),
+      (sql) => sql`SELECT EXISTS (SELECT 1 FROM ${sql.literal(quoted(name))}) AS rows`
+    ),
     ([row]) => row?.rows === true
   )
 

@@ -92,10 +92,7 @@ export const wait = (job: string): Effect.Effect<boolean, TransactionError, Dsql
  * @since 0.1.0
  * @category execution
  */
-export const succeed = (
-  job: string,
-  location: string
-): Effect.Effect<void, TransactionError | JobFailed, DsqlClient> =>
+export const succeed = (job: string, location: string): Effect.Effect<void, TransactionError | JobFailed, DsqlClient> =>
   Effect.gen(function* () {
     if (yield* wait(job)) return
     return yield* new JobFailed({ job, location, details: yield* details(job) })

@@ -119,10 +119,7 @@ export const latest = (source: SchemaSource): SchemaVersion => source.versions.a
  * @since 0.1.0
  * @category accessors
  */
-export const find = (
-  source: SchemaSource,
-  version: Version.Version
-): Effect.Effect<SchemaVersion, UnknownVersion> => {
+export const find = (source: SchemaSource, version: Version.Version): Effect.Effect<SchemaVersion, UnknownVersion> => {
   const found = source.versions.find((candidate) => Version.equals(candidate.version, version))
   return found === undefined
     ? Effect.fail(

@@ -151,9 +151,8 @@ const targetOf = (node: Tree): Target => {
   return "DropStmt" in node ? drop(node.DropStmt) : other
 }
 
-type Fields<T extends string> = Extract<Tree, { readonly [K in T]: unknown }> extends { readonly [K in T]: infer F }
-  ? F
-  : never
+type Fields<T extends string> =
+  Extract<Tree, { readonly [K in T]: unknown }> extends { readonly [K in T]: infer F } ? F : never
 
 const alteration = ({ cmds, relation }: Fields<"AlterTableStmt">): Target => {
   const [only, ...more] = cmds ?? []

@@ -46,8 +46,7 @@ export const run = (
       Effect.catch((cause) =>
         Effect.flatMap(
           Effect.orElseSucceed(isDone(statement), () => false),
-          (done) =>
-            done ? Effect.succeed(undefined) : Effect.fail(new StatementRefused({ location, summary, cause }))
+          (done) => (done ? Effect.succeed(undefined) : Effect.fail(new StatementRefused({ location, summary, cause })))
         )
       )
     )
@@ -62,8 +61,9 @@ export const run = (
 const execute = (statement: SqlStatement, engine: Catalogue.Engine) =>
   Effect.map(
     Transaction.autocommit(
-      Effect.flatMap(Transaction.sql, (sql) =>
-        sql.unsafe(engine === "dsql" ? statement.text : statement.postgres).unprepared
+      Effect.flatMap(
+        Transaction.sql,
+        (sql) => sql.unsafe(engine === "dsql" ? statement.text : statement.postgres).unprepared
       ),
       { operation: "MigrateSchema" }
     ),
@@ -128,7 +128,8 @@ const settleIndex = Effect.fnUntraced(function* (
   const before = yield* Catalogue.relation(target.name)
   if (before?.index?.valid === true) return
   // A run that was killed leaves its job behind; the index says which one that is.
-  const job = started ?? (before === undefined || engine === "postgres" ? undefined : yield* Job.building(target.name, before))
+  const job =
+    started ?? (before === undefined || engine === "postgres" ? undefined : yield* Job.building(target.name, before))
   if (job !== undefined) {
     yield* emit(Event.Waiting({ location, summary, job }))
     yield* Job.wait(job)
