@@ -4,4 +4,6 @@
  * @since 0.1.0
  */
 export * as Limits from "./Limits.ts"
+export * as Source from "./Source.ts"
 export * as SqlState from "./SqlState.ts"
+export * as Statement from "./Statement.ts"

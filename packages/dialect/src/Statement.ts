@@ -1,0 +1,247 @@
+/**
+ * One SQL statement of Aurora DSQL: its text, its place, its parse tree.
+ *
+ * DSQL's grammar is PostgreSQL 16's plus one word: `CREATE INDEX ASYNC` and
+ * `ALTER TABLE ASYNC`. `parse` splits a text of any number of statements with
+ * PostgreSQL's own parser, having taken that word out with PostgreSQL's own
+ * lexer.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { Node, RawStmt } from "libpg-query"
+import * as Engine from "./internal/engine.ts"
+import type { Kind } from "./internal/kinds.ts"
+import { kinds } from "./internal/kinds.ts"
+import * as Tokens from "./internal/tokens.ts"
+import * as Tree from "./internal/tree.ts"
+import * as Source from "./Source.ts"
+
+export type { Kind } from "./internal/kinds.ts"
+
+/** One statement. Compare by `text`: a tree holds its places in the source that it was parsed from. */
+export interface Statement {
+  /** The statement as written, from its first token to its last: no comment around it, no semicolon. */
+  readonly text: string
+  /** The same length, as PostgreSQL 16 understands it: DSQL's ASYNC replaced by spaces. */
+  readonly postgres: string
+  /** Where `text` begins in the source: UTF-16 units from 0. */
+  readonly offset: number
+  /** The line that `text` begins on, from 1. */
+  readonly line: number
+  /** The column that `text` begins at, from 1, in UTF-16 units. */
+  readonly column: number
+  /** Whether it is `CREATE INDEX ASYNC` or `ALTER TABLE ASYNC`. */
+  readonly async: boolean
+  /** What it is for. */
+  readonly kind: Kind
+  /** PostgreSQL's raw parse tree; its `location`s are read with {@link at}. */
+  readonly node: Node
+  /** The text that the statement was parsed from. */
+  readonly source: Source.Source
+}
+
+/** A text that is not SQL, with the place where the parser gave up. */
+export class SyntaxError extends Data.TaggedError("SyntaxError")<{
+  /** `42601`; `54001` for a text nested too deeply to parse; `22021` for a NUL character. */
+  readonly sqlstate: "42601" | "54001" | "22021"
+  /** PostgreSQL's message, for example `syntax error at or near "FORM"`. */
+  readonly message: string
+  readonly offset: number
+  readonly line: number
+  readonly column: number
+}> {}
+
+const syntaxError = (source: Source.Source, sqlstate: SyntaxError["sqlstate"], message: string, offset: number) =>
+  new SyntaxError({ sqlstate, message, ...source.place(offset) })
+
+const explained = (query: Node | undefined, options: ReadonlyArray<Node> | undefined): Kind => {
+  const analyze = (options ?? []).some((option) => {
+    const element = Tree.as(option, "DefElem")
+    return element?.defname === "analyze" && !Tree.isOff(element.arg)
+  })
+  return analyze && query !== undefined && kindOf(query) === "dml" ? "dml" : "query"
+}
+
+const kindOf = (node: Node): Kind => {
+  const statement = Tree.tagged(node)
+  switch (statement.tag) {
+    case "SelectStmt":
+      return statement.node.intoClause !== undefined ? "ddl" : changesRows(node) ? "dml" : "query"
+    case "ExplainStmt":
+      return explained(statement.node.query, statement.node.options)
+    case "CopyStmt":
+      return statement.node.is_from === true ? "dml" : "query"
+    default:
+      return kinds[statement.tag] ?? "other"
+  }
+}
+
+// PostgreSQL allows a data-modifying WITH at the top level only.
+const changesRows = (node: Node): boolean =>
+  (Tree.as(node, "SelectStmt")?.withClause?.ctes ?? []).some((cte) => {
+    const query = Tree.as(cte, "CommonTableExpr")?.ctequery
+    return query !== undefined && kinds[Tree.tagged(query).tag] === "dml"
+  })
+
+const blank = (text: string, offsets: ReadonlyArray<number>): string => {
+  let result = ""
+  let from = 0
+  for (const offset of offsets) {
+    result += text.slice(from, offset) + " ".repeat(Tokens.async.length)
+    from = offset + Tokens.async.length
+  }
+  return result + text.slice(from)
+}
+
+const parseText = Effect.fnUntraced(function* (
+  source: Source.Source,
+  tokens: ReadonlyArray<Engine.Token> | undefined
+): Effect.fn.Return<{ readonly stmts: ReadonlyArray<RawStmt>; readonly asyncs: ReadonlyArray<number> }, SyntaxError> {
+  let asyncs = Tokens.certainAsyncs(tokens ?? []).map((token) => source.fromByte(token.start))
+  while (true) {
+    const parsed = yield* Engine.parse(blank(source.text, asyncs))
+    if (parsed._tag === "Tree") return { stmts: parsed.tree.stmts ?? [], asyncs }
+    if (parsed._tag === "TooDeep") {
+      return yield* syntaxError(source, "54001", "stack depth limit exceeded: the statement is nested too deeply", 0)
+    }
+    const offset = source.fromCharacter(parsed.character)
+    const async = Tokens.mentionsAsync(source.text) ? yield* asyncBefore(source, tokens, offset) : undefined
+    if (async === undefined || asyncs.includes(async)) {
+      return yield* syntaxError(source, "42601", parsed.message, offset)
+    }
+    asyncs = [...asyncs, async].toSorted((a, b) => a - b)
+  }
+})
+
+// `ALTER TABLE async ADD x int` is a table of that name, `ALTER TABLE ASYNC add ...` is not: PostgreSQL's parser
+// decides, by refusing what follows. A text that cannot be scanned to its end is scanned up to that place.
+const asyncBefore = Effect.fnUntraced(function* (
+  source: Source.Source,
+  tokens: ReadonlyArray<Engine.Token> | undefined,
+  offset: number
+) {
+  const before = tokens ?? (yield* Engine.scan(source.text.slice(0, offset))) ?? []
+  const token = Tokens.asyncBefore(before, (token) => source.fromByte(token.start) >= offset)
+  return token === undefined ? undefined : source.fromByte(token.start)
+})
+
+const statement = (
+  source: Source.Source,
+  stmt: RawStmt,
+  asyncs: ReadonlyArray<number>,
+  tokens: ReadonlyArray<Engine.Token> | undefined
+): ReadonlyArray<Statement> => {
+  if (stmt.stmt === undefined) return []
+  const startByte = stmt.stmt_location ?? 0
+  const endByte = stmt.stmt_len === undefined || stmt.stmt_len === 0 ? undefined : startByte + stmt.stmt_len
+  const start = source.fromByte(startByte)
+  const end = endByte === undefined ? source.text.length : source.fromByte(endByte)
+  const [from, to] =
+    tokens === undefined
+      ? Tokens.trim(source.text, start, end)
+      : Tokens.extent(tokens, startByte, endByte ?? Number.MAX_SAFE_INTEGER).map(source.fromByte)
+  if (from === undefined || to === undefined) return []
+  const own = asyncs.filter((offset) => offset >= from && offset < to)
+  const text = source.text.slice(from, to)
+  return [
+    {
+      text,
+      postgres:
+        own.length === 0
+          ? text
+          : blank(
+              text,
+              own.map((offset) => offset - from)
+            ),
+      ...source.place(from),
+      async: own.length > 0,
+      kind: kindOf(stmt.stmt),
+      node: stmt.stmt,
+      source
+    }
+  ]
+}
+
+/**
+ * Splits a text into its statements. An empty text, or one of comments alone, has none.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Statement } from "@effect-dsql/dialect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const [table, index] = yield* Statement.parse("CREATE TABLE t (id int); CREATE INDEX ASYNC ON t (id)")
+ *   return [table?.async, index?.async] // [false, true]
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ */
+export const parse = Effect.fnUntraced(function* (
+  sql: string
+): Effect.fn.Return<ReadonlyArray<Statement>, SyntaxError> {
+  // The parser takes an empty text for a missing one.
+  if (sql === "") return []
+  const source = Source.make(sql)
+  // PostgreSQL's parser reads up to the first NUL and would call the rest not there.
+  const nul = sql.indexOf("\0")
+  if (nul !== -1) return yield* syntaxError(source, "22021", 'invalid byte sequence for encoding "UTF8": 0x00', nul)
+  // Scanning costs as much as parsing: it is left out where there is neither a comment nor ASYNC to find.
+  const tokens = Tokens.mayHaveComment(sql) || Tokens.mentionsAsync(sql) ? yield* Engine.scan(sql) : undefined
+  const { asyncs, stmts } = yield* parseText(source, tokens)
+  return stmts.flatMap((stmt) => statement(source, stmt, asyncs, tokens))
+})
+
+/**
+ * The place in the source of a `location` in the statement's tree.
+ *
+ * @since 0.1.0
+ */
+export const at = (statement: Statement, location: number): Source.Place =>
+  statement.source.place(statement.source.fromByte(location))
+
+/**
+ * Whether the statement itself changes rows: INSERT, UPDATE, DELETE, MERGE, COPY FROM, a query with such a statement in
+ * its WITH, EXPLAIN ANALYZE of one. What a called function does is not seen.
+ *
+ * @since 0.1.0
+ */
+export const writes = (statement: Statement): boolean => statement.kind === "dml"
+
+/** A row-locking clause: its strength, and what it says about waiting (`block` if nothing). */
+export interface Lock {
+  readonly strength: "for key share" | "for share" | "for no key update" | "for update"
+  readonly wait: "block" | "skip locked" | "nowait"
+  /** The tables after OF; none means all of the query. */
+  readonly of: ReadonlyArray<string>
+}
+
+const strengths: Readonly<Record<string, Lock["strength"]>> = {
+  LCS_FORKEYSHARE: "for key share",
+  LCS_FORSHARE: "for share",
+  LCS_FORNOKEYUPDATE: "for no key update",
+  LCS_FORUPDATE: "for update"
+}
+
+const waits: Readonly<Record<string, Lock["wait"]>> = { LockWaitSkip: "skip locked", LockWaitError: "nowait" }
+
+/**
+ * The row-locking clauses of the statement, those of its subqueries and WITH included.
+ *
+ * @since 0.1.0
+ */
+export const locks = (statement: Statement): ReadonlyArray<Lock> => {
+  const found: Array<Lock> = []
+  Tree.walk(statement.node, {
+    LockingClause: (clause) => {
+      const strength = strengths[clause.strength ?? ""]
+      if (strength === undefined) return
+      const of = (clause.lockedRels ?? []).flatMap((table) => Tree.as(table, "RangeVar")?.relname ?? [])
+      found.push({ strength, wait: waits[clause.waitPolicy ?? ""] ?? "block", of })
+    }
+  })
+  return found
+}

@@ -1,0 +1,32 @@
+/**
+ * What a migration does while it runs, as values: for progress on a terminal,
+ * for logs, for tests.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import type { Version } from "./Version.ts"
+
+/**
+ * - `Dropped`: a table of the schema was dropped, with all its rows.
+ * - `Applied`: a statement ran.
+ * - `Present`: the catalogue shows that a statement has run before; it did not run again.
+ * - `Waiting`: the statement is done by a job of the service, which is waited for.
+ * - `Recorded`: a version was written to `schema_version`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Event = Data.TaggedEnum<{
+  Dropped: { readonly table: string }
+  Applied: { readonly location: string; readonly summary: string }
+  Present: { readonly location: string; readonly summary: string }
+  Waiting: { readonly location: string; readonly summary: string; readonly job: string }
+  Recorded: { readonly version: Version }
+}>
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const Event = Data.taggedEnum<Event>()

@@ -1,0 +1,56 @@
+/**
+ * A database of its own for each test, on the server that all files share.
+ */
+import { DsqlClient, Transaction } from "@effect-dsql/core"
+import { Migrator } from "@effect-dsql/schema"
+import { PgClient } from "@effect/sql-pg"
+import { NodeServices } from "@effect/platform-node"
+import { Effect, Layer, Redacted } from "effect"
+import { Reactivity } from "effect/reactivity"
+import { randomUUID } from "node:crypto"
+import { inject } from "vitest"
+
+const server = () => new URL(inject("postgresUrl"))
+
+/** The URL of a database that exists for as long as the scope is open. */
+const database = Effect.gen(function* () {
+  const name = `test_${randomUUID().replaceAll("-", "")}`
+  const admin = yield* Effect.provide(PgClient.makeClient({ url: Redacted.make(server().href) }), Reactivity.layer)
+  yield* Effect.acquireRelease(admin.unsafe(`CREATE DATABASE ${name}`), () =>
+    Effect.orDie(admin.unsafe(`DROP DATABASE ${name} WITH (FORCE)`))
+  )
+  const url = server()
+  url.pathname = `/${name}`
+  return Redacted.make(url.href)
+})
+
+/** A migrator, and the client that it works with, on an empty database. */
+export const TestMigrator = Migrator.layer.pipe(
+  Layer.provideMerge(Layer.unwrap(Effect.map(database, (url) => DsqlClient.layerUrl({ url })))),
+  Layer.provideMerge(NodeServices.layer)
+)
+
+/** Runs statements as written, each by itself. */
+export const execute = (...statements: ReadonlyArray<string>) => Effect.forEach(statements, rows, { discard: true })
+
+/** The rows of a statement. */
+export const rows = (statement: string) =>
+  Transaction.autocommit(Effect.flatMap(Transaction.sql, (sql) => sql.unsafe(statement).unprepared))
+
+/** All that a schema is: columns, keys and indexes, and the rows that setting it up leaves. */
+export const snapshot = Effect.gen(function* () {
+  return {
+    columns:
+      yield* rows(`SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default
+      FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, ordinal_position`),
+    indexes: yield* rows(`SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname`),
+    checks: yield* rows(`SELECT conrelid::regclass::text AS table, conname FROM pg_constraint WHERE contype = 'c'
+      AND connamespace = 'public'::regnamespace ORDER BY 1, 2`),
+    version: yield* rows(`SELECT version_partition, db_name, curr_version, min_compatible_version FROM schema_version`),
+    seed: yield* rows(`SELECT * FROM namespace_metadata`)
+  }
+})
+
+/** The history, oldest first, without its times. */
+export const history = rows(`SELECT version_partition, description, manifest_md5, new_version, old_version
+  FROM schema_update_history ORDER BY update_time`)
