@@ -2,7 +2,7 @@ import { Batch, DsqlClient, Size, Transaction } from "@effect-dsql/core"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Array as Arr, Effect, Exit, Layer, Ref, Stream } from "effect"
 import fc from "fast-check"
-import { TestDatabase } from "./support/database.ts"
+import { TestDatabase } from "../../../test/database.ts"
 
 const schema = Layer.effectDiscard(
   Effect.gen(function* () {

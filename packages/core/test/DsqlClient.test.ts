@@ -5,7 +5,7 @@ import { Clock, ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Queue, Red
 import { SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { database } from "./support/database.ts"
+import { database } from "../../../test/database.ts"
 import { listen } from "./support/faults.ts"
 import * as Proxy from "./support/proxy.ts"
 

@@ -1,7 +1,7 @@
 import { DsqlClient, DsqlError, Transaction } from "@effect-dsql/core"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
-import { database, TestDatabase } from "./support/database.ts"
+import { database, TestDatabase } from "../../../test/database.ts"
 
 /** Errors as a cluster sent them: raised by the real server with the recorded fields. */
 const recorded: ReadonlyArray<{

@@ -2,7 +2,7 @@ import { DsqlClient, type DsqlError, Fence, RetryPolicy, Transaction } from "@ef
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option } from "effect"
 import type { SqlError } from "effect/sql"
-import { TestDatabase } from "./support/database.ts"
+import { TestDatabase } from "../../../test/database.ts"
 
 const shard = (id: number): Fence.Guard => ({ table: "shards", key: { shard_id: id }, token: "range_id" })
 

@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Queue, Random, Ref } from "effect"
 import type { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
-import { TestDatabase } from "./support/database.ts"
+import { TestDatabase } from "../../../test/database.ts"
 import {
   conflictAtCommit,
   failCommits,

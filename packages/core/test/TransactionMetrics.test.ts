@@ -1,7 +1,7 @@
 import { DsqlError, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Metric, Tracer } from "effect"
-import { TestDatabase } from "./support/database.ts"
+import { TestDatabase } from "../../../test/database.ts"
 import { conflictAtCommit, failCommits, raise, schema, write } from "./support/faults.ts"
 
 const policy = RetryPolicy.make({ jitter: "none", base: "2 millis", attempts: 3 })

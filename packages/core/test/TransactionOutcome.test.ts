@@ -1,7 +1,7 @@
 import { DsqlClient, Transaction } from "@effect-dsql/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
-import { database } from "./support/database.ts"
+import { database } from "../../../test/database.ts"
 import { failCommits, schema, terminate, write, written } from "./support/faults.ts"
 import * as Proxy from "./support/proxy.ts"
 

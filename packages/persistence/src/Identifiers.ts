@@ -54,7 +54,7 @@ export type RunId = typeof RunId.Type
  * @since 0.1.0
  * @category models
  */
-export const BusinessId = Schema.NonEmptyString.check(Schema.isMaxLength(255)).pipe(Schema.brand("BusinessId"))
+export const BusinessId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("BusinessId"))
 
 /**
  * @since 0.1.0
