@@ -3,3 +3,10 @@
  *
  * @since 0.1.0
  */
+export * as Arguments from "./Arguments.ts"
+export * as Cli from "./Cli.ts"
+export * as Connection from "./Connection.ts"
+export * as ExitCode from "./ExitCode.ts"
+export * as Failure from "./Failure.ts"
+export * as Output from "./Output.ts"
+export * as Stop from "./Stop.ts"

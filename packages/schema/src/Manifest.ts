@@ -50,9 +50,9 @@ const descriptionLength = 255
  * @since 0.1.0
  * @category constructors
  */
-export const parse = (bytes: Uint8Array, path: string): Effect.Effect<Manifest, InvalidManifest> =>
-  Effect.gen(function* () {
-    const invalid = (problem: string) => new InvalidManifest({ path, problem })
+export const parse = (bytes: Uint8Array, path: string): Effect.Effect<Manifest, InvalidManifest> => {
+  const invalid = (problem: string) => new InvalidManifest({ path, problem })
+  return Effect.gen(function* () {
     const text = yield* Effect.try({
       try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
       catch: () => invalid("it is not UTF-8 text")
@@ -88,6 +88,7 @@ export const parse = (bytes: Uint8Array, path: string): Effect.Effect<Manifest, 
     if (new Set(files).size < files.length) return yield* invalid("SchemaUpdateCqlFiles names a file twice")
     return { version, minCompatible, description, files, md5: createHash("md5").update(bytes).digest("hex") }
   })
+}
 
 const oneLine = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ").trim()

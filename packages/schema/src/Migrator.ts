@@ -169,13 +169,13 @@ const setup = Effect.fnUntraced(function* (
   const run = yield* start(options, database)
   if (options.overwrite === true) yield* overwrite(source, database, run)
   if (!versioning) {
-    yield* Effect.forEach(SchemaSource.between(source, Version.none, target.version), run.apply, { discard: true })
+    yield* Effect.forEach(initial(source, target), run.apply, { discard: true })
     return run.report(null, null)
   }
   yield* Effect.forEach(Bookkeeping.tables, run.step, { discard: true })
   const recorded = yield* Bookkeeping.read(database)
   if (recorded !== undefined) return yield* upTo(source, recorded, target, run)
-  yield* Effect.forEach(SchemaSource.between(source, Version.none, target.version), run.apply, { discard: true })
+  yield* Effect.forEach(initial(source, target), run.apply, { discard: true })
   // What the earlier tool writes for a schema that was set up at once, whatever its manifests say.
   yield* run.record({ ...target, description: "initial version", manifestMd5: "", from: "0" })
   return run.report(null, target.version)
@@ -201,10 +201,15 @@ const goal = (
   version: Version.Version | undefined
 ): Effect.Effect<Bookkeeping.Recorded, UnknownVersion> => {
   if (version === undefined) return Effect.succeed(SchemaSource.latest(source))
+  const found = SchemaSource.find(source, version)
   return Version.equals(version, Version.none)
-    ? Effect.succeed({ version: Version.none, minCompatible: Version.none })
-    : SchemaSource.find(source, version)
+    ? Effect.orElseSucceed(found, () => ({ version: Version.none, minCompatible: Version.none }))
+    : found
 }
+
+/** The versions that setting up has to run: unlike an update's, they may begin with a file that is called 0.0. */
+const initial = (source: SchemaSource.SchemaSource, target: Bookkeeping.Recorded) =>
+  source.versions.filter(({ version }) => !Version.isAfter(version, target.version))
 
 /** Runs the versions after the recorded one, and records each once its statements have run. */
 const upTo = Effect.fnUntraced(function* (

@@ -88,14 +88,15 @@ export const directory = Effect.fnUntraced(function* (
 })
 
 /**
- * Makes a schema of one version from one SQL file, which has no manifest.
+ * Makes a schema of one version from one SQL file, which has no manifest. The
+ * version is `0.0` where none is given.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const file = (
   path: string,
-  version: Version.Version
+  version: Version.Version = Version.none
 ): Effect.Effect<SchemaSource, SourceError, FileSystem.FileSystem | Path.Path> =>
   Effect.map(
     Effect.flatMap(bytesOf(path), (bytes) => SqlFile.parse(bytes, path)),

@@ -14,10 +14,12 @@ const tree = (files: Readonly<Record<string, string | Uint8Array>>) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const root = await mkdtemp(join(tmpdir(), "schema-source-"))
-      for (const [name, content] of Object.entries(files)) {
-        await mkdir(dirname(join(root, name)), { recursive: true })
-        await writeFile(join(root, name), content)
-      }
+      await Promise.all(
+        Object.entries(files).map(async ([name, content]) => {
+          await mkdir(dirname(join(root, name)), { recursive: true })
+          await writeFile(join(root, name), content)
+        })
+      )
       return root
     }),
     (root) => Effect.promise(() => rm(root, { recursive: true, force: true }))
@@ -67,6 +69,8 @@ const temporalTables = [
   "visibility_tasks"
 ]
 
+const texts = (statements: ReadonlyArray<SqlFile.SqlStatement>) => statements.map(({ text }) => text)
+
 const create = "CREATE TABLE a (id INTEGER NOT NULL PRIMARY KEY);"
 
 layer(NodeServices.layer)("SchemaSource", (it) => {
@@ -89,7 +93,6 @@ layer(NodeServices.layer)("SchemaSource", (it) => {
       Effect.gen(function* () {
         const source = yield* SchemaSource.builtIn()
         const single = yield* SchemaSource.file(join(packaged, "schema.sql"), Version.current)
-        const texts = (statements: ReadonlyArray<SqlFile.SqlStatement>) => statements.map(({ text }) => text)
         assert.isAbove(single.versions[0].statements.length, 40)
         assert.deepStrictEqual(
           texts(single.versions[0].statements),

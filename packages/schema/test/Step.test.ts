@@ -1,4 +1,4 @@
-import { Catalogue, Event, SqlFile, Step } from "@effect-dsql/schema"
+import { Catalogue, type Event, SqlFile, Step } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execute, rows, TestMigrator } from "./support/database.ts"

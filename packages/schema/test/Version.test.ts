@@ -2,6 +2,8 @@ import { Version } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 
+const version = (text: string) => Effect.runSync(Version.parse(text))
+
 describe("Version.parse", () => {
   it.effect.each(["1.1", "v1.1", "0.0", "1", "1.2.3.4", "10.20"])("reads %s", (text) =>
     Effect.gen(function* () {
@@ -23,8 +25,6 @@ describe("Version.parse", () => {
 })
 
 describe("Version.compare", () => {
-  const version = (text: string) => Effect.runSync(Version.parse(text))
-
   it("orders by number, not by text", () => {
     assert.strictEqual(Version.compare(version("1.9"), version("1.10")), -1)
     assert.strictEqual(Version.compare(version("2.0"), version("1.10")), 1)

@@ -1,0 +1,81 @@
+/**
+ * The command line as a whole: arguments in, output and an exit code out.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import { CliConfig, CliError, CliOutput, Command, GlobalFlag, TerminalCapabilities } from "effect/cli"
+import * as Effect from "effect/Effect"
+import { readFileSync } from "node:fs"
+import * as Arguments from "./Arguments.ts"
+import * as Failure from "./Failure.ts"
+import type { CommandError } from "./Failure.ts"
+import * as Output from "./Output.ts"
+import { root } from "./Root.ts"
+import { setupSchema } from "./SetupSchema.ts"
+import { status } from "./StatusCommand.ts"
+import { Stop } from "./Stop.ts"
+import { updateSchema } from "./UpdateSchema.ts"
+
+/**
+ * @since 0.1.0
+ * @category commands
+ */
+export const command = root.pipe(Command.withSubcommands([setupSchema, updateSchema, status]))
+
+const names = new Set(["setup-schema", "setup", "update-schema", "update", "status"])
+
+/**
+ * Runs a command line. Everything is printed when it ends: it fails with nothing
+ * but a `Stop`, which carries the exit code.
+ *
+ * @since 0.1.0
+ * @category execution
+ */
+export const run = (args: ReadonlyArray<string>): Effect.Effect<void, Stop, Command.Environment> => {
+  const expanded = Arguments.expand(args)
+  const presentation = Arguments.presentation(args)
+  // `--version` is this program's, but a schema's after a command that takes one.
+  const builtIns = expanded.some((arg) => names.has(arg))
+    ? [GlobalFlag.Help, GlobalFlag.Completions]
+    : [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
+  return Command.runWith(command, { version: version() })(expanded).pipe(
+    Effect.catchCause((cause) => ended(cause, presentation)),
+    Effect.provide(CliConfig.layer({ builtIns })),
+    Effect.updateService(CliOutput.Presenter, (presenter) => ({
+      // An invalid command line is one line on standard error, not a page of help.
+      present: (event) => (event._tag === "InvalidInvocation" ? Effect.void : presenter.present(event))
+    })),
+    Effect.updateService(TerminalCapabilities.TerminalCapabilities, (terminal) => ({
+      ...terminal,
+      canColor: terminal.canColor && presentation.color
+    }))
+  )
+}
+
+/** Prints what a run failed with, if anything, and gives its exit code. */
+const ended = (
+  cause: Cause.Cause<CommandError | CliError.CliError | Stop>,
+  presentation: Arguments.Presentation
+): Effect.Effect<void, Stop> =>
+  Effect.gen(function* () {
+    if (Cause.hasInterruptsOnly(cause)) return yield* Effect.interrupt
+    const error = cause.reasons.find(Cause.isFailReason)?.error
+    if (error instanceof Stop) return yield* error
+    const failure = error === undefined ? Failure.fromDefect(Cause.squash(cause)) : failureOf(error)
+    if (failure === undefined) return
+    yield* Output.failure(presentation, failure, Cause.pretty(cause))
+    return yield* new Stop({ exitCode: failure.exitCode })
+  })
+
+const failureOf = (error: CommandError | CliError.CliError): Failure.Failure | undefined => {
+  if (!CliError.isCliError(error)) return Failure.fromCommandError(error)
+  if (error._tag !== "ShowHelp") return Failure.fromUsage([command.name], [error])
+  // Help that was asked for, or that a bare command prints, is no failure.
+  return error.errors.length === 0 ? undefined : Failure.fromUsage(error.commandPath, error.errors)
+}
+
+const version = (): string => {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"))
+  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "0.0.0"
+}

@@ -1,0 +1,201 @@
+/**
+ * Which database a command works on: the earlier tool's flags and environment.
+ *
+ * @since 0.1.0
+ */
+import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type * as Core from "@effect-dsql/core/DsqlClient"
+import type { DsqlError } from "@effect-dsql/core/DsqlError"
+import { Flag } from "effect/cli"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { CannotConnect, type CommandError, InvalidUsage } from "./Failure.ts"
+
+const optional = <A>(flag: Flag.Flag<A>, description: string) =>
+  flag.pipe(Flag.withDescription(description), Flag.optional)
+
+/**
+ * The flags that every command takes that connects. What a flag leaves out is
+ * read from the environment.
+ *
+ * @since 0.1.0
+ * @category flags
+ */
+export const flags = {
+  endpoint: optional(
+    Flag.String("endpoint").pipe(Flag.withAlias("ep"), Flag.withMetavar("host")),
+    "Host of the cluster or server; also -ep [env: CLUSTER_ENDPOINT, SQL_HOST]"
+  ),
+  port: optional(
+    Flag.String("port").pipe(Flag.withAlias("p"), Flag.withMetavar("number")),
+    "Port [env: SQL_PORT] [default: 5432]"
+  ),
+  user: optional(
+    Flag.String("user").pipe(Flag.withAlias("u"), Flag.withMetavar("role")),
+    "Database role [env: SQL_USER] [default: admin]"
+  ),
+  database: optional(
+    Flag.String("database").pipe(Flag.withAlias("db"), Flag.withMetavar("name")),
+    "Database; also -db [env: SQL_DATABASE] [default: postgres]"
+  ),
+  region: optional(
+    Flag.String("region").pipe(Flag.withMetavar("name")),
+    "AWS region of a cluster [env: REGION, AWS_REGION] [default: read from the endpoint]"
+  ),
+  tls: optional(
+    Flag.Literals("tls", ["prefer", "require", "verify-full"]),
+    "Encryption with a server that is not a cluster; a cluster always gets verify-full [default: prefer]"
+  )
+}
+
+/**
+ * The flags as they were given.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Given = {
+  readonly [K in keyof typeof flags]: (typeof flags)[K] extends Flag.Flag<infer A> ? A : never
+}
+
+/**
+ * Where to connect, and as whom.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Settings =
+  | { readonly _tag: "Cluster"; readonly options: Core.ClusterOptions }
+  | { readonly _tag: "Server"; readonly options: Core.PostgresOptions }
+
+/**
+ * Whether a host is an Aurora DSQL endpoint, which takes IAM tokens for passwords.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isCluster = (host: string): boolean => /\.dsql[^.]*\.[a-z0-9-]+\.on\.aws$/i.test(host)
+
+/**
+ * Completes the flags from the environment.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const settings = Effect.fnUntraced(function* (given: Given): Effect.fn.Return<Settings, InvalidUsage> {
+  const endpoint = yield* setting(given.endpoint, ["CLUSTER_ENDPOINT", "SQL_HOST"])
+  if (endpoint === undefined || endpoint.text === "") {
+    return yield* new InvalidUsage({
+      message: "no endpoint: give --endpoint, or set CLUSTER_ENDPOINT or SQL_HOST"
+    })
+  }
+  const host = endpoint.text
+  if (!/^[a-z0-9._:-]+$/i.test(host)) {
+    // Not shown: a URL may hold a password.
+    return yield* new InvalidUsage({
+      message: `${endpoint.variable ?? "--endpoint"} is not a host: give its name or address alone, no URL`
+    })
+  }
+  const port = yield* portOf(yield* setting(given.port, ["SQL_PORT"]))
+  const user = (yield* setting(given.user, ["SQL_USER"]))?.text ?? "admin"
+  const database = (yield* setting(given.database, ["SQL_DATABASE"]))?.text ?? "postgres"
+  const tls = Option.getOrUndefined(given.tls)
+  if (isCluster(host)) {
+    if (tls !== undefined && tls !== "verify-full") {
+      return yield* new InvalidUsage({
+        message: `--tls ${tls} is not for ${host}: a cluster always gets verify-full, leave the flag out`
+      })
+    }
+    const region = (yield* setting(given.region, ["REGION", "AWS_REGION"]))?.text
+    return { _tag: "Cluster", options: { endpoint: host, port, user, database, region, maxConnections: 2 } }
+  }
+  const password = yield* Effect.orDie(Config.option(Config.Redacted("SQL_PASSWORD")))
+  return {
+    _tag: "Server",
+    options: {
+      host,
+      port,
+      user,
+      database,
+      tls: tls ?? "prefer",
+      password: Option.getOrUndefined(password),
+      maxConnections: 2
+    }
+  }
+})
+
+/**
+ * Runs an effect on a connection. One that cannot be opened, or is lost, is a
+ * `CannotConnect` that names the host and what to look at.
+ *
+ * @since 0.1.0
+ * @category execution
+ */
+export const run = <A, E extends CommandError, R>(
+  settings: Settings,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | CannotConnect | DsqlError, Exclude<R, DsqlClient>> =>
+  Effect.gen(function* () {
+    // Loaded now: help and bad usage need no database driver.
+    const Client = yield* Effect.promise(() => import("@effect-dsql/core/DsqlClient"))
+    const layer: Layer.Layer<DsqlClient, DsqlError> =
+      settings._tag === "Cluster" ? Client.layer(settings.options) : Client.layerPostgres(settings.options)
+    return yield* Effect.mapError(Effect.provide(effect, layer), (error): E | CannotConnect | DsqlError => {
+      const message = explain(settings, error)
+      return message === undefined ? error : new CannotConnect({ message, cause: error })
+    })
+  })
+
+const explain = (settings: Settings, error: CommandError): string | undefined => {
+  const { database, port, user } = settings.options
+  const target = `${settings._tag === "Cluster" ? settings.options.endpoint : settings.options.host}:${port}`
+  switch (error._tag) {
+    case "ConnectionLost":
+      return error.phase === "connect"
+        ? `cannot connect to ${target}: ${error.message}: check --endpoint, --port and --tls, and that the server is up`
+        : `the connection to ${target} was lost: ${error.message}: run again to go on`
+    case "AuthenticationFailed":
+      if (error.reason === "credentials") return `cannot connect to ${target}: ${error.message}`
+      return settings._tag === "Cluster"
+        ? `${target} refused role ${user}: ${error.message}: check --user, and that the AWS identity may connect as it`
+        : `${target} refused role ${user}: ${error.message}: check --user and SQL_PASSWORD`
+    case "ConnectionThrottled":
+    case "TooManyConnections":
+      return `${target} takes no more connections: ${error.message}: run again in a while`
+    case "CommitOutcomeUnknown":
+      return `the connection to ${target} was lost in the middle of a write: run again, it looks at what was done`
+    default:
+      if (!("sqlState" in error)) return undefined
+      // The state of a database that does not exist: it can only come while connecting.
+      return error.sqlState === "3D000"
+        ? `cannot connect to ${target}: ${error.message}: check --database (${database})`
+        : undefined
+  }
+}
+
+type Source = { readonly text: string; readonly variable: string | undefined }
+
+/** A flag's value, or that of the first variable that is set. An empty variable counts as not set. */
+const setting = (given: Option.Option<string>, variables: ReadonlyArray<string>): Effect.Effect<Source | undefined> =>
+  Effect.gen(function* () {
+    if (Option.isSome(given)) return { text: given.value, variable: undefined }
+    for (const variable of variables) {
+      const value = yield* Effect.orDie(Config.option(Config.String(variable)))
+      if (Option.isSome(value)) return { text: value.value, variable }
+    }
+    return undefined
+  })
+
+const named = ({ text, variable }: Source, flag: string): string => `${variable ?? flag} ${JSON.stringify(text)}`
+
+const portOf = (source: Source | undefined): Effect.Effect<number, InvalidUsage> => {
+  if (source === undefined) return Effect.succeed(5432)
+  const port = /^\d{1,5}$/.test(source.text) ? Number(source.text) : 0
+  return port >= 1 && port <= 65_535
+    ? Effect.succeed(port)
+    : Effect.fail(
+        new InvalidUsage({ message: `${named(source, "--port")} is not a port: give a number from 1 to 65535` })
+      )
+}

@@ -1,0 +1,35 @@
+/**
+ * How `effect-dsql` ends, as a number for scripts.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * | code | name | meaning |
+ * | --- | --- | --- |
+ * | 0 | `ok` | done, or nothing to do |
+ * | 1 | `failed` | the work itself failed, or was declined; what ran before stays, run again to go on |
+ * | 2 | `usage` | bad input: flags, environment, schema files; nothing was changed |
+ * | 3 | `connection` | cannot connect or authenticate, or the connection was lost |
+ * | 4 | `incompatible` | the database is not set up, not up to date, or further than the schema |
+ * | 70 | `defect` | a defect of this program |
+ * | 130 | `interrupted` | stopped by Ctrl-C |
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const ExitCode = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  connection: 3,
+  incompatible: 4,
+  defect: 70,
+  interrupted: 130
+} as const
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]

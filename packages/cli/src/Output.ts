@@ -1,0 +1,142 @@
+/**
+ * What a command prints: for people, or as JSON for programs.
+ *
+ * @since 0.1.0
+ */
+import type { Event } from "@effect-dsql/schema/Event"
+import type { Report } from "@effect-dsql/schema/Migrator"
+import type { Status } from "@effect-dsql/schema/Status"
+import { TerminalCapabilities } from "effect/cli"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import type { Presentation } from "./Arguments.ts"
+import type { Failure } from "./Failure.ts"
+
+/**
+ * How the shared flags want things printed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly format: "text" | "json"
+  readonly quiet: boolean
+}
+
+/**
+ * Prints what a migration did. As JSON it is the `Report` itself.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const report = (options: Options, value: Report): Effect.Effect<void> =>
+  print(options, value, () => {
+    const place =
+      value.to === null
+        ? `${value.schema} is in place, without a recorded version`
+        : `${value.schema} is at ${value.to}`
+    if (!value.changed) return `${place}: there was nothing to do`
+    const from = value.from === null || value.from === value.to ? "" : `, it was at ${value.from}`
+    const dropped =
+      value.dropped.length === 0
+        ? ""
+        : `${counted(value.dropped.length, "table")} dropped (${value.dropped.join(", ")}), `
+    const present = value.present === 0 ? "" : `, ${value.present} were there already`
+    return `${place}${from}: ${dropped}${counted(value.applied, "statement")} run${present}`
+  })
+
+/**
+ * Prints where a database stands. As JSON it is the `Status` itself.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const status = (options: Options, value: Status): Effect.Effect<void> =>
+  print(options, value, (paint) =>
+    [
+      `schema       ${value.schema}`,
+      `expected     ${value.expected}`,
+      `current      ${value.current ?? "none recorded"}`,
+      `works from   ${value.minCompatible ?? "-"}`,
+      `state        ${paint(value.compatible ? green : red, value.state)}${advice[value.state]}`
+    ].join("\n")
+  )
+
+/**
+ * Prints an event of a migration as it happens, on a terminal only.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const progress =
+  (options: Options) =>
+  (event: Event): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      const { canAnimate, canColor } = yield* TerminalCapabilities.TerminalCapabilities
+      if (options.quiet || options.format === "json" || !canAnimate) return
+      const paint = painter(canColor)
+      switch (event._tag) {
+        case "Applied":
+          return yield* Console.log(`${paint(green, "ran")}       ${event.summary}`)
+        case "Dropped":
+          return yield* Console.log(`${paint(red, "dropped")}   ${event.table}`)
+        case "Waiting":
+          return yield* Console.log(`${paint(yellow, "waiting")}   ${event.summary}: job ${event.job}`)
+        case "Recorded":
+          return yield* Console.log(`${paint(green, "recorded")}  version ${event.version}`)
+        case "Present":
+          return
+      }
+    })
+
+/**
+ * Prints a failure on standard error: one line, or `{"error": Failure}` as JSON.
+ * The stack is added where `--verbose` asks for it.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const failure = (
+  { format, verbose }: Presentation,
+  value: Failure,
+  stack: string | undefined
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
+    const shown = verbose ? stack : undefined
+    if (format === "json") {
+      return yield* Console.error(JSON.stringify({ error: shown === undefined ? value : { ...value, stack: shown } }))
+    }
+    const paint = painter(canColor && process.stderr.isTTY === true)
+    const line = `${paint(red, "error")}: ${value.message}`
+    yield* Console.error(shown === undefined ? line : `${line}\n${shown}`)
+  })
+
+type Paint = (code: number, text: string) => string
+
+// SGR codes of ECMA-48.
+const red = 31
+const green = 32
+const yellow = 33
+
+const painter =
+  (canColor: boolean): Paint =>
+  (code, text) =>
+    canColor ? `\u001b[${code}m${text}\u001b[0m` : text
+
+const print = (options: Options, value: object, text: (paint: Paint) => string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (options.quiet) return
+    const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
+    yield* Console.log(options.format === "json" ? JSON.stringify(value) : text(painter(canColor)))
+  })
+
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
+const advice: Readonly<Record<Status["state"], string>> = {
+  "not-set-up": ": run setup-schema",
+  behind: ": run update-schema",
+  current: "",
+  ahead: ": later than this schema, and works with it",
+  incompatible: ": later than this schema, use a tool that knows it"
+}

@@ -1,0 +1,48 @@
+/**
+ * The command that all others hang on, with the flags that they share.
+ *
+ * @since 0.1.0
+ */
+import { Command, Flag } from "effect/cli"
+import * as Connection from "./Connection.ts"
+
+/**
+ * @since 0.1.0
+ * @category commands
+ */
+export const root = Command.make("effect-dsql").pipe(
+  Command.withSharedFlags({
+    ...Connection.flags,
+    format: Flag.Literals("format", ["text", "json"]).pipe(
+      Flag.withDescription("How results and errors are printed [default: text]"),
+      Flag.withDefault("text")
+    ),
+    quiet: Flag.Boolean("quiet").pipe(
+      Flag.withAlias("q"),
+      Flag.withDescription("Print nothing but errors"),
+      Flag.withDefault(false)
+    ),
+    verbose: Flag.Boolean("verbose").pipe(
+      Flag.withDescription("Show where in the program an error came from"),
+      Flag.withDefault(false)
+    ),
+    color: Flag.Boolean("color").pipe(
+      Flag.withDescription(
+        "Colour on a terminal; --no-color, or NO_COLOR in the environment, for none [default: true]"
+      ),
+      Flag.withDefault(true)
+    ),
+    dbName: Flag.String("db-name").pipe(
+      Flag.withMetavar("name"),
+      Flag.withDescription("Name that the version is recorded under [default: postgres, as the earlier tool wrote it]"),
+      Flag.withDefault("postgres")
+    )
+  }),
+  Command.withDescription(`Set up and update the schema of an Aurora DSQL cluster, or of a PostgreSQL server for development.
+
+  A host that ends in .dsql.<region>.on.aws is a cluster: it takes an IAM token, signed with the credentials that
+  AWS's own tools find. Any other host is a PostgreSQL server, whose password is read from SQL_PASSWORD.
+
+  Exit codes: 0 done, or nothing to do; 1 the work failed, run again to go on; 2 bad flags, environment or schema
+  files; 3 cannot connect or authenticate; 4 not set up, not up to date, or incompatible; 70 a defect; 130 interrupted.`)
+)

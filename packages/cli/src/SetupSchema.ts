@@ -1,0 +1,145 @@
+/**
+ * `setup-schema`: creates a schema on a database that has none.
+ *
+ * @since 0.1.0
+ */
+import type { Owned } from "@effect-dsql/schema/Migrator"
+import { Command, Flag, Prompt, TerminalCapabilities } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Declined, InvalidUsage } from "./Failure.ts"
+import * as Migrating from "./Migrating.ts"
+import * as Output from "./Output.ts"
+import { root } from "./Root.ts"
+
+const flags = {
+  version: Flag.String("version").pipe(
+    Flag.withAlias("v"),
+    Flag.withMetavar("version"),
+    Flag.withDescription("Version to set up; 0.0 for the bookkeeping alone [default: the latest]"),
+    Flag.optional
+  ),
+  schemaFile: Flag.String("schema-file").pipe(
+    Flag.withAlias("f"),
+    Flag.withMetavar("path"),
+    Flag.withDescription("SQL file to run in place of a built-in schema; needs --version"),
+    Flag.optional
+  ),
+  schemaName: Flag.String("schema-name").pipe(
+    Flag.withAlias("s"),
+    Flag.withMetavar("name"),
+    Flag.withDescription("Built-in schema [default: dsql/temporal]"),
+    Flag.optional
+  ),
+  disableVersioning: Flag.Boolean("disable-versioning").pipe(
+    Flag.withAlias("d"),
+    Flag.withDescription("Record no version, and create no bookkeeping tables"),
+    Flag.withDefault(false)
+  ),
+  overwrite: Flag.Boolean("overwrite").pipe(
+    Flag.withAlias("o"),
+    Flag.withDescription("Drop the schema's own tables first, with all their rows; asks before it does"),
+    Flag.withDefault(false)
+  ),
+  yes: Flag.Boolean("yes").pipe(
+    Flag.withDescription("Answer yes to the question of --overwrite"),
+    Flag.withDefault(false)
+  )
+}
+
+/**
+ * Prints a `Report` of `@effect-dsql/schema/Migrator`.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const setupSchema = Command.make(
+  "setup-schema",
+  flags,
+  Effect.fnUntraced(function* (input) {
+    const shared = yield* root
+    yield* checked(input)
+    const version = yield* Migrating.version(input.version)
+    const source = yield* Migrating.source((sources) =>
+      Option.isSome(input.schemaFile)
+        ? sources.file(input.schemaFile.value, version)
+        : sources.builtIn(Option.getOrUndefined(input.schemaName))
+    )
+    const report = yield* Migrating.migrate(shared, (migrator) =>
+      Effect.gen(function* () {
+        if (input.overwrite && !input.yes) yield* confirmed(shared.format, yield* migrator.owned(source))
+        return yield* migrator.setup({
+          source,
+          version,
+          database: shared.dbName,
+          versioning: !input.disableVersioning,
+          overwrite: input.overwrite,
+          onEvent: Output.progress(shared)
+        })
+      })
+    )
+    yield* Output.report(shared, report)
+  })
+).pipe(
+  Command.withAlias("setup"),
+  Command.withDescription("Create a schema and record its version; what is there already is left alone"),
+  Command.withExamples([
+    {
+      command: "effect-dsql setup-schema --endpoint abc.dsql.us-east-1.on.aws",
+      description: "Set up the built-in schema on a cluster"
+    },
+    {
+      command: "effect-dsql setup-schema --endpoint abc.dsql.us-east-1.on.aws --version 1.0",
+      description: "Set up an earlier version, to be updated later"
+    },
+    {
+      command: "SQL_PASSWORD=… effect-dsql setup-schema -ep localhost -u postgres -db temporal",
+      description: "Set it up on a local PostgreSQL server"
+    },
+    {
+      command: "effect-dsql setup-schema --overwrite --yes",
+      description: "Start over: drop the schema's tables with all their rows, and create them again"
+    }
+  ])
+)
+
+interface Input {
+  readonly version: Option.Option<string>
+  readonly schemaFile: Option.Option<string>
+  readonly schemaName: Option.Option<string>
+  readonly disableVersioning: boolean
+}
+
+const refuse = (message: string) => Effect.fail(new InvalidUsage({ message }))
+
+/** Refuses flags that contradict each other. */
+const checked = (input: Input): Effect.Effect<void, InvalidUsage> => {
+  if (Option.isSome(input.schemaFile) && Option.isSome(input.schemaName)) {
+    return refuse("--schema-file and --schema-name exclude each other: give one")
+  }
+  if (Option.isSome(input.version) && input.disableVersioning) {
+    return refuse("--version and --disable-versioning exclude each other: give one")
+  }
+  if (Option.isSome(input.schemaFile) && Option.isNone(input.version) && !input.disableVersioning) {
+    return refuse("--schema-file needs --version, the version to record, or --disable-versioning")
+  }
+  return Effect.void
+}
+
+/** Names what would be lost, and goes on only where the user agrees. */
+const confirmed = Effect.fnUntraced(function* (format: "text" | "json", owned: ReadonlyArray<Owned>) {
+  if (owned.length === 0) return
+  const holding = owned.flatMap(({ hasRows, table }) => (hasRows ? [table] : []))
+  const lost = `${owned.length} tables, ${
+    holding.length === 0 ? "all empty" : `of which these hold rows: ${holding.join(", ")}`
+  }`
+  const { canPrompt } = yield* TerminalCapabilities.TerminalCapabilities
+  if (!canPrompt || format === "json") {
+    return yield* new InvalidUsage({ message: `--overwrite would drop ${lost}: add --yes to do it` })
+  }
+  const agreed = yield* Effect.orElseSucceed(
+    Prompt.run(Prompt.Confirm({ message: `Drop ${lost}?`, initial: false })),
+    () => false
+  )
+  if (!agreed) return yield* new Declined({ message: "declined: nothing was dropped" })
+})
