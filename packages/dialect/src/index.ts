@@ -3,7 +3,9 @@
  *
  * @since 0.1.0
  */
+export * as Dialect from "./Dialect.ts"
 export * as Limits from "./Limits.ts"
+export * as Rule from "./Rule.ts"
 export * as Source from "./Source.ts"
 export * as SqlState from "./SqlState.ts"
 export * as Statement from "./Statement.ts"

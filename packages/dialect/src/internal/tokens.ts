@@ -74,3 +74,14 @@ export const trim = (text: string, start: number, end: number): ReadonlyArray<nu
   while (to > from && (isSpace(text.charCodeAt(to - 1)) || text[to - 1] === ";")) to--
   return [from, to]
 }
+
+/** Whether a keyword stands outside of all parentheses. */
+export const hasOuterWord = (tokens: ReadonlyArray<Token>, word: string): boolean => {
+  let depth = 0
+  for (const token of tokens) {
+    if (token.tokenName === "ASCII_40") depth++
+    else if (token.tokenName === "ASCII_41") depth--
+    else if (depth === 0 && token.keywordName === "RESERVED_KEYWORD" && isWord(token, word)) return true
+  }
+  return false
+}
