@@ -68,6 +68,15 @@ const indexAt = (at: Rule.ServiceDate): Index => {
 
 const newest = indexAt(Rule.newest)
 
+let last: { readonly at: Rule.ServiceDate; readonly index: Index } = { at: Rule.newest, index: newest }
+
+// A program asks about one day again and again.
+const indexOf = (at: Rule.ServiceDate | undefined): Index => {
+  if (at === undefined) return newest
+  if (last.at !== at) last = { at, index: indexAt(at) }
+  return last.index
+}
+
 const filled = (message: string, words: Match["with"]): string =>
   Object.entries(words ?? {}).reduce((text, [name, word]) => text.replaceAll(`{${name}}`, () => word), message)
 
@@ -76,7 +85,8 @@ const refusalOf = (rule: Rule.Rule, match: Match, statement: Statement.Statement
   sqlstate: rule.sqlstate,
   message: filled(rule.message, match.with),
   hint: rule.hint,
-  location: match.location === undefined ? undefined : Statement.at(statement, match.location)
+  // -1 is the tree's way to say that a node was not written.
+  location: match.location === undefined || match.location < 0 ? undefined : Statement.at(statement, match.location)
 })
 
 const answerOf = ({ hint, id, message, sqlstate }: Rule.Rule): Rule.Refusal => ({ rule: id, sqlstate, message, hint })
@@ -84,7 +94,7 @@ const answerOf = ({ hint, id, message, sqlstate }: Rule.Rule): Rule.Refusal => (
 type Found = readonly [entry: Entry, match: Match]
 
 const search = (statement: Statement.Statement, options: Options | undefined): ReadonlyArray<Found> => {
-  const index = options?.at === undefined ? newest : indexAt(options.at)
+  const index = indexOf(options?.at)
   const found: Array<Found> = []
   Tree.each(statement.node, (tag, fields) => {
     for (const entry of index.get(tag) ?? []) {

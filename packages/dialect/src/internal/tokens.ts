@@ -6,8 +6,8 @@ import type { Token } from "./engine.ts"
 /** The word that DSQL's grammar adds to PostgreSQL's. */
 export const async = "ASYNC"
 
-/** False only for a text without ASYNC in any spelling: a cheap reason not to scan. */
-export const mentionsAsync = (text: string): boolean => text.toUpperCase().includes(async)
+/** False only for a text without the word in any spelling: a cheap reason not to scan. */
+export const mentions = (text: string, word: string): boolean => text.toUpperCase().includes(word)
 
 /** False only for a text without a comment: a cheap reason not to scan. */
 export const mayHaveComment = (text: string): boolean => text.includes("--") || text.includes("/*")

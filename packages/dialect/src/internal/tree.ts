@@ -34,11 +34,16 @@ export const name = (node: Node | undefined): string | undefined => as(node, "St
 export const names = (nodes: ReadonlyArray<Node> | undefined): ReadonlyArray<string> =>
   (nodes ?? []).flatMap((node) => name(node) ?? [])
 
-/** Whether an option's value says no; an option without a value says yes. */
+/** Whether an option's value says no; an option without a value says yes. Zero and false are left out of the tree. */
 export const isOff = (value: Node | undefined): boolean => {
   const text = name(value)?.toLowerCase()
+  const integer = as(value, "Integer")
+  const boolean = as(value, "Boolean")
   return (
-    as(value, "Boolean")?.boolval === false || text === "false" || text === "off" || as(value, "Integer")?.ival === 0
+    text === "false" ||
+    text === "off" ||
+    (integer !== undefined && (integer.ival ?? 0) === 0) ||
+    (boolean !== undefined && boolean.boolval !== true)
   )
 }
 

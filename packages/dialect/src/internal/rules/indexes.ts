@@ -31,7 +31,8 @@ export const indexes: ReadonlyArray<Definition> = [
       // The tree says btree whether or not the statement does; USING is a reserved word, so a token of it is it.
       IndexStmt: ({ accessMethod, relation }, { text }) =>
         foundIf(
-          accessMethod !== "btree" || Tokens.hasOuterWord(Engine.tokensOf(text) ?? [], "USING"),
+          accessMethod !== "btree" ||
+            (Tokens.mentions(text, "USING") && Tokens.hasOuterWord(Engine.tokensOf(text) ?? [], "USING")),
           relation?.location
         )
     }

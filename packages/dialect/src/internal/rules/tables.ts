@@ -3,7 +3,7 @@
  */
 import type { ColumnDef, Constraint, Node } from "libpg-query"
 import * as Tree from "../tree.ts"
-import { addedColumns } from "./commands.ts"
+import { addedColumns, commands } from "./commands.ts"
 import type { Definition, Match } from "./definition.ts"
 import { define, documented, found, foundIf, inferred, option, page, recorded } from "./definition.ts"
 import * as Types from "./types.ts"
@@ -114,7 +114,11 @@ export const tables: ReadonlyArray<Definition> = [
     when: {
       CreateStmt: columns((column) =>
         identities(column).flatMap(({ location, options }) => foundIf(isCacheRefused(options), location))
-      )
+      ),
+      AlterTableStmt: commands(({ def, subtype }) => {
+        const identity = subtype === "AT_AddIdentity" ? Tree.as(def, "Constraint") : undefined
+        return identity === undefined ? [] : foundIf(isCacheRefused(identity.options), identity.location)
+      })
     }
   }),
   define({
