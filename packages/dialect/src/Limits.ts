@@ -25,6 +25,24 @@ export const rowBytes = 2 * 1024 * 1024
 /** Bytes of a primary key, all its columns together: 1 KiB. Source: CHAP_quotas; about twice that was observed. */
 export const keyBytes = 1024
 
+/** Columns of a primary key or an index. Source: CHAP_quotas; the ninth is refused with 54011. */
+export const keyColumns = 8
+
+/** Indexes of one table, primary key and unique constraints included. Source: CHAP_quotas. */
+export const tableIndexes = 24
+
+/** Columns of one table. Source: CHAP_quotas; 256 were observed to work. */
+export const tableColumns = 255
+
+/** Bytes that one query may use for its work: 128 MiB. Source: CHAP_quotas. */
+export const queryBytes = 128 * 1024 * 1024
+
+/** Tables of one database. Source: CHAP_quotas. */
+export const tables = 1_000
+
+/** Schemas of one database. Source: CHAP_quotas. */
+export const schemas = 10
+
 /** New connections per second that a cluster accepts in the long run. Source: CHAP_quotas. */
 export const connectionsPerSecond = 100
 
