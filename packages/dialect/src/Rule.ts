@@ -21,9 +21,9 @@ export type ServiceDate = `${number}-${number}-${number}`
 export const newest: ServiceDate = "2026-09-18"
 
 /**
- * How a rule is known: `recorded` is what a cluster answered, word for word; `documented` is AWS's documentation or
- * several independent tools, with the text they give; `inferred` means that the construct is documented as unsupported,
- * but nobody recorded the answer, so that the text follows the pattern of its neighbours.
+ * How a rule is known: `recorded` is what a cluster answered, word for word; `documented` is AWS's documentation, or the
+ * report of somebody who met it, with the text they give; `inferred` means that AWS does not list the construct among
+ * what is supported, but nobody recorded the answer, so that the text follows the pattern of its neighbours.
  */
 export type Evidence = "recorded" | "documented" | "inferred"
 

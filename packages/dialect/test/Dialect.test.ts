@@ -231,6 +231,24 @@ describe("Dialect.refusal", () => {
     })
   )
 
+  it.effect("points at the same construct behind statements and comments of any characters", () =>
+    Effect.gen(function* () {
+      const before = "-- é😀\nSELECT '😀;' AS \"ü\";/* CREATE INDEX ASYNC é */ "
+      for (const [, sql, , at] of refused) {
+        const alone = yield* ruleOf(sql, at)
+        const [, behind] = yield* Statement.parse(before + sql)
+        if (behind === undefined) return assert.fail(sql)
+        const moved = Option.getOrUndefined(Dialect.refusal(behind, { at }))
+        assert.strictEqual(moved?.rule, alone?.rule)
+        assert.strictEqual(
+          moved?.location?.offset,
+          alone?.location === undefined ? undefined : alone.location.offset + before.length,
+          sql
+        )
+      }
+    })
+  )
+
   it.effect("points at the construct", () =>
     Effect.gen(function* () {
       const refusal = yield* ruleOf("-- é\nSELECT 'é', to_tsvector('english', a) FROM t")

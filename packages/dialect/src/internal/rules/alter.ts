@@ -5,7 +5,7 @@ import type { AlterTableType } from "libpg-query"
 import * as Tree from "../tree.ts"
 import { addedColumns, addedConstraints, commands, commandsOf } from "./commands.ts"
 import type { Definition } from "./definition.ts"
-import { define, documented, found, foundIf, inferred, page, recorded } from "./definition.ts"
+import { define, found, foundIf, inferred, measured, page, recorded } from "./definition.ts"
 
 const lifted = (
   id: string,
@@ -70,7 +70,7 @@ export const alter: ReadonlyArray<Definition> = [
     construct: "ALTER TABLE ... ADD COLUMN ... COLLATE",
     message: "COLLATE clause not supported",
     hint: "Leave COLLATE out: every column has the collation C.",
-    ...documented(page.alter),
+    ...measured,
     when: {
       AlterTableStmt: addedColumns(({ collClause }) => foundIf(collClause !== undefined, collClause?.location))
     }
@@ -92,7 +92,7 @@ export const alter: ReadonlyArray<Definition> = [
     construct: "ALTER TABLE ... ALTER COLUMN ... SET STATISTICS",
     message: "unsupported ALTER TABLE ALTER COLUMN ... SET STATISTICS statement",
     hint: "Use CREATE STATISTICS.",
-    ...documented(page.alter),
+    ...measured,
     when: { AlterTableStmt: commandsOf("AT_SetStatistics") }
   }),
   define({

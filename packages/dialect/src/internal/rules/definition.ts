@@ -66,7 +66,13 @@ export const recorded = {
 export const documented = (page: string) =>
   ({ evidence: "documented", source: `https://docs.aws.amazon.com/aurora-dsql/latest/userguide/${page}.html` }) as const
 
-/** Documented as unsupported by a page of the user guide; the answer's text is by analogy. */
+/** Known from others who met it on a cluster, with the text that they give. */
+export const reported = (source: string) => ({ evidence: "documented", source }) as const
+
+/** Measured on clusters from 2026-08-18 to 2026-10-04 by the authors of another local double. */
+export const measured = reported("https://github.com/ministackorg/ministack, ministack/core/pgproxy.py")
+
+/** Not among what a page of the user guide lists as supported; the answer's text is by analogy. */
 export const inferred = (page: string) =>
   ({ evidence: "inferred", source: `https://docs.aws.amazon.com/aurora-dsql/latest/userguide/${page}.html` }) as const
 

@@ -7,7 +7,7 @@ import * as Engine from "../engine.ts"
 import * as Tokens from "../tokens.ts"
 import * as Tree from "../tree.ts"
 import type { Definition } from "./definition.ts"
-import { define, documented, foundIf, inferred, page, recorded } from "./definition.ts"
+import { define, documented, foundIf, inferred, measured, page, recorded } from "./definition.ts"
 
 const keys = (nodes: ReadonlyArray<Node> | undefined) =>
   (nodes ?? []).flatMap((node) => Tree.as(node, "IndexElem") ?? [])
@@ -18,7 +18,7 @@ export const indexes: ReadonlyArray<Definition> = [
     construct: "CREATE INDEX CONCURRENTLY",
     message: "CONCURRENTLY not supported for CREATE INDEX",
     hint: "CREATE INDEX ASYNC, and wait for the job that it returns.",
-    ...documented(page.index),
+    ...measured,
     when: { IndexStmt: ({ concurrent }) => foundIf(concurrent) }
   }),
   define({
@@ -26,7 +26,7 @@ export const indexes: ReadonlyArray<Definition> = [
     construct: "CREATE INDEX ... USING",
     message: "USING not supported for CREATE INDEX",
     hint: "Leave USING out: every index is a B-tree.",
-    ...documented(page.index),
+    ...measured,
     when: {
       // The tree says btree whether or not the statement does; USING is a reserved word, so a token of it is it.
       IndexStmt: ({ accessMethod, relation }, { text }) =>
@@ -83,7 +83,7 @@ export const indexes: ReadonlyArray<Definition> = [
     construct: "CREATE INDEX with ASC or DESC",
     message: "specifying sort order not supported for index keys",
     hint: "Leave ASC and DESC out; NULLS FIRST and NULLS LAST are accepted, and an index is read backwards as well.",
-    ...documented(page.index),
+    ...measured,
     when: {
       IndexStmt: ({ indexParams, relation }) =>
         foundIf(
@@ -97,7 +97,7 @@ export const indexes: ReadonlyArray<Definition> = [
     construct: "CREATE INDEX with an operator class",
     message: "opclass not supported for index keys",
     hint: "Leave the operator class out.",
-    ...documented(page.index),
+    ...measured,
     when: {
       IndexStmt: ({ indexParams, relation }) =>
         foundIf(

@@ -3,7 +3,18 @@
  */
 import * as Tree from "../tree.ts"
 import type { Definition } from "./definition.ts"
-import { define, documented, found, foundIf, inferred, option, page, recorded, statement } from "./definition.ts"
+import {
+  define,
+  documented,
+  found,
+  foundIf,
+  inferred,
+  option,
+  page,
+  recorded,
+  reported,
+  statement
+} from "./definition.ts"
 import { isCacheRefused } from "./tables.ts"
 
 const noServer = "Leave it out: the service runs the server."
@@ -243,7 +254,7 @@ export const objects: ReadonlyArray<Definition> = [
     construct: "GRANT or REVOKE on schema public, or on all of its tables",
     message: "feature not supported on system entity",
     hint: "Grant on each table, or keep the tables in a schema of your own.",
-    ...documented(page.subset),
+    ...reported("https://github.com/aws-devtools-labs/aws-blocks, packages/bb-distributed-data"),
     when: {
       GrantStmt: ({ objects, objtype, targtype }) =>
         foundIf(

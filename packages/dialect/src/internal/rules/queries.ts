@@ -4,7 +4,7 @@
 import type { FuncCall } from "libpg-query"
 import * as Tree from "../tree.ts"
 import type { Definition } from "./definition.ts"
-import { define, documented, found, foundIf, inferred, page, recorded, statement } from "./definition.ts"
+import { define, found, foundIf, inferred, page, recorded, reported, statement } from "./definition.ts"
 
 const builtin = ({ funcname }: FuncCall): string => {
   const path = Tree.names(funcname)
@@ -72,7 +72,7 @@ export const queries: ReadonlyArray<Definition> = [
     construct: "pg_advisory_lock, pg_try_advisory_lock and the like",
     message: "function {name} not supported",
     hint: "Keep a lease in a row: owner, expiry and a token that every write checks.",
-    ...documented(page.subset),
+    ...reported("https://github.com/pressly/goose/pull/971"),
     when: { FuncCall: (call) => (advisory(builtin(call)) ? found(call.location, { name: builtin(call) }) : []) }
   }),
   define({

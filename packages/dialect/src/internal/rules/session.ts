@@ -2,7 +2,7 @@
  * What DSQL refuses of sessions and of the server: settings, messages between sessions, maintenance.
  */
 import type { Definition } from "./definition.ts"
-import { define, documented, found, foundIf, inferred, page, recorded, statement } from "./definition.ts"
+import { define, found, foundIf, inferred, measured, page, recorded, statement } from "./definition.ts"
 
 const noMessages = "Poll a table, or use a message service."
 
@@ -76,7 +76,7 @@ export const session: ReadonlyArray<Definition> = [
     construct: "SET statement_timeout, work_mem, default_statistics_target, default_transaction_read_only",
     message: 'setting configuration parameter "{name}" not supported',
     hint: "Leave it out; a time limit belongs into the client, read-only into BEGIN READ ONLY.",
-    ...documented(page.subset),
+    ...measured,
     when: {
       VariableSetStmt: ({ kind, name }) =>
         kind === "VAR_SET_VALUE" && name !== undefined && refused.has(name) ? found(undefined, { name }) : []
