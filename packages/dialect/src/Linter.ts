@@ -162,7 +162,9 @@ const placed = (
 const silences = (directive: Directive, { finding, statementLine }: Placed): boolean =>
   finding.rule !== syntaxRule.id &&
   names(directive, finding.rule) &&
-  [finding.line, statementLine].some((line) => line >= directive.firstLine && line <= directive.lastLine)
+  [finding.line, ...(directive.whole ? [statementLine] : [])].some(
+    (line) => line >= directive.firstLine && line <= directive.lastLine
+  )
 
 const unused = (file: string, directive: Directive, found: ReadonlyArray<Placed>): ReadonlyArray<Placed> => {
   const strangers = directive.rules.filter((rule) => !known.has(rule))

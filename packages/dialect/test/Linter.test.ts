@@ -88,6 +88,12 @@ describe("rules over a transaction", () => {
     { transaction: "file" }
   )
   finds(
+    "BEGIN in a message takes what was before it along, and COMMIT ends it",
+    "CREATE TABLE a (id int); BEGIN; CREATE TABLE b (id int); COMMIT; CREATE TABLE c (id int)",
+    ["multiple-ddl 1:33"],
+    { transaction: "file" }
+  )
+  finds(
     "more rows than a transaction may change",
     `BEGIN;\nINSERT INTO t VALUES ${"(1),".repeat(1999)}(1);\nINSERT INTO t VALUES ${"(1),".repeat(1000)}(1);\nCOMMIT`,
     ["transaction-rows 3:1"]
@@ -218,6 +224,10 @@ describe("silencing comments", () => {
     []
   )
   finds("on the same line", "TRUNCATE t; -- dsql-lint-disable-line truncate", [])
+  finds("on the same line, and on no other", "CREATE TABLE t ( -- dsql-lint-disable-line serial\n id serial)", [
+    "unused-disable 1:18",
+    "serial 2:5"
+  ])
   finds(
     "from here to there",
     "-- dsql-lint-disable truncate, vacuum\nTRUNCATE a;\nVACUUM;\n-- dsql-lint-enable\nTRUNCATE b",

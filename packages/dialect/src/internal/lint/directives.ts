@@ -11,6 +11,8 @@ export interface Directive {
   readonly end: Source.Place
   readonly rules: ReadonlyArray<string>
   readonly firstLine: number
+  /** Whether it is about all of a statement that begins on these lines. */
+  readonly whole: boolean
   /** Unbounded for a `dsql-lint-disable` that nothing ends. */
   readonly lastLine: number
 }
@@ -43,14 +45,15 @@ export const directives = (tokens: ReadonlyArray<Token>, source: Source.Source):
     const [command, rules] = words(token)
     const place = source.place(source.fromByte(token.start))
     const end = source.place(source.fromByte(token.end))
-    const at = (firstLine: number, lastLine: number) => found.push({ place, end, rules, firstLine, lastLine })
-    if (command === sameLine) at(place.line, place.line)
+    const at = (firstLine: number, lastLine: number, whole: boolean) =>
+      found.push({ place, end, rules, firstLine, lastLine, whole })
+    if (command === sameLine) at(place.line, place.line, false)
     if (command === nextLine) {
       const next = tokens.slice(i + 1).find((token) => !Tokens.isComment(token))
       const line = next === undefined ? end.line + 1 : lineOf(next.start)
-      at(line, line)
+      at(line, line, true)
     }
-    if (command === from) at(place.line, Number.POSITIVE_INFINITY)
+    if (command === from) at(place.line, Number.POSITIVE_INFINITY, false)
     if (command === until) {
       for (const [i, open] of found.entries()) {
         const ends =

@@ -52,7 +52,8 @@ export const script = (statements: ReadonlyArray<Statement>, oneMessage: boolean
   let explicit = false
   const steps = statements.map((statement): Step => {
     const edge = boundary(statement)
-    if (!explicit && (edge === "begin" || !oneMessage)) transaction++
+    // BEGIN in the middle of a message takes what the message did before into its transaction.
+    if (!explicit && !oneMessage) transaction++
     const step = { statement, transaction, explicit: explicit || edge !== undefined }
     if (edge === "begin") explicit = true
     if (edge === "end") {
