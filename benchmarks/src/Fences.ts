@@ -18,12 +18,12 @@ const text = `
   )
   SELECT (SELECT token FROM guard) AS token, EXISTS (SELECT 1 FROM written) AS written`
 
-/** Each contender has guards of its own, one per fiber, and moves each from one to the next. */
+/** Each contender has guards of its own, so many that none is met again while it is still being moved. */
 const guards = (contender: number) => {
   let next = 0
   const tokens = new Map<number, bigint>()
   return () => {
-    const id = contender * 1_000 + (next++ % 64)
+    const id = contender * 1_000 + (next++ % 1_000)
     const token = tokens.get(id) ?? 0n
     tokens.set(id, token + 1n)
     return { id, token }

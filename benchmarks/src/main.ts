@@ -4,7 +4,7 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Postgres } from "@effect-dsql/emulator"
 import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Layer } from "effect"
+import { Console, Effect, Layer, type Redacted, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { contention } from "./Contention.ts"
 import { fences } from "./Fences.ts"
@@ -19,18 +19,18 @@ const schema = Effect.gen(function* () {
 })
 
 /** Runs a benchmark on a server of its own. */
-const onServer = <E>(
-  benchmark: (url: Parameters<typeof transactions>[0]) => Effect.Effect<void, E, Layer.Success<typeof clients>>
+const onServer = <A, E>(
+  benchmark: (
+    url: Redacted.Redacted
+  ) => Effect.Effect<A, E, DsqlClient.DsqlClient | Reactivity.Reactivity | Scope.Scope>
 ) =>
   Effect.gen(function* () {
     // Durability is not what is compared, and a disk's fsync would hide everything else.
     const server = yield* Postgres.make({ settings: { fsync: "off", synchronous_commit: "off" } })
     const url = server.url()
     const live = Layer.mergeAll(DsqlClient.layerUrl({ url, maxConnections: 8 }), Reactivity.layer)
-    yield* Effect.scoped(Effect.provide(Effect.andThen(schema, benchmark(url)), live))
+    yield* Effect.provide(Effect.andThen(schema, Effect.scoped(benchmark(url))), live)
   }).pipe(Effect.scoped)
-
-declare const clients: Layer.Layer<DsqlClient.Provided | Reactivity.Reactivity>
 
 const benchmarks = {
   transactions: onServer(transactions),

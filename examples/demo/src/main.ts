@@ -97,13 +97,12 @@ const demo = Effect.fnUntraced(function* (seconds: number) {
 
   yield* Console.log(`\n${workers.join(" and ")}, a process each, fight over ${shardCount} shards for ${seconds} s:`)
   const counts = yield* Ref.make<Readonly<Record<string, Counts>>>({})
-  const results = yield* Effect.raceFirst(
-    Effect.all(
-      workers.map((worker) => work(server, worker, seconds, counts)),
-      { concurrency: "unbounded" }
-    ),
-    progress(counts)
+  const reporting = yield* Effect.forkChild(progress(counts))
+  const results = yield* Effect.all(
+    workers.map((worker) => work(server, worker, seconds, counts)),
+    { concurrency: "unbounded" }
   )
+  yield* Fiber.interrupt(reporting)
 
   yield* Console.log(`\n${table(results)}\n`)
   const found = yield* Effect.provide(

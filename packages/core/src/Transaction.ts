@@ -14,7 +14,6 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
@@ -23,6 +22,7 @@ import * as DsqlError from "./DsqlError.ts"
 import { type AttemptError, classify } from "./internal/classify.ts"
 import { Deadline, withinDeadline } from "./internal/connecting.ts"
 import * as measure from "./internal/measure.ts"
+import { retrying } from "./internal/retrying.ts"
 import { singleStatement } from "./internal/singleStatement.ts"
 import { beginReadOnly } from "./internal/withTransaction.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -224,38 +224,48 @@ const execute = <A, E, R, R2>(
 ): Effect.Effect<A, Failure<E>, DsqlClient | Exclude<R | R2, Transaction>> => {
   const operation = options.operation ?? "transaction"
   const policy = options.policy ?? RetryPolicy.standard
-  return Effect.gen(function* () {
-    if (Option.isSome(yield* Effect.serviceOption(Transaction))) {
-      return yield* Effect.die(
-        new Error(`${operation}: a transaction cannot start inside another: Aurora DSQL has no savepoints`)
-      )
-    }
-    const client = yield* DsqlClient
-    const start = yield* Clock.currentTimeMillis
-    const deadline = deadlineAt(operation, options.deadline, start)
-    const effect = retrying(operation, policy, start, deadline?.at, (number) =>
-      settling(client, body, attempt, options.verify, operation, policy, number)
-    )
-    return yield* (deadline === undefined ? effect : Effect.provideService(effect, Deadline, deadline)).pipe(
-      Effect.onExit((exit) => measure.end(operation, start, exit))
-    )
-  }).pipe(Effect.withSpan("dsql.transaction", { kind: "client", attributes: { "dsql.operation": operation } }))
+  return Effect.withSpan(
+    Effect.flatMap(DsqlClient, (client) =>
+      Effect.withFiber<A, Failure<E>, Exclude<R | R2, Transaction>>((fiber) => {
+        if (Option.isSome(Context.getOption(fiber.context, Transaction))) return Effect.die(nested(operation))
+        const start = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+        const deadline = deadlineAt(operation, options.deadline, start)
+        const effect = retrying(operation, policy, start, deadline?.at, (number) =>
+          settling(client, body, attempt, options.verify, operation, policy, number)
+        )
+        return Effect.onExit(
+          deadline === undefined ? effect : Effect.provideService(effect, Deadline, deadline),
+          (exit) => measure.end(operation, start, exit)
+        )
+      })
+    ),
+    "dsql.transaction",
+    { kind: "client", attributes: { "dsql.operation": operation }, captureStackTrace: false }
+  )
 }
+
+const nested = (operation: string) =>
+  new Error(`${operation}: a transaction cannot start inside another: Aurora DSQL has no savepoints`)
 
 /** Runs the body once, and classifies what the driver says. */
 const attemptOnce = <A, E, R>(
   client: DsqlClient["Service"],
   body: Effect.Effect<A, E, R>,
   attempt: Attempt,
-  operation: string,
   number: number
 ): Effect.Effect<A, AttemptFailure<E>, Exclude<R, Transaction>> =>
-  attempt(client, Effect.provideService(body, Transaction, { sql: client.sql, attempt: number })).pipe(
-    Effect.mapError((error) =>
+  Effect.mapError(
+    attempt(
+      client,
+      // The span that is current here is the attempt's own: Effect SQL makes one for each transaction.
+      Effect.andThen(
+        Effect.annotateCurrentSpan("dsql.attempt", number),
+        Effect.provideService(body, Transaction, { sql: client.sql, attempt: number })
+      )
+    ),
+    (error) =>
       // The guard takes SqlError out of the union; the compiler cannot see that through the type parameter.
       isSqlError(error) ? classify(error, "statement") : (error as Exclude<E, SqlError>)
-    ),
-    Effect.withSpan("dsql.transaction.attempt", { attributes: { "dsql.operation": operation, "dsql.attempt": number } })
   )
 
 /** Runs the body once; if its outcome is unknown and there is a way to find out, finds out. */
@@ -268,7 +278,7 @@ const settling = <A, E, R, R2>(
   policy: RetryPolicy.RetryPolicy,
   number: number
 ): Effect.Effect<A, AttemptFailure<E>, Exclude<R | R2, Transaction>> => {
-  if (verify === undefined) return attemptOnce(client, body, attempt, operation, number)
+  if (verify === undefined) return attemptOnce(client, body, attempt, number)
   let value = Option.none<A>()
   const kept = Effect.tap(body, (result) =>
     Effect.sync(() => {
@@ -276,7 +286,7 @@ const settling = <A, E, R, R2>(
     })
   )
   return Effect.catch(
-    attemptOnce(client, kept, attempt, operation, number),
+    attemptOnce(client, kept, attempt, number),
     (error): Effect.Effect<A, AttemptFailure<E>, Exclude<R2, Transaction>> =>
       error instanceof DsqlError.CommitOutcomeUnknown
         ? settle(client, verify(value), operation, policy, error)
@@ -298,7 +308,7 @@ const settle = <A, R2>(
     const start = yield* Clock.currentTimeMillis
     const name = `${operation}.verify`
     const outcome = yield* retrying(name, policy, start, undefined, (number) =>
-      attemptOnce(client, verify, inTransaction, name, number)
+      attemptOnce(client, verify, inTransaction, number)
     ).pipe(
       Effect.retry({ schedule: untilConnected, while: (error) => error instanceof DsqlError.ConnectionLost }),
       // Whether the transaction had a deadline or not, its outcome is worth knowing.
@@ -319,38 +329,6 @@ const settle = <A, R2>(
       case "Unknown":
         return yield* lost
     }
-  })
-
-/** Retries while attempts conflict, and gives up when the policy does or the deadline comes first. */
-const retrying = <A, E, R>(
-  operation: string,
-  policy: RetryPolicy.RetryPolicy,
-  start: number,
-  deadline: number | undefined,
-  attempt: (number: number) => Effect.Effect<A, E | DsqlError.SerializationConflict, R>
-): Effect.Effect<A, Exclude<E, DsqlError.SerializationConflict> | DsqlError.ConflictRetriesExhausted, R> =>
-  Effect.suspend(() => {
-    let attempts = 0
-    const observed = policy.pipe(
-      // A delay that ends after the deadline would be waited for in vain.
-      Schedule.while(({ duration, now }) => deadline === undefined || now + Duration.toMillis(duration) < deadline),
-      Schedule.tap(({ duration, input }) => measure.retry(operation, attempts + 1, duration, input))
-    )
-    const next = Effect.suspend(() => attempt(++attempts)).pipe(
-      Effect.matchEffect({
-        onSuccess: (value) => Effect.succeed(Result.succeed(value)),
-        onFailure: (error) =>
-          error instanceof DsqlError.SerializationConflict
-            ? Effect.andThen(measure.conflict(operation, error.code), Effect.fail(error))
-            : // The guard takes the conflict out of the union; the compiler cannot see that through the type parameter.
-              Effect.succeed(Result.fail(error as Exclude<E, DsqlError.SerializationConflict>))
-      })
-    )
-    const exhausted = (last: DsqlError.SerializationConflict) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Effect.fail(new DsqlError.ConflictRetriesExhausted({ operation, attempts, elapsed: now - start, last }))
-      )
-    return Effect.flatMap(Effect.retryOrElse(next, observed, exhausted), Effect.fromResult)
   })
 
 const deadlineAt = (operation: string, input: Duration.Input | undefined, start: number) => {

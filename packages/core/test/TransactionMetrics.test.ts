@@ -71,7 +71,7 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
     })
   )
 
-  it.effect("have a span for the transaction and one for each attempt", () =>
+  it.effect("have a span for the operation, and Effect SQL's own for each attempt", () =>
     Effect.gen(function* () {
       yield* failCommits("traced", 1, conflictAtCommit("OC000"))
       const spans: Array<readonly [string, unknown]> = []
@@ -88,10 +88,7 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
           .filter(([span]) => span === name)
           .map(([, attributes]) => Object.fromEntries(attributes as Map<string, unknown>))
       assert.deepStrictEqual(named("dsql.transaction"), [{ "dsql.operation": "Traced" }])
-      assert.deepStrictEqual(named("dsql.transaction.attempt"), [
-        { "dsql.operation": "Traced", "dsql.attempt": 1 },
-        { "dsql.operation": "Traced", "dsql.attempt": 2 }
-      ])
+      assert.deepStrictEqual(named("sql.transaction"), [{ "dsql.attempt": 1 }, { "dsql.attempt": 2 }])
     })
   )
 })

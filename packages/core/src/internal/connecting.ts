@@ -11,7 +11,7 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { AuthenticationFailed, DeadlineExceeded } from "../DsqlError.ts"
 import type { TokenSource } from "../TokenSource.ts"
-import { type AttemptError, carry, classify } from "./classify.ts"
+import { carry, classify } from "./classify.ts"
 
 /** Reserves a connection of one's own, until the scope closes. */
 export type Acquire = Effect.Effect<Connection, SqlError, Scope.Scope>
@@ -34,19 +34,29 @@ const throttled = Schedule.min([Schedule.exponential("100 millis"), Schedule.spa
   )
 )
 
-const isThrottled = (error: AttemptError) => error._tag === "ConnectionThrottled" || error._tag === "TooManyConnections"
+const refused = (error: SqlError): boolean => {
+  const { _tag } = classify(error, "statement")
+  return _tag === "ConnectionThrottled" || _tag === "TooManyConnections"
+}
 
 /**
  * Backs off while the cluster refuses new connections, and once replaces a token that it refused.
  * Open connections are not touched.
  */
 export const connecting = (reserve: Acquire, tokens: TokenSource | undefined): Acquire => {
-  const attempt = reserve.pipe(
-    Effect.catchDefect((defect) =>
-      defect instanceof AuthenticationFailed ? Effect.fail(carry(defect, "connect")) : Effect.die(defect)
-    ),
-    Effect.retry({ schedule: throttled, while: (error: SqlError) => isThrottled(classify(error, "statement")) })
+  const once = Effect.catchDefect(reserve, (defect) =>
+    defect instanceof AuthenticationFailed ? Effect.fail(carry(defect, "connect")) : Effect.die(defect)
   )
+  // Nearly every connection is had at once, and should not pay for a schedule that it never steps.
+  const attempt = Effect.catchIf(once, refused, (error) => {
+    let first = true
+    const next = Effect.suspend(() => {
+      if (!first) return once
+      first = false
+      return Effect.fail(error)
+    })
+    return Effect.retry(next, { schedule: throttled, while: refused })
+  })
   if (tokens === undefined) return attempt
   return Effect.catchIf(
     attempt,

@@ -36,10 +36,21 @@ export const retry = (
   )
 }
 
+/** Every transaction reports its latency, so the labelled metric is made once for each operation. */
+const latencies = new Map<string, Metric.Metric<number, unknown>>()
+
+const latencyOf = (operation: string): Metric.Metric<number, unknown> => {
+  const known = latencies.get(operation)
+  if (known !== undefined) return known
+  const labelled = Metric.withAttributes(TransactionMetrics.latency, { operation })
+  latencies.set(operation, labelled)
+  return labelled
+}
+
 /** The transaction is over, for good or ill. */
 export const end = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E>): Effect.Effect<void> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const latency = Metric.update(Metric.withAttributes(TransactionMetrics.latency, { operation }), now - start)
+    const latency = Metric.update(latencyOf(operation), now - start)
     return Exit.isSuccess(exit) ? latency : Effect.andThen(latency, failed(operation, errorClass(exit.cause)))
   })
 
