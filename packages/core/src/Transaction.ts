@@ -17,6 +17,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import * as Tracer from "effect/Tracer"
 import { DsqlClient } from "./DsqlClient.ts"
 import * as DsqlError from "./DsqlError.ts"
 import { type AttemptError, classify } from "./internal/classify.ts"
@@ -224,23 +225,27 @@ const execute = <A, E, R, R2>(
 ): Effect.Effect<A, Failure<E>, DsqlClient | Exclude<R | R2, Transaction>> => {
   const operation = options.operation ?? "transaction"
   const policy = options.policy ?? RetryPolicy.standard
-  return Effect.withSpan(
-    Effect.flatMap(DsqlClient, (client) =>
-      Effect.withFiber<A, Failure<E>, Exclude<R | R2, Transaction>>((fiber) => {
-        if (Option.isSome(Context.getOption(fiber.context, Transaction))) return Effect.die(nested(operation))
-        const start = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
-        const deadline = deadlineAt(operation, options.deadline, start)
-        const effect = retrying(operation, policy, start, deadline?.at, (number) =>
-          settling(client, body, attempt, options.verify, operation, policy, number)
-        )
-        return Effect.onExit(
-          deadline === undefined ? effect : Effect.provideService(effect, Deadline, deadline),
-          (exit) => measure.end(operation, start, exit)
-        )
-      })
-    ),
-    "dsql.transaction",
-    { kind: "client", attributes: { "dsql.operation": operation }, captureStackTrace: false }
+  return Effect.flatMap(DsqlClient, (client) =>
+    Effect.withFiber<A, Failure<E>, Exclude<R | R2, Transaction>>((fiber) => {
+      if (Option.isSome(Context.getOption(fiber.context, Transaction))) return Effect.die(nested(operation))
+      const start = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+      const deadline = deadlineAt(operation, options.deadline, start)
+      const effect = retrying(operation, policy, start, deadline?.at, (number) =>
+        settling(client, body, attempt, options.verify, operation, policy, number)
+      )
+      const measured = Effect.onExit(
+        deadline === undefined ? effect : Effect.provideService(effect, Deadline, deadline),
+        (exit) => measure.end(operation, start, exit)
+      )
+      // Spans of the native tracer go nowhere, and would cost as much as all the rest of this.
+      return fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
+        ? measured
+        : Effect.withSpan(measured, "dsql.transaction", {
+            kind: "client",
+            attributes: { "dsql.operation": operation },
+            captureStackTrace: false
+          })
+    })
   )
 }
 
