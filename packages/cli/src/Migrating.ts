@@ -13,7 +13,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Connection from "./Connection.ts"
-import type { CannotConnect, CommandError, InvalidUsage } from "./Failure.ts"
+import type { CannotConnect, CommandError } from "./Failure.ts"
 
 /** Reads the version that a flag gives. */
 export const version = (flag: Option.Option<string>): Effect.Effect<Version | undefined, InvalidVersion> =>
@@ -35,13 +35,12 @@ export const source = (
     read
   )
 
-/** Runs a migrator on the database that the flags name. */
+/** Runs a migrator on a database. */
 export const migrate = <A, E extends CommandError, R>(
-  given: Connection.Given,
+  settings: Connection.Settings,
   use: (migrator: Migrator["Service"]) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | InvalidUsage | CannotConnect | DsqlError, Exclude<R, DsqlClient>> =>
+): Effect.Effect<A, E | CannotConnect | DsqlError, Exclude<R, DsqlClient>> =>
   Effect.gen(function* () {
-    const settings = yield* Connection.settings(given)
     const { layer, Migrator } = yield* Effect.promise(() => import("@effect-dsql/schema/Migrator"))
     return yield* Connection.run(settings, Effect.provide(Effect.flatMap(Migrator, use), layer))
   })

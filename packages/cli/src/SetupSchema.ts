@@ -8,6 +8,7 @@ import { Command, Flag, Prompt, TerminalCapabilities } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Declined, InvalidUsage } from "./Failure.ts"
+import * as Connection from "./Connection.ts"
 import * as Migrating from "./Migrating.ts"
 import * as Output from "./Output.ts"
 import { root } from "./Root.ts"
@@ -60,12 +61,13 @@ export const setupSchema = Command.make(
     const shared = yield* root
     yield* checked(input)
     const version = yield* Migrating.version(input.version)
+    const settings = yield* Connection.settings(shared)
     const source = yield* Migrating.source((sources) =>
       Option.isSome(input.schemaFile)
         ? sources.file(input.schemaFile.value, version)
         : sources.builtIn(Option.getOrUndefined(input.schemaName))
     )
-    const report = yield* Migrating.migrate(shared, (migrator) =>
+    const report = yield* Migrating.migrate(settings, (migrator) =>
       Effect.gen(function* () {
         if (input.overwrite && !input.yes) yield* confirmed(shared.format, yield* migrator.owned(source))
         return yield* migrator.setup({

@@ -6,6 +6,7 @@
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import { ExitCode } from "./ExitCode.ts"
+import * as Connection from "./Connection.ts"
 import * as Migrating from "./Migrating.ts"
 import * as Output from "./Output.ts"
 import { root } from "./Root.ts"
@@ -24,8 +25,9 @@ export const status = Command.make(
   sourceFlags,
   Effect.fnUntraced(function* (input) {
     const shared = yield* root
+    const settings = yield* Connection.settings(shared)
     const source = yield* sourceOf(input)
-    const found = yield* Migrating.migrate(shared, (migrator) => migrator.status({ source, database: shared.dbName }))
+    const found = yield* Migrating.migrate(settings, (migrator) => migrator.status({ source, database: shared.dbName }))
     yield* Output.status(shared, found)
     if (!found.compatible) return yield* new Stop.Stop({ exitCode: ExitCode.incompatible })
   })

@@ -7,6 +7,7 @@ import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { InvalidUsage } from "./Failure.ts"
+import * as Connection from "./Connection.ts"
 import * as Migrating from "./Migrating.ts"
 import * as Output from "./Output.ts"
 import { root } from "./Root.ts"
@@ -71,8 +72,9 @@ export const updateSchema = Command.make(
   Effect.fnUntraced(function* (input) {
     const shared = yield* root
     const version = yield* Migrating.version(input.version)
+    const settings = yield* Connection.settings(shared)
     const source = yield* sourceOf(input)
-    const report = yield* Migrating.migrate(shared, (migrator) =>
+    const report = yield* Migrating.migrate(settings, (migrator) =>
       migrator.update({ source, version, database: shared.dbName, onEvent: Output.progress(shared) })
     )
     yield* Output.report(shared, report)

@@ -40,6 +40,26 @@ export interface SchemaSource {
 }
 
 /**
+ * Makes a schema of versions that have been read, oldest first.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (name: string, [first, ...rest]: SchemaSource["versions"]): SchemaSource => {
+  const settled = (version: SchemaVersion, after: ReadonlyArray<SchemaVersion>): SchemaVersion => ({
+    ...version,
+    statements: SqlFile.withoutRemoved(
+      version.statements,
+      after.flatMap(({ statements }) => statements)
+    )
+  })
+  return {
+    name,
+    versions: [settled(first, rest), ...rest.map((version, i) => settled(version, rest.slice(i + 1)))]
+  }
+}
+
+/**
  * The names of the schemas that this package carries.
  *
  * @since 0.1.0
@@ -100,10 +120,8 @@ export const file = (
 ): Effect.Effect<SchemaSource, SourceError, FileSystem.FileSystem | Path.Path> =>
   Effect.map(
     Effect.flatMap(bytesOf(path), (bytes) => SqlFile.parse(bytes, path)),
-    (statements) => ({
-      name: path,
-      versions: [{ version, minCompatible: version, description: "", files: [path], md5: "", statements }]
-    })
+    (statements) =>
+      make(path, [{ version, minCompatible: version, description: "", files: [path], md5: "", statements }])
   )
 
 /**
@@ -176,8 +194,7 @@ const read = Effect.fnUntraced(function* (name: string, path: string) {
   if (twice !== undefined) {
     return yield* new InvalidSource({ path, problem: `version ${twice.version} is there twice: remove one` })
   }
-  const versioned: SchemaSource["versions"] = [first, ...rest]
-  return { name, versions: versioned }
+  return make(name, [first, ...rest])
 })
 
 const readVersion = Effect.fnUntraced(function* (path: string, name: string) {

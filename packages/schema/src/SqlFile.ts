@@ -32,6 +32,7 @@ export type Target =
   | { readonly _tag: "CreateRelation"; readonly name: Name; readonly kind: "view" | "sequence" }
   | { readonly _tag: "AddColumn"; readonly table: Name; readonly column: string }
   | { readonly _tag: "DropColumn"; readonly table: Name; readonly column: string }
+  | { readonly _tag: "RenameColumn"; readonly table: Name; readonly column: string; readonly to: string }
   | { readonly _tag: "Drop"; readonly name: Name; readonly kind: "table" | "index" | "view" | "sequence" }
   | { readonly _tag: "Other" }
 
@@ -100,6 +101,33 @@ export const parse = (
     })
   })
 
+/**
+ * Asks less of tables that are there: not the columns that a later statement drops or renames. A run that was
+ * stopped after it had done so would otherwise take its own table for somebody else's.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const withoutRemoved = (
+  statements: ReadonlyArray<SqlStatement>,
+  /** The statements of the versions after these. */
+  after: ReadonlyArray<SqlStatement>
+): ReadonlyArray<SqlStatement> =>
+  statements.map((statement, i) => {
+    const { target } = statement
+    if (target._tag !== "CreateTable") return statement
+    const removed = [...statements.slice(i + 1), ...after].flatMap(({ target: later }) =>
+      (later._tag === "DropColumn" || later._tag === "RenameColumn") && display(later.table) === display(target.name)
+        ? [later.column]
+        : []
+    )
+    if (removed.length === 0) return statement
+    return {
+      ...statement,
+      target: { ...target, columns: target.columns.filter((column) => !removed.includes(column)) }
+    }
+  })
+
 const refusal = (statement: Statement.Statement): string | undefined => {
   switch (statement.kind) {
     case "transaction":
@@ -148,6 +176,12 @@ const targetOf = (node: Tree): Target => {
     return { _tag: "CreateRelation", name: nameOf(node.CreateSeqStmt.sequence), kind: "sequence" }
   }
   if ("AlterTableStmt" in node) return alteration(node.AlterTableStmt)
+  if ("RenameStmt" in node) {
+    const { newname, relation, renameType, subname } = node.RenameStmt
+    return renameType === "OBJECT_COLUMN" && subname !== undefined && newname !== undefined
+      ? { _tag: "RenameColumn", table: nameOf(relation), column: subname, to: newname }
+      : other
+  }
   return "DropStmt" in node ? drop(node.DropStmt) : other
 }
 

@@ -110,6 +110,10 @@ const isDone = Effect.fnUntraced(function* ({ location, target }: SqlStatement) 
       const found = yield* Catalogue.relation(target.table)
       return found !== undefined && !found.columns.includes(target.column)
     }
+    case "RenameColumn": {
+      const found = yield* Catalogue.relation(target.table)
+      return found !== undefined && found.columns.includes(target.to) && !found.columns.includes(target.column)
+    }
     case "Drop":
       return (yield* Catalogue.relation(target.name)) === undefined
     case "Other":

@@ -42,7 +42,7 @@ const sourceOf = (...texts: readonly [string, ...ReadonlyArray<string>]) =>
     ),
     ([first, ...rest]): SchemaSource.SchemaSource => {
       assert(first !== undefined)
-      return { name: "test", versions: [first, ...rest] }
+      return SchemaSource.make("test", [first, ...rest])
     }
   )
 
@@ -366,6 +366,22 @@ describe("Migrator.update", () => {
       const report = yield* migrator.update({ source })
       assert.deepStrictEqual([report.present, report.applied], [2, 2])
       assert.strictEqual((yield* migrator.status({ source })).current as string, "1.1")
+    }).pipe(Effect.provide(TestMigrator))
+  )
+
+  it.live("knows its own tables again although later statements have changed them", () =>
+    Effect.gen(function* () {
+      const migrator = yield* Migrator.Migrator
+      const source = yield* sourceOf(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, b INTEGER, c INTEGER);",
+        `ALTER TABLE a DROP COLUMN b;
+         ALTER TABLE a RENAME COLUMN c TO d;
+         ALTER TABLE missing RENAME TO e;`
+      )
+      assert.strictEqual((yield* Effect.flip(migrator.setup({ source })))._tag, "StatementRefused")
+      yield* execute("CREATE TABLE missing (id INTEGER PRIMARY KEY)")
+      const report = yield* migrator.setup({ source })
+      assert.deepStrictEqual([report.present, report.applied, report.to as string], [5, 1, "1.1"])
     }).pipe(Effect.provide(TestMigrator))
   )
 

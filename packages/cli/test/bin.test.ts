@@ -1,0 +1,419 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { createServer, type Server, type Socket } from "node:net"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { database, type Ended, password, run, start } from "./support/process.ts"
+
+const json = ({ stdout }: Ended): unknown => JSON.parse(stdout)
+
+/** A directory with these files, readable by everyone; it goes with the scope. */
+const tree = (files: Readonly<Record<string, string | Uint8Array>>) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const root = await mkdtemp(join(tmpdir(), "effect-dsql-cli-"))
+      await Promise.all(
+        Object.entries(files).map(async ([name, content]) => {
+          await mkdir(dirname(join(root, name)), { recursive: true })
+          await writeFile(join(root, name), content)
+        })
+      )
+      return root
+    }),
+    (root) => Effect.promise(() => rm(root, { recursive: true, force: true }))
+  )
+
+/** A port where somebody listens and never answers. */
+const silent = Effect.acquireRelease(
+  Effect.callback<{ readonly port: number; readonly connected: Promise<void>; readonly close: () => void }>(
+    (resume) => {
+      const sockets = new Set<Socket>()
+      const listener: Server = createServer()
+      const connected = new Promise<void>((resolve) =>
+        listener.on("connection", (socket) => {
+          sockets.add(socket.on("error", () => socket.destroy()))
+          resolve()
+        })
+      )
+      listener.listen(0, "127.0.0.1", () => {
+        const address = listener.address()
+        const port = typeof address === "object" && address !== null ? address.port : 0
+        const close = () => {
+          listener.close()
+          for (const socket of sockets) socket.destroy()
+        }
+        resume(Effect.succeed({ port, connected, close }))
+      })
+    }
+  ),
+  ({ close }) => Effect.sync(close)
+)
+
+const manifest = (version: string, minimum = version) =>
+  JSON.stringify({
+    CurrVersion: version,
+    MinCompatibleVersion: minimum,
+    Description: "",
+    SchemaUpdateCqlFiles: ["a.sql"]
+  })
+
+describe("effect-dsql", () => {
+  it.live("sets up, updates and reports, for people", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* database
+      assert.deepStrictEqual(yield* run(["setup-schema", "--version", "1.0"], env), {
+        code: 0,
+        stdout: "dsql/temporal is at 1.0: 46 statements run\n",
+        stderr: ""
+      })
+      const behind = yield* run(["status"], env)
+      assert.strictEqual(behind.code, 4)
+      assert.include(behind.stdout, "state        behind: run update-schema\n")
+      assert.deepStrictEqual(yield* run(["update-schema"], env), {
+        code: 0,
+        stdout: "dsql/temporal is at 1.1, it was at 1.0: 1 statement run\n",
+        stderr: ""
+      })
+      assert.deepStrictEqual(yield* run(["update"], env), {
+        code: 0,
+        stdout: "dsql/temporal is at 1.1: there was nothing to do\n",
+        stderr: ""
+      })
+      assert.strictEqual((yield* run(["status"], env)).code, 0)
+      assert.deepStrictEqual(yield* rows("SELECT db_name, curr_version FROM schema_version"), [
+        { db_name: "postgres", curr_version: "1.1" }
+      ])
+    })
+  )
+
+  it.live("prints one JSON value for programs", () =>
+    Effect.gen(function* () {
+      const { env } = yield* database
+      const status = yield* run(["status", "--format", "json"], env)
+      assert.strictEqual(status.code, 4)
+      assert.deepStrictEqual(json(status), {
+        schema: "dsql/temporal",
+        database: "postgres",
+        current: null,
+        expected: "1.1",
+        minCompatible: null,
+        state: "not-set-up",
+        compatible: false
+      })
+      const setup = yield* run(["--format=json", "setup", "-v", "0.0"], env)
+      assert.deepStrictEqual(json(setup), {
+        schema: "dsql/temporal",
+        database: "postgres",
+        from: null,
+        to: "0.0",
+        changed: true,
+        applied: 2,
+        present: 0,
+        dropped: []
+      })
+      const update = yield* run(["update", "--format", "json"], env)
+      assert.deepStrictEqual(json(update), {
+        schema: "dsql/temporal",
+        database: "postgres",
+        from: "0.0",
+        to: "1.1",
+        changed: true,
+        applied: 45,
+        present: 0,
+        dropped: []
+      })
+    })
+  )
+
+  it.live("takes the earlier tool's flags, and lets them win over the environment", () =>
+    Effect.gen(function* () {
+      const { env } = yield* database
+      const { SQL_DATABASE = "", SQL_HOST = "", SQL_PORT = "", SQL_USER = "" } = env
+      const flags = ["-ep", SQL_HOST, "-p", SQL_PORT, "-u", SQL_USER, "-db", SQL_DATABASE, "-q"]
+      const wrong = { SQL_HOST: "wrong.invalid", SQL_PORT: "1", SQL_USER: "wrong", SQL_PASSWORD: password() }
+      assert.deepStrictEqual(yield* run([...flags, "setup", "-v", "1.1"], wrong), { code: 0, stdout: "", stderr: "" })
+      assert.strictEqual((yield* run(["status", ...flags], wrong)).code, 0)
+    })
+  )
+
+  it.live("drops nothing unless it is told to, names what would be lost, and leaves other tables alone", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* database
+      yield* run(["setup"], env)
+      yield* rows("INSERT INTO shards VALUES (1, 1, '', '')")
+      yield* rows("CREATE TABLE mine (id INTEGER PRIMARY KEY)")
+      const asked = yield* run(["setup", "--overwrite"], env)
+      assert.deepStrictEqual(asked, {
+        code: 2,
+        stdout: "",
+        stderr:
+          "error: --overwrite would drop 37 tables, of which these hold rows: namespace_metadata, shards: add --yes to do it\n"
+      })
+      assert.strictEqual((yield* rows("SELECT 1 FROM shards")).length, 1)
+      const done = yield* run(["setup", "--overwrite", "--yes"], env)
+      assert.strictEqual(done.code, 0)
+      assert.include(done.stdout, "37 tables dropped (namespaces, namespace_metadata, shards,")
+      assert.deepStrictEqual(yield* rows("SELECT 1 FROM shards"), [])
+      assert.strictEqual((yield* rows("SELECT 1 FROM pg_class WHERE relname = 'mine'")).length, 1)
+    })
+  )
+
+  it.live("runs a schema of one's own, from a file and from a directory", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* database
+      const root = yield* tree({
+        "v1.0/manifest.json": manifest("1.0"),
+        "v1.0/a.sql": "CREATE TABLE a (id INTEGER PRIMARY KEY);",
+        "v1.1/manifest.json": manifest("1.1", "1.0"),
+        "v1.1/a.sql": "ALTER TABLE a ADD COLUMN b INTEGER;\nCREATE INDEX ASYNC a_b ON a (b);"
+      })
+      const setup = yield* run(["setup", "-f", join(root, "v1.0", "a.sql"), "-v", "1.0"], env)
+      assert.strictEqual(setup.stderr, "")
+      const update = yield* run(["update", "-d", root], env)
+      assert.strictEqual(update.stdout, `${root} is at 1.1, it was at 1.0: 2 statements run\n`)
+      assert.strictEqual((yield* rows("SELECT 1 FROM pg_class WHERE relname = 'a_b'")).length, 1)
+      assert.strictEqual((yield* run(["status", "-d", root], env)).code, 0)
+    })
+  )
+
+  it.live("goes on after it was killed in the middle", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* database
+      // A lock that another session holds stops it at the statement that needs it.
+      yield* rows("CREATE TABLE history_node (shard_id INTEGER PRIMARY KEY)")
+      const stuck = yield* run(["setup"], env)
+      assert.strictEqual(stuck.code, 1)
+      yield* rows("DROP TABLE history_node")
+      const first = start(["setup"], env)
+      yield* waitFor(rows("SELECT 1 FROM pg_class WHERE relname = 'history_tree'"))
+      first.kill("SIGKILL")
+      yield* Effect.promise(() => first.ended)
+      const second = yield* run(["setup", "--format", "json"], env)
+      assert.strictEqual(second.code, 0)
+      assert.strictEqual((yield* run(["status"], env)).code, 0)
+    })
+  )
+
+  it.live("ends with 130 when it is interrupted, at once", () =>
+    Effect.gen(function* () {
+      const { connected, port } = yield* silent
+      const process = start(["status"], { SQL_HOST: "127.0.0.1", SQL_PORT: String(port) })
+      yield* Effect.promise(() => connected)
+      process.kill("SIGINT")
+      assert.deepStrictEqual(yield* Effect.promise(() => process.ended), { code: 130, stdout: "", stderr: "" })
+    })
+  )
+
+  it.live("does not wait for an instance metadata service that never answers", () =>
+    Effect.gen(function* () {
+      const { port } = yield* silent
+      const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://127.0.0.1:${port}` }
+      const started = performance.now()
+      const { code, stderr } = yield* run(["status", "-ep", "abc.dsql.us-east-1.on.aws"], env)
+      assert.strictEqual(code, 3)
+      assert.include(stderr, "abc.dsql.us-east-1.on.aws:5432: no AWS credentials: set AWS_ACCESS_KEY_ID")
+      assert.isBelow(performance.now() - started, 10_000)
+    })
+  )
+
+  const failures: ReadonlyArray<
+    readonly [code: number, tag: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>>]
+  > = [
+    [1, "ObjectDiffers", ["setup"], {}],
+    [2, "UnknownVersion", ["update", "-v", "9.9"], {}],
+    [3, "CannotConnect", ["update"], { SQL_PORT: "1" }],
+    [4, "NotSetUp", ["update"], {}]
+  ]
+  it.live.each(failures)("prints an error that ends with %i as one JSON value: %s", ([code, tag, args, env]) =>
+    Effect.gen(function* () {
+      const test = yield* database
+      yield* test.rows("CREATE TABLE shards (id INTEGER PRIMARY KEY)")
+      const ended = yield* run([...args, "--format", "json"], { ...test.env, ...env })
+      const { error } = JSON.parse(ended.stderr)
+      assert.deepStrictEqual([ended.code, ended.stdout], [code, ""])
+      assert.deepStrictEqual({ ...error, message: "" }, { tag, message: "", exitCode: code })
+      assert.notInclude(error.message, "\n")
+    })
+  )
+
+  it.live("shows where an error came from when it is asked to, and no secret even then", () =>
+    Effect.gen(function* () {
+      const { env } = yield* database
+      const text = yield* run(["update", "--verbose"], { ...env, SQL_PORT: "1" })
+      assert.match(text.stderr, /^error: cannot connect to 127\.0\.0\.1:1: .*\n.*CannotConnect/)
+      assert.include(text.stderr, "    at ")
+      assert.notInclude(text.stderr, password())
+      const json = yield* run(["update", "--verbose", "--format", "json"], env)
+      assert.match(String(JSON.parse(json.stderr).error.stack), /NotSetUp/)
+    })
+  )
+})
+
+/** Looks until a query gives a row. */
+const waitFor = <E>(query: Effect.Effect<ReadonlyArray<object>, E>): Effect.Effect<void, E> =>
+  Effect.flatMap(query, (found) => (found.length > 0 ? Effect.void : waitFor(query)))
+
+describe("bad input", () => {
+  interface Case {
+    readonly args: ReadonlyArray<string>
+    readonly env?: Readonly<Record<string, string>>
+    readonly files?: Readonly<Record<string, string | Uint8Array>>
+    readonly uid?: number
+    readonly code: number
+    readonly says: string
+  }
+  const update = ["update", "--schema-dir", "."]
+  const first = { "v1.0/manifest.json": manifest("1.0"), "v1.0/a.sql": "CREATE TABLE a (id INTEGER PRIMARY KEY);" }
+  const second = (sql: string | Uint8Array) => ({ ...first, "v2.0/manifest.json": manifest("2.0"), "v2.0/a.sql": sql })
+  const cases: ReadonlyArray<readonly [name: string, input: Case]> = [
+    [
+      "an unknown version",
+      { args: ["update", "-v", "9.9"], code: 2, says: "dsql/temporal has no version 9.9: choose one of 1.0, 1.1" }
+    ],
+    [
+      "an earlier version",
+      { args: ["update", "-v", "1.0"], code: 4, says: "the database is at 1.1, after 1.0: there is no way back" }
+    ],
+    [
+      "a missing manifest",
+      {
+        args: update,
+        files: { ...first, "v2.0/a.sql": "" },
+        code: 2,
+        says: "v2.0/manifest.json: there is nothing there"
+      }
+    ],
+    [
+      "a malformed manifest",
+      {
+        args: update,
+        files: { ...first, "v2.0/manifest.json": "{" },
+        code: 2,
+        says: "v2.0/manifest.json is not a manifest: it is not JSON"
+      }
+    ],
+    [
+      "a manifest of the wrong shape",
+      {
+        args: update,
+        files: { ...first, "v2.0/manifest.json": '{"CurrVersion":2}' },
+        code: 2,
+        says: 'is not a manifest: Expected string at ["CurrVersion"]'
+      }
+    ],
+    [
+      "a manifest that disagrees with its directory",
+      {
+        args: update,
+        files: { ...first, "v2.0/manifest.json": manifest("2.1") },
+        code: 2,
+        says: "its CurrVersion is 2.1, but its directory is v2.0: make them agree"
+      }
+    ],
+    [
+      "a directory that is not there",
+      { args: ["update", "-d", "missing"], code: 2, says: "cannot read missing: there is nothing there" }
+    ],
+    ["a directory without versions", { args: update, code: 2, says: ".: there are no versions in it" }],
+    ...(process.getuid?.() === 0
+      ? ([
+          [
+            "a directory that it may not read",
+            { args: update, files: first, uid: 65_534, code: 2, says: "permission denied: check its owner and mode" }
+          ]
+        ] as const)
+      : []),
+    [
+      "SQL that is not UTF-8",
+      { args: update, files: second(Uint8Array.of(0xc3, 0x28)), code: 2, says: "v2.0/a.sql: it is not UTF-8 text" }
+    ],
+    [
+      "SQL with a syntax error",
+      {
+        args: update,
+        files: second("CREATE TABLE b (id INTEGER PRIMARY KEY);\n\nCREATE TABEL c;"),
+        code: 2,
+        says: 'v2.0/a.sql:3:8: syntax error at or near "TABEL"'
+      }
+    ],
+    [
+      "SQL that the database refuses",
+      {
+        args: update,
+        files: second("ALTER TABLE missing RENAME TO b;"),
+        code: 1,
+        says: 'v2.0/a.sql:1: ALTER TABLE missing RENAME TO b: relation "missing" does not exist; what ran before it stays, run again to go on'
+      }
+    ],
+    [
+      "an unreachable host",
+      { args: ["update"], env: { SQL_PORT: "1" }, code: 3, says: "cannot connect to 127.0.0.1:1: " }
+    ],
+    [
+      "a host without an address",
+      { args: ["update"], env: { SQL_HOST: "host.invalid" }, code: 3, says: "cannot connect to host.invalid:" }
+    ],
+    [
+      "a wrong password",
+      {
+        args: ["update"],
+        env: { SQL_PASSWORD: "hunter2" },
+        code: 3,
+        says: 'password authentication failed for user "postgres": check --user and SQL_PASSWORD'
+      }
+    ],
+    ["no password", { args: ["update"], env: { SQL_PASSWORD: "" }, code: 3, says: "check --user and SQL_PASSWORD" }],
+    [
+      "a database that is not there",
+      { args: ["update", "-db", "missing"], code: 3, says: 'database "missing" does not exist: check --database' }
+    ],
+    [
+      "TLS that the server does not have",
+      { args: ["update", "--tls", "require"], code: 3, says: "The server does not support TLS" }
+    ],
+    [
+      "a cluster without credentials",
+      {
+        args: ["update"],
+        env: { CLUSTER_ENDPOINT: "abc.dsql.us-east-1.on.aws", AWS_EC2_METADATA_DISABLED: "true" },
+        code: 3,
+        says: "cannot connect to abc.dsql.us-east-1.on.aws:"
+      }
+    ],
+    [
+      "a malformed variable",
+      { args: ["update"], env: { SQL_PORT: "abc" }, code: 2, says: 'SQL_PORT "abc" is not a port' }
+    ],
+    ["an unknown flag", { args: ["update", "--bogus"], code: 2, says: "unknown flag --bogus" }],
+    [
+      "a flag for a secret",
+      { args: ["update", "--password", "hunter2"], code: 2, says: "a password is read from SQL_PASSWORD" }
+    ]
+  ]
+
+  it.live.each(cases)("%s is one line, changes nothing and shows no secret", ([, input]) =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* database
+      yield* rows(
+        "CREATE TABLE schema_version (version_partition INTEGER, db_name VARCHAR(255), creation_time TIMESTAMP, curr_version VARCHAR(64), min_compatible_version VARCHAR(64), PRIMARY KEY (version_partition, db_name))"
+      )
+      yield* rows("INSERT INTO schema_version VALUES (0, 'postgres', now(), '1.1', '1.0')")
+      const catalogue = Effect.all([
+        rows("SELECT oid, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY oid"),
+        rows("SELECT * FROM schema_version")
+      ])
+      const before = yield* catalogue
+      const cwd = yield* tree(input.files ?? {})
+      const variables = { ...env, ...input.env }
+      const options = { cwd, ...(input.uid === undefined ? {} : { uid: input.uid }) }
+      const { code, stderr, stdout } = yield* run(input.args, variables, options)
+      assert.deepStrictEqual({ code, stdout }, { code: input.code, stdout: "" }, stderr)
+      assert.match(stderr, /^error: [^\n]+\n$/)
+      assert.include(stderr, input.says)
+      assert.notInclude(stderr, password())
+      assert.notInclude(stderr, "hunter2")
+      assert.deepStrictEqual(yield* catalogue, before)
+    })
+  )
+})
