@@ -1,7 +1,7 @@
 /**
  * A counter kept in a current execution: what is incremented by whoever owns the shard.
  */
-import { CurrentExecution, Identifiers } from "@effect-dsql/persistence"
+import { type CurrentExecution, Identifiers } from "@effect-dsql/persistence"
 import { Schema } from "effect"
 import { randomUUID } from "node:crypto"
 

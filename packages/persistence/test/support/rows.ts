@@ -1,7 +1,7 @@
 /**
  * Rows with ids of their own, so that tests share a database without meeting.
  */
-import { Archetype, type CurrentExecution, type DataBlob, Identifiers } from "@effect-dsql/persistence"
+import { type Archetype, type CurrentExecution, type DataBlob, Identifiers } from "@effect-dsql/persistence"
 import { DateTime } from "effect"
 import { randomBytes, randomInt, randomUUID } from "node:crypto"
 
