@@ -57,10 +57,10 @@ export interface Options<A> {
  * @example
  * ```ts
  * import { Batch, Transaction } from "@effect-dsql/core"
- * import { Effect, Stream } from "effect"
+ * import { Array, Effect, Stream } from "effect"
  *
- * const insert = (ids: ReadonlyArray<number>) =>
- *   Effect.flatMap(Transaction.sql, (sql) => sql`INSERT INTO events ${sql.insert(ids.map((id) => ({ id })))}`)
+ * const insert = (ids: Array.NonEmptyReadonlyArray<number>) =>
+ *   Effect.flatMap(Transaction.sql, (sql) => sql`INSERT INTO events ${sql.insert(Array.map(ids, (id) => ({ id })))}`)
  *
  * const program = Batch.write(Stream.range(1, 10_000), insert, {}, { operation: "ImportEvents" }).pipe(
  *   Stream.runForEach((piece) => Effect.logInfo(`${piece.total} written`))

@@ -23,7 +23,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { AuthenticationFailed, type DsqlError } from "./DsqlError.ts"
+import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
 import { classify } from "./internal/classify.ts"
 import { type Acquire, connecting } from "./internal/connecting.ts"
 import { withTransaction } from "./internal/withTransaction.ts"
@@ -83,6 +83,8 @@ export interface ClusterOptions extends PoolOptions {
   readonly database?: string | undefined
   /** Default: the AWS credential chain. */
   readonly credentials?: DsqlSignerConfig["credentials"] | undefined
+  /** Certificates in PEM form to trust instead of the usual ones, for an emulator with TLS. */
+  readonly ca?: string | undefined
   /** Where tokens come from. Default: signed with `credentials`. */
   readonly tokens?: TokenSource.TokenSource | undefined
 }
@@ -157,7 +159,19 @@ export const layerPostgres = (options: PostgresOptions): Layer.Layer<Provided, D
 export const layerUrl = (
   options: PoolOptions & { readonly url: Redacted.Redacted }
 ): Layer.Layer<Provided, DsqlError> =>
-  Layer.effectContext(fromPool({ ...poolConfig(options), url: options.url, startupParameters: isolation }, undefined))
+  Layer.effectContext(
+    Effect.suspend(() =>
+      isPostgresUrl(Redacted.value(options.url))
+        ? fromPool({ ...poolConfig(options), url: options.url, startupParameters: session }, undefined)
+        : // Said here and without a cause: the driver's own error repeats the URL, password and all.
+          Effect.fail(
+            new ConnectionLost({
+              phase: "connect",
+              message: "the database URL is malformed: write it as postgres://user:password@host:port/database"
+            })
+          )
+    )
+  )
 
 /**
  * Reads the environment: `DSQL_URL` for a plain PostgreSQL server, or else
@@ -213,8 +227,8 @@ function count() {
 /** Source of 45 and 55: below the service's 60 minutes, apart enough that a fleet does not reconnect at once. */
 const lifeMinutes = { shortest: 45, longest: 55 }
 
-/** A plain server reads committed unless told otherwise; DSQL has nothing but REPEATABLE READ. */
-const isolation = { default_transaction_isolation: "repeatable read" }
+/** A plain server reads committed in its own time zone unless told otherwise; DSQL knows REPEATABLE READ and UTC alone. */
+const session = { default_transaction_isolation: "repeatable read", TimeZone: "UTC" }
 
 const poolConfig = (options: PoolOptions) => ({
   maxConnections: options.maxConnections,
@@ -245,7 +259,11 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       username: user,
       // sql-pg takes no failing password; `connecting` turns the defect back into the error that it is.
       password: Effect.orDie(tokens.token),
-      ssl: { rejectUnauthorized: true, servername: options.endpoint }
+      ssl: {
+        rejectUnauthorized: true,
+        servername: options.endpoint,
+        ...(options.ca !== undefined && { ca: options.ca })
+      }
     },
     tokens
   )
@@ -265,7 +283,7 @@ const makePostgres = (options: PostgresOptions) => {
       database: options.database ?? "postgres",
       username: options.user ?? "postgres",
       password: options.password,
-      startupParameters: isolation
+      startupParameters: session
     },
     undefined
   )
@@ -287,6 +305,9 @@ const fromPool = Effect.fnUntraced(function* (
     Context.add(SqlClient.SqlClient, sql)
   )
 })
+
+const isPostgresUrl = (url: string): boolean =>
+  URL.canParse(url) && ["postgres:", "postgresql:"].includes(new URL(url).protocol)
 
 /** `<id>.dsql.<region>.on.aws`, and `<id>.dsql-<variant>.<region>.on.aws`. */
 const regionOf = (endpoint: string): string | undefined => {

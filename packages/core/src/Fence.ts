@@ -18,6 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import type { Statement } from "effect/sql/Statement"
 import { ConditionFailed, type Token } from "./DsqlError.ts"
 import { sql, type Transaction } from "./Transaction.ts"
 
@@ -113,16 +114,22 @@ export const compareAndSet = (
 ): Effect.Effect<void, ConditionFailed | SqlError, Transaction> =>
   Effect.gen(function* () {
     const client = yield* sql
+    const keys = Object.values(guard.key)
     // The lock stands in a CTE that UPDATE reads: PostgreSQL skips a CTE that nobody reads.
-    const rows = yield* client<Written>`
-      WITH guard AS (${locked(client, guard, "FOR UPDATE")}),
-      written AS (
-        UPDATE ${client(guard.table)} SET ${client.update(set)}
-        FROM guard
-        WHERE ${matches(client, guard)} AND guard.token = ${expected}
-        RETURNING 1
-      )
-      SELECT (SELECT token FROM guard) AS token, EXISTS (SELECT 1 FROM written) AS written`
+    const rows = yield* fixed<Written>(
+      client,
+      ["set", guard.table, guard.token, ...Object.keys(guard.key), "|", ...Object.keys(set)],
+      [...keys, ...Object.values(set), ...keys, expected],
+      () => client`
+        WITH guard AS (${locked(client, guard, "FOR UPDATE")}),
+        written AS (
+          UPDATE ${client(guard.table)} SET ${client.update(set)}
+          FROM guard
+          WHERE ${matches(client, guard)} AND guard.token = ${expected}
+          RETURNING 1
+        )
+        SELECT (SELECT token FROM guard) AS token, EXISTS (SELECT 1 FROM written) AS written`
+    )
     yield* checkWritten(guard, expected, rows)
   })
 
@@ -174,7 +181,30 @@ const describe = (guard: Guard): string => {
 }
 
 const select = (client: SqlClient, guard: Guard, lock: "FOR KEY SHARE" | "FOR UPDATE") =>
-  client<{ readonly token: Token }>`${locked(client, guard, lock)}`
+  fixed<{ readonly token: Token }>(
+    client,
+    [lock, guard.table, guard.token, ...Object.keys(guard.key)],
+    Object.values(guard.key),
+    () => locked(client, guard, lock)
+  )
+
+/** The text of each shape of statement, for each client. A program has as many shapes as it has guards. */
+const texts = new WeakMap<SqlClient, Map<string, string>>()
+
+/** Builds a statement's text once for its shape, because building costs more than the rest of a fence. */
+const fixed = <A extends object>(
+  client: SqlClient,
+  shape: ReadonlyArray<string>,
+  parameters: ReadonlyArray<unknown>,
+  build: () => Statement<unknown>
+): Statement<A> => {
+  const known = texts.get(client) ?? new Map<string, string>()
+  texts.set(client, known)
+  const name = shape.join("\0")
+  const text = known.get(name) ?? build().compile()[0]
+  known.set(name, text)
+  return client.unsafe<A>(text, parameters)
+}
 
 const locked = (client: SqlClient, guard: Guard, lock: "FOR KEY SHARE" | "FOR UPDATE") =>
   client`SELECT ${client(guard.token)} AS token FROM ${client(guard.table)}

@@ -21,7 +21,8 @@ export type Value = Uint8Array | string | bigint | number | boolean | Date | nul
 const encoder = new TextEncoder()
 
 /**
- * Bytes that a value takes: text in UTF-8, numbers and times as eight bytes.
+ * Bytes that a value takes at most: text in UTF-8 (a UUID too, though its column needs only 16), numbers and times as
+ * eight.
  *
  * @since 0.1.0
  * @category accessors

@@ -9,26 +9,24 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
-import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import * as Tracer from "effect/Tracer"
 import { DsqlClient } from "./DsqlClient.ts"
 import * as DsqlError from "./DsqlError.ts"
 import { type AttemptError, classify } from "./internal/classify.ts"
 import { Deadline, withinDeadline } from "./internal/connecting.ts"
+import * as measure from "./internal/measure.ts"
+import { retrying } from "./internal/retrying.ts"
 import { singleStatement } from "./internal/singleStatement.ts"
 import { beginReadOnly } from "./internal/withTransaction.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
-import * as TransactionMetrics from "./TransactionMetrics.ts"
 
 /**
  * The transaction that a body runs in.
@@ -227,38 +225,52 @@ const execute = <A, E, R, R2>(
 ): Effect.Effect<A, Failure<E>, DsqlClient | Exclude<R | R2, Transaction>> => {
   const operation = options.operation ?? "transaction"
   const policy = options.policy ?? RetryPolicy.standard
-  return Effect.gen(function* () {
-    if (Option.isSome(yield* Effect.serviceOption(Transaction))) {
-      return yield* Effect.die(
-        new Error(`${operation}: a transaction cannot start inside another: Aurora DSQL has no savepoints`)
+  return Effect.flatMap(DsqlClient, (client) =>
+    Effect.withFiber<A, Failure<E>, Exclude<R | R2, Transaction>>((fiber) => {
+      if (Option.isSome(Context.getOption(fiber.context, Transaction))) return Effect.die(nested(operation))
+      const start = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+      const deadline = deadlineAt(operation, options.deadline, start)
+      const effect = retrying(operation, policy, start, deadline?.at, (number) =>
+        settling(client, body, attempt, options.verify, operation, policy, number)
       )
-    }
-    const client = yield* DsqlClient
-    const start = yield* Clock.currentTimeMillis
-    const deadline = deadlineAt(operation, options.deadline, start)
-    const effect = retrying(operation, policy, start, deadline?.at, (number) =>
-      settling(client, body, attempt, options.verify, operation, policy, number)
-    )
-    return yield* (deadline === undefined ? effect : Effect.provideService(effect, Deadline, deadline)).pipe(
-      Effect.onExit((exit) => measure(operation, start, exit))
-    )
-  }).pipe(Effect.withSpan("dsql.transaction", { kind: "client", attributes: { "dsql.operation": operation } }))
+      const measured = Effect.onExit(
+        deadline === undefined ? effect : Effect.provideService(effect, Deadline, deadline),
+        (exit) => measure.end(operation, start, exit)
+      )
+      // Spans of the native tracer go nowhere, and would cost as much as all the rest of this.
+      return fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
+        ? measured
+        : Effect.withSpan(measured, "dsql.transaction", {
+            kind: "client",
+            attributes: { "dsql.operation": operation },
+            captureStackTrace: false
+          })
+    })
+  )
 }
+
+const nested = (operation: string) =>
+  new Error(`${operation}: a transaction cannot start inside another: Aurora DSQL has no savepoints`)
 
 /** Runs the body once, and classifies what the driver says. */
 const attemptOnce = <A, E, R>(
   client: DsqlClient["Service"],
   body: Effect.Effect<A, E, R>,
   attempt: Attempt,
-  operation: string,
   number: number
 ): Effect.Effect<A, AttemptFailure<E>, Exclude<R, Transaction>> =>
-  attempt(client, Effect.provideService(body, Transaction, { sql: client.sql, attempt: number })).pipe(
-    Effect.mapError((error) =>
+  Effect.mapError(
+    attempt(
+      client,
+      // The span that is current here is the attempt's own: Effect SQL makes one for each transaction.
+      Effect.andThen(
+        Effect.annotateCurrentSpan("dsql.attempt", number),
+        Effect.provideService(body, Transaction, { sql: client.sql, attempt: number })
+      )
+    ),
+    (error) =>
       // The guard takes SqlError out of the union; the compiler cannot see that through the type parameter.
       isSqlError(error) ? classify(error, "statement") : (error as Exclude<E, SqlError>)
-    ),
-    Effect.withSpan("dsql.transaction.attempt", { attributes: { "dsql.operation": operation, "dsql.attempt": number } })
   )
 
 /** Runs the body once; if its outcome is unknown and there is a way to find out, finds out. */
@@ -271,7 +283,7 @@ const settling = <A, E, R, R2>(
   policy: RetryPolicy.RetryPolicy,
   number: number
 ): Effect.Effect<A, AttemptFailure<E>, Exclude<R | R2, Transaction>> => {
-  if (verify === undefined) return attemptOnce(client, body, attempt, operation, number)
+  if (verify === undefined) return attemptOnce(client, body, attempt, number)
   let value = Option.none<A>()
   const kept = Effect.tap(body, (result) =>
     Effect.sync(() => {
@@ -279,7 +291,7 @@ const settling = <A, E, R, R2>(
     })
   )
   return Effect.catch(
-    attemptOnce(client, kept, attempt, operation, number),
+    attemptOnce(client, kept, attempt, number),
     (error): Effect.Effect<A, AttemptFailure<E>, Exclude<R2, Transaction>> =>
       error instanceof DsqlError.CommitOutcomeUnknown
         ? settle(client, verify(value), operation, policy, error)
@@ -301,7 +313,7 @@ const settle = <A, R2>(
     const start = yield* Clock.currentTimeMillis
     const name = `${operation}.verify`
     const outcome = yield* retrying(name, policy, start, undefined, (number) =>
-      attemptOnce(client, verify, inTransaction, name, number)
+      attemptOnce(client, verify, inTransaction, number)
     ).pipe(
       Effect.retry({ schedule: untilConnected, while: (error) => error instanceof DsqlError.ConnectionLost }),
       // Whether the transaction had a deadline or not, its outcome is worth knowing.
@@ -323,64 +335,6 @@ const settle = <A, R2>(
         return yield* lost
     }
   })
-
-/** Retries while attempts conflict, and gives up when the policy does or the deadline comes first. */
-const retrying = <A, E, R>(
-  operation: string,
-  policy: RetryPolicy.RetryPolicy,
-  start: number,
-  deadline: number | undefined,
-  attempt: (number: number) => Effect.Effect<A, E | DsqlError.SerializationConflict, R>
-): Effect.Effect<A, Exclude<E, DsqlError.SerializationConflict> | DsqlError.ConflictRetriesExhausted, R> =>
-  Effect.suspend(() => {
-    let attempts = 0
-    const observed = policy.pipe(
-      // A delay that ends after the deadline would be waited for in vain.
-      Schedule.while(({ duration, now }) => deadline === undefined || now + Duration.toMillis(duration) < deadline),
-      Schedule.tap(({ duration, input }) => announce(operation, attempts + 1, duration, input))
-    )
-    const next = Effect.suspend(() => attempt(++attempts)).pipe(
-      Effect.matchEffect({
-        onSuccess: (value) => Effect.succeed(Result.succeed(value)),
-        onFailure: (error) =>
-          error instanceof DsqlError.SerializationConflict
-            ? Effect.andThen(TransactionMetrics.recordConflict(operation, error.code), Effect.fail(error))
-            : // The guard takes the conflict out of the union; the compiler cannot see that through the type parameter.
-              Effect.succeed(Result.fail(error as Exclude<E, DsqlError.SerializationConflict>))
-      })
-    )
-    const exhausted = (last: DsqlError.SerializationConflict) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Effect.fail(new DsqlError.ConflictRetriesExhausted({ operation, attempts, elapsed: now - start, last }))
-      )
-    return Effect.flatMap(Effect.retryOrElse(next, observed, exhausted), Effect.fromResult)
-  })
-
-const announce = (
-  operation: string,
-  attempt: number,
-  delay: Duration.Duration,
-  conflict: DsqlError.SerializationConflict
-): Effect.Effect<void> => {
-  const delayMillis = Duration.toMillis(delay)
-  return Effect.andThen(
-    TransactionMetrics.recordRetry(operation, attempt, delayMillis),
-    Effect.logDebug("transaction conflicted, retrying", { operation, attempt, delayMillis, code: conflict.code })
-  )
-}
-
-const measure = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E>): Effect.Effect<void> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const latency = TransactionMetrics.recordLatency(operation, now - start)
-    if (Exit.isSuccess(exit)) return latency
-    return Effect.andThen(latency, TransactionMetrics.recordFailure(operation, errorClass(exit.cause)))
-  })
-
-const errorClass = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.findErrorOption(cause)
-  if (Option.isNone(error)) return Cause.hasInterruptsOnly(cause) ? "Interrupted" : "Defect"
-  return Predicate.hasProperty(error.value, "_tag") && typeof error.value._tag === "string" ? error.value._tag : "Other"
-}
 
 const deadlineAt = (operation: string, input: Duration.Input | undefined, start: number) => {
   if (input === undefined) return undefined

@@ -5,7 +5,6 @@
  *
  * @since 0.1.0
  */
-import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 
 const milliseconds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000]
@@ -75,27 +74,3 @@ export const backoff = Metric.histogram("dsql_tx_backoff", {
   description: "Milliseconds waited before a retry",
   boundaries: milliseconds
 })
-
-/** @internal */
-export const recordLatency = (operation: string, millis: number): Effect.Effect<void> =>
-  Metric.update(Metric.withAttributes(latency, { operation }), millis)
-
-/** @internal */
-export const recordConflict = (operation: string, code: string): Effect.Effect<void> =>
-  Metric.update(Metric.withAttributes(conflicts, { operation, code }), 1)
-
-/** @internal */
-export const recordRetry = (operation: string, attempt: number, delayMillis: number): Effect.Effect<void> =>
-  Effect.andThen(
-    Metric.update(Metric.withAttributes(retries, { operation, attempt: attempt < 10 ? String(attempt) : "10+" }), 1),
-    Metric.update(Metric.withAttributes(backoff, { operation }), delayMillis)
-  )
-
-/** @internal */
-export const recordFailure = (operation: string, errorClass: string): Effect.Effect<void> =>
-  Effect.andThen(
-    Metric.update(Metric.withAttributes(errorClasses, { operation, error_class: errorClass }), 1),
-    errorClass === "ConflictRetriesExhausted"
-      ? Metric.update(Metric.withAttributes(exhausted, { operation }), 1)
-      : Effect.void
-  )

@@ -25,11 +25,167 @@ export const rowBytes = 2 * 1024 * 1024
 /** Bytes of a primary key, all its columns together: 1 KiB. Source: CHAP_quotas; about twice that was observed. */
 export const keyBytes = 1024
 
+/** Columns of a primary key or an index. Source: CHAP_quotas; the ninth is refused with 54011. */
+export const keyColumns = 8
+
+/** Indexes of one table, primary key and unique constraints included. Source: CHAP_quotas. */
+export const tableIndexes = 24
+
+/** Columns of one table. Source: CHAP_quotas; 256 were observed to work. */
+export const tableColumns = 255
+
+/** Bytes that one query may use for its work: 128 MiB. Source: CHAP_quotas. */
+export const queryBytes = 128 * 1024 * 1024
+
+/** Tables of one database. Source: CHAP_quotas. */
+export const tables = 1_000
+
+/** Schemas of one database. Source: CHAP_quotas. */
+export const schemas = 10
+
 /** New connections per second that a cluster accepts in the long run. Source: CHAP_quotas. */
 export const connectionsPerSecond = 100
 
 /** Connections that a cluster holds at most. Source: CHAP_quotas. */
 export const connections = 10_000
 
+/** Views of one database. Source: CHAP_quotas. */
+export const views = 5_000
+
+/** Sequences of one database. Source: CHAP_quotas. */
+export const sequences = 5_000
+
+/** Extended statistics of one table. Source: CHAP_quotas. */
+export const tableStatistics = 5
+
 /** Seconds that an IAM token is valid for when nothing else is asked. Source: SECTION_authentication-token. */
 export const tokenSeconds = 900
+
+/** A limit, as a row of a table. */
+export interface Limit {
+  /** The name of its constant in this module. */
+  readonly name: string
+  readonly value: number
+  readonly unit: "rows" | "bytes" | "seconds" | "minutes" | "columns" | "objects" | "connections" | "connections/s"
+  /** What it is counted over. */
+  readonly of: string
+  /** The SQLSTATE of the answer beyond it; left out where nobody saw one. */
+  readonly sqlstate?: string | undefined
+  /** The answer's message, or how it begins. */
+  readonly message?: string | undefined
+  /** Where it is known from: a page of the Aurora DSQL user guide, or what was observed. */
+  readonly source: string
+  /** The day on which the source said so, `YYYY-MM-DD`. */
+  readonly seen: string
+}
+
+const quotas = {
+  source: "https://docs.aws.amazon.com/aurora-dsql/latest/userguide/CHAP_quotas.html",
+  seen: "2026-09-15"
+}
+
+/**
+ * All limits, with the server's answers beyond them.
+ *
+ * @since 0.1.0
+ */
+export const all: ReadonlyArray<Limit> = [
+  {
+    name: "transactionRows",
+    value: transactionRows,
+    unit: "rows",
+    of: "changed in a transaction; the statement that exceeds it fails",
+    sqlstate: "54000",
+    message: "transaction row limit exceeded",
+    source: "https://github.com/Dreamescaper/dsql-emulator, answers of a cluster recorded until 2026-09-18",
+    seen: "2026-09-18"
+  },
+  {
+    name: "transactionBytes",
+    value: transactionBytes,
+    unit: "bytes",
+    of: "changed in a transaction, with what rows and indexes add; COMMIT fails",
+    sqlstate: "54000",
+    message: "transaction size limit 10mb exceeded",
+    ...quotas
+  },
+  {
+    name: "transactionSeconds",
+    value: transactionSeconds,
+    unit: "seconds",
+    of: "from BEGIN",
+    sqlstate: "54000",
+    message: "transaction age limit of 300s exceeded",
+    ...quotas
+  },
+  { name: "connectionMinutes", value: connectionMinutes, unit: "minutes", of: "a connection", ...quotas },
+  {
+    name: "columnBytes",
+    value: columnBytes,
+    unit: "bytes",
+    of: "the value of a column",
+    sqlstate: "0A000",
+    message: "datatype limit greater than 1048576 bytes not supported for",
+    ...quotas
+  },
+  { name: "rowBytes", value: rowBytes, unit: "bytes", of: "a row", sqlstate: "54000", ...quotas },
+  { name: "keyBytes", value: keyBytes, unit: "bytes", of: "a primary key", ...quotas },
+  {
+    name: "keyColumns",
+    value: keyColumns,
+    unit: "columns",
+    of: "a primary key or an index",
+    sqlstate: "54011",
+    message: "more than 8 column keys in an index are not supported",
+    ...quotas
+  },
+  {
+    name: "tableIndexes",
+    value: tableIndexes,
+    unit: "objects",
+    of: "indexes of a table, primary key and unique constraints included",
+    sqlstate: "54000",
+    ...quotas
+  },
+  { name: "tableColumns", value: tableColumns, unit: "columns", of: "a table", ...quotas },
+  {
+    name: "queryBytes",
+    value: queryBytes,
+    unit: "bytes",
+    of: "the work memory of a query",
+    sqlstate: "54000",
+    message: "query requires more than allowed temp space of 131072 KB to execute",
+    ...quotas
+  },
+  { name: "tables", value: tables, unit: "objects", of: "tables of a database", ...quotas },
+  { name: "schemas", value: schemas, unit: "objects", of: "schemas of a database", ...quotas },
+  { name: "views", value: views, unit: "objects", of: "views of a database", ...quotas },
+  { name: "sequences", value: sequences, unit: "objects", of: "sequences of a database", ...quotas },
+  {
+    name: "tableStatistics",
+    value: tableStatistics,
+    unit: "objects",
+    of: "extended statistics of a table",
+    sqlstate: "54000",
+    ...quotas
+  },
+  {
+    name: "connectionsPerSecond",
+    value: connectionsPerSecond,
+    unit: "connections/s",
+    of: "new connections of a cluster",
+    sqlstate: "53400",
+    message: "Unable to accept connection, rate exceeded.",
+    ...quotas
+  },
+  {
+    name: "connections",
+    value: connections,
+    unit: "connections",
+    of: "a cluster",
+    sqlstate: "53300",
+    message: "Unable to accept connection, too many open connections.",
+    ...quotas
+  },
+  { name: "tokenSeconds", value: tokenSeconds, unit: "seconds", of: "an IAM token", ...quotas }
+]

@@ -107,7 +107,7 @@ const parseText = Effect.fnUntraced(function* (
       return yield* syntaxError(source, "54001", "stack depth limit exceeded: the statement is nested too deeply", 0)
     }
     const offset = source.fromCharacter(parsed.character)
-    const async = Tokens.mentionsAsync(source.text) ? yield* asyncBefore(source, tokens, offset) : undefined
+    const async = Tokens.mentions(source.text, Tokens.async) ? yield* asyncBefore(source, tokens, offset) : undefined
     if (async === undefined || asyncs.includes(async)) {
       return yield* syntaxError(source, "42601", parsed.message, offset)
     }
@@ -190,7 +190,7 @@ export const parse = Effect.fnUntraced(function* (
   const nul = sql.indexOf("\0")
   if (nul !== -1) return yield* syntaxError(source, "22021", 'invalid byte sequence for encoding "UTF8": 0x00', nul)
   // Scanning costs as much as parsing: it is left out where there is neither a comment nor ASYNC to find.
-  const tokens = Tokens.mayHaveComment(sql) || Tokens.mentionsAsync(sql) ? yield* Engine.scan(sql) : undefined
+  const tokens = Tokens.mayHaveComment(sql) || Tokens.mentions(sql, Tokens.async) ? yield* Engine.scan(sql) : undefined
   const { asyncs, stmts } = yield* parseText(source, tokens)
   return stmts.flatMap((stmt) => statement(source, stmt, asyncs, tokens))
 })

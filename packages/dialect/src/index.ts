@@ -3,7 +3,13 @@
  *
  * @since 0.1.0
  */
+export * as Analyzer from "./Analyzer.ts"
+export * as Dialect from "./Dialect.ts"
+export type * as Finding from "./Finding.ts"
 export * as Limits from "./Limits.ts"
+export * as Linter from "./Linter.ts"
+export * as Report from "./Report.ts"
+export * as Rule from "./Rule.ts"
 export * as Source from "./Source.ts"
 export * as SqlState from "./SqlState.ts"
 export * as Statement from "./Statement.ts"

@@ -3,3 +3,11 @@
  *
  * @since 0.1.0
  */
+export * as Archetype from "./Archetype.ts"
+export * as CurrentExecution from "./CurrentExecution.ts"
+export * as CurrentExecutions from "./CurrentExecutions.ts"
+export * as DataBlob from "./DataBlob.ts"
+export * as Identifiers from "./Identifiers.ts"
+export * as Persistence from "./Persistence.ts"
+export * as PersistenceError from "./PersistenceError.ts"
+export * as Shards from "./Shards.ts"

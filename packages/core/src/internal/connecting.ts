@@ -3,6 +3,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -10,7 +11,7 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { AuthenticationFailed, DeadlineExceeded } from "../DsqlError.ts"
 import type { TokenSource } from "../TokenSource.ts"
-import { type AttemptError, carry, classify } from "./classify.ts"
+import { carry, classify } from "./classify.ts"
 
 /** Reserves a connection of one's own, until the scope closes. */
 export type Acquire = Effect.Effect<Connection, SqlError, Scope.Scope>
@@ -23,22 +24,39 @@ export const Deadline = Context.Reference<
 /** The service admits 100 connections a second, so a refused one is worth asking for again, not at once. */
 const throttled = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]).pipe(
   Schedule.jittered,
-  Schedule.upTo({ duration: "30 seconds" })
+  Schedule.upTo({ duration: "30 seconds" }),
+  Schedule.setInputType<SqlError>(),
+  Schedule.tap(({ duration, input }) =>
+    Effect.logDebug("connection refused, backing off", {
+      delayMillis: Duration.toMillis(duration),
+      error: classify(input, "statement")._tag
+    })
+  )
 )
 
-const isThrottled = (error: AttemptError) => error._tag === "ConnectionThrottled" || error._tag === "TooManyConnections"
+const refused = (error: SqlError): boolean => {
+  const { _tag } = classify(error, "statement")
+  return _tag === "ConnectionThrottled" || _tag === "TooManyConnections"
+}
 
 /**
  * Backs off while the cluster refuses new connections, and once replaces a token that it refused.
  * Open connections are not touched.
  */
 export const connecting = (reserve: Acquire, tokens: TokenSource | undefined): Acquire => {
-  const attempt = reserve.pipe(
-    Effect.catchDefect((defect) =>
-      defect instanceof AuthenticationFailed ? Effect.fail(carry(defect, "connect")) : Effect.die(defect)
-    ),
-    Effect.retry({ schedule: throttled, while: (error: SqlError) => isThrottled(classify(error, "statement")) })
+  const once = Effect.catchDefect(reserve, (defect) =>
+    defect instanceof AuthenticationFailed ? Effect.fail(carry(defect, "connect")) : Effect.die(defect)
   )
+  // Nearly every connection is had at once, and should not pay for a schedule that it never steps.
+  const attempt = Effect.catchIf(once, refused, (error) => {
+    let first = true
+    const next = Effect.suspend(() => {
+      if (!first) return once
+      first = false
+      return Effect.fail(error)
+    })
+    return Effect.retry(next, { schedule: throttled, while: refused })
+  })
   if (tokens === undefined) return attempt
   return Effect.catchIf(
     attempt,

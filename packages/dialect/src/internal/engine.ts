@@ -33,8 +33,11 @@ export type Parsed =
 let parser: ParserModule | undefined
 let scanner: ScannerModule | undefined
 
-const loadParser = Effect.promise(() => makeParser()).pipe(Effect.map((loaded) => (parser = loaded)))
 const loadScanner = Effect.promise(() => makeScanner()).pipe(Effect.map((loaded) => (scanner = loaded)))
+const loadParser = Effect.suspend(() => (scanner === undefined ? loadScanner : Effect.void)).pipe(
+  Effect.andThen(Effect.promise(() => makeParser())),
+  Effect.map((loaded) => (parser = loaded))
+)
 
 const withText = <A>(module: ParserModule | ScannerModule, text: string, use: (pointer: number) => A): A => {
   const bytes = module.lengthBytesUTF8(text) + 1
@@ -123,3 +126,9 @@ export const scan = (text: string): Effect.Effect<ReadonlyArray<Token> | undefin
       ? Effect.flatMap(loadScanner, (module) => scanOrDrop(module, text))
       : scanOrDrop(scanner, text)
   )
+
+/** The tokens of a text that was parsed before, without an Effect: the scanner was loaded with the parser. */
+export const tokensOf = (text: string): ReadonlyArray<Token> | undefined => {
+  const loaded = scanner
+  return loaded === undefined ? undefined : scanWith(loaded, text)
+}

@@ -6,8 +6,8 @@ import type { Token } from "./engine.ts"
 /** The word that DSQL's grammar adds to PostgreSQL's. */
 export const async = "ASYNC"
 
-/** False only for a text without ASYNC in any spelling: a cheap reason not to scan. */
-export const mentionsAsync = (text: string): boolean => text.toUpperCase().includes(async)
+/** False only for a text without the word in any spelling: a cheap reason not to scan. */
+export const mentions = (text: string, word: string): boolean => text.toUpperCase().includes(word)
 
 /** False only for a text without a comment: a cheap reason not to scan. */
 export const mayHaveComment = (text: string): boolean => text.includes("--") || text.includes("/*")
@@ -73,4 +73,15 @@ export const trim = (text: string, start: number, end: number): ReadonlyArray<nu
   while (from < to && (isSpace(text.charCodeAt(from)) || text[from] === ";")) from++
   while (to > from && (isSpace(text.charCodeAt(to - 1)) || text[to - 1] === ";")) to--
   return [from, to]
+}
+
+/** Whether a keyword stands outside of all parentheses. */
+export const hasOuterWord = (tokens: ReadonlyArray<Token>, word: string): boolean => {
+  let depth = 0
+  for (const token of tokens) {
+    if (token.tokenName === "ASCII_40") depth++
+    else if (token.tokenName === "ASCII_41") depth--
+    else if (depth === 0 && token.keywordName === "RESERVED_KEYWORD" && isWord(token, word)) return true
+  }
+  return false
 }

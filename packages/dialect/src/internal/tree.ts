@@ -34,11 +34,16 @@ export const name = (node: Node | undefined): string | undefined => as(node, "St
 export const names = (nodes: ReadonlyArray<Node> | undefined): ReadonlyArray<string> =>
   (nodes ?? []).flatMap((node) => name(node) ?? [])
 
-/** Whether an option's value says no; an option without a value says yes. */
+/** Whether an option's value says no; an option without a value says yes. Zero and false are left out of the tree. */
 export const isOff = (value: Node | undefined): boolean => {
   const text = name(value)?.toLowerCase()
+  const integer = as(value, "Integer")
+  const boolean = as(value, "Boolean")
   return (
-    as(value, "Boolean")?.boolval === false || text === "false" || text === "off" || as(value, "Integer")?.ival === 0
+    text === "false" ||
+    text === "off" ||
+    (integer !== undefined && (integer.ival ?? 0) === 0) ||
+    (boolean !== undefined && boolean.boolval !== true)
   )
 }
 
@@ -69,16 +74,12 @@ const tagOf = (value: object): Tag | undefined => {
   return undefined
 }
 
-/** What `walk` calls for each node: one optional function per name. */
-export type Visitor = { readonly [T in Tag]?: (node: Fields<T>) => void }
-
 /**
- * Visits every node in the order of the text's tree, parents first. Keeps its own stack: a chain of ten thousand
- * operators is a tree as deep.
+ * Calls for every node, parents first and siblings in the order of the tree. Keeps its own stack: a chain of ten
+ * thousand operators is a tree as deep.
  */
-export const walk = (root: Node, visitor: Visitor): void => {
-  const visit = visitor as { readonly [tag: string]: ((fields: unknown) => void) | undefined }
-  const pending: Array<readonly [tag: string | undefined, value: object]> = [[undefined, root]]
+export const each = (root: Node, visit: (tag: Tag, fields: object) => void): void => {
+  const pending: Array<readonly [tag: Tag | undefined, value: object]> = [[undefined, root]]
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const [tag, value] = next
     if (Array.isArray(value)) {
@@ -90,7 +91,7 @@ export const walk = (root: Node, visitor: Visitor): void => {
       for (const fields of Object.values(value)) if (isObject(fields)) pending.push([wrapped, fields])
       continue
     }
-    if (tag !== undefined) visit[tag]?.(value)
+    if (tag !== undefined) visit(tag, value)
     const entries = Object.entries(value)
     for (let i = entries.length - 1; i >= 0; i--) {
       const entry = entries[i]
@@ -99,4 +100,14 @@ export const walk = (root: Node, visitor: Visitor): void => {
       pending.push([isWrapped ? undefined : bare[entry[0]], entry[1]])
     }
   }
+}
+
+/** One optional function per name of a node. */
+export type Visitor = { readonly [T in Tag]?: (node: Fields<T>) => void }
+
+/** Calls the visitor's function for every node that it names. */
+export const walk = (root: Node, visitor: Visitor): void => {
+  // A function is kept under the tag of the node that it takes.
+  const functions = visitor as { readonly [tag: string]: ((fields: object) => void) | undefined }
+  each(root, (tag, fields) => functions[tag]?.(fields))
 }

@@ -1,0 +1,71 @@
+/**
+ * Measures contenders side by side: in turns, in one process, on one server.
+ *
+ * A machine's speed drifts within a run, so every round runs every contender, in
+ * an order that rotates, and what is reported is the median of the ratios of one
+ * round. Absolute times say something of this machine alone.
+ */
+import { Clock, Console, Effect } from "effect"
+
+/** Something that does the work under comparison once. */
+export interface Contender<R> {
+  readonly name: string
+  readonly once: Effect.Effect<unknown, unknown, R>
+}
+
+export interface Options {
+  /** How often each contender works in a round. */
+  readonly operations: number
+  readonly rounds: number
+  /** How many operations run at a time. */
+  readonly concurrency: number
+}
+
+/** Prints how the contenders compare; the first is what the others are measured against. */
+export const compare = Effect.fnUntraced(function* <R>(
+  title: string,
+  contenders: ReadonlyArray<Contender<R>>,
+  options: Options
+) {
+  const times = new Map(contenders.map((contender) => [contender.name, Array<number>()]))
+  for (const contender of contenders) yield* batch(contender, options)
+  for (let round = 0; round < options.rounds; round++) {
+    for (let turn = 0; turn < contenders.length; turn++) {
+      const contender = contenders[(round + turn) % contenders.length]
+      if (contender !== undefined) times.get(contender.name)?.push(yield* batch(contender, options))
+    }
+  }
+  const baseline = times.get(contenders[0]?.name ?? "") ?? []
+  yield* Console.log(`\n${title} (${options.concurrency} at a time, ${options.rounds} rounds of ${options.operations})`)
+  yield* Console.log(`  ${"".padEnd(44)}${"median".padStart(12)}${"per second".padStart(12)}${"ratio".padStart(8)}`)
+  for (const [name, measured] of times) {
+    const each = median(measured) / options.operations
+    const ratio = median(measured.map((time, round) => time / (baseline[round] ?? time)))
+    yield* Console.log(
+      `  ${name.padEnd(44)}${`${(each * 1_000).toFixed(0)} us`.padStart(12)}` +
+        `${(1_000 / each).toFixed(0).padStart(12)}${ratio.toFixed(2).padStart(8)}`
+    )
+  }
+})
+
+/** Milliseconds that a contender takes for all operations of a round. */
+const batch = <R>(contender: Contender<R>, options: Options) =>
+  Effect.gen(function* () {
+    const start = yield* Clock.currentTimeNanos
+    const share = Effect.replicateEffect(contender.once, options.operations / options.concurrency, { discard: true })
+    yield* Effect.all(
+      Array.from({ length: options.concurrency }, () => share),
+      {
+        concurrency: "unbounded",
+        discard: true
+      }
+    )
+    return Number((yield* Clock.currentTimeNanos) - start) / 1e6
+  })
+
+const median = (numbers: ReadonlyArray<number>): number => {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2
+}

@@ -1,0 +1,80 @@
+/**
+ * A fenced update of one row, against the same statement through the two drivers that most programs use.
+ */
+import { DsqlClient, Fence, Transaction } from "@effect-dsql/core"
+import { Effect, Redacted } from "effect"
+import pg from "pg"
+import postgres from "postgres"
+import { compare } from "./Compare.ts"
+
+const connections = 8
+
+/** The statement that `Fence.compareAndSet` sends, as one would write it by hand. */
+const text = `
+  WITH guard AS (SELECT token FROM bench_guards WHERE id = $1 FOR UPDATE),
+  written AS (
+    UPDATE bench_guards SET token = $2, owner = $3 FROM guard
+    WHERE bench_guards.id = $4 AND guard.token = $5 RETURNING 1
+  )
+  SELECT (SELECT token FROM guard) AS token, EXISTS (SELECT 1 FROM written) AS written`
+
+/** Each contender has guards of its own, so many that none is met again while it is still being moved. */
+const guards = (contender: number) => {
+  let next = 0
+  const tokens = new Map<number, bigint>()
+  return () => {
+    const id = contender * 1_000 + (next++ % 1_000)
+    const token = tokens.get(id) ?? 0n
+    tokens.set(id, token + 1n)
+    return { id, token }
+  }
+}
+
+export const fences = (url: Redacted.Redacted) =>
+  Effect.gen(function* () {
+    const client = yield* DsqlClient.DsqlClient
+    const pool = yield* Effect.acquireRelease(
+      Effect.sync(() => new pg.Pool({ connectionString: Redacted.value(url), max: connections })),
+      (pool) => Effect.promise(() => pool.end())
+    )
+    const porsager = yield* Effect.acquireRelease(
+      Effect.sync(() => postgres(Redacted.value(url), { max: connections })),
+      (sql) => Effect.promise(() => sql.end())
+    )
+    const [pgGuard, postgresGuard, ourGuard] = [guards(1), guards(2), guards(3)]
+    const contenders = [
+      {
+        name: "pg",
+        once: Effect.promise(() => {
+          const { id, token } = pgGuard()
+          return pool
+            .query({ name: "fence", text, values: [id, token + 1n, "owner", id, token] })
+            .then(({ rows }) => written(rows[0]?.written))
+        })
+      },
+      {
+        name: "postgres",
+        once: Effect.promise(() => {
+          const { id, token } = postgresGuard()
+          const values = [id, String(token + 1n), "owner", id, String(token)]
+          return porsager.unsafe(text, values, { prepare: true }).then((rows) => written(rows[0]?.written))
+        })
+      },
+      {
+        name: "Transaction.autocommit(Fence.compareAndSet)",
+        once: Effect.suspend(() => {
+          const { id, token } = ourGuard()
+          const guard = { table: "bench_guards", key: { id }, token: "token" }
+          return Transaction.autocommit(Fence.compareAndSet(guard, token, { token: token + 1n, owner: "owner" }), {
+            operation: "Bench"
+          })
+        }).pipe(Effect.provideService(DsqlClient.DsqlClient, client))
+      }
+    ]
+    yield* compare("A fenced update of one row", contenders, { operations: 400, rounds: 31, concurrency: 1 })
+    yield* compare("A fenced update of one row", contenders, { operations: 800, rounds: 31, concurrency: connections })
+  })
+
+const written = (answer: unknown): void => {
+  if (answer !== true) throw new Error("the fence did not hold")
+}

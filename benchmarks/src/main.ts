@@ -1,0 +1,53 @@
+/**
+ * `pnpm bench` runs all benchmarks, `pnpm bench NAME…` those that are named.
+ */
+import { DsqlClient } from "@effect-dsql/core"
+import { Postgres } from "@effect-dsql/emulator"
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Layer, type Redacted, type Scope } from "effect"
+import { Reactivity } from "effect/reactivity"
+import { contention } from "./Contention.ts"
+import { fences } from "./Fences.ts"
+import { transactions } from "./Transactions.ts"
+
+const schema = Effect.gen(function* () {
+  const { sql } = yield* DsqlClient.DsqlClient
+  yield* sql`CREATE TABLE bench_rows (id integer PRIMARY KEY, n integer NOT NULL)`
+  yield* sql`INSERT INTO bench_rows SELECT id, 0 FROM generate_series(0, 999) AS id`
+  yield* sql`CREATE TABLE bench_guards (id integer PRIMARY KEY, token bigint NOT NULL, owner text)`
+  yield* sql`INSERT INTO bench_guards SELECT id, 0 FROM generate_series(0, 9999) AS id`
+})
+
+/** Runs a benchmark on a server of its own. */
+const onServer = <A, E>(
+  benchmark: (
+    url: Redacted.Redacted
+  ) => Effect.Effect<A, E, DsqlClient.DsqlClient | Reactivity.Reactivity | Scope.Scope>
+) =>
+  Effect.gen(function* () {
+    // Durability is not what is compared, and a disk's fsync would hide everything else.
+    const server = yield* Postgres.make({ settings: { fsync: "off", synchronous_commit: "off" } })
+    const url = server.url()
+    const live = Layer.mergeAll(DsqlClient.layerUrl({ url, maxConnections: 8 }), Reactivity.layer)
+    yield* Effect.provide(Effect.andThen(schema, Effect.scoped(benchmark(url))), live)
+  }).pipe(Effect.scoped)
+
+const benchmarks = {
+  transactions: onServer(transactions),
+  fences: onServer(fences),
+  contention
+}
+
+const isName = (name: string): name is keyof typeof benchmarks => name in benchmarks
+const asked = process.argv.slice(2)
+const unknown = asked.find((name) => !isName(name))
+const names = asked.length === 0 ? Object.keys(benchmarks).filter(isName) : asked.filter(isName)
+
+NodeRuntime.runMain(
+  unknown === undefined
+    ? Effect.forEach(names, (name) => benchmarks[name], { discard: true })
+    : Effect.andThen(
+        Console.error(`no benchmark ${unknown}: there are ${Object.keys(benchmarks).join(", ")}`),
+        Effect.sync(() => (process.exitCode = 2))
+      )
+)

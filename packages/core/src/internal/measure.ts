@@ -1,0 +1,69 @@
+/**
+ * What a transaction reports while it runs: its metrics, and a log line for each retry.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import type { SerializationConflict } from "../DsqlError.ts"
+import * as TransactionMetrics from "../TransactionMetrics.ts"
+
+/** An attempt lost a conflict. */
+export const conflict = (operation: string, code: SerializationConflict["code"]): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(TransactionMetrics.conflicts, { operation, code }), 1)
+
+/** Another attempt is about to begin, after a delay. */
+export const retry = (
+  operation: string,
+  attempt: number,
+  delay: Duration.Duration,
+  last: SerializationConflict
+): Effect.Effect<void> => {
+  const delayMillis = Duration.toMillis(delay)
+  // Few enough series to chart: what matters of a late attempt is that it is late.
+  const label = attempt < 10 ? String(attempt) : "10+"
+  return Effect.all(
+    [
+      Metric.update(Metric.withAttributes(TransactionMetrics.retries, { operation, attempt: label }), 1),
+      Metric.update(Metric.withAttributes(TransactionMetrics.backoff, { operation }), delayMillis),
+      Effect.logDebug("transaction conflicted, retrying", { operation, attempt, delayMillis, code: last.code })
+    ],
+    { discard: true }
+  )
+}
+
+/** Every transaction reports its latency, so the labelled metric is made once for each operation. */
+const latencies = new Map<string, Metric.Metric<number, unknown>>()
+
+const latencyOf = (operation: string): Metric.Metric<number, unknown> => {
+  const known = latencies.get(operation)
+  if (known !== undefined) return known
+  const labelled = Metric.withAttributes(TransactionMetrics.latency, { operation })
+  latencies.set(operation, labelled)
+  return labelled
+}
+
+/** The transaction is over, for good or ill. */
+export const end = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E>): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const latency = Metric.update(latencyOf(operation), now - start)
+    return Exit.isSuccess(exit) ? latency : Effect.andThen(latency, failed(operation, errorClass(exit.cause)))
+  })
+
+const failed = (operation: string, error_class: string): Effect.Effect<void> =>
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(TransactionMetrics.errorClasses, { operation, error_class }), 1),
+    error_class === "ConflictRetriesExhausted"
+      ? Metric.update(Metric.withAttributes(TransactionMetrics.exhausted, { operation }), 1)
+      : Effect.void
+  )
+
+const errorClass = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.findErrorOption(cause)
+  if (Option.isNone(error)) return Cause.hasInterruptsOnly(cause) ? "Interrupted" : "Defect"
+  return Predicate.hasProperty(error.value, "_tag") && typeof error.value._tag === "string" ? error.value._tag : "Other"
+}

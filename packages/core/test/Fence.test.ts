@@ -1,0 +1,233 @@
+import { DsqlClient, type DsqlError, Fence, RetryPolicy, Transaction } from "@effect-dsql/core"
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Option } from "effect"
+import type { SqlError } from "effect/sql"
+import { TestDatabase } from "../../../test/database.ts"
+
+const shard = (id: number): Fence.Guard => ({ table: "shards", key: { shard_id: id }, token: "range_id" })
+
+const schema = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { sql } = yield* DsqlClient.DsqlClient
+    yield* sql`CREATE TABLE shards (shard_id integer PRIMARY KEY, range_id bigint NOT NULL, owner text)`
+    yield* sql`CREATE TABLE tasks (shard_id integer, task_id integer, PRIMARY KEY (shard_id, task_id))`
+  })
+)
+
+const given = (id: number, rangeId: bigint) =>
+  Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) => sql`INSERT INTO shards VALUES (${id}, ${rangeId}, 'first')`)
+
+const range = (id: number) =>
+  Effect.gen(function* () {
+    const { sql } = yield* DsqlClient.DsqlClient
+    const rows = yield* sql<{
+      range_id: bigint
+      owner: string
+    }>`SELECT range_id, owner FROM shards WHERE shard_id = ${id}`
+    return rows[0]
+  })
+
+const addTask = (id: number, task: number) =>
+  Effect.flatMap(Transaction.sql, (sql) => sql`INSERT INTO tasks VALUES (${id}, ${task})`)
+
+const tasks = (id: number) =>
+  Effect.gen(function* () {
+    const { sql } = yield* DsqlClient.DsqlClient
+    return (yield* sql`SELECT task_id FROM tasks WHERE shard_id = ${id}`).length
+  })
+
+const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
+
+type Guarding = (
+  guard: Fence.Guard,
+  expected: bigint
+) => Effect.Effect<void, DsqlError.ConditionFailed | SqlError.SqlError, Transaction.Transaction>
+
+/** Reads the token without holding it: the fence that the earlier system had. */
+const readOnlyFence: Guarding = (guard, expected) =>
+  Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const rows = yield* sql<{ range_id: bigint }>`SELECT range_id FROM shards WHERE shard_id = ${guard.key.shard_id}`
+    assert.strictEqual(rows[0]?.range_id, expected)
+  })
+
+/**
+ * A stale owner begins, the new owner takes over and commits, the stale owner goes on.
+ * The fence stands at the end of the stale owner's body or at its beginning.
+ */
+const race = (id: number, fence: Guarding, when: "first" | "last") =>
+  Effect.gen(function* () {
+    yield* given(id, 5n)
+    const begun = yield* Deferred.make<void>()
+    const moved = yield* Deferred.make<void>()
+    const stale = yield* Transaction.run(
+      Effect.gen(function* () {
+        const { sql } = yield* Transaction.Transaction
+        // The first read takes the snapshot.
+        yield* sql`SELECT 1 FROM shards`
+        if (when === "first") yield* fence(shard(id), 5n)
+        yield* Deferred.succeed(begun, undefined)
+        yield* Deferred.await(moved)
+        if (when === "last") yield* fence(shard(id), 5n)
+        yield* addTask(id, 1)
+      }),
+      { policy }
+    ).pipe(Effect.result, Effect.forkChild)
+    yield* Deferred.await(begun)
+    const takeover = yield* Transaction.autocommit(
+      Fence.compareAndSet(shard(id), 5n, { range_id: 6n, owner: "second" }),
+      {
+        policy
+      }
+    ).pipe(Effect.forkChild)
+    // The server makes the newcomer wait for a holder; a reader it does not see at all.
+    if (when === "last") yield* Fiber.join(takeover)
+    yield* Deferred.succeed(moved, undefined)
+    const outcome = yield* Fiber.join(stale)
+    yield* Fiber.join(takeover)
+    return outcome
+  })
+
+layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })("Fence", (it) => {
+  it.effect("moves a token that is the expected one", () =>
+    Effect.gen(function* () {
+      yield* given(1, 5n)
+      yield* Transaction.run(Fence.compareAndSet(shard(1), 5n, { range_id: 6n, owner: "second" }))
+      assert.deepStrictEqual(yield* range(1), { range_id: 6n, owner: "second" })
+    })
+  )
+
+  it.effect("leaves a token that has moved, and says what it is now", () =>
+    Effect.gen(function* () {
+      yield* given(2, 7n)
+      const failure = yield* Effect.flip(Transaction.run(Fence.compareAndSet(shard(2), 5n, { range_id: 6n })))
+      assert.include(failure, {
+        _tag: "ConditionFailed",
+        what: "shards(shard_id = 2).range_id",
+        expected: 5n,
+        actual: 7n
+      } as const)
+      assert.deepStrictEqual(yield* range(2), { range_id: 7n, owner: "first" })
+    })
+  )
+
+  it.effect("says that the guard is missing", () =>
+    Effect.gen(function* () {
+      for (const fenced of [
+        Fence.shared(shard(404), 5n),
+        Fence.compareAndSet(shard(404), 5n, { range_id: 6n }),
+        Fence.compareAndDelete(shard(404), 5n)
+      ]) {
+        const failure = yield* Effect.flip(Transaction.run(fenced))
+        assert.include(failure, { _tag: "ConditionFailed", actual: undefined } as const)
+      }
+      assert.isTrue(Option.isNone(yield* Transaction.run(Fence.exclusive(shard(404)))))
+    })
+  )
+
+  it.effect("needs one statement", () =>
+    Effect.gen(function* () {
+      yield* given(3, 5n)
+      yield* Transaction.autocommit(Fence.shared(shard(3), 5n))
+      yield* Transaction.autocommit(Fence.compareAndSet(shard(3), 5n, { range_id: 6n }))
+      assert.deepStrictEqual(yield* Transaction.autocommit(Fence.exclusive(shard(3))), Option.some(6n))
+      yield* Transaction.autocommit(Fence.compareAndDelete(shard(3), 6n))
+      assert.isUndefined(yield* range(3))
+    })
+  )
+
+  it.effect("does not delete a guard whose token has moved", () =>
+    Effect.gen(function* () {
+      yield* given(4, 7n)
+      yield* Effect.flip(Transaction.run(Fence.compareAndDelete(shard(4), 5n)))
+      assert.strictEqual((yield* range(4))?.range_id, 7n)
+    })
+  )
+
+  it.effect("touches the guard of its key alone", () =>
+    Effect.gen(function* () {
+      yield* given(5, 5n)
+      yield* given(6, 5n)
+      yield* Transaction.run(Fence.compareAndSet(shard(5), 5n, { range_id: 6n }))
+      assert.strictEqual((yield* range(6))?.range_id, 5n)
+    })
+  )
+
+  it.effect("lets the writers of one owner go side by side", () =>
+    Effect.gen(function* () {
+      yield* given(7, 5n)
+      const inside = yield* Deferred.make<void>()
+      const done = yield* Deferred.make<void>()
+      const first = yield* Transaction.run(
+        Effect.gen(function* () {
+          yield* Fence.shared(shard(7), 5n)
+          yield* Deferred.succeed(inside, undefined)
+          yield* Deferred.await(done)
+          yield* addTask(7, 1)
+        })
+      ).pipe(Effect.forkChild)
+      yield* Deferred.await(inside)
+      // This one commits while the first one still holds the guard.
+      yield* Transaction.run(Effect.andThen(Fence.shared(shard(7), 5n), addTask(7, 2)))
+      yield* Deferred.succeed(done, undefined)
+      yield* Fiber.join(first)
+      assert.strictEqual(yield* tasks(7), 2)
+    })
+  )
+
+  it.effect("refuses a stale owner whose write began before the takeover and commits after it", () =>
+    Effect.gen(function* () {
+      const outcome = yield* race(8, Fence.shared, "last")
+      assert(outcome._tag === "Failure")
+      assert.include(outcome.failure, { _tag: "ConditionFailed", expected: 5n, actual: 6n } as const)
+      assert.strictEqual(yield* tasks(8), 0)
+    })
+  )
+
+  it.effect("lets a write that held the guard before the takeover finish before it", () =>
+    Effect.gen(function* () {
+      const outcome = yield* race(9, Fence.shared, "first")
+      assert.strictEqual(outcome._tag, "Success")
+      assert.strictEqual(yield* tasks(9), 1)
+      assert.strictEqual((yield* range(9))?.range_id, 6n)
+    })
+  )
+
+  it.effect("would lose that race if it only read the token", () =>
+    Effect.gen(function* () {
+      const outcome = yield* race(10, readOnlyFence, "last")
+      assert.strictEqual(outcome._tag, "Success")
+      assert.strictEqual(yield* tasks(10), 1)
+      assert.strictEqual((yield* range(10))?.range_id, 6n)
+    })
+  )
+
+  it.effect("takes FOR UPDATE where the cluster has no FOR KEY SHARE, with the same outcome", () =>
+    Effect.gen(function* () {
+      const outcome = yield* Effect.provideService(race(11, Fence.shared, "last"), Fence.SharedLock, "FOR UPDATE")
+      assert(outcome._tag === "Failure")
+      assert.strictEqual(yield* tasks(11), 0)
+    })
+  )
+
+  it.effect("leaves one winner of sixteen who take the same token", () =>
+    Effect.gen(function* () {
+      yield* given(12, 0n)
+      const owners = Array.from({ length: 16 }, (_, owner) => `owner ${owner}`)
+      const outcomes = yield* Effect.forEach(
+        owners,
+        (owner) =>
+          Effect.result(
+            Transaction.autocommit(Fence.compareAndSet(shard(12), 0n, { range_id: 1n, owner }), { policy })
+          ),
+        { concurrency: "unbounded" }
+      )
+      const winners = owners.filter((_, index) => outcomes[index]?._tag === "Success")
+      assert.strictEqual(winners.length, 1)
+      assert.deepStrictEqual(yield* range(12), { range_id: 1n, owner: winners[0] ?? "" })
+      for (const outcome of outcomes) {
+        if (outcome._tag === "Failure") assert.strictEqual(outcome.failure._tag, "ConditionFailed")
+      }
+    })
+  )
+})

@@ -1,0 +1,150 @@
+import { DsqlClient, DsqlError, TokenSource, Transaction } from "@effect-dsql/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Deferred, Duration, Effect, Fiber, Redacted, Ref } from "effect"
+import { TestClock } from "effect/testing"
+
+const counted = (lifetime: Duration.Input, gate: Effect.Effect<void> = Effect.void) =>
+  Effect.gen(function* () {
+    const signed = yield* Ref.make(0)
+    const sign = Effect.gen(function* () {
+      const number = yield* Ref.updateAndGet(signed, (n) => n + 1)
+      yield* gate
+      const now = yield* Clock.currentTimeMillis
+      return {
+        token: Redacted.make(`token ${number}`),
+        expiresAt: now + Duration.toMillis(Duration.fromInputUnsafe(lifetime))
+      }
+    })
+    return { source: TokenSource.make(sign), signed }
+  })
+
+const value = (token: Redacted.Redacted) => Redacted.value(token)
+
+describe("TokenSource.make", () => {
+  it.effect("signs once for callers that ask at the same time", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { signed, source } = yield* counted("15 minutes", Deferred.await(gate))
+      const callers = yield* Effect.forkChild(
+        Effect.all(
+          Array.from({ length: 50 }, () => source.token),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* Deferred.succeed(gate, undefined)
+      const tokens = yield* Fiber.join(callers)
+      assert.deepStrictEqual([...new Set(tokens.map(value))], ["token 1"])
+      assert.strictEqual(yield* Ref.get(signed), 1)
+    })
+  )
+
+  it.effect("signs anew a minute before the token ends", () =>
+    Effect.gen(function* () {
+      const { source } = yield* counted("15 minutes")
+      assert.strictEqual(value(yield* source.token), "token 1")
+      yield* TestClock.adjust(Duration.millis(14 * 60_000 - 1))
+      assert.strictEqual(value(yield* source.token), "token 1")
+      yield* TestClock.adjust(1)
+      assert.strictEqual(value(yield* source.token), "token 2")
+    })
+  )
+
+  it.effect("signs anew after the server refused a token", () =>
+    Effect.gen(function* () {
+      const { source } = yield* counted("15 minutes")
+      yield* source.token
+      yield* source.invalidate
+      assert.strictEqual(value(yield* source.token), "token 2")
+    })
+  )
+
+  it.effect("does not keep a failure", () =>
+    Effect.gen(function* () {
+      const failing = yield* Ref.make(true)
+      const source = TokenSource.make(
+        Effect.flatMap(Ref.getAndSet(failing, false), (fails) =>
+          fails
+            ? Effect.fail(new DsqlError.AuthenticationFailed({ reason: "credentials", message: "none" }))
+            : Effect.succeed({ token: Redacted.make("token"), expiresAt: Number.MAX_SAFE_INTEGER })
+        )
+      )
+      yield* Effect.flip(source.token)
+      assert.strictEqual(value(yield* source.token), "token")
+    })
+  )
+
+  it.effect("lets the others go on when the caller that signs is interrupted", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { source } = yield* counted("15 minutes", Deferred.await(gate))
+      const first = yield* Effect.forkChild(source.token, { startImmediately: true })
+      const second = yield* Effect.forkChild(source.token, { startImmediately: true })
+      yield* Fiber.interrupt(first)
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(value(yield* Fiber.join(second)), "token 2")
+    })
+  )
+})
+
+describe("TokenSource.makeIam", () => {
+  const identity = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "not-to-be-shown" }
+  const options = { endpoint: "abc.dsql.us-east-1.on.aws", region: "us-east-1", user: "admin", credentials: identity }
+
+  const token = (changed: Partial<TokenSource.IamOptions>) =>
+    Effect.map(TokenSource.makeIam({ ...options, ...changed }).token, (signed) => new URL(`https://${value(signed)}`))
+
+  it.live("asks for the admin action for admin, and for the plain one for any other role", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* token({})).searchParams.get("Action"), "DbConnectAdmin")
+      assert.strictEqual((yield* token({ user: "app" })).searchParams.get("Action"), "DbConnect")
+    })
+  )
+
+  it.live("signs for the cluster and the life that were asked for", () =>
+    Effect.gen(function* () {
+      const url = yield* token({ lifetime: "5 minutes" })
+      assert.strictEqual(url.hostname, "abc.dsql.us-east-1.on.aws")
+      assert.strictEqual(url.searchParams.get("X-Amz-Expires"), "300")
+      assert.include(url.searchParams.get("X-Amz-Credential"), "/us-east-1/dsql/aws4_request")
+    })
+  )
+
+  it.live("does not trust a token longer than the credentials that signed it", () =>
+    Effect.gen(function* () {
+      const asked = yield* Ref.make(0)
+      const source = TokenSource.makeIam({
+        ...options,
+        credentials: () => {
+          Effect.runSync(Ref.update(asked, (n) => n + 1))
+          return Promise.resolve({ ...identity, expiration: new Date(Date.now() + 30_000) })
+        }
+      })
+      yield* source.token
+      yield* source.token
+      assert.strictEqual(yield* Ref.get(asked), 2)
+    })
+  )
+
+  it.live("says what to do when there are no credentials, without showing any", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(
+        TokenSource.makeIam({ ...options, credentials: () => Promise.reject(new Error("not-to-be-shown")) }).token
+      )
+      assert.include(failure, { _tag: "AuthenticationFailed", reason: "credentials" } as const)
+      assert.include(failure.message, "AWS_ACCESS_KEY_ID")
+      assert.notInclude(failure.message, "not-to-be-shown")
+    })
+  )
+
+  it.live("is a typed error of the transaction, not a defect", () =>
+    Effect.gen(function* () {
+      const failure = yield* Transaction.run(Effect.flatMap(Transaction.sql, (sql) => sql`SELECT 1`)).pipe(
+        Effect.provide(
+          DsqlClient.layer({ ...options, credentials: () => Promise.reject(new Error("no credentials")) })
+        ),
+        Effect.flip
+      )
+      assert.include(failure, { _tag: "AuthenticationFailed", reason: "credentials" } as const)
+    })
+  )
+})

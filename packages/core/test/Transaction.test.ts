@@ -1,0 +1,367 @@
+import { DsqlClient, DsqlError, RetryPolicy, Transaction } from "@effect-dsql/core"
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Queue, Random, Ref } from "effect"
+import type { SqlError } from "effect/sql"
+import { TestClock } from "effect/testing"
+import { TestDatabase } from "../../../test/database.ts"
+import {
+  conflictAtCommit,
+  failCommits,
+  openTransactions,
+  raise,
+  retries,
+  schema,
+  signal,
+  write,
+  written
+} from "./support/faults.ts"
+
+const quick = RetryPolicy.make({ jitter: "none", base: "1 millis" })
+
+layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })("Transaction.run", (it) => {
+  it.effect("commits what the body wrote and returns what it returned", () =>
+    Effect.gen(function* () {
+      const value = yield* Transaction.run(Effect.as(write("committed"), 42))
+      assert.strictEqual(value, 42)
+      assert.strictEqual(yield* written("committed"), 1)
+    })
+  )
+
+  it.effect("rolls back when the body fails, with the body's own error", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(Transaction.run(Effect.andThen(write("failed"), Effect.fail("mine" as const))))
+      assert.strictEqual(failure, "mine")
+      assert.strictEqual(yield* written("failed"), 0)
+    })
+  )
+
+  it.effect("reads at REPEATABLE READ", () =>
+    Effect.gen(function* () {
+      const rows = yield* Transaction.run(Effect.flatMap(Transaction.sql, (sql) => sql`SHOW transaction_isolation`))
+      assert.deepStrictEqual(rows, [{ transaction_isolation: "repeatable read" }])
+    })
+  )
+
+  it.effect("refuses writes in a read-only transaction", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(Transaction.run(write("read-only"), { readOnly: true }))
+      assert.include(failure, { _tag: "StatementFailed", sqlState: "25006" } as const)
+      assert.strictEqual(yield* written("read-only"), 0)
+    })
+  )
+
+  it.effect("retries a conflict at a statement", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* DsqlClient.DsqlClient
+      yield* sql`CREATE TABLE counter (id integer PRIMARY KEY, n integer NOT NULL)`
+      yield* sql`INSERT INTO counter VALUES (1, 0)`
+      const attempts: Array<number> = []
+      yield* Transaction.run(
+        Effect.gen(function* () {
+          const transaction = yield* Transaction.Transaction
+          attempts.push(transaction.attempt)
+          const [row] = yield* transaction.sql<{ n: number }>`SELECT n FROM counter`
+          // Somebody else commits between the read and the write of the first attempt.
+          if (transaction.attempt === 1) yield* otherSession(sql`UPDATE counter SET n = n + 1`)
+          yield* transaction.sql`UPDATE counter SET n = ${(row?.n ?? 0) + 1}`
+        }),
+        { policy: quick }
+      )
+      assert.deepStrictEqual(attempts, [1, 2])
+      assert.deepStrictEqual(yield* sql`SELECT n FROM counter`, [{ n: 2 }])
+    })
+  )
+
+  it.effect("retries a conflict at COMMIT, and writes once", () =>
+    Effect.gen(function* () {
+      yield* failCommits("at_commit", 3, conflictAtCommit("OC000"))
+      const attempts = yield* Ref.make(0)
+      yield* Transaction.run(
+        Effect.andThen(
+          Ref.update(attempts, (n) => n + 1),
+          write("at_commit")
+        ),
+        { policy: quick }
+      )
+      assert.strictEqual(yield* Ref.get(attempts), 4)
+      assert.strictEqual(yield* written("at_commit"), 1)
+    })
+  )
+
+  it.effect("gives up when the policy does, and says how often it tried", () =>
+    Effect.gen(function* () {
+      yield* failCommits("exhausted", 100, conflictAtCommit("OC000"))
+      const failure = yield* Effect.flip(
+        Transaction.run(write("exhausted"), {
+          operation: "Exhaust",
+          policy: RetryPolicy.make({ jitter: "none", base: "1 millis", attempts: 3 })
+        })
+      )
+      assert.include(failure, { _tag: "ConflictRetriesExhausted", operation: "Exhaust", attempts: 3 } as const)
+      assert(failure instanceof DsqlError.ConflictRetriesExhausted)
+      assert.strictEqual(failure.last.code, "OC000")
+      assert.match(failure.message, /^Exhaust: gave up after 3 attempts in \d+ ms: change conflicts/)
+      assert.strictEqual(yield* written("exhausted"), 0)
+    })
+  )
+
+  it.effect("retries neither a failed condition nor any error but a conflict", () =>
+    Effect.gen(function* () {
+      const moved = new DsqlError.ConditionFailed({ what: "row", expected: 1n, actual: 2n })
+      const failures: ReadonlyArray<
+        Effect.Effect<unknown, SqlError.SqlError | DsqlError.ConditionFailed, Transaction.Transaction>
+      > = [
+        Effect.fail(moved),
+        raise("23505", "duplicate key"),
+        raise("0A000", "unsupported statement: Truncate"),
+        raise("53300", "Unable to accept connection, too many open connections."),
+        raise("53400", "Unable to accept connection, rate exceeded."),
+        raise("54000", "transaction row limit exceeded"),
+        raise("XX000", "server unavailable")
+      ]
+      for (const failure of failures) {
+        const attempts = yield* Ref.make(0)
+        yield* Effect.flip(
+          Transaction.run(
+            Effect.andThen(
+              Ref.update(attempts, (n) => n + 1),
+              failure
+            )
+          )
+        )
+        assert.strictEqual(yield* Ref.get(attempts), 1)
+      }
+    })
+  )
+
+  it.effect("fails when COMMIT is answered with ROLLBACK", () =>
+    Effect.gen(function* () {
+      const swallowing = Effect.andThen(write("swallowed"), Effect.ignore(raise("22012", "division by zero")))
+      const failure = yield* Effect.flip(Transaction.run(swallowing))
+      assert.include(failure, { _tag: "StatementFailed", sqlState: "25P02" } as const)
+      assert.include(failure.message, "COMMIT was answered with ROLLBACK")
+      assert.strictEqual(yield* written("swallowed"), 0)
+    })
+  )
+
+  it.effect("dies at once when it is forced into another transaction", () =>
+    Effect.gen(function* () {
+      const client = yield* DsqlClient.DsqlClient
+      const inner = Effect.provideService(Transaction.run(write("nested")), DsqlClient.DsqlClient, client)
+      const exit = yield* Effect.exit(Transaction.run(inner, { operation: "Outer" }))
+      assert(Exit.isFailure(exit))
+      assert.include(String(exit.cause), "a transaction cannot start inside another")
+      assert.strictEqual(yield* written("nested"), 0)
+    })
+  )
+
+  it.effect("refuses `sql.withTransaction` inside, because it would be a savepoint", () =>
+    Effect.gen(function* () {
+      const body = Effect.flatMap(Transaction.sql, (sql) => sql.withTransaction(write("savepoint")))
+      const failure = yield* Effect.flip(Transaction.run(body))
+      assert.strictEqual(failure._tag, "UnsupportedFeature")
+      assert.include(failure.message, "no savepoints")
+    })
+  )
+
+  it.effect("runs `afterCommit` callbacks once, for the attempt that committed", () =>
+    Effect.gen(function* () {
+      yield* failCommits("after_commit", 2, conflictAtCommit("OC000"))
+      const calls = yield* Ref.make(0)
+      const body = Effect.gen(function* () {
+        const sql = yield* Transaction.sql
+        yield* sql.afterCommit(Ref.update(calls, (n) => n + 1))
+        yield* write("after_commit")
+      })
+      yield* Transaction.run(body, { policy: quick })
+      assert.strictEqual(yield* Ref.get(calls), 1)
+    })
+  )
+
+  it.effect("gives every Effect SQL tool the statements of the transaction", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* DsqlClient.DsqlClient
+      // A statement of the client itself, made outside, joins the transaction that it runs in.
+      const outside = sql`INSERT INTO effects (value) VALUES ('joined')`
+      yield* Effect.flip(Transaction.run(Effect.andThen(outside, Effect.fail("undo"))))
+      assert.strictEqual(yield* written("joined"), 0)
+    })
+  )
+
+  it.effect("is interrupted while it backs off, and leaves no transaction open", () =>
+    Effect.gen(function* () {
+      yield* failCommits("interrupted_backoff", 100, conflictAtCommit("OC000"))
+      const { listening, queue } = yield* retries
+      const fiber = yield* Transaction.run(write("interrupted_backoff"), {
+        policy: RetryPolicy.make({ jitter: "none", base: "1 hour", cap: "1 hour", elapsed: "1 day" })
+      }).pipe(listening, Effect.forkChild)
+      yield* Queue.take(queue)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(yield* openTransactions, 0)
+    })
+  )
+
+  it.effect("is interrupted in the middle of its body, and leaves no transaction open", () =>
+    Effect.gen(function* () {
+      const reached = yield* signal
+      const body = Effect.gen(function* () {
+        yield* write("interrupted_body")
+        yield* Deferred.succeed(reached, undefined)
+        return yield* Effect.never
+      })
+      const fiber = yield* Effect.forkChild(Transaction.run(body))
+      yield* Deferred.await(reached)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(yield* openTransactions, 0)
+      assert.strictEqual(yield* written("interrupted_body"), 0)
+    })
+  )
+
+  it.effect("is interrupted in the middle of a statement, and leaves no transaction open", () =>
+    Effect.gen(function* () {
+      const reached = yield* signal
+      const body = Effect.gen(function* () {
+        const sql = yield* Transaction.sql
+        yield* write("interrupted_statement")
+        yield* Deferred.succeed(reached, undefined)
+        yield* sql`SELECT pg_sleep(60)`
+      })
+      const fiber = yield* Effect.forkChild(Transaction.run(body))
+      yield* Deferred.await(reached)
+      const [elapsed] = yield* Effect.timed(Fiber.interrupt(fiber))
+      assert.isBelow(Duration.toMillis(elapsed), 10_000)
+      assert.strictEqual(yield* openTransactions, 0)
+      assert.strictEqual(yield* written("interrupted_statement"), 0)
+    })
+  )
+
+  it.effect("ends at its deadline in the body, uncommitted", () =>
+    Effect.gen(function* () {
+      const body = Effect.andThen(write("deadline_body"), Effect.never)
+      const failure = yield* Effect.flip(Transaction.run(body, { operation: "Late", deadline: "50 millis" }))
+      assert.include(failure, { _tag: "DeadlineExceeded", operation: "Late", deadline: 50 } as const)
+      assert.strictEqual(yield* openTransactions, 0)
+      assert.strictEqual(yield* written("deadline_body"), 0)
+    })
+  )
+
+  it.effect("does not wait for a retry that its deadline would not let begin", () =>
+    Effect.gen(function* () {
+      yield* failCommits("deadline_backoff", 100, conflictAtCommit("OC000"))
+      const policy = RetryPolicy.make({ jitter: "none", base: "1 hour", cap: "1 hour", elapsed: "1 day" })
+      const failure = yield* Effect.flip(Transaction.run(write("deadline_backoff"), { policy, deadline: "1 minute" }))
+      assert.include(failure, { _tag: "ConflictRetriesExhausted", attempts: 1 } as const)
+    })
+  )
+})
+
+layer(Layer.provideMerge(schema, TestDatabase({ maxConnections: 1 })), { excludeTestServices: true })(
+  "Transaction.run on one connection",
+  (it) => {
+    it.effect("ends at its deadline while it waits for a connection", () =>
+      Effect.gen(function* () {
+        const reached = yield* signal
+        const holder = yield* Effect.forkChild(
+          Transaction.run(Effect.andThen(Deferred.succeed(reached, undefined), Effect.never))
+        )
+        yield* Deferred.await(reached)
+        const failure = yield* Effect.flip(Transaction.run(write("starved"), { deadline: "50 millis" }))
+        assert.strictEqual(failure._tag, "DeadlineExceeded")
+        yield* Fiber.interrupt(holder)
+        yield* Transaction.run(write("starved"))
+        assert.strictEqual(yield* written("starved"), 1)
+      })
+    )
+  }
+)
+
+layer(Layer.provideMerge(schema, TestDatabase()))("Transaction.run in virtual time", (it) => {
+  const waits = (value: string, code: "OC000" | "OC001", policy: RetryPolicy.RetryPolicy, failures: number) =>
+    Effect.gen(function* () {
+      yield* failCommits(value, failures, conflictAtCommit(code))
+      const { listening, queue } = yield* retries
+      const runs = yield* Ref.make(0)
+      const fiber = yield* Transaction.run(
+        Effect.andThen(
+          Ref.update(runs, (n) => n + 1),
+          write(value)
+        ),
+        { policy }
+      ).pipe(listening, Effect.forkChild)
+      const delays: Array<number> = []
+      for (let retry = 0; retry < failures; retry++) {
+        const { attempt, delayMillis } = yield* Queue.take(queue)
+        assert.strictEqual(attempt, retry + 2)
+        assert.strictEqual(yield* Ref.get(runs), retry + 1)
+        delays.push(delayMillis)
+        // A moment before the delay is over nothing has begun; at the delay the next attempt does.
+        if (delayMillis > 1) yield* TestClock.adjust(Duration.millis(delayMillis - 0.5))
+        assert.strictEqual(yield* Ref.get(runs), retry + 1)
+        yield* TestClock.adjust(Duration.millis(1))
+      }
+      yield* Fiber.join(fiber)
+      assert.strictEqual(yield* written(value), 1)
+      return delays
+    })
+
+  it.effect("waits exactly as long as the policy says", () =>
+    Effect.gen(function* () {
+      const policy = RetryPolicy.make({ jitter: "none", base: 10, cap: 50 })
+      assert.deepStrictEqual(yield* waits("virtual", "OC000", policy, 5), [10, 20, 40, 50, 50])
+    })
+  )
+
+  it.effect("draws its jitter from the seed", () =>
+    Effect.gen(function* () {
+      const policy = RetryPolicy.make({ base: 100, cap: 1_000 })
+      const first = yield* Random.withSeed(waits("seeded_1", "OC000", policy, 3), "seed")
+      const second = yield* Random.withSeed(waits("seeded_2", "OC000", policy, 3), "seed")
+      assert.deepStrictEqual(first, second)
+      assert.isTrue(first.every((delay, index) => delay > 0 && delay < 100 * 2 ** index))
+    })
+  )
+
+  it.effect("retries the first OC001 without waiting", () =>
+    Effect.gen(function* () {
+      const policy = RetryPolicy.make({ jitter: "none", base: 10 })
+      assert.deepStrictEqual(yield* waits("catalogue", "OC001", policy, 3), [0, 20, 40])
+    })
+  )
+})
+
+layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })("Transaction.autocommit", (it) => {
+  it.effect("runs its statement outside any transaction block", () =>
+    Effect.gen(function* () {
+      yield* Transaction.autocommit(write("autocommit"))
+      assert.strictEqual(yield* written("autocommit"), 1)
+    })
+  )
+
+  it.effect("retries a conflict", () =>
+    Effect.gen(function* () {
+      yield* failCommits("autocommit_conflict", 2, conflictAtCommit("OC000"))
+      yield* Transaction.autocommit(write("autocommit_conflict"), { policy: quick })
+      assert.strictEqual(yield* written("autocommit_conflict"), 1)
+    })
+  )
+
+  it.effect("dies at a second statement, because it would be a second transaction", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(Transaction.autocommit(Effect.andThen(write("one"), write("two"))))
+      assert(Exit.isFailure(exit))
+      assert.include(String(exit.cause), "Transaction.autocommit runs one statement")
+      assert.strictEqual(yield* written("two"), 0)
+    })
+  )
+})
+
+const otherSession = <A, E>(effect: Effect.Effect<A, E>) =>
+  // A fiber of its own has no transaction in its context, so its statements take another connection.
+  Effect.callback<A, E>((resume) => {
+    Effect.runFork(
+      Effect.matchCause(effect, {
+        onFailure: (cause) => resume(Effect.failCause(cause)),
+        onSuccess: (value) => resume(Effect.succeed(value))
+      })
+    )
+  })

@@ -1,0 +1,177 @@
+/**
+ * What Aurora DSQL would answer to a statement before it runs it.
+ *
+ * The rules know the statement alone. What depends on the catalogue (dropping a
+ * primary key column, an index on a json column) or on the rows is not here.
+ *
+ * @since 0.1.0
+ */
+import * as Option from "effect/Option"
+import { alter } from "./internal/rules/alter.ts"
+import type { Definition, Finder, Match } from "./internal/rules/definition.ts"
+import { indexes } from "./internal/rules/indexes.ts"
+import { objects } from "./internal/rules/objects.ts"
+import { queries } from "./internal/rules/queries.ts"
+import { session } from "./internal/rules/session.ts"
+import { tables } from "./internal/rules/tables.ts"
+import { mixtures, transactions } from "./internal/rules/transactions.ts"
+import * as Tree from "./internal/tree.ts"
+import * as Rule from "./Rule.ts"
+import * as Statement from "./Statement.ts"
+
+/** Which of the service's days to ask about. */
+export interface Options {
+  /** The service date; the newest one known if left out. */
+  readonly at?: Rule.ServiceDate | undefined
+}
+
+// The order is the server's: of two constructs in one statement, the earlier rule answers.
+const ofStatements: ReadonlyArray<Definition> = [
+  ...session,
+  ...transactions,
+  ...objects,
+  ...tables,
+  ...alter,
+  ...indexes,
+  ...queries
+]
+
+/**
+ * All rules, of single statements and of statements that share a transaction.
+ *
+ * @since 0.1.0
+ */
+export const rules: ReadonlyArray<Rule.Rule> = [...ofStatements, ...Object.values(mixtures)]
+
+/** A finder with its rule and the rule's place in the order. */
+interface Entry {
+  readonly order: number
+  readonly definition: Definition
+  readonly find: Finder<never>
+}
+
+type Index = ReadonlyMap<string, ReadonlyArray<Entry>>
+
+const indexAt = (at: Rule.ServiceDate): Index => {
+  const index = new Map<string, Array<Entry>>()
+  for (const [order, definition] of ofStatements.entries()) {
+    if (!Rule.inForce(definition, at)) continue
+    for (const [tag, find] of Object.entries(definition.when)) {
+      const entries = index.get(tag) ?? []
+      // A finder is kept under the tag of the node that it takes, and called with such nodes only.
+      entries.push({ order, definition, find: find as Finder<never> })
+      index.set(tag, entries)
+    }
+  }
+  return index
+}
+
+const newest = indexAt(Rule.newest)
+
+let last: { readonly at: Rule.ServiceDate; readonly index: Index } = { at: Rule.newest, index: newest }
+
+// A program asks about one day again and again.
+const indexOf = (at: Rule.ServiceDate | undefined): Index => {
+  if (at === undefined) return newest
+  if (last.at !== at) last = { at, index: indexAt(at) }
+  return last.index
+}
+
+const filled = (message: string, words: Match["with"]): string =>
+  Object.entries(words ?? {}).reduce((text, [name, word]) => text.replaceAll(`{${name}}`, () => word), message)
+
+const refusalOf = (rule: Rule.Rule, match: Match, statement: Statement.Statement): Rule.Refusal => ({
+  rule: rule.id,
+  sqlstate: rule.sqlstate,
+  message: filled(rule.message, match.with),
+  hint: rule.hint,
+  // -1 is the tree's way to say that a node was not written.
+  location: match.location === undefined || match.location < 0 ? undefined : Statement.at(statement, match.location)
+})
+
+const answerOf = ({ hint, id, message, sqlstate }: Rule.Rule): Rule.Refusal => ({ rule: id, sqlstate, message, hint })
+
+type Found = readonly [entry: Entry, match: Match]
+
+const search = (statement: Statement.Statement, options: Options | undefined): ReadonlyArray<Found> => {
+  const index = indexOf(options?.at)
+  const found: Array<Found> = []
+  Tree.each(statement.node, (tag, fields) => {
+    for (const entry of index.get(tag) ?? []) {
+      for (const match of entry.find(fields as never, statement)) found.push([entry, match])
+    }
+  })
+  return found
+}
+
+/**
+ * What the server would answer to this statement alone; none if it would run it.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Option } from "effect"
+ * import { Dialect, Statement } from "@effect-dsql/dialect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const [statement] = yield* Statement.parse("TRUNCATE t")
+ *   if (statement === undefined) return
+ *   const refusal = Dialect.refusal(statement) // Some({ sqlstate: "0A000", message: "unsupported statement: Truncate", ... })
+ *   return Option.map(refusal, ({ hint }) => hint)
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ */
+export const refusal = (statement: Statement.Statement, options?: Options): Option.Option<Rule.Refusal> => {
+  let first: Found | undefined
+  for (const found of search(statement, options)) {
+    if (first === undefined || found[0].order < first[0].order) first = found
+  }
+  return first === undefined ? Option.none() : Option.some(refusalOf(first[0].definition, first[1], statement))
+}
+
+/**
+ * Everything in the statement that the server would refuse, in the order of the text. A linter shows all of them.
+ *
+ * @since 0.1.0
+ */
+export const refusals = (statement: Statement.Statement, options?: Options): ReadonlyArray<Rule.Refusal> =>
+  search(statement, options)
+    .map(([{ definition }, match]) => refusalOf(definition, match, statement))
+    .toSorted((a, b) => (a.location?.offset ?? 0) - (b.location?.offset ?? 0))
+
+/** What a transaction has done so far, as far as it decides what it may still do. */
+export type Mix = "empty" | "ddl" | "dml"
+
+/**
+ * Adds a statement to a transaction: what the transaction has then done, or what the server would answer because of
+ * what it did before. One DDL statement fills a transaction; GRANT, REVOKE and CREATE INDEX ASYNC count.
+ *
+ * @since 0.1.0
+ */
+export const mix = (
+  before: Mix,
+  statement: Statement.Statement
+): { readonly mix: Mix; readonly refusal: Option.Option<Rule.Refusal> } => {
+  const { kind } = statement
+  if (kind !== "ddl" && kind !== "dml") return { mix: before, refusal: Option.none() }
+  if (before === "empty" || (before === "dml" && kind === "dml")) return { mix: kind, refusal: Option.none() }
+  const rule = before === "ddl" && kind === "ddl" ? mixtures.multipleDdl : mixtures.ddlAndDml
+  return { mix: before, refusal: Option.some(answerOf(rule)) }
+}
+
+/**
+ * What the server answers for reasons that only a running transaction knows: a statement after a failed one, the
+ * 3,001st changed row, a transaction older than five minutes.
+ *
+ * @since 0.1.0
+ */
+export const answers: {
+  readonly aborted: Rule.Refusal
+  readonly rows: Rule.Refusal
+  readonly age: Rule.Refusal
+} = {
+  aborted: answerOf(mixtures.aborted),
+  rows: answerOf(mixtures.rows),
+  age: answerOf(mixtures.age)
+}

@@ -1,0 +1,39 @@
+/**
+ * The commands of an ALTER TABLE, one by one.
+ */
+import type { AlterTableType, ColumnDef } from "libpg-query"
+import type { Statement } from "../../Statement.ts"
+import * as Tree from "../tree.ts"
+import type { Finder, Match } from "./definition.ts"
+import { foundIf } from "./definition.ts"
+
+/** Looks at each command of an ALTER TABLE; ALTER INDEX, VIEW and others share the node and are left out. */
+export const commands =
+  (
+    find: (command: Tree.Fields<"AlterTableCmd">, statement: Statement) => ReadonlyArray<Match>
+  ): Finder<"AlterTableStmt"> =>
+  ({ cmds, objtype }, statement) =>
+    objtype === "OBJECT_TABLE"
+      ? (cmds ?? []).flatMap((node) => {
+          const command = Tree.as(node, "AlterTableCmd")
+          return command === undefined ? [] : find(command, statement)
+        })
+      : []
+
+/** Finds commands of these kinds. */
+export const commandsOf = (...subtypes: ReadonlyArray<AlterTableType>): Finder<"AlterTableStmt"> =>
+  commands(({ subtype }) => foundIf(subtype !== undefined && subtypes.includes(subtype)))
+
+/** Looks at each column that an ALTER TABLE adds. */
+export const addedColumns = (find: (column: ColumnDef) => ReadonlyArray<Match>): Finder<"AlterTableStmt"> =>
+  commands(({ def, subtype }) => {
+    const column = subtype === "AT_AddColumn" ? Tree.as(def, "ColumnDef") : undefined
+    return column === undefined ? [] : find(column)
+  })
+
+/** Looks at each constraint that an ALTER TABLE adds. */
+export const addedConstraints = (find: (constraint: Tree.Fields<"Constraint">) => boolean): Finder<"AlterTableStmt"> =>
+  commands(({ def, subtype }) => {
+    const constraint = subtype === "AT_AddConstraint" ? Tree.as(def, "Constraint") : undefined
+    return constraint === undefined ? [] : foundIf(find(constraint), constraint.location)
+  })

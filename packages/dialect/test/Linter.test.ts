@@ -1,0 +1,247 @@
+import { Linter } from "@effect-dsql/dialect"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+
+/** Findings as `rule line:column`, without the ones about jobs, which have their own tests. */
+const found = (sql: string, options: Linter.Options = {}) =>
+  Effect.map(Linter.lint(sql, { disable: ["job-not-awaited"], ...options }), (findings) =>
+    findings.map(({ column, line, rule }) => `${rule} ${line}:${column}`)
+  )
+
+const finds = (name: string, sql: string, expected: ReadonlyArray<string>, options?: Linter.Options) =>
+  it.effect(name, () => Effect.map(found(sql, options), (rules) => assert.deepStrictEqual(rules, expected)))
+
+/** A query with a LATERAL join whose subquery has a column of this kind. */
+const lateral = (join: string, column: string) =>
+  `SELECT p.id, x.pid FROM p ${join} JOIN LATERAL (SELECT ${column} AS pid FROM c AS k WHERE p.id = k.p) AS x ON TRUE`
+
+describe("Linter.lint", () => {
+  finds("finds nothing in what DSQL runs well", "CREATE TABLE t (id uuid PRIMARY KEY);\nSELECT * FROM t;\n", [])
+
+  finds(
+    "points at each refused construct, not at the statement",
+    "CREATE TABLE t (\n  id serial PRIMARY KEY,\n  é text,\n  tags text[],\n  price money\n)",
+    ["serial 2:6", "array-column 4:8", "column-type 5:9"]
+  )
+
+  it.effect("says what the server answers, how to write it instead, and where it ends", () =>
+    Effect.gen(function* () {
+      const [finding, ...others] = yield* Linter.lint("SELECT 1;\nCREATE INDEX i\n  ON t (x);", { file: "a/b.sql" })
+      assert.deepStrictEqual(others, [])
+      assert.deepStrictEqual(finding, {
+        rule: "index-async",
+        severity: "error",
+        file: "a/b.sql",
+        line: 2,
+        column: 1,
+        endLine: 3,
+        endColumn: 11,
+        message: "unsupported mode. please use CREATE INDEX ASYNC.",
+        hint: "CREATE INDEX ASYNC, and wait for the job that it returns.",
+        sqlstate: "0A000"
+      })
+    })
+  )
+
+  finds("asks the rules of a service date", "CREATE TABLE t (id int PRIMARY KEY, d jsonb)", ["jsonb-column 1:39"], {
+    at: "2026-05-01"
+  })
+
+  finds("takes a byte order mark for what it is", "\uFEFFTRUNCATE t", ["truncate 1:2"])
+})
+
+describe("a syntax error", () => {
+  finds(
+    "is a finding with its place, and the statements around it are linted all the same",
+    "TRUNCATE a;\nSELECT 1 FORM t;\nSELECT '😀' x y z; TRUNCATE b;\nTRUNCATE c",
+    ["truncate 1:1", "syntax-error 2:15", "syntax-error 3:15", "truncate 3:20", "truncate 4:1"]
+  )
+  finds("in a string without end takes the rest of the text", "TRUNCATE a;\nSELECT 'é;\nTRUNCATE b", [
+    "truncate 1:1",
+    "syntax-error 2:8"
+  ])
+  finds("cannot be silenced", "-- dsql-lint-disable-next-line\nSELECT 1 FORM t;", [
+    "unused-disable 1:1",
+    "syntax-error 2:15"
+  ])
+})
+
+describe("rules over a transaction", () => {
+  finds("two DDL statements", "BEGIN;\nCREATE TABLE a (id int);\nCREATE TABLE b (id int);\nCOMMIT", [
+    "multiple-ddl 3:1"
+  ])
+  finds("GRANT counts as DDL", "BEGIN; CREATE TABLE a (id int); GRANT SELECT ON a TO r; COMMIT", ["multiple-ddl 1:33"])
+  finds(
+    "DDL and DML, in either order",
+    "BEGIN; CREATE TABLE a (id int); INSERT INTO a VALUES (1); COMMIT;\nBEGIN; INSERT INTO a VALUES (1); CREATE TABLE b (id int); END",
+    ["ddl-and-dml 1:33", "ddl-and-dml 2:34"]
+  )
+  finds(
+    "each statement is its own transaction outside of BEGIN",
+    "CREATE TABLE a (id int); INSERT INTO a VALUES (1)",
+    []
+  )
+  finds(
+    "a text sent as one message is one transaction",
+    "CREATE TABLE a (id int); INSERT INTO a VALUES (1)",
+    ["ddl-and-dml 1:26"],
+    { transaction: "file" }
+  )
+  finds(
+    "BEGIN in a message takes what was before it along, and COMMIT ends it",
+    "CREATE TABLE a (id int); BEGIN; CREATE TABLE b (id int); COMMIT; CREATE TABLE c (id int)",
+    ["multiple-ddl 1:33"],
+    { transaction: "file" }
+  )
+  finds(
+    "more rows than a transaction may change",
+    `BEGIN;\nINSERT INTO t VALUES ${"(1),".repeat(1999)}(1);\nINSERT INTO t VALUES ${"(1),".repeat(1000)}(1);\nCOMMIT`,
+    ["transaction-rows 3:1"]
+  )
+  finds("exactly 3,000 rows pass", `INSERT INTO t VALUES ${"(1),".repeat(2999)}(1)`, [])
+  finds("BEGIN in a transaction", "BEGIN; SELECT 1; BEGIN; SELECT 2; COMMIT", ["nested-transaction 1:18"])
+  finds("nested savepoints", "BEGIN;\nSAVEPOINT a;\nSAVEPOINT b;\nRELEASE b;\nROLLBACK TO a;\nCOMMIT", [
+    "savepoint 2:1",
+    "savepoint 3:1",
+    "release-savepoint 4:1",
+    "rollback-to-savepoint 5:1"
+  ])
+  finds("BEGIN without COMMIT, COMMIT without BEGIN", "COMMIT; BEGIN; SELECT 1", [
+    "no-transaction 1:1",
+    "transaction-left-open 1:9"
+  ])
+  finds(
+    "a queue that relies on SKIP LOCKED",
+    "UPDATE q SET o = 1 WHERE id = (SELECT id FROM q LIMIT 1 FOR UPDATE SKIP LOCKED)",
+    ["lock-without-waiting 1:1"]
+  )
+})
+
+describe("rules over jobs", () => {
+  const jobs = { disable: [] }
+  finds("an index that nobody waits for", "CREATE INDEX ASYNC i ON t (x);\nSELECT 1", ["job-not-awaited 1:1"], jobs)
+  finds("one that is waited for", "CREATE INDEX ASYNC i ON t (x);\nCALL sys.wait_for_job('abc')", [], jobs)
+  finds(
+    "an index used while it is built",
+    "CREATE UNIQUE INDEX ASYNC i ON t (x);\nALTER TABLE t ADD CONSTRAINT i UNIQUE USING INDEX i",
+    ["index-used-before-built 2:19"]
+  )
+  finds(
+    "an index used after its job",
+    "CREATE UNIQUE INDEX ASYNC i ON t (x);\nCALL sys.wait_for_job('a');\nALTER TABLE t ADD UNIQUE USING INDEX i",
+    []
+  )
+  finds("a constraint that is never validated", "ALTER TABLE t ADD CONSTRAINT c CHECK (x > 0) NOT VALID", [
+    "constraint-not-validated 1:19"
+  ])
+  finds(
+    "one that is",
+    "ALTER TABLE t ADD CONSTRAINT c CHECK (x > 0) NOT VALID;\nALTER TABLE ASYNC t VALIDATE CONSTRAINT c",
+    []
+  )
+})
+
+describe("rules over writes", () => {
+  finds(
+    "DELETE and UPDATE without WHERE, also in WITH",
+    "DELETE FROM t;\nUPDATE t SET a = 1;\nWITH d AS (DELETE FROM u RETURNING 1) SELECT 1 FROM d",
+    ["unbounded-write 1:13", "unbounded-write 2:8", "unbounded-write 3:24"]
+  )
+  finds("with WHERE", "DELETE FROM t WHERE id = 1; UPDATE t SET a = 1 WHERE id = 2", [])
+  finds("INSERT of a whole table", "INSERT INTO t SELECT * FROM u", ["unbounded-insert 1:29"])
+  finds(
+    "INSERT of a part, or of a count",
+    "INSERT INTO t SELECT * FROM u LIMIT 9; INSERT INTO t SELECT count(*) FROM u",
+    []
+  )
+})
+
+describe("rules over queries", () => {
+  finds("a column of the outer query in a LEFT JOIN LATERAL", lateral("LEFT", "length(p.id)::bigint"), [
+    "left-join-lateral 1:60"
+  ])
+  finds(
+    "INNER JOIN LATERAL, or a column of its own",
+    `${lateral("INNER", "p.id")}; ${lateral("LEFT", "(SELECT o.x FROM o WHERE o.id = k.id)")}`,
+    []
+  )
+})
+
+describe("rules over tables", () => {
+  const parent = "CREATE TABLE p (id uuid PRIMARY KEY);\n"
+  finds("a foreign key without an index", `${parent}CREATE TABLE c (id uuid PRIMARY KEY, p uuid REFERENCES p)`, [
+    "foreign-key-index 2:45"
+  ])
+  finds(
+    "a foreign key with an index made later",
+    `${parent}CREATE TABLE c (id uuid PRIMARY KEY, p uuid REFERENCES p);\nCREATE INDEX ASYNC ON public.c (p, id)`,
+    []
+  )
+  finds(
+    "a foreign key that begins the primary key",
+    `${parent}CREATE TABLE c (p uuid REFERENCES p, n int, PRIMARY KEY (p, n))`,
+    []
+  )
+  finds(
+    "a partial index does not help, nor one on an expression",
+    `${parent}CREATE TABLE c (id uuid PRIMARY KEY, p uuid REFERENCES p);\nCREATE INDEX ASYNC ON c (p) WHERE p IS NOT NULL;\nCREATE INDEX ASYNC ON c ((p::text), p)`,
+    ["foreign-key-index 2:45"]
+  )
+  finds(
+    "a foreign key that is added later",
+    `${parent}CREATE TABLE c (id uuid PRIMARY KEY, a int, b int);\nALTER TABLE c ADD CONSTRAINT f FOREIGN KEY (a, b) REFERENCES p NOT VALID;\nALTER TABLE ASYNC c VALIDATE CONSTRAINT f`,
+    ["foreign-key-index 3:19"]
+  )
+  finds(
+    "an index that is dropped again",
+    `${parent}CREATE TABLE c (id uuid PRIMARY KEY, p uuid REFERENCES p);\nCREATE INDEX ASYNC i ON c (p);\nDROP INDEX i`,
+    ["foreign-key-index 2:45"]
+  )
+  finds("a json key", "CREATE TABLE t (id jsonb PRIMARY KEY, d json);\nCREATE INDEX ASYNC ON t (d)", [
+    "json-key 1:26",
+    "json-key 2:23"
+  ])
+  finds(
+    "a primary key's column that is dropped",
+    "CREATE TABLE t (id int PRIMARY KEY, x int);\nALTER TABLE t DROP COLUMN x;\nALTER TABLE t DROP COLUMN id",
+    ["drop-primary-key-column 3:1"]
+  )
+  finds(
+    "the 25th index",
+    `CREATE TABLE t (id int PRIMARY KEY, x int);\n${Array.from({ length: 24 }, () => "CREATE INDEX ASYNC ON t (x);").join("\n")}`,
+    ["table-indexes 25:23"]
+  )
+  finds("the 256th column", `CREATE TABLE t (${Array.from({ length: 256 }, (_, i) => `c${i} int`).join(", ")})`, [
+    "table-columns 1:1"
+  ])
+})
+
+describe("silencing comments", () => {
+  finds("on the line before", "-- dsql-lint-disable-next-line truncate -- it is a test\nTRUNCATE t", [])
+  finds(
+    "several, above one another",
+    "-- dsql-lint-disable-next-line serial\n/* dsql-lint-disable-next-line array-column */\nCREATE TABLE t (\n id serial,\n a int[]\n)",
+    []
+  )
+  finds("on the same line", "TRUNCATE t; -- dsql-lint-disable-line truncate", [])
+  finds("on the same line, and on no other", "CREATE TABLE t ( -- dsql-lint-disable-line serial\n id serial)", [
+    "unused-disable 1:18",
+    "serial 2:5"
+  ])
+  finds(
+    "from here to there",
+    "-- dsql-lint-disable truncate, vacuum\nTRUNCATE a;\nVACUUM;\n-- dsql-lint-enable\nTRUNCATE b",
+    ["truncate 5:1"]
+  )
+  finds("to the end", "-- dsql-lint-disable\nTRUNCATE a;\n\nLISTEN b", [])
+  finds("another rule is still found", "-- dsql-lint-disable-next-line truncate\nVACUUM", [
+    "unused-disable 1:1",
+    "vacuum 2:1"
+  ])
+  finds("in a literal it is text", "SELECT '-- dsql-lint-disable'; TRUNCATE t", ["truncate 1:32"])
+  finds(
+    "one that silences nothing, or names no rule, is found",
+    "-- dsql-lint-disable-next-line\nSELECT 1;\nTRUNCATE t -- dsql-lint-disable-line truncat, truncate",
+    ["unused-disable 1:1", "unused-disable 3:12"]
+  )
+})

@@ -1,0 +1,160 @@
+/**
+ * The current execution of a business id, as a model and as columns.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as Archetype from "./Archetype.ts"
+import { DataBlob, Encoding } from "./DataBlob.ts"
+import { BusinessId, NamespaceId, RunId, ShardId } from "./Identifiers.ts"
+
+/**
+ * Where an execution stands. The column holds Temporal's number, 1 to 4.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const State = Schema.Literals([1, 2, 3, 4]).transform(["Created", "Running", "Completed", "Zombie"])
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type State = typeof State.Type
+
+/**
+ * How an execution is doing, or how it ended. The column holds Temporal's number, 1 to 8.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Status = Schema.Literals([1, 2, 3, 4, 5, 6, 7, 8]).transform([
+  "Running",
+  "Completed",
+  "Failed",
+  "Canceled",
+  "Terminated",
+  "ContinuedAsNew",
+  "TimedOut",
+  "Paused"
+])
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Status = typeof Status.Type
+
+/**
+ * What a current execution is found by.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Key {
+  readonly shardId: ShardId
+  readonly namespaceId: NamespaceId
+  readonly businessId: BusinessId
+  /** Default: a workflow. An explicit 0 is refused. */
+  readonly archetypeId?: Archetype.ArchetypeId | undefined
+}
+
+/**
+ * The current execution of a business id.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const CurrentExecution = Schema.Struct({
+  shardId: ShardId,
+  namespaceId: NamespaceId,
+  businessId: BusinessId,
+  archetypeId: Schema.optional(Archetype.ArchetypeId),
+  runId: RunId,
+  /** The request that created the run: a repeated request is recognised by it. */
+  createRequestId: Schema.String,
+  state: State,
+  status: Status,
+  startTime: Schema.UndefinedOr(Schema.DateTimeUtc),
+  lastWriteVersion: Schema.BigInt,
+  /** Further state of the run. */
+  data: Schema.UndefinedOr(DataBlob)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type CurrentExecution = typeof CurrentExecution.Type
+
+/**
+ * The business id has a current execution already.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CurrentExecutionConflict extends Schema.TaggedError<CurrentExecutionConflict>(
+  "@effect-dsql/persistence/CurrentExecutionConflict"
+)("CurrentExecutionConflict", {
+  /** The execution that is there. */
+  current: CurrentExecution
+}) {
+  override get message(): string {
+    const { businessId, runId, state, status } = this.current
+    return `${businessId} has a current execution: run ${runId} (${state}, ${status})`
+  }
+}
+
+/**
+ * The columns beside the key, as the driver gives them.
+ *
+ * @internal
+ */
+export const Columns = Schema.Struct({
+  run_id: RunId,
+  create_request_id: Schema.String,
+  state: State,
+  status: Status,
+  start_time: Schema.NullOr(Schema.DateTimeUtcFromDate),
+  last_write_version: Schema.BigInt,
+  data: Schema.NullOr(Schema.Uint8Array),
+  data_encoding: Schema.Union([Encoding, Schema.Literal("")])
+})
+
+const encode = Schema.encodeSync(Columns)
+
+/**
+ * Times are kept to the microsecond by the database and to the millisecond by `DateTime`.
+ *
+ * @internal
+ */
+export const toColumns = (row: CurrentExecution) =>
+  encode({
+    run_id: row.runId,
+    create_request_id: row.createRequestId,
+    state: row.state,
+    status: row.status,
+    start_time: row.startTime ?? null,
+    last_write_version: row.lastWriteVersion,
+    data: row.data?.data ?? null,
+    data_encoding: row.data?.encoding ?? ""
+  })
+
+/** @internal */
+export const fromColumns = (key: Key, columns: typeof Columns.Type): CurrentExecution => ({
+  shardId: key.shardId,
+  namespaceId: key.namespaceId,
+  businessId: key.businessId,
+  // A row of current_executions says nothing of its archetype, because it can only be this one.
+  archetypeId: key.archetypeId ?? Archetype.workflow,
+  runId: columns.run_id,
+  createRequestId: columns.create_request_id,
+  state: columns.state,
+  status: columns.status,
+  startTime: columns.start_time ?? undefined,
+  lastWriteVersion: columns.last_write_version,
+  data:
+    columns.data === null || columns.data_encoding === ""
+      ? undefined
+      : { data: columns.data, encoding: columns.data_encoding }
+})

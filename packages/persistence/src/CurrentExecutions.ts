@@ -1,0 +1,198 @@
+/**
+ * Current executions: which run of a business id is the current one.
+ *
+ * A workflow's is kept in `current_executions`, any other archetype's in
+ * `current_chasm_executions`, where the archetype is part of the key; so one
+ * business id may stand for one execution of each archetype. The caller says
+ * which by `archetypeId`; left out, it is a workflow.
+ *
+ * All operations are statements of the transaction that they run in, one round
+ * trip each. Writes below a shard hold it first, with `Shards.shared`.
+ *
+ * @since 0.1.0
+ */
+import { ConditionFailed, type LimitExceeded } from "@effect-dsql/core/DsqlError"
+import * as Size from "@effect-dsql/core/Size"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Current from "./CurrentExecution.ts"
+import type { RunId } from "./Identifiers.ts"
+import { type Route, route } from "./internal/currentRoute.ts"
+import * as Row from "./internal/row.ts"
+import { type ArchetypeUnspecified, type MalformedRow } from "./PersistenceError.ts"
+
+/**
+ * What reading a current execution can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ReadError = ArchetypeUnspecified | MalformedRow | SqlError
+
+/**
+ * What writing one can end with, besides a condition that did not hold.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type WriteError = ArchetypeUnspecified | LimitExceeded | SqlError
+
+/**
+ * Keeps the current executions of both tables.
+ *
+ * @example
+ * ```ts
+ * import { Transaction } from "@effect-dsql/core"
+ * import { type CurrentExecution, CurrentExecutions, type Identifiers, Shards } from "@effect-dsql/persistence"
+ * import { Effect } from "effect"
+ *
+ * const start = (row: CurrentExecution.CurrentExecution, rangeId: bigint) =>
+ *   Effect.gen(function*() {
+ *     const shards = yield* Shards.Shards
+ *     const current = yield* CurrentExecutions.CurrentExecutions
+ *     const body = Effect.andThen(shards.shared(row.shardId, rangeId), current.insert(row))
+ *     yield* Transaction.run(body, { operation: "StartExecution" })
+ *   }).pipe(
+ *     Effect.catchTag("CurrentExecutionConflict", (error) => Effect.logInfo(`run ${error.current.runId} is current`))
+ *   )
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class CurrentExecutions extends Context.Service<
+  CurrentExecutions,
+  {
+    /** Fails with the run that is there where the key has one. */
+    readonly insert: (
+      row: Current.CurrentExecution
+    ) => Effect.Effect<void, WriteError | MalformedRow | Current.CurrentExecutionConflict, Transaction.Transaction>
+    /** Replaces the row if its run is the expected one. */
+    readonly update: (
+      row: Current.CurrentExecution,
+      expectedRunId: RunId
+    ) => Effect.Effect<void, WriteError | ConditionFailed, Transaction.Transaction>
+    readonly select: (
+      key: Current.Key
+    ) => Effect.Effect<Option.Option<Current.CurrentExecution>, ReadError, Transaction.Transaction>
+    /** Deletes the row if its run is this one, and says whether it did. */
+    readonly delete: (
+      key: Current.Key,
+      runId: RunId
+    ) => Effect.Effect<boolean, ArchetypeUnspecified | SqlError, Transaction.Transaction>
+    /** Reads the row FOR UPDATE: a transaction that changes it as well conflicts. */
+    readonly lock: (
+      key: Current.Key
+    ) => Effect.Effect<Option.Option<Current.CurrentExecution>, ReadError, Transaction.Transaction>
+    /**
+     * Reads and locks the row together with its run in `executions`, and takes the last write version from there.
+     * None where either is missing.
+     */
+    readonly lockWithExecution: (
+      key: Current.Key
+    ) => Effect.Effect<Option.Option<Current.CurrentExecution>, ReadError, Transaction.Transaction>
+  }
+>()("@effect-dsql/persistence/CurrentExecutions") {}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<CurrentExecutions> = Layer.sync(CurrentExecutions, () =>
+  CurrentExecutions.of({
+    insert: Effect.fn("CurrentExecutions.insert")(insert),
+    update: Effect.fn("CurrentExecutions.update")(update),
+    select: Effect.fn("CurrentExecutions.select")((key) => select(key, "")),
+    delete: Effect.fn("CurrentExecutions.delete")(remove),
+    lock: Effect.fn("CurrentExecutions.lock")((key) => select(key, "FOR UPDATE")),
+    lockWithExecution: Effect.fn("CurrentExecutions.lockWithExecution")(lockWithExecution)
+  })
+)
+
+const insert = Effect.fnUntraced(function* (row: Current.CurrentExecution) {
+  const to = yield* route(row)
+  const columns = { ...to.key, ...Current.toColumns(row) }
+  yield* Size.check(to.table, columns, Object.keys(to.key))
+  const sql = yield* Transaction.sql
+  // One row comes back in any case: whether it was written, and beside it the one that was there before.
+  const rows = yield* sql<{ readonly written: boolean }>`
+    WITH written AS (
+      INSERT INTO ${sql(to.table)} ${sql.insert(columns)}
+      ON CONFLICT (${sql.csv(Object.keys(to.key).map((column) => sql`${sql(column)}`))}) DO NOTHING
+      RETURNING 1
+    )
+    SELECT EXISTS (SELECT 1 FROM written) AS written, existing.*
+    FROM (VALUES (1)) AS always LEFT JOIN ${sql(to.table)} AS existing ON ${matches(sql, to, "existing")}`
+  if (rows[0]?.written === true) return
+  yield* Effect.flatMap(decode(row, to, rows[0]), (current) =>
+    Effect.fail(new Current.CurrentExecutionConflict({ current }))
+  )
+})
+
+const update = Effect.fnUntraced(function* (row: Current.CurrentExecution, expectedRunId: RunId) {
+  const to = yield* route(row)
+  const columns = Current.toColumns(row)
+  yield* Size.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
+  const sql = yield* Transaction.sql
+  const rows = yield* sql<{ readonly written: boolean; readonly run_id: string | null }>`
+    WITH written AS (
+      UPDATE ${sql(to.table)} SET ${sql.update(columns)}
+      WHERE ${matches(sql, to, to.table)} AND run_id = ${expectedRunId}
+      RETURNING 1
+    )
+    SELECT EXISTS (SELECT 1 FROM written) AS written,
+      (SELECT run_id FROM ${sql(to.table)} WHERE ${matches(sql, to, to.table)}) AS run_id`
+  const [answer] = rows
+  if (answer?.written === true) return
+  yield* new ConditionFailed({
+    what: `${to.table}(${Row.describe({ table: to.table, key: to.key })}).run_id`,
+    expected: expectedRunId,
+    actual: answer?.run_id ?? undefined
+  })
+})
+
+const select = Effect.fnUntraced(function* (key: Current.Key, lock: "" | "FOR UPDATE") {
+  const to = yield* route(key)
+  const sql = yield* Transaction.sql
+  const rows = yield* sql`
+    SELECT * FROM ${sql(to.table)} WHERE ${matches(sql, to, to.table)} ${sql.literal(lock)}`
+  return yield* first(key, to, rows)
+})
+
+const lockWithExecution = Effect.fnUntraced(function* (key: Current.Key) {
+  const to = yield* route(key)
+  const sql = yield* Transaction.sql
+  const rows = yield* sql`
+    SELECT current.*, executions.last_write_version
+    FROM ${sql(to.table)} AS current
+    JOIN executions ON executions.shard_id = current.shard_id
+      AND executions.namespace_id = current.namespace_id
+      AND executions.workflow_id = current.${sql(to.businessColumn)}
+      AND executions.run_id = current.run_id
+    WHERE ${matches(sql, to, "current")}
+    FOR UPDATE`
+  return yield* first(key, to, rows)
+})
+
+const remove = Effect.fnUntraced(function* (key: Current.Key, runId: RunId) {
+  const to = yield* route(key)
+  const sql = yield* Transaction.sql
+  const rows = yield* sql`
+    DELETE FROM ${sql(to.table)} WHERE ${matches(sql, to, to.table)} AND run_id = ${runId} RETURNING 1`
+  return rows.length === 1
+})
+
+const matches = (sql: Transaction.Transaction["Service"]["sql"], to: Route, alias: string) =>
+  sql.and(Object.entries(to.key).map(([column, value]) => sql`${sql(alias)}.${sql(column)} = ${value}`))
+
+const decode = (key: Current.Key, to: Route, row: unknown): Effect.Effect<Current.CurrentExecution, MalformedRow> =>
+  Effect.map(Row.decode(Current.Columns, row, { table: to.table, key: to.key }), (columns) =>
+    Current.fromColumns(key, columns)
+  )
+
+const first = (key: Current.Key, to: Route, rows: ReadonlyArray<unknown>) =>
+  rows[0] === undefined ? Effect.succeedNone : Effect.asSome(decode(key, to, rows[0]))

@@ -1,0 +1,63 @@
+/**
+ * The ids of what is stored. Each is its own type, so that none is taken for another.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+const uuid = Schema.String.check(Schema.isUUID())
+
+/**
+ * A part of the history service's keyspace, owned by one host at a time.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ShardId = Schema.Int.check(Schema.isInt32()).pipe(Schema.brand("ShardId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ShardId = typeof ShardId.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const NamespaceId = uuid.pipe(Schema.brand("NamespaceId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type NamespaceId = typeof NamespaceId.Type
+
+/**
+ * One run of an execution.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const RunId = uuid.pipe(Schema.brand("RunId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type RunId = typeof RunId.Type
+
+/**
+ * The id that a user knows an execution by; a workflow's is its workflow id.
+ * Unique among the running executions of one archetype in a namespace.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const BusinessId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("BusinessId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type BusinessId = typeof BusinessId.Type

@@ -1,0 +1,63 @@
+/**
+ * What the stores can refuse, with what a caller needs to go on.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+const id = (tag: string) => `@effect-dsql/persistence/PersistenceError/${tag}`
+
+/**
+ * Another host owns the shard. The caller unloads it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ShardOwnershipLost extends Schema.TaggedError<ShardOwnershipLost>(id("ShardOwnershipLost"))(
+  "ShardOwnershipLost",
+  {
+    shardId: Schema.Int,
+    /** The range that the caller held. */
+    expected: Schema.BigInt,
+    /** The range that the shard has now; undefined where there is no such shard. */
+    actual: Schema.UndefinedOr(Schema.BigInt)
+  }
+) {
+  override get message(): string {
+    const actual = this.actual === undefined ? "there is no such shard" : `it has range ${this.actual} now`
+    return `shard ${this.shardId} is not owned with range ${this.expected}: ${actual}`
+  }
+}
+
+/**
+ * An archetype id of 0 was given explicitly. Nothing was sent.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ArchetypeUnspecified extends Schema.TaggedError<ArchetypeUnspecified>(id("ArchetypeUnspecified"))(
+  "ArchetypeUnspecified",
+  { businessId: Schema.String }
+) {
+  override get message(): string {
+    return `${this.businessId}: the archetype id is 0 (unspecified); leave it out for a workflow, or give the archetype's`
+  }
+}
+
+/**
+ * A stored row is not what its column should hold.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class MalformedRow extends Schema.TaggedError<MalformedRow>(id("MalformedRow"))("MalformedRow", {
+  table: Schema.String,
+  /** The row's primary key, for people. */
+  key: Schema.String,
+  /** Which column, and what is wrong with it. */
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `${this.table} (${this.key}): ${this.reason}`
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * Shards: who owns which part of the keyspace, by a range id that only grows.
+ *
+ * The range id is the fence of everything below a shard. An owner writes in a
+ * transaction that holds it with `shared`; whoever takes over moves it with
+ * `update`. A stale owner's write conflicts with the takeover, runs again, and
+ * ends with `ShardOwnershipLost`.
+ *
+ * @since 0.1.0
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import { ConditionFailed, type LimitExceeded, type Token, type TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Fence from "@effect-dsql/core/Fence"
+import * as Size from "@effect-dsql/core/Size"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
+import { DataBlob, Encoding, equals } from "./DataBlob.ts"
+import { ShardId } from "./Identifiers.ts"
+import * as Row from "./internal/row.ts"
+import { type MalformedRow, ShardOwnershipLost } from "./PersistenceError.ts"
+
+/**
+ * A shard as it is stored.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Shard = Schema.Struct({
+  shardId: ShardId,
+  /** The fencing token: whoever takes the shard raises it. */
+  rangeId: Schema.BigInt,
+  info: DataBlob
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Shard = typeof Shard.Type
+
+/**
+ * What an operation that runs by itself can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ShardError = TransactionError | MalformedRow
+
+/**
+ * Reads, creates and fences shards.
+ *
+ * @example
+ * ```ts
+ * import { Transaction } from "@effect-dsql/core"
+ * import { Shards } from "@effect-dsql/persistence"
+ * import { Effect } from "effect"
+ *
+ * // Takes a shard over, then writes below it for as long as nobody else takes it.
+ * const own = (shard: Shards.Shard) =>
+ *   Effect.gen(function*() {
+ *     const shards = yield* Shards.Shards
+ *     const rangeId = shard.rangeId + 1n
+ *     yield* shards.update({ ...shard, rangeId }, shard.rangeId)
+ *     const write = Effect.gen(function*() {
+ *       const sql = yield* Transaction.sql
+ *       yield* shards.shared(shard.shardId, rangeId)
+ *       yield* sql`INSERT INTO transfer_tasks ${sql.insert({ shard_id: shard.shardId, task_id: 1n })}`
+ *     })
+ *     yield* Transaction.run(write, { operation: "AddTransferTask" })
+ *   })
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Shards extends Context.Service<
+  Shards,
+  {
+    /** The shard, created by `create` where it is missing; one that is there wins. One round trip. */
+    readonly getOrCreate: (
+      shardId: ShardId,
+      create: () => Omit<Shard, "shardId">
+    ) => Effect.Effect<Shard, ShardError | LimitExceeded>
+    /** The shard, if there is one. One round trip. */
+    readonly read: (shardId: ShardId) => Effect.Effect<Option.Option<Shard>, ShardError>
+    /** Writes the shard if it still has the expected range. One round trip. */
+    readonly update: (
+      shard: Shard,
+      expectedRangeId: bigint
+    ) => Effect.Effect<void, ShardError | ShardOwnershipLost | LimitExceeded>
+    /** Holds the shard for the writes of this transaction: it keeps this range until COMMIT. One round trip. */
+    readonly shared: (
+      shardId: ShardId,
+      rangeId: bigint
+    ) => Effect.Effect<void, ShardOwnershipLost | SqlError, Transaction.Transaction>
+    /** Takes the shard against everybody who holds or moves it, and gives its range. One round trip. */
+    readonly exclusive: (shardId: ShardId) => Effect.Effect<Option.Option<bigint>, SqlError, Transaction.Transaction>
+  }
+>()("@effect-dsql/persistence/Shards") {}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<Shards, never, DsqlClient> = Layer.effect(
+  Shards,
+  Effect.map(DsqlClient, (client) => {
+    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
+      Effect.provideService(effect, DsqlClient, client)
+    return Shards.of({
+      getOrCreate: Effect.fn("Shards.getOrCreate")((shardId, create) => connected(getOrCreate(shardId, create))),
+      read: Effect.fn("Shards.read")((shardId) =>
+        connected(Transaction.autocommit(select(shardId, ""), { operation: "ReadShard", readOnly: true }))
+      ),
+      update: Effect.fn("Shards.update")((shard, expected) => connected(update(shard, expected))),
+      shared: (shardId, rangeId) => ownership(shardId, Fence.shared(guard(shardId), rangeId)),
+      exclusive: (shardId) => Effect.map(Fence.exclusive(guard(shardId)), Option.map(toRangeId))
+    })
+  })
+)
+
+const table = "shards"
+
+const guard = (shardId: ShardId): Fence.Guard => ({ table, key: { shard_id: shardId }, token: "range_id" })
+
+const columns = (shard: Omit<Shard, "shardId">) => ({
+  range_id: shard.rangeId,
+  data: shard.info.data,
+  data_encoding: shard.info.encoding
+})
+
+const check = (shard: Shard) => Size.check(table, { shard_id: shard.shardId, ...columns(shard) }, ["shard_id"])
+
+const getOrCreate = Effect.fnUntraced(function* (shardId: ShardId, create: () => Omit<Shard, "shardId">) {
+  const shard = { shardId, ...create() }
+  yield* check(shard)
+  const body = Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    // Neither half sees what the other wrote, so exactly one of them has the row.
+    const rows = yield* sql`
+      WITH created AS (
+        INSERT INTO shards ${sql.insert({ shard_id: shardId, ...columns(shard) })}
+        ON CONFLICT (shard_id) DO NOTHING
+        RETURNING range_id, data, data_encoding
+      )
+      SELECT range_id, data, data_encoding FROM created
+      UNION ALL
+      SELECT range_id, data, data_encoding FROM shards WHERE shard_id = ${shardId}`
+    return yield* decode(shardId, rows[0])
+  })
+  const verify = () =>
+    Effect.map(select(shardId, "FOR UPDATE"), (found) =>
+      Option.isSome(found) ? Transaction.committed(found.value) : Transaction.notCommitted
+    )
+  return yield* Transaction.autocommit(body, { operation: "GetOrCreateShard", verify })
+})
+
+const update = Effect.fnUntraced(function* (shard: Shard, expected: bigint) {
+  yield* check(shard)
+  const body = ownership(shard.shardId, Fence.compareAndSet(guard(shard.shardId), expected, columns(shard)))
+  const verify = () =>
+    Effect.map(select(shard.shardId, "FOR UPDATE"), (found): Transaction.Outcome<void> => {
+      if (Option.isNone(found)) return Transaction.notCommitted
+      if (found.value.rangeId === shard.rangeId && equals(found.value.info, shard.info)) {
+        return Transaction.committed(undefined)
+      }
+      // A range that moved on says nothing about who moved it, or whether this write came before.
+      return found.value.rangeId === expected ? Transaction.notCommitted : Transaction.unknown
+    })
+  yield* Transaction.autocommit(body, { operation: "UpdateShard", verify })
+})
+
+const select = Effect.fnUntraced(function* (shardId: ShardId, lock: "" | "FOR UPDATE") {
+  const sql = yield* Transaction.sql
+  const rows = yield* sql`
+    SELECT range_id, data, data_encoding FROM shards WHERE shard_id = ${shardId} ${sql.literal(lock)}`
+  return rows[0] === undefined ? Option.none<Shard>() : Option.some(yield* decode(shardId, rows[0]))
+})
+
+const ShardRow = Schema.Struct({ range_id: Schema.BigInt, data: Schema.Uint8Array, data_encoding: Encoding })
+
+const decode = (shardId: ShardId, row: unknown): Effect.Effect<Shard, MalformedRow> =>
+  Effect.map(Row.decode(ShardRow, row, { table, key: { shard_id: shardId } }), (columns) => ({
+    shardId,
+    rangeId: columns.range_id,
+    info: { data: columns.data, encoding: columns.data_encoding }
+  }))
+
+/** A BIGINT comes as a bigint. */
+const toRangeId = (token: Token): bigint => BigInt(token)
+
+const ownership = <A, E, R>(shardId: ShardId, effect: Effect.Effect<A, E | ConditionFailed, R>) =>
+  Effect.mapError(effect, (error) =>
+    error instanceof ConditionFailed
+      ? new ShardOwnershipLost({
+          shardId,
+          expected: toRangeId(error.expected),
+          actual: error.actual === undefined ? undefined : toRangeId(error.actual)
+        })
+      : // The guard takes it out of the union; the compiler cannot see that through the type parameter.
+        (error as Exclude<E, ConditionFailed>)
+  )
