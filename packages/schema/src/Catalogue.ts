@@ -39,7 +39,7 @@ export interface Relation {
 type Read<A> = Effect.Effect<A, TransactionError, DsqlClient>
 
 /**
- * Asks the server which one it is: only DSQL has a relation `sys.jobs`.
+ * Asks the server which one it is: only DSQL has `sys.jobs`, and a way to wait for one.
  *
  * @since 0.1.0
  * @category accessors
@@ -49,9 +49,12 @@ export const engine: Read<Engine> = Effect.suspend(() =>
     read(
       Schema.Struct({ dsql: Schema.Boolean }),
       (sql) => sql`SELECT EXISTS (
-        SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'sys' AND c.relname = 'jobs'
-      ) AS dsql`
+          SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE n.nspname = 'sys' AND c.relname = 'jobs'
+        ) OR EXISTS (
+          SELECT 1 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+          WHERE n.nspname = 'sys' AND p.proname = 'wait_for_job'
+        ) AS dsql`
     ),
     ([row]) => (row?.dsql === true ? "dsql" : "postgres")
   )

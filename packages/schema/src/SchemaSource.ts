@@ -45,19 +45,10 @@ export interface SchemaSource {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (name: string, [first, ...rest]: SchemaSource["versions"]): SchemaSource => {
-  const settled = (version: SchemaVersion, after: ReadonlyArray<SchemaVersion>): SchemaVersion => ({
-    ...version,
-    statements: SqlFile.withoutRemoved(
-      version.statements,
-      after.flatMap(({ statements }) => statements)
-    )
-  })
-  return {
-    name,
-    versions: [settled(first, rest), ...rest.map((version, i) => settled(version, rest.slice(i + 1)))]
-  }
-}
+export const make = (name: string, [first, ...rest]: SchemaSource["versions"]): SchemaSource => ({
+  name,
+  versions: [settled(first, rest), ...rest.map((version, i) => settled(version, rest.slice(i + 1)))]
+})
 
 /**
  * The names of the schemas that this package carries.
@@ -175,6 +166,14 @@ export const tables = (source: SchemaSource): ReadonlyArray<SqlFile.Name> => {
   }
   return [...names.values()]
 }
+
+const settled = (version: SchemaVersion, after: ReadonlyArray<SchemaVersion>): SchemaVersion => ({
+  ...version,
+  statements: SqlFile.withoutRemoved(
+    version.statements,
+    after.flatMap(({ statements }) => statements)
+  )
+})
 
 const isVersionName = (name: string): boolean => /^v\d/.test(name)
 

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as Linter from "@effect-dsql/dialect/Linter"
 import * as Statement from "@effect-dsql/dialect/Statement"
 import * as Effect from "effect/Effect"
 import { InvalidStatement, SourceUnreadable } from "./SchemaError.ts"
@@ -65,8 +66,9 @@ export interface SqlStatement {
 export const display = (name: Name): string => (name.schema === undefined ? name.name : `${name.schema}.${name.name}`)
 
 /**
- * Reads the statements of a file. Statements that a schema may not hold are
- * refused: those that begin or end a transaction, change the session, or only read.
+ * Reads the statements of a file. What Aurora DSQL would refuse is refused, with
+ * the linter's rule and advice, and so is what a schema may not hold: statements
+ * that begin or end a transaction, change the session, or only read.
  *
  * @since 0.1.0
  * @category constructors
@@ -84,20 +86,28 @@ export const parse = (
       Statement.parse(text),
       ({ column, line, message }) => new InvalidStatement({ path, line, column, problem: message })
     )
-    return yield* Effect.forEach(statements, (statement) => {
+    for (const statement of statements) {
       const problem = refusal(statement)
       if (problem !== undefined) {
-        return Effect.fail(new InvalidStatement({ path, line: statement.line, column: statement.column, problem }))
+        return yield* new InvalidStatement({ path, line: statement.line, column: statement.column, problem })
       }
+    }
+    const findings = yield* Linter.lint(text, { file: path })
+    const error = findings.find(({ severity }) => severity === "error")
+    if (error !== undefined) {
+      const { column, hint, line, message, rule } = error
+      return yield* new InvalidStatement({ path, line, column, problem: `${message} (${rule}): ${hint}` })
+    }
+    return statements.map((statement): SqlStatement => {
       const target = targetOf(statement.node)
-      return Effect.succeed({
+      return {
         text: statement.text,
         postgres: statement.postgres,
         async: statement.async,
         location: `${path}:${statement.line}`,
         summary: summaryOf(statement.text, target),
         target
-      })
+      }
     })
   })
 

@@ -1,3 +1,4 @@
+import { Linter } from "@effect-dsql/dialect"
 import { SchemaSource, SqlFile, Version } from "@effect-dsql/schema"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
@@ -107,6 +108,17 @@ layer(NodeServices.layer)("SchemaSource", (it) => {
           const text = yield* Effect.promise(() => readFile(join(packaged, file), "utf8"))
           assert.include(text, "PostgreSQL schema version 1.19")
         }
+      })
+    )
+
+    it.effect("gives the linter nothing to warn of", () =>
+      Effect.gen(function* () {
+        const text = yield* Effect.promise(() => readFile(join(packaged, "schema.sql"), "utf8"))
+        const findings = yield* Linter.lint(text)
+        assert.deepStrictEqual(
+          findings.filter(({ severity }) => severity !== "info"),
+          []
+        )
       })
     )
 
@@ -221,6 +233,11 @@ layer(NodeServices.layer)("SchemaSource", (it) => {
       ["SET", sql("SET search_path = x;"), "/v1.0/a.sql:1:1: a schema file cannot change the session"],
       ["SELECT", sql("SELECT 1;"), "/v1.0/a.sql:1:1: a schema file cannot hold a statement that only reads"],
       ["an index without a name", sql("CREATE INDEX ASYNC ON a (id);"), "/v1.0/a.sql:1:1: the index has no name"],
+      [
+        "what Aurora DSQL refuses",
+        sql(`${create}\nCREATE INDEX a_id ON a (id);`),
+        "/v1.0/a.sql:2:1: unsupported mode. please use CREATE INDEX ASYNC. (index-async): "
+      ],
       ["a directory that is no version", { "v1.x/manifest.json": manifest("1.0") }, "/v1.x: its name is not a version"],
       [
         "one version twice",
