@@ -116,4 +116,12 @@ const demo = Effect.fnUntraced(function* (seconds: number) {
   }
 }, Effect.scoped)
 
-demo(8).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)
+const asked = process.argv[2] ?? "8"
+const seconds = Number(asked)
+
+if (Number.isInteger(seconds) && seconds >= 1 && seconds <= 600) {
+  demo(seconds).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)
+} else {
+  process.stderr.write(`the demo takes a number of seconds, 1 to 600, not ${asked}\n`)
+  process.exitCode = 2
+}
