@@ -13,6 +13,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -237,14 +238,13 @@ const execute = <A, E, R, R2>(
         deadline === undefined ? effect : Effect.provideService(effect, Deadline, deadline),
         (exit) => measure.end(operation, start, exit)
       )
-      // Spans of the native tracer go nowhere, and would cost as much as all the rest of this.
-      return fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
-        ? measured
-        : Effect.withSpan(measured, "dsql.transaction", {
+      return isTraced(fiber)
+        ? Effect.withSpan(measured, "dsql.transaction", {
             kind: "client",
             attributes: { "dsql.operation": operation },
             captureStackTrace: false
           })
+        : measured
     })
   )
 }
@@ -260,18 +260,20 @@ const attemptOnce = <A, E, R>(
   number: number
 ): Effect.Effect<A, AttemptFailure<E>, Exclude<R, Transaction>> =>
   Effect.mapError(
-    attempt(
-      client,
-      // The span that is current here is the attempt's own: Effect SQL makes one for each transaction.
-      Effect.andThen(
-        Effect.annotateCurrentSpan("dsql.attempt", number),
-        Effect.provideService(body, Transaction, { sql: client.sql, attempt: number })
-      )
-    ),
+    attempt(client, Effect.provideService(marked(body, number), Transaction, { sql: client.sql, attempt: number })),
     (error) =>
       // The guard takes SqlError out of the union; the compiler cannot see that through the type parameter.
       isSqlError(error) ? classify(error, "statement") : (error as Exclude<E, SqlError>)
   )
+
+/** The span that is current in the body is the attempt's own: Effect SQL makes one for each transaction. */
+const marked = <A, E, R>(body: Effect.Effect<A, E, R>, number: number): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) =>
+    isTraced(fiber) ? Effect.andThen(Effect.annotateCurrentSpan("dsql.attempt", number), body) : body
+  )
+
+/** Spans of the native tracer go nowhere, and would cost as much as all the rest of a transaction. */
+const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean => fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer
 
 /** Runs the body once; if its outcome is unknown and there is a way to find out, finds out. */
 const settling = <A, E, R, R2>(

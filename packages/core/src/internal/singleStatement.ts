@@ -2,7 +2,6 @@
  * One statement that commits by itself, on a connection of its own.
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
@@ -18,14 +17,12 @@ export const singleStatement = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   phase: Phase
 ): Effect.Effect<A, E | SqlError | DeadlineExceeded, R> =>
-  Effect.acquireUseRelease(
-    Scope.make(),
-    (scope) =>
-      Effect.flatMap(withinDeadline(Scope.provide(client.reserve, scope)), (connection) =>
-        Effect.provideService(effect, client.sql.transactionService, [single(connection, phase), 0])
-      ),
-    (scope, exit) => Scope.close(scope, Exit.asVoid(exit))
-  )
+  Effect.uninterruptibleMask((restore) => {
+    const scope = Scope.makeUnsafe()
+    return Effect.flatMap(restore(withinDeadline(Scope.provide(client.reserve, scope))), (connection) =>
+      restore(Effect.provideService(effect, client.sql.transactionService, [single(connection, phase), 0]))
+    ).pipe(Effect.onExit((exit) => Scope.close(scope, exit)))
+  })
 
 const single = (connection: Connection, phase: Phase): Connection => {
   let used = false
