@@ -1,32 +1,15 @@
 /**
  * A database of its own for each test, on the server that all files share.
  */
-import { DsqlClient, Transaction } from "@effect-dsql/core"
+import { Transaction } from "@effect-dsql/core"
 import { Migrator } from "@effect-dsql/schema"
-import { PgClient } from "@effect/sql-pg"
 import { NodeServices } from "@effect/platform-node"
-import { Effect, Layer, Redacted } from "effect"
-import { Reactivity } from "effect/reactivity"
-import { randomUUID } from "node:crypto"
-import { inject } from "vitest"
-
-const server = () => new URL(inject("postgresUrl"))
-
-/** The URL of a database that exists for as long as the scope is open. */
-const database = Effect.gen(function* () {
-  const name = `test_${randomUUID().replaceAll("-", "")}`
-  const admin = yield* Effect.provide(PgClient.makeClient({ url: Redacted.make(server().href) }), Reactivity.layer)
-  yield* Effect.acquireRelease(admin.unsafe(`CREATE DATABASE ${name}`), () =>
-    Effect.orDie(admin.unsafe(`DROP DATABASE ${name} WITH (FORCE)`))
-  )
-  const url = server()
-  url.pathname = `/${name}`
-  return Redacted.make(url.href)
-})
+import { Effect, Layer } from "effect"
+import { TestDatabase } from "../../../../test/database.ts"
 
 /** A migrator, and the client that it works with, on an empty database. */
 export const TestMigrator = Migrator.layer.pipe(
-  Layer.provideMerge(Layer.unwrap(Effect.map(database, (url) => DsqlClient.layerUrl({ url })))),
+  Layer.provideMerge(TestDatabase()),
   Layer.provideMerge(NodeServices.layer)
 )
 
