@@ -79,8 +79,7 @@ describe("Migrator.setup", () => {
       Effect.flatMap(temporal, ({ setup, update }) =>
         Effect.all([setup({ version: version("0.0") }), update(), update()])
       )
-    ],
-    ["two setups at once", Effect.flatMap(temporal, ({ setup }) => Effect.all([setup(), setup()], { concurrency: 2 }))]
+    ]
   ]
   it.live.each(ways)("ends in the same catalogue and rows by way of %s", ([, run]) =>
     Effect.gen(function* () {
