@@ -41,7 +41,7 @@ export const fences = (url: Redacted.Redacted) =>
       Effect.sync(() => postgres(Redacted.value(url), { max: connections })),
       (sql) => Effect.promise(() => sql.end())
     )
-    const [pgGuard, postgresGuard, ourGuard] = [guards(1), guards(2), guards(3)]
+    const [pgGuard, postgresGuard, sqlPgGuard, ourGuard] = [guards(1), guards(2), guards(3), guards(4)]
     const contenders = [
       {
         name: "pg",
@@ -59,6 +59,14 @@ export const fences = (url: Redacted.Redacted) =>
           const values = [id, String(token + 1n), "owner", id, String(token)]
           return porsager.unsafe(text, values, { prepare: true }).then((rows) => written(rows[0]?.written))
         })
+      },
+      {
+        // What of the difference is the driver's, and what the toolkit's.
+        name: "@effect/sql-pg",
+        once: Effect.suspend(() => {
+          const { id, token } = sqlPgGuard()
+          return client.sql.unsafe<{ written: boolean }>(text, [id, token + 1n, "owner", id, token])
+        }).pipe(Effect.map((rows) => written(rows[0]?.written)))
       },
       {
         name: "Transaction.autocommit(Fence.compareAndSet)",
