@@ -58,7 +58,8 @@ export const status = (options: Options, value: Status): Effect.Effect<void> =>
       `expected     ${value.expected}`,
       `current      ${value.current ?? "none recorded"}`,
       `works from   ${value.minCompatible ?? "-"}`,
-      `state        ${paint(value.compatible ? green : red, value.state)}${advice[value.state]}`
+      `compatible   ${value.compatible ? paint(green, "yes") : paint(red, "no")}`,
+      `state        ${value.state}${advice[value.state]}`
     ].join("\n")
   )
 
