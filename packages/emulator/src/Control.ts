@@ -63,6 +63,10 @@ export const Request = Schema.Struct({
   counts: Schema.optional(Schema.String),
   /** Answers with the statements of a label, or of all for an empty string. */
   statements: Schema.optional(Schema.String),
+  /** Makes a database, from another one if that is named; DSQL itself has no CREATE DATABASE. */
+  createDatabase: Schema.optional(Schema.Struct({ name: Schema.String, template: Schema.optional(Schema.String) })),
+  /** Drops a database, whoever uses it. */
+  dropDatabase: Schema.optional(Schema.String),
   /** Begins counting and logging anew. */
   reset: Schema.optional(Schema.Boolean),
   /** Cuts the connections with this label, or all for an empty string. */

@@ -81,6 +81,8 @@ export interface Emulator {
   readonly control: Control.Control
   /** Makes a database, from another one if that is named; nobody may be using that one. */
   readonly createDatabase: (name: string, template?: string) => Effect.Effect<void, EmulatorError>
+  /** Drops a database, whoever uses it. */
+  readonly dropDatabase: (name: string) => Effect.Effect<void, EmulatorError>
 }
 
 const host = "127.0.0.1"
@@ -171,6 +173,7 @@ export const make = Effect.fnUntraced(function* (
       return client
     },
     control: desk,
+    dropDatabase: (name) => Effect.mapError(cluster.dropDatabase(name), failed(`cannot drop database ${name}`)),
     createDatabase: (name, template) =>
       Effect.mapError(cluster.createDatabase(name, template), failed(`cannot create database ${name}`))
   }

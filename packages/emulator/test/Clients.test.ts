@@ -135,6 +135,10 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("cli
             )
           )
           assert.strictEqual(lost.reason._tag, "SerializationError")
+          const index = sql(`sql_pg_${multiplex}_${stream}_n`)
+          const [job] = yield* sql<{ job_id: string }>`CREATE INDEX ASYNC ${index} ON ${name} (n)`
+          const waited = yield* sql<{ succeeded: boolean }>`CALL sys.wait_for_job('${sql.literal(job?.job_id ?? "")}')`
+          assert.deepStrictEqual(waited, [{ succeeded: true }])
           const refused = yield* Effect.flip(sql`TRUNCATE ${name}`)
           assert.include(refused.reason.cause, { code: "0A000", message: "unsupported statement: Truncate" })
         })

@@ -120,6 +120,22 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a r
     })
   )
 
+  it.effect("makes and drops databases for other processes, which ask in SQL", () =>
+    Effect.gen(function* () {
+      const { database, emulator } = yield* Shared.Shared
+      const client = yield* Shared.wire()
+      const request = (value: unknown) => `CALL emulator.control('${JSON.stringify(value)}')`
+      const name = `${database}_asked`
+      yield* gives(client, request({ createDatabase: { name } }), [['"ok"']])
+      const other = yield* WireClient.make(emulator.connect, name)
+      yield* gives(other, "SELECT current_database()", [[name]])
+      yield* tells(client, request({ createDatabase: { name } }), `42P04 database "${name}" already exists`)
+      yield* gives(client, request({ dropDatabase: name }), [['"ok"']])
+      const late = yield* WireClient.make(emulator.connect, name)
+      assert.strictEqual(late.started.error?.sqlstate, "3D000")
+    })
+  )
+
   it.effect("has the databases that it has", () =>
     Effect.gen(function* () {
       const { emulator } = yield* Shared.Shared

@@ -20,6 +20,7 @@ export interface Cluster {
   readonly steward: Steward.Steward
   /** Looks a database up, and prepares it the first time. */
   readonly database: (name: string) => Effect.Effect<Database, Backend.BackendLost>
+  readonly dropDatabase: (name: string) => Effect.Effect<void, Backend.BackendLost>
   readonly createDatabase: (name: string, template: string | undefined) => Effect.Effect<void, Backend.BackendLost>
 }
 
@@ -165,6 +166,13 @@ export const make = Effect.fnUntraced(function* (
         Effect.suspend(() => {
           const known = databases.get(name)
           return known === undefined ? open(name) : Effect.succeed(known)
+        })
+      ),
+    dropDatabase: (name) =>
+      making.withPermits(1)(
+        Effect.suspend(() => {
+          databases.delete(name)
+          return Effect.asVoid(maker.query(`DROP DATABASE ${quote(name)} WITH (FORCE)`))
         })
       ),
     createDatabase: (name, template = "template1") =>

@@ -244,6 +244,7 @@ export const serve = Effect.fnUntraced(function* (
     const session: Session.Session = Object.assign(member, {
       desk: setting.desk,
       connection,
+      databases: setting.cluster,
       sink: (slice: Buffer) => socket.destroyed || socket.write(slice),
       prepare: setting.prepare,
       write,

@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto"
 import * as Control from "../Control.ts"
 import type { Fault } from "../Faults.ts"
 import type { BackendLost } from "./backend.ts"
+import type { Cluster } from "./cluster.ts"
 import * as Parking from "./parking.ts"
 import * as Refusal from "./refusal.ts"
 import { type Call, isShared, type Member, type Transaction as Open } from "./state.ts"
@@ -24,6 +25,8 @@ export class Cut extends Data.TaggedError("Cut")<{}> {}
 export interface Session extends Member {
   readonly desk: Control.Desk
   readonly connection: Control.Connection
+  /** Makes and drops databases. */
+  readonly databases: Pick<Cluster, "createDatabase" | "dropDatabase">
   /** Takes what is streamed; false asks for a pause. */
   readonly sink: (slice: Buffer) => boolean
 }
@@ -219,13 +222,23 @@ const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(Control.R
 
 const control = (session: Session, text: string): Effect.Effect<Parking.Outcome> =>
   decodeRequest(text).pipe(
+    Effect.tap(({ createDatabase, dropDatabase }) =>
+      Effect.gen(function* () {
+        if (createDatabase !== undefined) {
+          yield* session.databases.createDatabase(createDatabase.name, createDatabase.template)
+        }
+        if (dropDatabase !== undefined) yield* session.databases.dropDatabase(dropDatabase)
+      })
+    ),
     Effect.flatMap((request) => session.desk.request(session.connection, request)),
     Effect.map((answer) =>
       done(Wire.rowDescription(["answer"]), Wire.dataRow([JSON.stringify(answer)]), Wire.commandComplete("CALL"))
     ),
-    Effect.catch((error) =>
-      Effect.succeed(refused({ sqlstate: "22023", message: `not a request to the emulator: ${error.message}` }))
-    )
+    Effect.catchTags({
+      BackendLost: ({ error }) => Effect.succeed(refused(error)),
+      SchemaError: ({ message }) =>
+        Effect.succeed(refused({ sqlstate: "22023", message: `not a request to the emulator: ${message}` }))
+    })
   )
 
 /** Runs a statement that the emulator answers itself. The frames begin with columns if there are rows. */

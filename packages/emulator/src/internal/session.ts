@@ -156,8 +156,8 @@ const describe = Effect.fnUntraced(function* (
   message: Extract<Unit, { readonly _tag: "Describe" }>,
   progress: Progress
 ): Effect.fn.Return<void, Failure> {
-  const named =
-    message.of === "statement" ? session.statements.get(message.name) : session.portals.get(message.name)?.named
+  const portal = message.of === "portal" ? session.portals.get(message.name) : undefined
+  const named = message.of === "statement" ? session.statements.get(message.name) : portal?.named
   if (named?.prepared === undefined || isForwarded(named)) {
     progress.batch.push(message.frame)
     return
@@ -165,7 +165,8 @@ const describe = Effect.fnUntraced(function* (
   yield* flush(session, progress)
   if (message.of === "statement") progress.frames.push(Wire.noParameters)
   const columns = Execution.columns(named.prepared)
-  progress.frames.push(columns === undefined ? Wire.noData : Wire.rowDescription(columns))
+  const format = portal === undefined ? 0 : Wire.resultFormat(portal.rest)
+  progress.frames.push(columns === undefined ? Wire.noData : Wire.rowDescription(columns, format))
 })
 
 const isColumns = (frame: Wire.Frame): boolean => frame[0] === Wire.code.rowDescription

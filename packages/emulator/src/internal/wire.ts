@@ -333,12 +333,27 @@ export const parameterStatus = (name: string, value: string): Frame =>
 export const backendKeyData = (pid: number, secret: number): Frame =>
   frame(code.backendKeyData, int32(pid), int32(secret))
 
-/** Columns of type text. */
-export const rowDescription = (names: ReadonlyArray<string>): Frame =>
+/** The format that the rest of a Bind message asks for in a result's only column: 0 is text, 1 is binary. */
+export const resultFormat = (rest: Buffer): number => {
+  let at = 0
+  const take = (bytes: 2 | 4): number => {
+    const value = at + bytes > rest.length ? 0 : bytes === 2 ? rest.readInt16BE(at) : rest.readInt32BE(at)
+    at += bytes
+    return value
+  }
+  for (let formats = take(2); formats > 0; formats--) take(2)
+  for (let values = take(2); values > 0 && at < rest.length; values--) at += Math.max(0, take(4))
+  return take(2) > 0 ? take(2) : 0
+}
+
+/** Columns of type text, whose bytes are the same in either format. */
+export const rowDescription = (names: ReadonlyArray<string>, format = 0): Frame =>
   frame(
     code.rowDescription,
     int16(names.length),
-    ...names.map((name) => Buffer.concat([text(name), int32(0), int16(0), int32(25), int16(-1), int32(-1), int16(0)]))
+    ...names.map((name) =>
+      Buffer.concat([text(name), int32(0), int16(0), int32(25), int16(-1), int32(-1), int16(format)])
+    )
   )
 
 export const dataRow = (values: ReadonlyArray<string | null>): Frame =>
