@@ -236,5 +236,46 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
         })
       )
     )
+
+    it.effect("money is neither made nor lost among transfers in every direction, and nobody hangs", () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const admin = yield* Shared.wire()
+          yield* tells(admin, "CREATE TABLE account (id int PRIMARY KEY, n int NOT NULL)", "CREATE TABLE")
+          yield* tells(
+            admin,
+            "CREATE TABLE entry (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), account int REFERENCES account (id))",
+            "CREATE TABLE"
+          )
+          yield* tells(admin, "INSERT INTO account SELECT g, 100 FROM generate_series(1, 5) g", "INSERT 0 5")
+          const sums = new Set<unknown>()
+          const total = "SELECT sum(n)::int AS s FROM account"
+          yield* Effect.forEach(
+            Array.from({ length: 10 }, (_, n) => n),
+            (n) =>
+              Effect.scoped(
+                Effect.gen(function* () {
+                  const client = yield* Shared.client()
+                  for (let round = 0; round < 15; round++) {
+                    const [from, to] = [1 + ((n + round) % 5), 1 + ((n * 3 + round * 2) % 5)]
+                    if (round % 5 === 0) yield* run(client, "UPDATE account SET n = n + 0")
+                    yield* run(client, "BEGIN")
+                    if (round % 3 === 0) yield* run(client, "SELECT n FROM account WHERE id = $1 FOR UPDATE", [from])
+                    if (round % 3 === 1) yield* run(client, "SELECT n FROM account WHERE id = $1 FOR KEY SHARE", [to])
+                    yield* run(client, "UPDATE account SET n = n - 1 WHERE id = $1", [from])
+                    yield* run(client, "INSERT INTO entry (account) VALUES ($1)", [to])
+                    yield* run(client, "UPDATE account SET n = n + 1 WHERE id = $1", [to])
+                    sums.add((yield* run(client, total)).rows[0]?.s)
+                    yield* run(client, round % 7 === 6 ? "ROLLBACK" : "COMMIT")
+                    sums.add((yield* run(client, total)).rows[0]?.s)
+                  }
+                })
+              ),
+            { concurrency: "unbounded" }
+          )
+          assert.deepStrictEqual([...sums], [500])
+        })
+      )
+    )
   }
 )

@@ -157,8 +157,8 @@ const autocommit = Effect.fnUntraced(function* (
   if (isWatched(session, call.prepared)) return yield* counted(session, call, preamble, execution, fault)
   const reply = yield* Parking.send(session, [...preamble, ...execution], 1)
   if (reply.error !== undefined) {
-    const { sqlstate } = Wire.readError(reply.error)
-    const lost = sqlstate === "40001" || sqlstate === "40P01" || sqlstate === "57014"
+    const cause = Wire.readError(reply.error)
+    const lost = cause.sqlstate === "40001" || Parking.isYield(cause)
     return { frames: reply.frames, error: lost ? Wire.error(Refusal.dataConflict) : reply.error }
   }
   session.database.sequence++

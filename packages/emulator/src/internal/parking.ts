@@ -37,7 +37,11 @@ export const send = (
 }
 
 /** Whether an error means that the statement was asked to yield to another. */
-export const isYield = (error: Wire.ServerError): boolean => error.sqlstate === "57014" || error.sqlstate === "40P01"
+export const isYield = (error: Wire.ServerError): boolean =>
+  error.sqlstate === "57014" ||
+  error.sqlstate === "40P01" ||
+  // PostgreSQL counts a writer that was parked at the wrong moment among those of a row; the next time it does not.
+  error.message.startsWith("new multixact has more than one updating member")
 
 const digest = (frames: ReadonlyArray<Wire.Frame>): string => {
   const hash = createHash("sha1")
