@@ -265,14 +265,27 @@ export interface RowLocks {
 }
 
 /** Whether a backend holds a lock on a row that conflicts with any of these. */
-export const isInConflict = (backend: number, locks: ReadonlyArray<RowLocks>): string => `
-SELECT ${locks
-  .map(
-    ({ condition, strength, target }) => `EXISTS (
-  SELECT FROM dsql_emulator.pgrowlocks(${literal(target)}) l
-  JOIN (SELECT ctid AS place FROM ONLY ${target} WHERE ${condition}) r ON r.place = l.locked_row,
-  unnest(l.xids, l.modes) AS m (xid, mode)
-  WHERE m.xid = ANY (dsql_emulator.transaction_ids(${backend}))
-    ${strength === "Update" ? "" : "AND m.mode IN ('For Update', 'Update')"})`
+export const isInConflict = (backend: number, locks: ReadonlyArray<RowLocks>): string => {
+  const groups = Map.groupBy(locks, ({ strength, target }) => `${strength} ${target}`)
+  const questions = [...groups.values()].flatMap(([first, ...more]) =>
+    first === undefined
+      ? []
+      : [
+          isAnyInConflict(
+            first,
+            [first, ...more].map(({ condition }) => condition)
+          )
+        ]
   )
-  .join(" OR ")}`
+  return `WITH accused AS MATERIALIZED (SELECT dsql_emulator.transaction_ids(${backend}) AS ids)
+SELECT ${questions.join(" OR ")}`
+}
+
+// One look at the locks of a table, whatever the number of rows that are asked for.
+const isAnyInConflict = ({ strength, target }: RowLocks, conditions: ReadonlyArray<string>): string => `EXISTS (
+  SELECT FROM accused, dsql_emulator.pgrowlocks(${literal(target)}) l
+  JOIN (SELECT ctid AS place FROM ONLY ${target} WHERE ${[...new Set(conditions)].join(" OR ")}) r
+    ON r.place = l.locked_row,
+  unnest(l.xids, l.modes) AS m (xid, mode)
+  WHERE m.xid = ANY (accused.ids)
+    ${strength === "Update" ? "" : "AND m.mode IN ('For Update', 'Update')"})`
