@@ -3,4 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as Control from "./Control.ts"
+export * as Emulator from "./Emulator.ts"
+export * as Faults from "./Faults.ts"
 export * as Postgres from "./Postgres.ts"

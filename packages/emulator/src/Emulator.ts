@@ -1,0 +1,180 @@
+/**
+ * A local Aurora DSQL: the wire protocol, the dialect's rules and optimistic
+ * concurrency, over an embedded PostgreSQL 16.
+ *
+ * It is made for development and tests. It listens on the loopback interface,
+ * takes any password unless told otherwise, and is not hardened against clients
+ * that mean harm.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import { createServer, type Server } from "node:net"
+import type { Duplex } from "node:stream"
+import * as Control from "./Control.ts"
+import type { BackendLost } from "./internal/backend.ts"
+import * as Cluster from "./internal/cluster.ts"
+import * as Connection from "./internal/connection.ts"
+import * as Pipe from "./internal/pipe.ts"
+import * as Statements from "./internal/statements.ts"
+import * as Postgres from "./Postgres.ts"
+
+/**
+ * The emulator could not start, or could not do what was asked of it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class EmulatorError extends Data.TaggedError("EmulatorError")<{
+  readonly message: string
+}> {}
+
+/**
+ * How to run an emulator.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Where the data is kept. Left out: a temporary directory that goes with the emulator. */
+  readonly dataDirectory?: string | undefined
+  /** A PostgreSQL 16 that runs already, in place of one of the emulator's own. */
+  readonly postgres?: Postgres.Postgres | undefined
+  /** Left out: a free port. */
+  readonly port?: number | undefined
+  /** A certificate and its key, PEM: clients that ask for TLS get it. */
+  readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer } | undefined
+  /** Asks every client for a password and decides on it. Left out: none is asked for, any is taken. */
+  readonly authorize?: ((token: string, user: string) => "ok" | "expired" | "denied") | undefined
+  /** `postgres` refuses other databases, as the service does. Left out: `any`, so that each test file can have its own. */
+  readonly databases?: "any" | "postgres" | undefined
+  /** Connections at most; 10,000 as on the service. */
+  readonly maxConnections?: number | undefined
+  /** Bytes that a message may have; 16 MiB when left out. */
+  readonly maxMessageBytes?: number | undefined
+  /** How long an asynchronous job takes to begin; 20 milliseconds when left out. The service takes seconds. */
+  readonly jobDelay?: Duration.Input | undefined
+  /** The seed of faults that come with a probability. */
+  readonly seed?: number | undefined
+  /** Whether to keep the statements that arrive, for `control.statements`. */
+  readonly log?: boolean | undefined
+}
+
+/**
+ * A running emulator.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Emulator {
+  readonly host: string
+  readonly port: number
+  readonly username: string
+  /** A connection URL for a database, `postgres` when none is named. */
+  readonly url: (database?: string) => Redacted.Redacted
+  /** A connection without a socket, for clients that take a stream. */
+  readonly connect: () => Duplex
+  readonly control: Control.Control
+  /** Makes a database, from another one if that is named; nobody may be using that one. */
+  readonly createDatabase: (name: string, template?: string) => Effect.Effect<void, EmulatorError>
+  /** Drops a database, whoever uses it. */
+  readonly dropDatabase: (name: string) => Effect.Effect<void, EmulatorError>
+}
+
+const host = "127.0.0.1"
+
+const failed = (what: string) => (lost: BackendLost) => new EmulatorError({ message: `${what}: ${lost.error.message}` })
+
+const listen = (port: number, onSocket: (socket: Duplex) => void) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly server: Server; readonly port: number }, EmulatorError>((resume) => {
+      const server = createServer({ noDelay: true }, onSocket)
+      server.once("error", (error) => {
+        const inUse = "code" in error && error.code === "EADDRINUSE"
+        const message = inUse ? `port ${port} is in use: choose another` : `cannot listen: ${error.message}`
+        resume(Effect.fail(new EmulatorError({ message })))
+      })
+      server.listen(port, host, () => {
+        const address = server.address()
+        const bound = typeof address === "object" && address !== null ? address.port : port
+        resume(Effect.succeed({ server, port: bound }))
+      })
+    }),
+    ({ server }) => Effect.sync(() => server.close())
+  )
+
+/**
+ * Starts an emulator; closing the scope stops it.
+ *
+ * @example
+ * ```ts
+ * import { Emulator } from "@effect-dsql/emulator"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const emulator = yield* Emulator.make()
+ *   yield* emulator.control.inject({ on: "commit", fault: "conflict", nth: [1] })
+ *   yield* Effect.log(`the first COMMIT at port ${emulator.port} will fail with OC000`)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.fnUntraced(function* (
+  options: Options = {}
+): Effect.fn.Return<Emulator, EmulatorError | Postgres.PostgresError, Scope.Scope> {
+  const server =
+    options.postgres ??
+    (yield* Postgres.make({
+      dataDirectory: options.dataDirectory,
+      settings: {
+        max_connections: 400,
+        // What survives a crash of the machine is no concern of a development database in a temporary directory.
+        ...(options.dataDirectory === undefined && { fsync: "off", synchronous_commit: "off" })
+      }
+    }))
+  const desk = Control.make({ seed: options.seed ?? 1, log: options.log ?? true })
+  const cluster = yield* Effect.mapError(
+    Cluster.make(server, {
+      now: desk.now,
+      jobDelay: Duration.toMillis(Duration.fromInputUnsafe(options.jobDelay ?? "20 millis"))
+    }),
+    failed("cannot prepare the server")
+  )
+  const setting: Connection.Setting = {
+    server,
+    cluster,
+    desk,
+    prepare: Statements.make(),
+    tls: options.tls,
+    authorize: options.authorize,
+    databases: options.databases ?? "any",
+    maxConnections: options.maxConnections ?? 10_000,
+    maxMessageBytes: options.maxMessageBytes ?? 16 * 1024 * 1024
+  }
+  const scope = yield* Effect.scope
+  const serve = (socket: Duplex) => {
+    Effect.runFork(Effect.forkIn(Effect.scoped(Connection.serve(socket, setting)), scope))
+  }
+  const listener = yield* listen(options.port ?? 0, serve)
+  return {
+    host,
+    port: listener.port,
+    username: "admin",
+    url: (database = "postgres") => Redacted.make(`postgres://admin@${host}:${listener.port}/${database}`),
+    connect: () => {
+      const [client, server] = Pipe.make()
+      serve(server)
+      return client
+    },
+    control: desk,
+    dropDatabase: (name) => Effect.mapError(cluster.dropDatabase(name), failed(`cannot drop database ${name}`)),
+    createDatabase: (name, template) =>
+      Effect.mapError(cluster.createDatabase(name, template), failed(`cannot create database ${name}`))
+  }
+})

@@ -1,0 +1,193 @@
+/**
+ * The databases of one emulator, and what works in them without a client: the
+ * judge of row locks, and the jobs.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type * as Postgres from "../Postgres.ts"
+import * as Backend from "./backend.ts"
+import * as Install from "./install.ts"
+import type { Database, Member } from "./state.ts"
+import * as Steward from "./steward.ts"
+import * as Parking from "./parking.ts"
+import * as Wire from "./wire.ts"
+
+/** All databases of one server. */
+export interface Cluster {
+  readonly steward: Steward.Steward
+  /** Looks a database up, and prepares it the first time. */
+  readonly database: (name: string) => Effect.Effect<Database, Backend.BackendLost>
+  readonly dropDatabase: (name: string) => Effect.Effect<void, Backend.BackendLost>
+  readonly createDatabase: (name: string, template: string | undefined) => Effect.Effect<void, Backend.BackendLost>
+}
+
+const parametersOf = (database: string): ReadonlyArray<readonly [string, string]> => [
+  ["user", "postgres"],
+  ["database", database],
+  ["application_name", "effect-dsql emulator"],
+  ["client_encoding", "UTF8"]
+]
+
+/** Joins a backend to a database until the scope closes. */
+export const join = Effect.fnUntraced(function* (database: Database, backend: Backend.Backend) {
+  const member: Member = {
+    backend,
+    database,
+    gate: Semaphore.makeUnsafe(1),
+    transaction: undefined,
+    catalogue: undefined
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => database.members.add(member)),
+    () => Effect.sync(() => database.members.delete(member))
+  )
+  return member
+})
+
+/** Runs jobs one after the other, each as the service does: from submitted to completed or failed. */
+const work = Effect.fnUntraced(function* (worker: Member, job: string) {
+  const [row] = yield* worker.backend.query(
+    `UPDATE dsql_emulator.jobs j SET status = 'processing' WHERE job_id = '${job}' AND status = 'submitted'
+     RETURNING command, job_type <> 'INDEX_BUILD' OR EXISTS (SELECT FROM pg_index WHERE indexrelid = j.object_id)`
+  )
+  const command = row?.[0]
+  if (command === undefined || command === null) return
+  let status = "completed"
+  let details: string | null = row?.[1] === "t" ? null : "relation does not exist"
+  if (details === null) {
+    const reply = yield* Parking.send(worker, [Wire.query(command)], 1)
+    if (reply.error !== undefined) {
+      const error = Wire.readError(reply.error)
+      const isDuplicate = error.sqlstate === "23505"
+      status = error.sqlstate === "42P01" ? "completed" : "failed"
+      details = isDuplicate ? "Found duplicate key while validating index for UCVs" : error.message
+    }
+  }
+  const text = details === null ? "NULL" : `'${details.replaceAll("'", "''")}'`
+  yield* worker.backend.query(
+    `UPDATE dsql_emulator.jobs SET status = '${status}', details = ${text}, update_time = now() WHERE job_id = '${job}'`
+  )
+  worker.database.version++
+})
+
+const quote = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`
+
+/** Makes the databases of a server known. */
+export const make = Effect.fnUntraced(function* (
+  server: Postgres.Postgres,
+  options: { readonly now: () => number; readonly jobDelay: number }
+): Effect.fn.Return<Cluster, Backend.BackendLost, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const main = yield* Backend.connect(server, parametersOf("postgres"))
+  const maker = yield* Backend.connect(server, parametersOf("postgres"))
+  const making = Semaphore.makeUnsafe(1)
+  const steward = yield* Steward.make(main)
+  const databases = new Map<string, Database>()
+  yield* maker.query(Install.adminRole)
+
+  const connect = (name: string) =>
+    Effect.provideService(Backend.connect(server, parametersOf(name)), Scope.Scope, scope)
+
+  const open = Effect.fnUntraced(function* (name: string) {
+    const inner = yield* Scope.make()
+    const first = yield* Effect.provideService(Backend.connect(server, parametersOf(name)), Scope.Scope, inner)
+    const [installed] = yield* first.query(Install.isInstalled)
+    if (installed === undefined) yield* first.query(Install.install)
+    const gate = Semaphore.makeUnsafe(1)
+    const queue = Semaphore.makeUnsafe(1)
+    const running = new Map<string, Deferred.Deferred<void>>()
+    let judge: Backend.Backend | undefined
+    let worker: Member | undefined
+    const perform = (job: string, done: Deferred.Deferred<void>) =>
+      Effect.gen(function* () {
+        if (options.jobDelay > 0) yield* Effect.sleep(options.jobDelay)
+        worker ??= yield* Effect.provideService(join(database, yield* connect(name)), Scope.Scope, scope)
+        yield* work(worker, job)
+      }).pipe(
+        queue.withPermits(1),
+        Effect.catch((lost) => Effect.logError(`job ${job} was lost`, lost.error.message)),
+        Effect.ensuring(
+          Effect.andThen(
+            Deferred.succeed(done, undefined),
+            Effect.sync(() => running.delete(job))
+          )
+        )
+      )
+    const database: Database = {
+      name,
+      watch: steward.watch,
+      members: new Set(),
+      version: 0,
+      sequence: 0,
+      records: [],
+      removals: new Map(),
+      references: { version: -1, keys: new Set(), children: new Set(), acting: new Set() },
+      judge: (accused, locks) =>
+        gate.withPermits(1)(
+          Effect.gen(function* () {
+            judge ??= yield* connect(name)
+            const [row] = yield* judge.query(Install.isInConflict(accused.backend.pid, locks))
+            return row?.[0] === "t"
+          })
+        ),
+      work: (jobs) =>
+        Effect.forEach(
+          jobs,
+          (job) => {
+            const done = Deferred.makeUnsafe<void>()
+            running.set(job, done)
+            return Effect.forkIn(perform(job, done), scope)
+          },
+          { discard: true }
+        ),
+      finished: (job) =>
+        Effect.suspend(() => {
+          const done = running.get(job)
+          return done === undefined ? Effect.void : Deferred.await(done)
+        }),
+      now: options.now
+    }
+    databases.set(name, database)
+    // Jobs that the emulator was stopped over are taken up again.
+    const left = yield* first.query("SELECT job_id FROM dsql_emulator.jobs WHERE status IN ('submitted', 'processing')")
+    yield* first.query("UPDATE dsql_emulator.jobs SET status = 'submitted' WHERE status = 'processing'")
+    yield* Scope.close(inner, Exit.void)
+    yield* database.work(left.flatMap(([job]) => job ?? []))
+    return database
+  })
+
+  return {
+    steward,
+    database: (name) =>
+      making.withPermits(1)(
+        Effect.suspend(() => {
+          const known = databases.get(name)
+          return known === undefined ? open(name) : Effect.succeed(known)
+        })
+      ),
+    dropDatabase: (name) =>
+      making.withPermits(1)(
+        Effect.suspend(() => {
+          databases.delete(name)
+          return Effect.asVoid(maker.query(`DROP DATABASE ${quote(name)} WITH (FORCE)`))
+        })
+      ),
+    createDatabase: (name, template = "template1") =>
+      making.withPermits(1)(
+        Effect.gen(function* () {
+          const literal = `'${template.replaceAll("'", "''")}'`
+          // PostgreSQL copies a database that nobody uses; what the emulator keeps open there opens again.
+          databases.delete(template)
+          yield* maker.query(
+            `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = ${literal} AND pid <> pg_backend_pid()`
+          )
+          yield* maker.query(
+            `CREATE DATABASE ${quote(name)} TEMPLATE ${quote(template)} OWNER admin STRATEGY file_copy`
+          )
+        })
+      )
+  }
+})

@@ -1,0 +1,53 @@
+/**
+ * Keys of tables: what PostgreSQL's unique indexes know of them, and what a
+ * snapshot knows that they do not.
+ */
+import * as Effect from "effect/Effect"
+import type { BackendLost } from "./backend.ts"
+import * as Install from "./install.ts"
+import type { Member, References, Transaction } from "./state.ts"
+import { type Prepared, qualified } from "./statements.ts"
+
+export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect.fn.Return<References, BackendLost> {
+  const { database } = member
+  if (database.references.version === database.version) return database.references
+  const { version } = database
+  const rows = yield* member.backend.query(Install.references)
+  const named = (kind: string) => new Set(rows.flatMap(([found, table]) => (found === kind ? (table ?? []) : [])))
+  database.references = { version, keys: named("key"), children: named("child"), acting: named("acting") }
+  return database.references
+})
+
+const everyTable = "*"
+
+/** Which tables lose keys by a statement, and which gain some. */
+export const noteKeys = (transaction: Transaction, prepared: Prepared, references: References) => {
+  for (const { change, columns, table } of prepared.targets) {
+    const rekeys = columns.some((column) => references.keys.has(`${table}.${column}`))
+    if (change === "delete" || rekeys) {
+      transaction.removes.add(table)
+      if (references.acting.has(table)) transaction.removes.add(everyTable)
+    }
+    if (change === "insert" || rekeys) transaction.adds.add(table)
+  }
+}
+
+/**
+ * Whether the transaction put a key into a table that its snapshot has there already. PostgreSQL looks for keys in what
+ * is committed, so it lets one pass that somebody else has deleted since.
+ */
+export const hasGhosts = Effect.fnUntraced(function* (
+  member: Member,
+  transaction: Transaction
+): Effect.fn.Return<boolean, BackendLost> {
+  const { removals } = member.database
+  const { adds, snapshot = 0 } = transaction
+  if (adds.size === 0) return false
+  const any = removals.get(everyTable) ?? 0
+  const suspects = [...adds].filter((table) => Math.max(any, removals.get(table) ?? 0) > snapshot)
+  if (suspects.length === 0) return false
+  const [row] = yield* member.backend.query(
+    Install.hasGhosts(suspects.map((name) => qualified({ schema: undefined, name })))
+  )
+  return row?.[0] === "t"
+})

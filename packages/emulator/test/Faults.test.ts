@@ -1,0 +1,183 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Faults } from "@effect-dsql/emulator"
+import { Effect } from "effect"
+import * as Shared from "./shared.ts"
+import { ask, conflict, gives, schemaConflict, tells } from "./wireClient.ts"
+
+const request = (value: unknown) => `CALL emulator.control('${JSON.stringify(value)}')`
+
+const draw = (seed: number) => {
+  const faults = Faults.make(seed)
+  faults.inject({ on: "commit", fault: "conflict", probability: 0.3 })
+  faults.inject({ on: "commit", fault: "cut", probability: 0.1 })
+  return Array.from({ length: 200 }, () => faults.decide("commit", ""))
+}
+
+describe("Faults.make", () => {
+  it("draws the same faults from the same seed", () => {
+    assert.deepStrictEqual(draw(7), draw(7))
+    assert.notDeepEqual(draw(7), draw(8))
+    const conflicts = draw(7).filter((fault) => fault === "conflict").length
+    assert.isTrue(conflicts > 30 && conflicts < 90, String(conflicts))
+  })
+
+  it("counts events of a rule's own label, and stops when it is spent", () => {
+    const faults = Faults.make(1)
+    faults.inject({ on: "commit", fault: "conflict", nth: [1, 3, 4], times: 2, label: "a" })
+    const told = ["b", "a", "a", "a", "a"].map((label) => faults.decide("commit", label))
+    assert.deepStrictEqual(told, [undefined, "conflict", undefined, "conflict", undefined])
+  })
+})
+
+layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("faults", (it) => {
+  let tables = 0
+  const table = Effect.gen(function* () {
+    const { control } = (yield* Shared.Shared).emulator
+    yield* control.clear
+    const name = `t${++tables}`
+    const client = yield* Shared.wire({ application_name: name })
+    yield* tells(client, `CREATE TABLE ${name} (id int PRIMARY KEY)`, "CREATE TABLE")
+    const count = (expected: number) =>
+      Effect.scoped(
+        Effect.flatMap(Shared.wire(), (other) => gives(other, `SELECT count(*) FROM ${name}`, [[String(expected)]]))
+      )
+    return { control, client, name, count }
+  })
+
+  it.effect("OC000 and OC001 at a chosen COMMIT, without effect", () =>
+    Effect.gen(function* () {
+      const { client, control, count, name } = yield* table
+      yield* control.inject({ on: "commit", fault: "conflict", nth: [2], label: name })
+      yield* control.inject({ on: "commit", fault: "schema-conflict", nth: [3], label: name })
+      yield* tells(client, `INSERT INTO ${name} VALUES (1)`, "INSERT 0 1")
+      yield* tells(client, `INSERT INTO ${name} VALUES (2)`, conflict)
+      yield* tells(client, `BEGIN; INSERT INTO ${name} VALUES (2)`, "BEGIN, INSERT 0 1")
+      yield* tells(client, "COMMIT", schemaConflict)
+      yield* count(1)
+    })
+  )
+
+  it.effect("XX000 before COMMIT took effect, and after", () =>
+    Effect.gen(function* () {
+      const { client, control, count, name } = yield* table
+      yield* control.inject({ on: "commit", fault: "unavailable", nth: [1], label: name })
+      yield* control.inject({ on: "commit", fault: "unavailable-after", nth: [2], label: name })
+      yield* tells(client, `BEGIN; INSERT INTO ${name} VALUES (1)`, "BEGIN, INSERT 0 1")
+      yield* tells(client, "COMMIT", "XX000 server unavailable")
+      yield* count(0)
+      yield* tells(client, `BEGIN; INSERT INTO ${name} VALUES (1)`, "BEGIN, INSERT 0 1")
+      yield* tells(client, "COMMIT", "XX000 server unavailable")
+      yield* count(1)
+      yield* tells(client, "SELECT 1", "SELECT 1")
+    })
+  )
+
+  it.effect("the connection cut before COMMIT took effect, and after", () =>
+    Effect.gen(function* () {
+      const { client, control, count, name } = yield* table
+      yield* control.inject({ on: "commit", fault: "cut", nth: [1], label: name })
+      yield* control.inject({ on: "commit", fault: "cut-after", nth: [2], label: name })
+      yield* tells(client, `BEGIN; INSERT INTO ${name} VALUES (1)`, "BEGIN, INSERT 0 1")
+      assert.isUndefined((yield* client.query("COMMIT")).status)
+      yield* count(0)
+      const second = yield* Shared.wire({ application_name: name })
+      assert.isUndefined((yield* second.query(`INSERT INTO ${name} VALUES (1)`)).status)
+      yield* count(1)
+    })
+  )
+
+  it.effect("a statement that fails, and takes its transaction with it", () =>
+    Effect.gen(function* () {
+      const { client, control, count, name } = yield* table
+      yield* control.inject({ on: "statement", fault: "unavailable", nth: [2], label: name })
+      yield* tells(client, "BEGIN", "BEGIN")
+      yield* tells(client, `INSERT INTO ${name} VALUES (1)`, "INSERT 0 1")
+      yield* tells(client, `INSERT INTO ${name} VALUES (2)`, "XX000 server unavailable")
+      yield* tells(client, "COMMIT", "ROLLBACK")
+      yield* count(0)
+    })
+  )
+
+  it.effect("connections refused as the service refuses them", () =>
+    Effect.gen(function* () {
+      const { control } = yield* table
+      const refusals = { "expired-token": "28000", "too-many-connections": "53300", "rate-exceeded": "53400" } as const
+      for (const [fault, code] of Object.entries(refusals)) {
+        const label = `refused ${fault}`
+        yield* control.inject({ on: "connect", fault: fault as keyof typeof refusals, times: 1, label })
+        const refused = yield* Shared.wire({ application_name: label })
+        assert.deepStrictEqual([refused.started.error?.severity, refused.started.error?.sqlstate], ["FATAL", code])
+        if (fault === "expired-token") assert.match(refused.started.error?.hint ?? "", /^Signature expired/)
+        const taken = yield* Shared.wire({ application_name: label })
+        assert.strictEqual(taken.started.status, "I")
+      }
+    })
+  )
+
+  it.effect("all of it can be asked for in SQL, from another process", () =>
+    Effect.gen(function* () {
+      const { client, name } = yield* table
+      const control = yield* Shared.wire()
+      yield* gives(control, request({ inject: { on: "commit", fault: "conflict", nth: [1], label: name } }), [['"ok"']])
+      yield* tells(client, `INSERT INTO ${name} VALUES (1)`, conflict)
+      yield* gives(control, request({ counts: name }), [
+        [JSON.stringify({ connections: 1, roundTrips: 2, statements: 2, commits: 1 })]
+      ])
+      assert.match(
+        yield* ask(control, "CALL emulator.control('{\"inject\": 1}')"),
+        /^22023 not a request to the emulator/
+      )
+    })
+  )
+})
+
+layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("counting", (it) => {
+  it.effect("a round trip is what a client sends before it has an answer", () =>
+    Effect.gen(function* () {
+      const { control } = (yield* Shared.Shared).emulator
+      const client = yield* Shared.client({ application_name: "counted" })
+      const one = yield* control.counts("counted")
+      yield* Effect.promise(() => client.query("SELECT $1::int", [1]))
+      const two = yield* control.counts("counted")
+      assert.strictEqual(two.roundTrips - one.roundTrips, 1)
+      yield* Effect.promise(() => client.query("BEGIN; SELECT 1; COMMIT"))
+      const three = yield* control.counts("counted")
+      assert.strictEqual(three.roundTrips - two.roundTrips, 1)
+      assert.strictEqual(three.statements - two.statements, 3)
+    })
+  )
+
+  it.effect("statements are logged as they were written, with the transaction that they were in", () =>
+    Effect.gen(function* () {
+      const { control } = (yield* Shared.Shared).emulator
+      const client = yield* Shared.client({ application_name: "logged" })
+      yield* Effect.promise(() => client.query("SELECT  1 -- one"))
+      yield* Effect.promise(() => client.query("BEGIN"))
+      yield* Effect.promise(() => client.query("SELECT $1::int", [2]))
+      yield* Effect.promise(() => client.query("ROLLBACK"))
+      const logged = yield* control.statements("logged")
+      assert.deepStrictEqual(
+        logged.map((each) => [each.sql, each.inTransaction]),
+        [
+          ["SELECT  1", false],
+          ["BEGIN", false],
+          ["SELECT $1::int", true],
+          ["ROLLBACK", true]
+        ]
+      )
+    })
+  )
+
+  it.effect("latency is paid once for each round trip, not for each statement", () =>
+    Effect.gen(function* () {
+      const { control } = (yield* Shared.Shared).emulator
+      const client = yield* Shared.client({ application_name: "slow" })
+      yield* control.latency(40, "slow")
+      const before = performance.now()
+      yield* Effect.promise(() => client.query("SELECT 1; SELECT 2; SELECT 3"))
+      const took = performance.now() - before
+      yield* control.latency(0, "slow")
+      assert.isTrue(took >= 39 && took < 80, String(took))
+    })
+  )
+})

@@ -1,0 +1,79 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { make } from "../src/internal/scram.ts"
+import * as Wire from "../src/internal/wire.ts"
+
+const seed = 20_260_918
+const name = fc.string().map((text) => text.replaceAll("\0", ""))
+
+describe("Wire.makeFramer", () => {
+  it("cuts a stream into the same frames however it arrives", () => {
+    fc.assert(
+      fc.property(fc.array(name, { minLength: 1 }), fc.array(fc.integer({ min: 1, max: 9 })), (texts, cuts) => {
+        const frames = texts.map(Wire.query)
+        const bytes = Buffer.concat(frames)
+        const found: Array<Buffer> = []
+        const framer = Wire.makeFramer(1 << 20)
+        let at = 0
+        for (const size of cuts) {
+          framer(bytes.subarray(at, at + size), (frame) => found.push(frame))
+          at = Math.min(bytes.length, at + size)
+        }
+        framer(bytes.subarray(at), (frame) => found.push(frame))
+        assert.deepStrictEqual(found, frames)
+      }),
+      { seed }
+    )
+  })
+
+  it("says what is wrong with a length that cannot be", () => {
+    const framer = Wire.makeFramer(100)
+    assert.strictEqual(
+      framer(Buffer.from([81, 0, 0, 0, 3]), () => {}),
+      "invalid message length 3"
+    )
+    assert.strictEqual(
+      Wire.makeFramer(100)(Buffer.from([81, 0, 0, 1, 0]), () => {}),
+      "message of 256 bytes exceeds the limit of 100"
+    )
+  })
+})
+
+describe("Wire.readClient", () => {
+  it("reads back what was written", () => {
+    fc.assert(
+      fc.property(name, name, fc.integer({ min: 0, max: 1 << 30 }), (a, b, rows) => {
+        assert.deepInclude(Wire.readClient(Wire.query(a)), { _tag: "Query", sql: a })
+        assert.deepInclude(Wire.readClient(Wire.parse(a, b, Buffer.from([0, 0]))), { _tag: "Parse", name: a, sql: b })
+        assert.deepInclude(Wire.readClient(Wire.bind(a, b, Buffer.alloc(6))), { _tag: "Bind", portal: a, name: b })
+        assert.deepInclude(Wire.readClient(Wire.execute(a, rows)), { _tag: "Execute", portal: a, rows })
+        assert.deepInclude(Wire.readClient(Wire.close("P", a)), { _tag: "Close", of: "portal", name: a })
+      }),
+      { seed }
+    )
+  })
+
+  it("never throws, whatever it is given", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 5, maxLength: 40 }), (bytes) => {
+        assert.isString(Wire.readClient(Buffer.from(bytes))._tag)
+        Wire.readStartup(Buffer.from(bytes))
+      }),
+      { seed, numRuns: 1_000 }
+    )
+  })
+})
+
+describe("Wire.error", () => {
+  it("is read back with its fields", () => {
+    const fields = { sqlstate: "40001", message: "change conflicts (OC000)", hint: "again", detail: "row 1" }
+    assert.deepStrictEqual(Wire.readError(Wire.error(fields)), { severity: "ERROR", ...fields })
+  })
+})
+
+describe("Scram.make", () => {
+  it("answers no challenge that is not made from its own nonce", () => {
+    assert.isUndefined(make("secret").answer("r=other,s=c2FsdA==,i=4096"))
+    assert.isFalse(make("secret").verify("v=AAAA"))
+  })
+})

@@ -1,0 +1,55 @@
+/**
+ * One emulator for a test file, over the server that all test files share, with a database of its own.
+ */
+import { Emulator, type Postgres } from "@effect-dsql/emulator"
+import { Context, Effect, Layer, Redacted } from "effect"
+import { Client, type ClientConfig } from "pg"
+import { inject } from "vitest"
+import * as WireClient from "./wireClient.ts"
+
+const server = (): Postgres.Postgres => {
+  const url = new URL(inject("postgresUrl"))
+  return {
+    host: url.hostname,
+    port: Number(url.port),
+    username: url.username,
+    password: Redacted.make(url.password),
+    dataDirectory: "",
+    url: () => Redacted.make(url.href)
+  }
+}
+
+export class Shared extends Context.Service<
+  Shared,
+  { readonly emulator: Emulator.Emulator; readonly database: string; readonly url: string }
+>()("emulator/test/Shared") {}
+
+export const layer = (options: Emulator.Options = {}) =>
+  Layer.effect(
+    Shared,
+    Effect.gen(function* () {
+      const emulator = yield* Emulator.make({ postgres: server(), ...options })
+      const database = `emulator_${process.pid}_${Math.random().toString(36).slice(2)}`
+      yield* emulator.createDatabase(database)
+      return { emulator, database, url: Redacted.value(emulator.url(database)) }
+    })
+  )
+
+/** A client that shows the protocol. */
+export const wire = (parameters?: Readonly<Record<string, string>>) =>
+  Effect.flatMap(Shared, ({ database, emulator }) => WireClient.make(emulator.connect, database, parameters))
+
+/** A client of node-postgres. */
+export const client = (options: ClientConfig = {}) =>
+  Effect.flatMap(Shared, ({ url }) =>
+    Effect.acquireRelease(
+      Effect.promise(async () => {
+        const client = new Client({ connectionString: url, ...options })
+        // A connection that is cut on purpose is told by the query that it cuts.
+        client.on("error", () => {})
+        await client.connect()
+        return client
+      }),
+      (client) => Effect.promise(() => client.end().catch(() => {}))
+    )
+  )
