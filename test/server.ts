@@ -1,23 +1,30 @@
 /**
- * One PostgreSQL server for all test files of a run; each file makes a database of its own on it.
+ * One PostgreSQL server and one emulated Aurora DSQL on it for all test files of a run; each file makes databases of
+ * its own.
  */
-import { Postgres } from "@effect-dsql/emulator"
+import { Emulator, Postgres } from "@effect-dsql/emulator"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import type { TestProject } from "vitest/node"
 
 declare module "vitest" {
   export interface ProvidedContext {
     readonly postgresUrl: string
+    readonly dsqlUrl: string
   }
 }
 
+const start = Effect.gen(function* () {
+  const postgres = yield* Postgres.make({
+    settings: { max_connections: 300, fsync: "off", synchronous_commit: "off" }
+  })
+  const emulator = yield* Emulator.make({ postgres, log: false })
+  return { postgresUrl: Redacted.value(postgres.url()), dsqlUrl: Redacted.value(emulator.url()) }
+})
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const scope = Scope.makeUnsafe()
-  const server = await Effect.runPromise(
-    Postgres.make({ settings: { max_connections: 300, fsync: "off", synchronous_commit: "off" } }).pipe(
-      Scope.provide(scope)
-    )
-  )
-  project.provide("postgresUrl", Redacted.value(server.url()))
+  const { dsqlUrl, postgresUrl } = await Effect.runPromise(Scope.provide(start, scope))
+  project.provide("postgresUrl", postgresUrl)
+  project.provide("dsqlUrl", dsqlUrl)
   return () => Effect.runPromise(Scope.close(scope, Exit.void))
 }

@@ -2,7 +2,7 @@ import { DsqlClient, type DsqlError, Fence, RetryPolicy, Transaction } from "@ef
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option } from "effect"
 import type { SqlError } from "effect/sql"
-import { TestDatabase } from "../../../test/database.ts"
+import { TestCluster, TestDatabase } from "../../../test/database.ts"
 
 const shard = (id: number): Fence.Guard => ({ table: "shards", key: { shard_id: id }, token: "range_id" })
 
@@ -55,7 +55,7 @@ const readOnlyFence: Guarding = (guard, expected) =>
  * A stale owner begins, the new owner takes over and commits, the stale owner goes on.
  * The fence stands at the end of the stale owner's body or at its beginning.
  */
-const race = (id: number, fence: Guarding, when: "first" | "last") =>
+const race = (id: number, fence: Guarding, when: "first" | "last", waits: boolean) =>
   Effect.gen(function* () {
     yield* given(id, 5n)
     const begun = yield* Deferred.make<void>()
@@ -80,154 +80,164 @@ const race = (id: number, fence: Guarding, when: "first" | "last") =>
         policy
       }
     ).pipe(Effect.forkChild)
-    // The server makes the newcomer wait for a holder; a reader it does not see at all.
-    if (when === "last") yield* Fiber.join(takeover)
+    // PostgreSQL makes the newcomer wait for a holder; a reader it does not see at all. On DSQL nobody waits.
+    if (when === "last" || !waits) yield* Fiber.join(takeover)
     yield* Deferred.succeed(moved, undefined)
     const outcome = yield* Fiber.join(stale)
     yield* Fiber.join(takeover)
     return outcome
   })
 
-layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })("Fence", (it) => {
-  it.effect("moves a token that is the expected one", () =>
-    Effect.gen(function* () {
-      yield* given(1, 5n)
-      yield* Transaction.run(Fence.compareAndSet(shard(1), 5n, { range_id: 6n, owner: "second" }))
-      assert.deepStrictEqual(yield* range(1), { range_id: 6n, owner: "second" })
-    })
-  )
+/** The contract, the same on both servers but for who waits. */
+const suite = (name: string, database: ReturnType<typeof TestDatabase>, waits: boolean) =>
+  layer(Layer.provideMerge(schema, database), { excludeTestServices: true })(`Fence on ${name}`, (it) => {
+    it.effect("moves a token that is the expected one", () =>
+      Effect.gen(function* () {
+        yield* given(1, 5n)
+        yield* Transaction.run(Fence.compareAndSet(shard(1), 5n, { range_id: 6n, owner: "second" }))
+        assert.deepStrictEqual(yield* range(1), { range_id: 6n, owner: "second" })
+      })
+    )
 
-  it.effect("leaves a token that has moved, and says what it is now", () =>
-    Effect.gen(function* () {
-      yield* given(2, 7n)
-      const failure = yield* Effect.flip(Transaction.run(Fence.compareAndSet(shard(2), 5n, { range_id: 6n })))
-      assert.include(failure, {
-        _tag: "ConditionFailed",
-        what: "shards(shard_id = 2).range_id",
-        expected: 5n,
-        actual: 7n
-      } as const)
-      assert.deepStrictEqual(yield* range(2), { range_id: 7n, owner: "first" })
-    })
-  )
+    it.effect("leaves a token that has moved, and says what it is now", () =>
+      Effect.gen(function* () {
+        yield* given(2, 7n)
+        const failure = yield* Effect.flip(Transaction.run(Fence.compareAndSet(shard(2), 5n, { range_id: 6n })))
+        assert.include(failure, {
+          _tag: "ConditionFailed",
+          what: "shards(shard_id = 2).range_id",
+          expected: 5n,
+          actual: 7n
+        } as const)
+        assert.deepStrictEqual(yield* range(2), { range_id: 7n, owner: "first" })
+      })
+    )
 
-  it.effect("says that the guard is missing", () =>
-    Effect.gen(function* () {
-      for (const fenced of [
-        Fence.shared(shard(404), 5n),
-        Fence.compareAndSet(shard(404), 5n, { range_id: 6n }),
-        Fence.compareAndDelete(shard(404), 5n)
-      ]) {
-        const failure = yield* Effect.flip(Transaction.run(fenced))
-        assert.include(failure, { _tag: "ConditionFailed", actual: undefined } as const)
-      }
-      assert.isTrue(Option.isNone(yield* Transaction.run(Fence.exclusive(shard(404)))))
-    })
-  )
+    it.effect("says that the guard is missing", () =>
+      Effect.gen(function* () {
+        for (const fenced of [
+          Fence.shared(shard(404), 5n),
+          Fence.compareAndSet(shard(404), 5n, { range_id: 6n }),
+          Fence.compareAndDelete(shard(404), 5n)
+        ]) {
+          const failure = yield* Effect.flip(Transaction.run(fenced))
+          assert.include(failure, { _tag: "ConditionFailed", actual: undefined } as const)
+        }
+        assert.isTrue(Option.isNone(yield* Transaction.run(Fence.exclusive(shard(404)))))
+      })
+    )
 
-  it.effect("needs one statement", () =>
-    Effect.gen(function* () {
-      yield* given(3, 5n)
-      yield* Transaction.autocommit(Fence.shared(shard(3), 5n))
-      yield* Transaction.autocommit(Fence.compareAndSet(shard(3), 5n, { range_id: 6n }))
-      assert.deepStrictEqual(yield* Transaction.autocommit(Fence.exclusive(shard(3))), Option.some(6n))
-      yield* Transaction.autocommit(Fence.compareAndDelete(shard(3), 6n))
-      assert.isUndefined(yield* range(3))
-    })
-  )
+    it.effect("needs one statement", () =>
+      Effect.gen(function* () {
+        yield* given(3, 5n)
+        yield* Transaction.autocommit(Fence.shared(shard(3), 5n))
+        yield* Transaction.autocommit(Fence.compareAndSet(shard(3), 5n, { range_id: 6n }))
+        assert.deepStrictEqual(yield* Transaction.autocommit(Fence.exclusive(shard(3))), Option.some(6n))
+        yield* Transaction.autocommit(Fence.compareAndDelete(shard(3), 6n))
+        assert.isUndefined(yield* range(3))
+      })
+    )
 
-  it.effect("does not delete a guard whose token has moved", () =>
-    Effect.gen(function* () {
-      yield* given(4, 7n)
-      yield* Effect.flip(Transaction.run(Fence.compareAndDelete(shard(4), 5n)))
-      assert.strictEqual((yield* range(4))?.range_id, 7n)
-    })
-  )
+    it.effect("does not delete a guard whose token has moved", () =>
+      Effect.gen(function* () {
+        yield* given(4, 7n)
+        yield* Effect.flip(Transaction.run(Fence.compareAndDelete(shard(4), 5n)))
+        assert.strictEqual((yield* range(4))?.range_id, 7n)
+      })
+    )
 
-  it.effect("touches the guard of its key alone", () =>
-    Effect.gen(function* () {
-      yield* given(5, 5n)
-      yield* given(6, 5n)
-      yield* Transaction.run(Fence.compareAndSet(shard(5), 5n, { range_id: 6n }))
-      assert.strictEqual((yield* range(6))?.range_id, 5n)
-    })
-  )
+    it.effect("touches the guard of its key alone", () =>
+      Effect.gen(function* () {
+        yield* given(5, 5n)
+        yield* given(6, 5n)
+        yield* Transaction.run(Fence.compareAndSet(shard(5), 5n, { range_id: 6n }))
+        assert.strictEqual((yield* range(6))?.range_id, 5n)
+      })
+    )
 
-  it.effect("lets the writers of one owner go side by side", () =>
-    Effect.gen(function* () {
-      yield* given(7, 5n)
-      const inside = yield* Deferred.make<void>()
-      const done = yield* Deferred.make<void>()
-      const first = yield* Transaction.run(
-        Effect.gen(function* () {
-          yield* Fence.shared(shard(7), 5n)
-          yield* Deferred.succeed(inside, undefined)
-          yield* Deferred.await(done)
-          yield* addTask(7, 1)
-        })
-      ).pipe(Effect.forkChild)
-      yield* Deferred.await(inside)
-      // This one commits while the first one still holds the guard.
-      yield* Transaction.run(Effect.andThen(Fence.shared(shard(7), 5n), addTask(7, 2)))
-      yield* Deferred.succeed(done, undefined)
-      yield* Fiber.join(first)
-      assert.strictEqual(yield* tasks(7), 2)
-    })
-  )
+    it.effect("lets the writers of one owner go side by side", () =>
+      Effect.gen(function* () {
+        yield* given(7, 5n)
+        const inside = yield* Deferred.make<void>()
+        const done = yield* Deferred.make<void>()
+        const first = yield* Transaction.run(
+          Effect.gen(function* () {
+            yield* Fence.shared(shard(7), 5n)
+            yield* Deferred.succeed(inside, undefined)
+            yield* Deferred.await(done)
+            yield* addTask(7, 1)
+          })
+        ).pipe(Effect.forkChild)
+        yield* Deferred.await(inside)
+        // This one commits while the first one still holds the guard.
+        yield* Transaction.run(Effect.andThen(Fence.shared(shard(7), 5n), addTask(7, 2)))
+        yield* Deferred.succeed(done, undefined)
+        yield* Fiber.join(first)
+        assert.strictEqual(yield* tasks(7), 2)
+      })
+    )
 
-  it.effect("refuses a stale owner whose write began before the takeover and commits after it", () =>
-    Effect.gen(function* () {
-      const outcome = yield* race(8, Fence.shared, "last")
-      assert(outcome._tag === "Failure")
-      assert.include(outcome.failure, { _tag: "ConditionFailed", expected: 5n, actual: 6n } as const)
-      assert.strictEqual(yield* tasks(8), 0)
-    })
-  )
+    it.effect("refuses a stale owner whose write began before the takeover and commits after it", () =>
+      Effect.gen(function* () {
+        const outcome = yield* race(8, Fence.shared, "last", waits)
+        assert(outcome._tag === "Failure")
+        assert.include(outcome.failure, { _tag: "ConditionFailed", expected: 5n, actual: 6n } as const)
+        assert.strictEqual(yield* tasks(8), 0)
+      })
+    )
 
-  it.effect("lets a write that held the guard before the takeover finish before it", () =>
-    Effect.gen(function* () {
-      const outcome = yield* race(9, Fence.shared, "first")
-      assert.strictEqual(outcome._tag, "Success")
-      assert.strictEqual(yield* tasks(9), 1)
-      assert.strictEqual((yield* range(9))?.range_id, 6n)
-    })
-  )
+    it.effect("never lets a write that held the guard before the takeover commit after it", () =>
+      Effect.gen(function* () {
+        const outcome = yield* race(9, Fence.shared, "first", waits)
+        // Where the newcomer waits the write comes first; where nobody waits it starts over, and is refused.
+        assert.strictEqual(outcome._tag, waits ? "Success" : "Failure")
+        assert.strictEqual(yield* tasks(9), waits ? 1 : 0)
+        assert.strictEqual((yield* range(9))?.range_id, 6n)
+      })
+    )
 
-  it.effect("would lose that race if it only read the token", () =>
-    Effect.gen(function* () {
-      const outcome = yield* race(10, readOnlyFence, "last")
-      assert.strictEqual(outcome._tag, "Success")
-      assert.strictEqual(yield* tasks(10), 1)
-      assert.strictEqual((yield* range(10))?.range_id, 6n)
-    })
-  )
+    it.effect("would lose that race if it only read the token", () =>
+      Effect.gen(function* () {
+        const outcome = yield* race(10, readOnlyFence, "last", waits)
+        assert.strictEqual(outcome._tag, "Success")
+        assert.strictEqual(yield* tasks(10), 1)
+        assert.strictEqual((yield* range(10))?.range_id, 6n)
+      })
+    )
 
-  it.effect("takes FOR UPDATE where the cluster has no FOR KEY SHARE, with the same outcome", () =>
-    Effect.gen(function* () {
-      const outcome = yield* Effect.provideService(race(11, Fence.shared, "last"), Fence.SharedLock, "FOR UPDATE")
-      assert(outcome._tag === "Failure")
-      assert.strictEqual(yield* tasks(11), 0)
-    })
-  )
+    it.effect("takes FOR UPDATE where the cluster has no FOR KEY SHARE, with the same outcome", () =>
+      Effect.gen(function* () {
+        const outcome = yield* Effect.provideService(
+          race(11, Fence.shared, "last", waits),
+          Fence.SharedLock,
+          "FOR UPDATE"
+        )
+        assert(outcome._tag === "Failure")
+        assert.strictEqual(yield* tasks(11), 0)
+      })
+    )
 
-  it.effect("leaves one winner of sixteen who take the same token", () =>
-    Effect.gen(function* () {
-      yield* given(12, 0n)
-      const owners = Array.from({ length: 16 }, (_, owner) => `owner ${owner}`)
-      const outcomes = yield* Effect.forEach(
-        owners,
-        (owner) =>
-          Effect.result(
-            Transaction.autocommit(Fence.compareAndSet(shard(12), 0n, { range_id: 1n, owner }), { policy })
-          ),
-        { concurrency: "unbounded" }
-      )
-      const winners = owners.filter((_, index) => outcomes[index]?._tag === "Success")
-      assert.strictEqual(winners.length, 1)
-      assert.deepStrictEqual(yield* range(12), { range_id: 1n, owner: winners[0] ?? "" })
-      for (const outcome of outcomes) {
-        if (outcome._tag === "Failure") assert.strictEqual(outcome.failure._tag, "ConditionFailed")
-      }
-    })
-  )
-})
+    it.effect("leaves one winner of sixteen who take the same token", () =>
+      Effect.gen(function* () {
+        yield* given(12, 0n)
+        const owners = Array.from({ length: 16 }, (_, owner) => `owner ${owner}`)
+        const outcomes = yield* Effect.forEach(
+          owners,
+          (owner) =>
+            Effect.result(
+              Transaction.autocommit(Fence.compareAndSet(shard(12), 0n, { range_id: 1n, owner }), { policy })
+            ),
+          { concurrency: "unbounded" }
+        )
+        const winners = owners.filter((_, index) => outcomes[index]?._tag === "Success")
+        assert.strictEqual(winners.length, 1)
+        assert.deepStrictEqual(yield* range(12), { range_id: 1n, owner: winners[0] ?? "" })
+        for (const outcome of outcomes) {
+          if (outcome._tag === "Failure") assert.strictEqual(outcome.failure._tag, "ConditionFailed")
+        }
+      })
+    )
+  })
+
+suite("PostgreSQL", TestDatabase(), true)
+suite("Aurora DSQL", TestCluster(), false)

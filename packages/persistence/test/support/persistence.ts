@@ -5,7 +5,7 @@ import { Migrator, SchemaSource } from "@effect-dsql/schema"
 import { Persistence } from "@effect-dsql/persistence"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
-import { TestDatabase } from "../../../../test/database.ts"
+import { TestCluster } from "../../../../test/database.ts"
 
 const Migrated = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -14,4 +14,4 @@ const Migrated = Layer.effectDiscard(
   })
 ).pipe(Layer.provide(Migrator.layer), Layer.provide(NodeServices.layer))
 
-export const TestPersistence = Persistence.layer.pipe(Layer.provideMerge(Migrated), Layer.provideMerge(TestDatabase()))
+export const TestPersistence = Persistence.layer.pipe(Layer.provideMerge(Migrated), Layer.provideMerge(TestCluster()))
