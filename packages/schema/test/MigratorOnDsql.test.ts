@@ -2,45 +2,18 @@
  * The migrator on Aurora DSQL's rules: one DDL statement per transaction, jobs
  * that build indexes, conflicts after a change of the catalogue, lost answers.
  */
-import { DsqlClient } from "@effect-dsql/core"
-import { Emulator, type Postgres } from "@effect-dsql/emulator"
+import type { Emulator } from "@effect-dsql/emulator"
 import { Event, Migrator, SchemaSource } from "@effect-dsql/schema"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted } from "effect"
-import { randomUUID } from "node:crypto"
-import { inject } from "vitest"
+import { Effect, Layer } from "effect"
+import { Control, TestEmulator } from "../../../test/emulator.ts"
 import { execute, rows } from "./support/database.ts"
 import { sourceOf } from "./support/schemas.ts"
 
-class Control extends Context.Service<Control, Emulator.Emulator["control"]>()("test/Control") {}
-
-const server = (): Postgres.Postgres => {
-  const url = new URL(inject("postgresUrl"))
-  return {
-    host: url.hostname,
-    port: Number(url.port),
-    username: url.username,
-    password: Redacted.make(url.password),
-    dataDirectory: "",
-    url: () => Redacted.make(url.href)
-  }
-}
-
-/** An emulated cluster over the server that all files share, with a database of its own. */
-const TestCluster = (options: Emulator.Options = {}) =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const emulator = yield* Emulator.make({ postgres: server(), ...options })
-      const database = `test_${randomUUID().replaceAll("-", "")}`
-      yield* emulator.createDatabase(database)
-      return Migrator.layer.pipe(
-        Layer.provideMerge(DsqlClient.layerUrl({ url: emulator.url(database) })),
-        Layer.provideMerge(NodeServices.layer),
-        Layer.merge(Layer.succeed(Control, emulator.control))
-      )
-    })
-  )
+/** A migrator on an emulated cluster of its own. */
+const TestMigrator = (options: Emulator.Options = {}) =>
+  Migrator.layer.pipe(Layer.provideMerge(TestEmulator(options)), Layer.provideMerge(NodeServices.layer))
 
 const indexed = sourceOf(
   `CREATE TABLE a (id INTEGER PRIMARY KEY, name VARCHAR(10));
@@ -65,7 +38,7 @@ describe("Migrator on Aurora DSQL", () => {
       assert.isFalse((yield* update({ source })).changed)
       assert.isFalse((yield* setup({ source })).changed)
       assert.strictEqual((yield* status({ source })).state, "current")
-    }).pipe(Effect.provide(TestCluster({ jobDelay: "200 millis" })))
+    }).pipe(Effect.provide(TestMigrator({ jobDelay: "200 millis" })))
   )
 
   it.live("reports an index that could not be built, and builds it once the rows are right", () =>
@@ -84,7 +57,7 @@ describe("Migrator on Aurora DSQL", () => {
       yield* execute("DELETE FROM a WHERE id = 2", "DROP INDEX a_name")
       yield* migrator.setup({ source })
       assert.deepStrictEqual(yield* invalid, [])
-    }).pipe(Effect.provide(TestCluster()))
+    }).pipe(Effect.provide(TestMigrator()))
   )
 
   it.live("tries again after the catalogue changed under it", () =>
@@ -96,7 +69,7 @@ describe("Migrator on Aurora DSQL", () => {
       yield* setup({ source })
       assert.strictEqual((yield* status({ source })).state, "current")
       assert.deepStrictEqual(yield* versions, [{ n: 1 }])
-    }).pipe(Effect.provide(TestCluster()))
+    }).pipe(Effect.provide(TestMigrator()))
   )
 
   it.live("recognises what it did when the answer to it was lost", () =>
@@ -116,6 +89,6 @@ describe("Migrator on Aurora DSQL", () => {
       assert.strictEqual((yield* status({ source })).state, "current")
       assert.deepStrictEqual(yield* versions, [{ n: 1 }])
       assert.deepStrictEqual(yield* invalid, [])
-    }).pipe(Effect.provide(TestCluster()))
+    }).pipe(Effect.provide(TestMigrator()))
   )
 })
