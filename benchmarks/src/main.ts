@@ -7,6 +7,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, type Redacted, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { contention } from "./Contention.ts"
+import { emulation } from "./Emulation.ts"
 import { fences } from "./Fences.ts"
 import { transactions } from "./Transactions.ts"
 
@@ -35,6 +36,7 @@ const onServer = <A, E>(
 const benchmarks = {
   transactions: onServer(transactions),
   fences: onServer(fences),
+  emulation: onServer(emulation),
   contention
 }
 

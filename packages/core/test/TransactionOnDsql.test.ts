@@ -1,7 +1,7 @@
 /**
  * Transactions on Aurora DSQL's own rules: nobody waits, conflicts come at COMMIT, and what a bad day brings.
  */
-import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
+import { type DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Ref } from "effect"
 import { Control, TestEmulator } from "../../../test/emulator.ts"
