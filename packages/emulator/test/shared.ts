@@ -1,23 +1,11 @@
 /**
  * One emulator for a test file, over the server that all test files share, with a database of its own.
  */
-import { Emulator, type Postgres } from "@effect-dsql/emulator"
+import { Emulator } from "@effect-dsql/emulator"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { Client, type ClientConfig } from "pg"
-import { inject } from "vitest"
+import { sharedPostgres } from "../../../test/postgres.ts"
 import * as WireClient from "./wireClient.ts"
-
-const server = (): Postgres.Postgres => {
-  const url = new URL(inject("postgresUrl"))
-  return {
-    host: url.hostname,
-    port: Number(url.port),
-    username: url.username,
-    password: Redacted.make(url.password),
-    dataDirectory: "",
-    url: () => Redacted.make(url.href)
-  }
-}
 
 export class Shared extends Context.Service<
   Shared,
@@ -28,7 +16,7 @@ export const layer = (options: Emulator.Options = {}) =>
   Layer.effect(
     Shared,
     Effect.gen(function* () {
-      const emulator = yield* Emulator.make({ postgres: server(), ...options })
+      const emulator = yield* Emulator.make({ postgres: sharedPostgres(), ...options })
       const database = `emulator_${process.pid}_${Math.random().toString(36).slice(2)}`
       yield* emulator.createDatabase(database)
       return { emulator, database, url: Redacted.value(emulator.url(database)) }
