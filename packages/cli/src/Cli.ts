@@ -8,8 +8,10 @@ import { CliConfig, CliError, CliOutput, Command, GlobalFlag, TerminalCapabiliti
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import * as Arguments from "./Arguments.ts"
+import { dev } from "./DevCommand.ts"
 import * as Failure from "./Failure.ts"
 import type { CommandError } from "./Failure.ts"
+import { lint } from "./LintCommand.ts"
 import * as Output from "./Output.ts"
 import { root } from "./Root.ts"
 import { setupSchema } from "./SetupSchema.ts"
@@ -21,7 +23,7 @@ import { updateSchema } from "./UpdateSchema.ts"
  * @since 0.1.0
  * @category commands
  */
-export const command = root.pipe(Command.withSubcommands([setupSchema, updateSchema, status]))
+export const command = root.pipe(Command.withSubcommands([setupSchema, updateSchema, status, lint, dev]))
 
 const names = new Set(["setup-schema", "setup", "update-schema", "update", "status"])
 

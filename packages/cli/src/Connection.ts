@@ -79,6 +79,34 @@ export type Settings =
 export const isCluster = (host: string): boolean => /\.dsql[^.]*\.[a-z0-9-]+\.on\.aws$/i.test(host)
 
 /**
+ * Refuses the flags that say where to connect, for a command that connects to
+ * nothing. One that gives some of them a meaning of its own names those.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const refuse = (
+  given: Given,
+  command: string,
+  meant: ReadonlyArray<keyof Given> = []
+): Effect.Effect<void, InvalidUsage> => {
+  const names: ReadonlyArray<keyof Given> = ["endpoint", "port", "user", "database", "region", "tls"]
+  const stray = names.find((name) => !meant.includes(name) && Option.isSome(given[name]))
+  return stray === undefined
+    ? Effect.void
+    : Effect.fail(new InvalidUsage({ message: `${command} connects to nothing: leave --${stray} out` }))
+}
+
+/**
+ * The port that a flag or the environment gives; 5432 where neither does.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const port = (given: Given["port"]): Effect.Effect<number, InvalidUsage> =>
+  Effect.flatMap(setting(given, ["SQL_PORT"]), portOf)
+
+/**
  * Completes the flags from the environment.
  *
  * @since 0.1.0
@@ -98,7 +126,7 @@ export const settings = Effect.fnUntraced(function* (given: Given): Effect.fn.Re
       message: `${endpoint.variable ?? "--endpoint"} is not a host: give its name or address alone, no URL`
     })
   }
-  const port = yield* portOf(yield* setting(given.port, ["SQL_PORT"]))
+  const number = yield* port(given.port)
   const user = (yield* setting(given.user, ["SQL_USER"]))?.text ?? "admin"
   const database = (yield* setting(given.database, ["SQL_DATABASE"]))?.text ?? "postgres"
   const tls = Option.getOrUndefined(given.tls)
@@ -109,14 +137,14 @@ export const settings = Effect.fnUntraced(function* (given: Given): Effect.fn.Re
       })
     }
     const region = (yield* setting(given.region, ["REGION", "AWS_REGION"]))?.text
-    return { _tag: "Cluster", options: { endpoint: host, port, user, database, region, maxConnections: 2 } }
+    return { _tag: "Cluster", options: { endpoint: host, port: number, user, database, region, maxConnections: 2 } }
   }
   const password = yield* Effect.orDie(Config.option(Config.Redacted("SQL_PASSWORD")))
   return {
     _tag: "Server",
     options: {
       host,
-      port,
+      port: number,
       user,
       database,
       tls: tls ?? "prefer",

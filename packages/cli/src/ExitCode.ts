@@ -8,8 +8,8 @@
  * | code | name | meaning |
  * | --- | --- | --- |
  * | 0 | `ok` | done, or nothing to do |
- * | 1 | `failed` | the work itself failed, or was declined; what ran before stays, run again to go on |
- * | 2 | `usage` | bad input: flags, environment, schema files; nothing was changed |
+ * | 1 | `failed` | the work itself failed, or was declined; what ran before stays, run again to go on; `lint`: there are findings |
+ * | 2 | `usage` | bad input: flags, environment, files; nothing was changed |
  * | 3 | `connection` | cannot connect or authenticate, or the connection was lost |
  * | 4 | `incompatible` | the database is not set up, not up to date, or further than the schema |
  * | 70 | `defect` | a defect of this program |

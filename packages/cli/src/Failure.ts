@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import type { DsqlError } from "@effect-dsql/core/DsqlError"
+import type { EmulatorError } from "@effect-dsql/emulator/Emulator"
+import type { PostgresError } from "@effect-dsql/emulator/Postgres"
 import type { SchemaError } from "@effect-dsql/schema/SchemaError"
 import * as Data from "effect/Data"
 import type { CliError } from "effect/cli"
@@ -42,7 +44,14 @@ export class CannotConnect extends Data.TaggedError("CannotConnect")<{
  * @since 0.1.0
  * @category models
  */
-export type CommandError = InvalidUsage | Declined | CannotConnect | SchemaError | DsqlError
+export type CommandError =
+  | InvalidUsage
+  | Declined
+  | CannotConnect
+  | SchemaError
+  | DsqlError
+  | EmulatorError
+  | PostgresError
 
 /**
  * A failure as it is printed. With `--format json` this is the value of `error`.
@@ -172,6 +181,8 @@ const codeOf = (error: CommandError): ExitCode => {
     case "ConflictRetriesExhausted":
     case "DeadlineExceeded":
     case "StatementFailed":
+    case "EmulatorError":
+    case "PostgresError":
       return ExitCode.failed
   }
 }

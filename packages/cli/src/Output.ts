@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { Severity } from "@effect-dsql/dialect/Finding"
 import type { Event } from "@effect-dsql/schema/Event"
 import type { Report } from "@effect-dsql/schema/Migrator"
 import type { Status } from "@effect-dsql/schema/Status"
@@ -113,12 +114,68 @@ export const failure = (
     yield* Console.error(shown === undefined ? line : `${line}\n${shown}`)
   })
 
+/**
+ * Prints what `lint` found: `render` makes it text, and is given a way to colour
+ * a severity by.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const findings = (
+  options: { readonly quiet: boolean },
+  render: (paint: (severity: Severity, text: string) => string) => string
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (options.quiet) return
+    const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
+    const paint = painter(canColor)
+    yield* Console.log(render((severity, text) => paint(severities[severity], text)))
+  })
+
+/**
+ * Where a local Aurora DSQL listens. As JSON it is printed as it is.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Listening {
+  readonly host: string
+  readonly port: number
+  /** For a PostgreSQL client, and for `DSQL_URL`. */
+  readonly url: string
+  /** Null where nothing is kept. */
+  readonly dataDirectory: string | null
+}
+
+/**
+ * Prints how to connect to a local Aurora DSQL.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const listening = (options: Options, value: Listening): Effect.Effect<void> =>
+  print(options, value, (paint) =>
+    [
+      `${paint(green, "ready")}: Aurora DSQL, emulated, at ${value.host}:${value.port}; ${
+        value.dataDirectory === null ? "nothing is kept" : `data in ${value.dataDirectory}`
+      }`,
+      "",
+      `  psql "${value.url}"`,
+      `  export DSQL_URL="${value.url}"`,
+      "",
+      "press Ctrl-C to stop"
+    ].join("\n")
+  )
+
 type Paint = (code: number, text: string) => string
 
 // SGR codes of ECMA-48.
 const red = 31
 const green = 32
 const yellow = 33
+const cyan = 36
+
+const severities: Readonly<Record<Severity, number>> = { error: red, warning: yellow, info: cyan }
 
 const painter =
   (canColor: boolean): Paint =>

@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import { Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
 import * as Connection from "./Connection.ts"
+import { InvalidUsage } from "./Failure.ts"
 
 /**
  * @since 0.1.0
@@ -13,8 +15,8 @@ import * as Connection from "./Connection.ts"
 export const root = Command.make("effect-dsql").pipe(
   Command.withSharedFlags({
     ...Connection.flags,
-    format: Flag.Literals("format", ["text", "json"]).pipe(
-      Flag.withDescription("How results and errors are printed [default: text]"),
+    format: Flag.Literals("format", ["text", "json", "sarif"]).pipe(
+      Flag.withDescription("How results and errors are printed; sarif is for lint alone [default: text]"),
       Flag.withDefault("text")
     ),
     quiet: Flag.Boolean("quiet").pipe(
@@ -38,11 +40,26 @@ export const root = Command.make("effect-dsql").pipe(
       Flag.withDefault("postgres")
     )
   }),
-  Command.withDescription(`Set up and update the schema of an Aurora DSQL cluster, or of a PostgreSQL server for development.
+  Command.withDescription(`Set up and update the schema of an Aurora DSQL cluster, or of a PostgreSQL server for development; lint SQL for it;
+  run one on this machine.
 
   A host that ends in .dsql.<region>.on.aws is a cluster: it takes an IAM token, signed with the credentials that
   AWS's own tools find. Any other host is a PostgreSQL server, whose password is read from SQL_PASSWORD.
 
-  Exit codes: 0 done, or nothing to do; 1 the work failed, run again to go on; 2 bad flags, environment or schema
-  files; 3 cannot connect or authenticate; 4 not set up, not up to date, or incompatible; 70 a defect; 130 interrupted.`)
+  Exit codes: 0 done, or nothing to do; 1 the work failed, run again to go on, or lint found something; 2 bad flags,
+  environment or files; 3 cannot connect or authenticate; 4 not set up, not up to date, or incompatible; 70 a defect; 130 interrupted.`)
 )
+
+/**
+ * The shared flags, for a command that prints text or JSON and nothing else.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const shared = Effect.gen(function* () {
+  const { format, ...flags } = yield* root
+  if (format === "sarif") {
+    return yield* new InvalidUsage({ message: "--format sarif is for lint alone: give text or json" })
+  }
+  return { ...flags, format }
+})

@@ -11,7 +11,7 @@ import { Declined, InvalidUsage } from "./Failure.ts"
 import * as Connection from "./Connection.ts"
 import * as Migrating from "./Migrating.ts"
 import * as Output from "./Output.ts"
-import { root } from "./Root.ts"
+import * as Root from "./Root.ts"
 
 const flags = {
   version: Flag.String("version").pipe(
@@ -58,7 +58,7 @@ export const setupSchema = Command.make(
   "setup-schema",
   flags,
   Effect.fnUntraced(function* (input) {
-    const shared = yield* root
+    const shared = yield* Root.shared
     yield* checked(input)
     const version = yield* Migrating.version(input.version)
     const settings = yield* Connection.settings(shared)

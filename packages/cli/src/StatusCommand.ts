@@ -9,7 +9,7 @@ import { ExitCode } from "./ExitCode.ts"
 import * as Connection from "./Connection.ts"
 import * as Migrating from "./Migrating.ts"
 import * as Output from "./Output.ts"
-import { root } from "./Root.ts"
+import * as Root from "./Root.ts"
 import * as Stop from "./Stop.ts"
 import { sourceFlags, sourceOf } from "./UpdateSchema.ts"
 
@@ -24,7 +24,7 @@ export const status = Command.make(
   "status",
   sourceFlags,
   Effect.fnUntraced(function* (input) {
-    const shared = yield* root
+    const shared = yield* Root.shared
     const settings = yield* Connection.settings(shared)
     const source = yield* sourceOf(input)
     const found = yield* Migrating.migrate(settings, (migrator) => migrator.status({ source, database: shared.dbName }))

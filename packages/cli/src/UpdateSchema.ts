@@ -10,7 +10,7 @@ import { InvalidUsage } from "./Failure.ts"
 import * as Connection from "./Connection.ts"
 import * as Migrating from "./Migrating.ts"
 import * as Output from "./Output.ts"
-import { root } from "./Root.ts"
+import * as Root from "./Root.ts"
 
 /**
  * Where the versions are, for the commands that compare a database with them.
@@ -70,7 +70,7 @@ export const updateSchema = Command.make(
     ...sourceFlags
   },
   Effect.fnUntraced(function* (input) {
-    const shared = yield* root
+    const shared = yield* Root.shared
     const version = yield* Migrating.version(input.version)
     const settings = yield* Connection.settings(shared)
     const source = yield* sourceOf(input)

@@ -27,10 +27,13 @@ export const summary = (findings: ReadonlyArray<Finding>, files: number): Summar
 
 const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
-const line = (finding: Finding): string => {
+/** Marks a severity, for a terminal that has colours. */
+export type Paint = (severity: Severity, text: string) => string
+
+const line = (finding: Finding, paint: Paint): string => {
   const code = finding.sqlstate === undefined ? "" : ` (${finding.sqlstate})`
   const place = `${finding.file}:${finding.line}:${finding.column}`
-  return `${place}: ${finding.severity}: ${finding.message}${code} [${finding.rule}]\n    ${finding.hint}`
+  return `${place}: ${paint(finding.severity, finding.severity)}: ${finding.message}${code} [${finding.rule}]\n    ${finding.hint}`
 }
 
 /**
@@ -39,10 +42,16 @@ const line = (finding: Finding): string => {
  *
  * @since 0.1.0
  */
-export const text = (findings: ReadonlyArray<Finding>, files: number): string => {
+export const text = (
+  findings: ReadonlyArray<Finding>,
+  files: number,
+  paint: Paint = (_, severity) => severity
+): string => {
   const { errors, infos, warnings } = summary(findings, files)
   const counts = [counted(errors, "error"), counted(warnings, "warning"), ...(infos > 0 ? [`${infos} info`] : [])]
-  return [...findings.map(line), `${counts.join(", ")} in ${counted(files, "file")}`].join("\n")
+  return [...findings.map((finding) => line(finding, paint)), `${counts.join(", ")} in ${counted(files, "file")}`].join(
+    "\n"
+  )
 }
 
 /**

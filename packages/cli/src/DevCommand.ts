@@ -1,0 +1,144 @@
+/**
+ * `dev`: an Aurora DSQL on this machine, until it is stopped.
+ *
+ * @since 0.1.0
+ */
+import { Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { createSecureContext } from "node:tls"
+import * as Connection from "./Connection.ts"
+import * as DataDirectory from "./DataDirectory.ts"
+import { ExitCode } from "./ExitCode.ts"
+import { InvalidUsage } from "./Failure.ts"
+import * as FaultSyntax from "./FaultSyntax.ts"
+import * as Files from "./Files.ts"
+import * as Output from "./Output.ts"
+import * as Root from "./Root.ts"
+import * as Stop from "./Stop.ts"
+
+const pathFlag = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withMetavar("path"), Flag.withDescription(description), Flag.optional)
+
+/**
+ * Prints an `Output.Listening` once clients can connect, and ends when it is
+ * interrupted (130) or terminated (0).
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const dev = Command.make(
+  "dev",
+  {
+    dataDir: pathFlag("data-dir", "Directory that keeps the data; made where it is missing [default: .data/dsql]"),
+    ephemeral: Flag.Boolean("ephemeral").pipe(
+      Flag.withDescription("Keep nothing: the data goes when it stops"),
+      Flag.withDefault(false)
+    ),
+    tlsCert: pathFlag("tls-cert", "Certificate, PEM, for clients that ask for TLS; needs --tls-key"),
+    tlsKey: pathFlag("tls-key", "Key of the certificate, PEM"),
+    fault: Flag.String("fault").pipe(
+      Flag.withMetavar("fault@event[:when]"),
+      Flag.withDescription(
+        "What goes wrong, such as conflict@commit:3, cut@statement:1,4, unavailable@commit:10% or latency:20ms; repeatable"
+      ),
+      Flag.atLeast(0)
+    ),
+    seed: Flag.Int("seed").pipe(
+      Flag.withDescription("Decides which events a share such as 10% means; the same seed, the same ones [default: 1]"),
+      Flag.withDefault(1)
+    )
+  },
+  Effect.fnUntraced(function* (input) {
+    const shared = yield* Root.shared
+    yield* Connection.refuse(shared, "dev", ["port"])
+    const port = yield* Connection.port(shared.port)
+    const faults = yield* Effect.forEach(input.fault, FaultSyntax.parse)
+    const tls = yield* certificate(input.tlsCert, input.tlsKey)
+    const dataDirectory = yield* kept(input)
+    // Loaded now: nothing else needs a database of its own.
+    const Emulator = yield* Effect.promise(() => import("@effect-dsql/emulator/Emulator"))
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const emulator = yield* Emulator.make({ dataDirectory, port, tls, seed: input.seed })
+        for (const scripted of faults) {
+          yield* scripted._tag === "Rule"
+            ? emulator.control.inject(scripted.rule)
+            : emulator.control.latency(scripted.millis)
+        }
+        yield* Output.listening(shared, {
+          host: emulator.host,
+          port: emulator.port,
+          url: `${Redacted.value(emulator.url())}${tls === undefined ? "" : "?sslmode=require"}`,
+          dataDirectory: dataDirectory ?? null
+        })
+        yield* untilStopped
+      })
+    )
+  })
+).pipe(
+  Command.withDescription(`Run an Aurora DSQL on this machine, emulated: its dialect, its conflicts, its limits. For development and tests.
+
+  It listens on 127.0.0.1, at --port. Ctrl-C stops it; the data stays.`),
+  Command.withShortDescription("Run an Aurora DSQL on this machine, emulated, until Ctrl-C"),
+  Command.withExamples([
+    { command: "effect-dsql dev --port 5433", description: "Keep the data in .data/dsql" },
+    {
+      command: "effect-dsql dev --ephemeral --fault conflict@commit:10% --seed 7",
+      description: "An empty database on which one COMMIT in ten fails"
+    }
+  ])
+)
+
+interface Input {
+  readonly dataDir: Option.Option<string>
+  readonly ephemeral: boolean
+}
+
+/** The directory that keeps the data, or undefined for none. */
+const kept = Effect.fnUntraced(function* ({ dataDir, ephemeral }: Input) {
+  if (ephemeral) {
+    if (Option.isNone(dataDir)) return undefined
+    return yield* new InvalidUsage({ message: "--data-dir and --ephemeral exclude each other: give one" })
+  }
+  const path = Option.getOrElse(dataDir, () => ".data/dsql")
+  yield* DataDirectory.prepare(path)
+  return path
+})
+
+const certificate = Effect.fnUntraced(function* (certPath: Option.Option<string>, keyPath: Option.Option<string>) {
+  if (Option.isNone(certPath) && Option.isNone(keyPath)) return undefined
+  if (Option.isNone(certPath) || Option.isNone(keyPath)) {
+    return yield* new InvalidUsage({ message: "--tls-cert and --tls-key need each other: give both" })
+  }
+  const cert = yield* Files.text(certPath.value)
+  const key = yield* Files.text(keyPath.value)
+  return yield* Effect.try({
+    try: () => {
+      createSecureContext({ cert, key })
+      return { cert, key }
+    },
+    catch: () =>
+      new InvalidUsage({
+        message: `${certPath.value} and ${keyPath.value} are not a certificate and its key: give both as PEM`
+      })
+  })
+})
+
+/**
+ * Waits for Ctrl-C or SIGTERM, which interrupt the program. Ctrl-C ends a
+ * program early; SIGTERM is how a server is told that its work is done.
+ */
+const untilStopped: Effect.Effect<never, Stop.Stop> = Effect.suspend(() => {
+  let terminated = false
+  const note = () => {
+    terminated = true
+  }
+  // Before the listener that interrupts.
+  process.prependListener("SIGTERM", note)
+  return Effect.onExit(Effect.never, () => {
+    process.removeListener("SIGTERM", note)
+    return terminated ? Effect.fail(new Stop.Stop({ exitCode: ExitCode.ok })) : Effect.void
+  })
+})

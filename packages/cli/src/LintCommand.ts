@@ -1,0 +1,104 @@
+/**
+ * `lint`: what Aurora DSQL will refuse in SQL files, and what will go wrong later.
+ *
+ * @since 0.1.0
+ */
+import type { ServiceDate } from "@effect-dsql/dialect/Rule"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Connection from "./Connection.ts"
+import { ExitCode } from "./ExitCode.ts"
+import * as Failure from "./Failure.ts"
+import * as Files from "./Files.ts"
+import * as Output from "./Output.ts"
+import { root } from "./Root.ts"
+import * as Stop from "./Stop.ts"
+
+/**
+ * Prints a report of `@effect-dsql/dialect/Report`. It ends with 1 where there
+ * are errors or warnings, and with 2 where a file could not be read; the other
+ * files are linted all the same.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const lint = Command.make(
+  "lint",
+  {
+    paths: Argument.String("file").pipe(
+      Argument.withDescription("SQL files, directories with .sql files, or - for standard input"),
+      Argument.atLeast(1)
+    ),
+    transaction: Flag.Literals("transaction", ["statement", "file"]).pipe(
+      Flag.withDescription(
+        "What commits: each statement unless BEGIN says otherwise, or a file as one message [default: statement]"
+      ),
+      Flag.withDefault("statement")
+    ),
+    at: Flag.String("at").pipe(
+      Flag.withMetavar("date"),
+      Flag.withDescription("Day of the service whose rules apply, YYYY-MM-DD [default: the newest that is known]"),
+      Flag.optional
+    )
+  },
+  Effect.fnUntraced(function* (input) {
+    const shared = yield* root
+    yield* Connection.refuse(shared, "lint")
+    const at = Option.isSome(input.at) ? yield* serviceDate(input.at.value) : undefined
+    const [listed, missing] = yield* Effect.partition(input.paths, Files.sql)
+    const [sources, unreadable] = yield* Effect.partition(new Set(listed.flat()), (path) =>
+      Effect.map(Files.text(path), (text) => ({ file: Files.named(path), text }))
+    )
+    // Loaded now: the parser is WebAssembly, and help and bad usage need none.
+    const Linter = yield* Effect.promise(() => import("@effect-dsql/dialect/Linter"))
+    const Report = yield* Effect.promise(() => import("@effect-dsql/dialect/Report"))
+    const found = (yield* Effect.forEach(sources, ({ file, text }) =>
+      Linter.lint(text, { file, at, transaction: input.transaction })
+    )).flat()
+    const unread = [...missing, ...unreadable]
+    if (sources.length > 0) {
+      yield* Output.findings(shared, (paint) => {
+        switch (shared.format) {
+          case "text":
+            return Report.text(found, sources.length, paint)
+          case "json":
+            return Report.json(found, sources.length)
+          case "sarif":
+            return Report.sarif(found)
+        }
+      })
+    }
+    const presentation = { ...shared, format: shared.format === "json" ? "json" : "text" } as const
+    for (const error of unread) {
+      yield* Output.failure(presentation, Failure.fromCommandError(error), error.stack)
+    }
+    if (unread.length > 0) return yield* new Stop.Stop({ exitCode: ExitCode.usage })
+    if (found.some(({ severity }) => severity !== "info")) return yield* new Stop.Stop({ exitCode: ExitCode.failed })
+  })
+).pipe(
+  Command.withDescription(
+    "Find what Aurora DSQL will refuse in SQL files, and what will go wrong later; connects to nothing"
+  ),
+  Command.withExamples([
+    { command: "effect-dsql lint schema/", description: "Lint every .sql file of a directory" },
+    {
+      command: "pg_dump --schema-only app | effect-dsql lint -",
+      description: "What of a PostgreSQL schema needs changing?"
+    },
+    { command: "effect-dsql lint --format sarif schema/ > lint.sarif", description: "For a code scanning service" }
+  ])
+)
+
+const isServiceDate = (text: string): text is ServiceDate => {
+  const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? new Date(`${text}T00:00:00Z`).getTime() : Number.NaN
+  // A day that no month has is taken for one of the next month.
+  return !Number.isNaN(day) && new Date(day).toISOString().startsWith(text)
+}
+
+const serviceDate = (text: string): Effect.Effect<ServiceDate, Failure.InvalidUsage> =>
+  isServiceDate(text)
+    ? Effect.succeed(text)
+    : Effect.fail(
+        new Failure.InvalidUsage({ message: `--at ${JSON.stringify(text)} is not a day: write it as 2026-09-18` })
+      )
