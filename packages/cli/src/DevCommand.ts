@@ -10,20 +10,18 @@ import * as Redacted from "effect/Redacted"
 import { createSecureContext } from "node:tls"
 import * as Connection from "./Connection.ts"
 import * as DataDirectory from "./DataDirectory.ts"
-import { ExitCode } from "./ExitCode.ts"
 import { InvalidUsage } from "./Failure.ts"
 import * as FaultSyntax from "./FaultSyntax.ts"
 import * as Files from "./Files.ts"
 import * as Output from "./Output.ts"
 import * as Root from "./Root.ts"
-import * as Stop from "./Stop.ts"
 
 const pathFlag = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar("path"), Flag.withDescription(description), Flag.optional)
 
 /**
- * Prints an `Output.Listening` once clients can connect, and ends when it is
- * interrupted (130) or terminated (0).
+ * Prints an `Output.Listening` once clients can connect, and runs until Ctrl-C or
+ * SIGTERM.
  *
  * @since 0.1.0
  * @category commands
@@ -73,7 +71,7 @@ export const dev = Command.make(
           url: `${Redacted.value(emulator.url())}${tls === undefined ? "" : "?sslmode=require"}`,
           dataDirectory: dataDirectory ?? null
         })
-        yield* untilStopped
+        return yield* Effect.never
       })
     )
   })
@@ -123,22 +121,5 @@ const certificate = Effect.fnUntraced(function* (certPath: Option.Option<string>
       new InvalidUsage({
         message: `${certPath.value} and ${keyPath.value} are not a certificate and its key: give both as PEM`
       })
-  })
-})
-
-/**
- * Waits for Ctrl-C or SIGTERM, which interrupt the program. Ctrl-C ends a
- * program early; SIGTERM is how a server is told that its work is done.
- */
-const untilStopped: Effect.Effect<never, Stop.Stop> = Effect.suspend(() => {
-  let terminated = false
-  const note = () => {
-    terminated = true
-  }
-  // Before the listener that interrupts.
-  process.prependListener("SIGTERM", note)
-  return Effect.onExit(Effect.never, () => {
-    process.removeListener("SIGTERM", note)
-    return terminated ? Effect.fail(new Stop.Stop({ exitCode: ExitCode.ok })) : Effect.void
   })
 })

@@ -13,7 +13,7 @@
  * | 3 | `connection` | cannot connect or authenticate, or the connection was lost |
  * | 4 | `incompatible` | the database is not set up, not up to date, or further than the schema |
  * | 70 | `defect` | a defect of this program |
- * | 130 | `interrupted` | stopped by Ctrl-C |
+ * | 130 | `interrupted` | stopped by Ctrl-C or SIGTERM |
  *
  * @since 0.1.0
  * @category constants

@@ -30,7 +30,15 @@ describe("Cli.run", () => {
         const { code, err, out } = yield* run(args)
         assert.strictEqual(code, 0)
         assert.strictEqual(err, "")
-        for (const part of ["setup-schema", "update-schema", "status", "Exit codes: 0 done", "SQL_PASSWORD"]) {
+        for (const part of [
+          "setup-schema",
+          "update-schema",
+          "status",
+          "lint",
+          "dev",
+          "Exit codes: 0 done",
+          "SQL_PASSWORD"
+        ]) {
           assert.include(out, part)
         }
       })
@@ -64,8 +72,16 @@ describe("Cli.run", () => {
     [["update", "--version"], "--version needs a value: see effect-dsql update-schema --help"],
     [
       ["status", "--format", "xml"],
-      '--format cannot be "xml", expected "text" | "json": see effect-dsql status --help'
+      '--format cannot be "xml", expected "text" | "json" | "sarif": see effect-dsql status --help'
     ],
+    [["status", "--format", "sarif"], "--format sarif is for lint alone: give text or json"],
+    [["lint"], "Missing required argument: file: see effect-dsql lint --help"],
+    [["lint", "-ep", "h", "a.sql"], "lint connects to nothing: leave --endpoint out"],
+    [["lint", "--at", "2026-02-30", "a.sql"], '--at "2026-02-30" is not a day: write it as 2026-09-18'],
+    [["dev", "-ep", "h"], "dev connects to nothing: leave --endpoint out"],
+    [["dev", "-p", "70000"], '--port "70000" is not a port: give a number from 1 to 65535'],
+    [["dev", "--data-dir", "x", "--ephemeral"], "--data-dir and --ephemeral exclude each other: give one"],
+    [["dev", "--tls-key", "x"], "--tls-cert and --tls-key need each other: give both"],
     [["status"], "no endpoint: give --endpoint, or set CLUSTER_ENDPOINT or SQL_HOST"],
     [["status"], "no endpoint: give --endpoint, or set CLUSTER_ENDPOINT or SQL_HOST", { SQL_HOST: "" }],
     [["status", "-ep", "h", "-p", "0"], '--port "0" is not a port: give a number from 1 to 65535'],

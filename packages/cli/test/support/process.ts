@@ -19,6 +19,8 @@ export interface Ended {
 
 export interface Running {
   readonly kill: (signal: NodeJS.Signals) => void
+  /** What it printed first, or nothing where it ended without a word. */
+  readonly spoke: Promise<string>
   readonly ended: Promise<Ended>
 }
 
@@ -26,19 +28,24 @@ export interface Running {
 export const start = (
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>> = {},
-  options: { readonly uid?: number; readonly cwd?: string } = {}
+  { input, ...options }: { readonly uid?: number; readonly cwd?: string; readonly input?: string | Uint8Array } = {}
 ): Running => {
   const child = spawn(process.execPath, [bin, ...args], {
     env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     ...options
   })
+  child.stdin.end(input)
   let stdout = ""
   let stderr = ""
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk))
   child.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk))
   return {
     kill: (signal) => child.kill(signal),
+    spoke: new Promise((resolve) => {
+      child.stdout.once("data", (chunk: string) => resolve(chunk))
+      child.once("close", () => resolve(""))
+    }),
     ended: new Promise((resolve) => child.once("close", (code) => resolve({ code, stdout, stderr })))
   }
 }

@@ -1,0 +1,99 @@
+import { PgClient } from "@effect/sql-pg"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { Reactivity } from "effect/reactivity"
+import { chmod } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tree } from "./support/files.ts"
+import { run, start } from "./support/process.ts"
+
+const freePort = Effect.callback<string>((resume) => {
+  const probe = createServer()
+  probe.listen(0, "127.0.0.1", () => {
+    const address = probe.address()
+    probe.close(() =>
+      resume(Effect.succeed(String(typeof address === "object" && address !== null ? address.port : 0)))
+    )
+  })
+})
+
+/** A directory that PostgreSQL gets through also when the tests run as root. */
+const directory = (files: Readonly<Record<string, string>> = {}) =>
+  Effect.tap(tree(files), (root) => Effect.promise(() => chmod(root, 0o755)))
+
+/** Starts it, and waits until it says that clients can connect. */
+const dev = (args: ReadonlyArray<string>, cwd: string) =>
+  Effect.gen(function* () {
+    const running = yield* Effect.acquireRelease(
+      Effect.sync(() => start(["dev", ...args], {}, { cwd })),
+      ({ ended, kill }) => Effect.promise(() => (kill("SIGTERM"), ended))
+    )
+    return { ...running, first: yield* Effect.promise(() => running.spoke) }
+  })
+
+/** Runs statements on one connection. */
+const query = (port: string, ...statements: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const url = Redacted.make(`postgres://admin@127.0.0.1:${port}/postgres`)
+    const sql = yield* Effect.provide(PgClient.makeClient({ url }), Reactivity.layer)
+    return yield* Effect.forEach(statements, (text) => sql.unsafe(text))
+  }).pipe(Effect.scoped)
+
+describe("effect-dsql dev", () => {
+  it.live("says how to connect, stops at either signal, and keeps the data", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory()
+      const port = yield* freePort
+      const first = yield* dev(["--port", port], cwd)
+      assert.include(first.first, `  psql "postgres://admin@127.0.0.1:${port}/postgres"\n`)
+      assert.include(first.first, `  export DSQL_URL="postgres://admin@127.0.0.1:${port}/postgres"\n`)
+      yield* query(port, "CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (7)")
+      first.kill("SIGINT")
+      const ended = yield* Effect.promise(() => first.ended)
+      assert.deepStrictEqual([ended.code, ended.stderr], [130, ""])
+      const second = yield* dev(["--port", port, "--format", "json"], cwd)
+      assert.deepStrictEqual(JSON.parse(second.first), {
+        host: "127.0.0.1",
+        port: Number(port),
+        url: `postgres://admin@127.0.0.1:${port}/postgres`,
+        dataDirectory: ".data/dsql"
+      })
+      assert.deepStrictEqual(yield* query(port, "SELECT id FROM t"), [[{ id: 7 }]])
+      const taken = yield* run(["dev", "--port", port, "--ephemeral"], {}, { cwd })
+      assert.deepStrictEqual(taken, { code: 1, stdout: "", stderr: `error: port ${port} is in use: choose another\n` })
+      const held = yield* run(["dev", "--port", yield* freePort], {}, { cwd })
+      assert.strictEqual(held.code, 1)
+      assert.match(held.stderr, /^error: [^\n]+\.data\/dsql is in use by another server\n$/)
+      second.kill("SIGTERM")
+      assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 130)
+    })
+  )
+
+  it.live("makes the faults that it is told to", () =>
+    Effect.gen(function* () {
+      const port = yield* freePort
+      yield* dev(["--port", port, "--ephemeral", "--fault", "conflict@commit:2"], yield* directory())
+      yield* query(port, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
+      const error = yield* Effect.flip(query(port, "INSERT INTO t VALUES (1)"))
+      assert.strictEqual(error.reason._tag, "SerializationError")
+      yield* query(port, "INSERT INTO t VALUES (1)")
+    })
+  )
+
+  const bad: ReadonlyArray<readonly [args: ReadonlyArray<string>, says: string]> = [
+    [["--fault", "conflict@commit:often"], '"often" says no occasion'],
+    [["--data-dir", "."], ". holds other files: give --data-dir a new directory, or one that dev made"],
+    [["--data-dir", "a.pem"], "cannot read a.pem: it is not a directory"],
+    [["--tls-cert", "a.pem", "--tls-key", "a.pem"], "a.pem and a.pem are not a certificate and its key"],
+    [["--tls-cert", "b.pem", "--tls-key", "a.pem"], "cannot read b.pem: there is nothing there"]
+  ]
+  it.live.each(bad)("ends with 2 and one line for %j", ([args, says]) =>
+    Effect.gen(function* () {
+      const cwd = yield* directory({ "a.pem": "not PEM" })
+      const { code, stderr, stdout } = yield* run(["dev", ...args], {}, { cwd })
+      assert.deepStrictEqual([code, stdout], [2, ""])
+      assert.match(stderr, /^error: [^\n]+\n$/)
+      assert.include(stderr, says)
+    })
+  )
+})
