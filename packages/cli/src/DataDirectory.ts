@@ -14,8 +14,7 @@ const secret = "password"
 const cluster = "data"
 
 /**
- * Refuses a directory that holds what is somebody else's. The directories above
- * it are made here: PostgreSQL, which does not run as root, has to get through.
+ * Refuses a directory that holds what is somebody else's.
  */
 export const prepare = Effect.fnUntraced(function* (
   path: string
@@ -26,10 +25,7 @@ export const prepare = Effect.fnUntraced(function* (
     Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed<Array<string>>([])),
     Effect.mapError(Files.unreadableAt(path))
   )
-  if (entries.length === 0) {
-    const above = paths.dirname(paths.resolve(path))
-    return yield* Effect.mapError(files.makeDirectory(above, { recursive: true }), Files.unreadableAt(above))
-  }
+  if (entries.length === 0) return
   const made = yield* Effect.orElseSucceed(files.exists(paths.join(path, cluster, "PG_VERSION")), () => false)
   const own = entries.includes(secret) && (made || entries.every((entry) => entry === secret || entry === cluster))
   if (!own) {

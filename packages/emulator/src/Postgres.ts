@@ -136,7 +136,13 @@ const directory = (path: string | undefined, owner: Account | undefined) => {
         (created) => Effect.promise(() => rm(created, { recursive: true, force: true }))
       )
     : Effect.tryPromise({
-        try: () => mkdir(path, { recursive: true, mode: 0o700 }).then(() => own(Path.resolve(path))),
+        try: async () => {
+          const resolved = Path.resolve(path)
+          // Only the last one is closed to others: PostgreSQL, which does not run as root, has to get through the rest.
+          await mkdir(Path.dirname(resolved), { recursive: true })
+          await mkdir(resolved, { recursive: true, mode: 0o700 })
+          return own(resolved)
+        },
         catch: failed
       })
 }
@@ -254,7 +260,10 @@ const refused = (path: string, port: number, log: string): PostgresError => {
     return new PostgresError({ reason: "port", message: `port ${port} is in use: choose another` })
   }
   if (log.includes("lock file") && log.includes("already exists")) {
-    return new PostgresError({ reason: "directory", message: `${path} is in use by another server` })
+    return new PostgresError({
+      reason: "directory",
+      message: `${path} is in use by another server: stop that one, or choose another directory`
+    })
   }
   const last = log.trim().split("\n").at(-1) ?? ""
   return new PostgresError({ reason: "start", message: `PostgreSQL did not start in ${path}: ${last}` })

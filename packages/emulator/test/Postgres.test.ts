@@ -2,7 +2,7 @@ import { Postgres } from "@effect-dsql/emulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { existsSync } from "node:fs"
-import { mkdtemp, rm } from "node:fs/promises"
+import { chmod, mkdtemp, rm, stat } from "node:fs/promises"
 import { createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -31,12 +31,25 @@ describe("Postgres.make", () => {
     })
   )
 
+  it.live("makes the directories above a given one, open to whoever PostgreSQL runs as", () =>
+    Effect.gen(function* () {
+      const above = yield* temporary
+      yield* Effect.promise(() => chmod(above, 0o755))
+      yield* Effect.scoped(Postgres.make({ dataDirectory: join(above, "some", "where") }))
+      const made = yield* Effect.promise(() => stat(join(above, "some")))
+      assert.strictEqual(made.mode & 0o755, 0o755)
+    })
+  )
+
   it.live("says that a directory is in use", () =>
     Effect.gen(function* () {
       const dataDirectory = yield* temporary
       yield* Postgres.make({ dataDirectory })
       const error = yield* Effect.flip(Postgres.make({ dataDirectory }))
-      assert.strictEqual(error.message, `${dataDirectory} is in use by another server`)
+      assert.strictEqual(
+        error.message,
+        `${dataDirectory} is in use by another server: stop that one, or choose another directory`
+      )
     })
   )
 
