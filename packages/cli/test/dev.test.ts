@@ -63,7 +63,10 @@ describe("effect-dsql dev", () => {
       assert.deepStrictEqual(taken, { code: 1, stdout: "", stderr: `error: port ${port} is in use: choose another\n` })
       const held = yield* run(["dev", "--port", yield* freePort], {}, { cwd })
       assert.strictEqual(held.code, 1)
-      assert.match(held.stderr, /^error: [^\n]+\.data\/dsql is in use by another server: stop that one, or choose another directory\n$/)
+      assert.match(
+        held.stderr,
+        /^error: [^\n]+\.data\/dsql is in use by another server: stop that one, or choose another directory\n$/
+      )
       second.kill("SIGTERM")
       assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 130)
     })
