@@ -25,7 +25,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
 import { classify } from "./internal/classify.ts"
-import { type Acquire, connecting } from "./internal/connecting.ts"
+import { type Acquire, reconnecting, type Reconnecting } from "./internal/connecting.ts"
 import { withTransaction } from "./internal/withTransaction.ts"
 import * as TokenSource from "./TokenSource.ts"
 
@@ -42,6 +42,8 @@ export class DsqlClient extends Context.Service<
     readonly sql: PgClient.PgClient
     /** Reserves a connection of one's own, until the scope closes. */
     readonly reserve: Acquire
+    /** Runs an effect again when it could not connect: with a fresh token, or when the cluster accepts one more. */
+    readonly reconnecting: Reconnecting
   }
 >()("@effect-dsql/core/DsqlClient") {}
 
@@ -257,7 +259,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       port: options.port ?? 5432,
       database: options.database ?? "postgres",
       username: user,
-      // sql-pg takes no failing password; `connecting` turns the defect back into the error that it is.
+      // sql-pg takes no failing password; `reconnecting` turns the defect back into the error that it is.
       password: Effect.orDie(tokens.token),
       ssl: {
         rejectUnauthorized: true,
@@ -298,9 +300,10 @@ const fromPool = Effect.fnUntraced(function* (
     Effect.provide(Reactivity.layer),
     Effect.mapError((error: SqlError) => classify(error, "statement"))
   )
-  const reserve = connecting(pg.reserve, tokens)
+  const again = reconnecting(tokens)
+  const reserve = again(pg.reserve)
   const sql = Object.assign(pg, { withTransaction: withTransaction(pg, reserve) })
-  return Context.make(DsqlClient, { sql, reserve }).pipe(
+  return Context.make(DsqlClient, { sql, reserve, reconnecting: again }).pipe(
     Context.add(PgClient.PgClient, sql),
     Context.add(SqlClient.SqlClient, sql)
   )

@@ -8,10 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "effect/sql/SqlConnection"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { AuthenticationFailed, DeadlineExceeded } from "../DsqlError.ts"
 import type { TokenSource } from "../TokenSource.ts"
-import { carry, classify } from "./classify.ts"
+import { type AttemptError, carry, classify } from "./classify.ts"
 
 /** Reserves a connection of one's own, until the scope closes. */
 export type Acquire = Effect.Effect<Connection, SqlError, Scope.Scope>
@@ -25,48 +25,55 @@ export const Deadline = Context.Reference<
 const throttled = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]).pipe(
   Schedule.jittered,
   Schedule.upTo({ duration: "30 seconds" }),
-  Schedule.setInputType<SqlError>(),
   Schedule.tap(({ duration, input }) =>
     Effect.logDebug("connection refused, backing off", {
       delayMillis: Duration.toMillis(duration),
-      error: classify(input, "statement")._tag
+      error: connectError(input)?._tag
     })
   )
 )
 
-const refused = (error: SqlError): boolean => {
-  const { _tag } = classify(error, "statement")
-  return _tag === "ConnectionThrottled" || _tag === "TooManyConnections"
+/** What went wrong while connecting; undefined for anything else, which happened on an open connection. */
+const connectError = (error: unknown): AttemptError | undefined =>
+  isSqlError(error) && error.reason.operation === "connect" ? classify(error, "statement") : undefined
+
+const isRefused = (error: unknown): boolean => {
+  const tag = connectError(error)?._tag
+  return tag === "ConnectionThrottled" || tag === "TooManyConnections"
 }
+
+const isTokenRefused = (error: unknown): boolean => {
+  const found = connectError(error)
+  return found?._tag === "AuthenticationFailed" && found.reason !== "credentials"
+}
+
+/** Runs an effect again when it could not connect, and so has done nothing. */
+export type Reconnecting = <A, E, R>(effect: Effect.Effect<A, E | SqlError, R>) => Effect.Effect<A, E | SqlError, R>
 
 /**
  * Backs off while the cluster refuses new connections, and once replaces a token that it refused.
  * Open connections are not touched.
  */
-export const connecting = (reserve: Acquire, tokens: TokenSource | undefined): Acquire => {
-  const once = Effect.catchDefect(reserve, (defect) =>
-    defect instanceof AuthenticationFailed ? Effect.fail(carry(defect, "connect")) : Effect.die(defect)
-  )
-  // Nearly every connection is had at once, and should not pay for a schedule that it never steps.
-  const attempt = Effect.catchIf(once, refused, (error) => {
-    let first = true
-    const next = Effect.suspend(() => {
-      if (!first) return once
-      first = false
-      return Effect.fail(error)
+export const reconnecting =
+  (tokens: TokenSource | undefined): Reconnecting =>
+  <A, E, R>(effect: Effect.Effect<A, E | SqlError, R>) => {
+    const once = Effect.catchDefect(effect, (defect) =>
+      defect instanceof AuthenticationFailed ? Effect.fail(carry(defect, "connect")) : Effect.die(defect)
+    )
+    // Nearly every connection is had at once, and should not pay for a schedule that it never steps.
+    const attempt = Effect.catchIf(once, isRefused, (error) => {
+      let first = true
+      const next = Effect.suspend(() => {
+        if (!first) return once
+        first = false
+        return Effect.fail(error)
+      })
+      return Effect.retry(next, { schedule: throttled, while: isRefused })
     })
-    return Effect.retry(next, { schedule: throttled, while: refused })
-  })
-  if (tokens === undefined) return attempt
-  return Effect.catchIf(
-    attempt,
-    (error) => {
-      const classified = classify(error, "statement")
-      return classified._tag === "AuthenticationFailed" && classified.reason !== "credentials"
-    },
-    () => Effect.andThen(tokens.invalidate, attempt)
-  )
-}
+    return tokens === undefined
+      ? attempt
+      : Effect.catchIf(attempt, isTokenRefused, () => Effect.andThen(tokens.invalidate, attempt))
+  }
 
 /** Ends an effect with `DeadlineExceeded` when the transaction's deadline has come. */
 export const withinDeadline = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeadlineExceeded, R> =>
