@@ -1,7 +1,5 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Persistence } from "@effect-dsql/persistence"
-import { Migrator, SchemaSource } from "@effect-dsql/schema"
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { execFile } from "node:child_process"
@@ -9,6 +7,7 @@ import { randomUUID } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { TestDatabase } from "../../../test/database.ts"
+import { Migrated } from "../../../test/migrated.ts"
 import { checks } from "../src/Checks.ts"
 import type { Result } from "../src/Protocol.ts"
 
@@ -47,13 +46,6 @@ const nothing: Result = {
   retries: 0,
   latencies: []
 }
-
-const Migrated = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const migrator = yield* Migrator.Migrator
-    yield* migrator.setup({ source: yield* SchemaSource.builtIn() })
-  })
-).pipe(Layer.provide(Migrator.layer), Layer.provide(NodeServices.layer))
 
 const Stores = Persistence.layer.pipe(Layer.provideMerge(Migrated), Layer.provideMerge(TestDatabase()))
 
