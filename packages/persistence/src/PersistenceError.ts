@@ -61,3 +61,19 @@ export class MalformedRow extends Schema.TaggedError<MalformedRow>(id("Malformed
     return `${this.table} (${this.key}): ${this.reason}`
   }
 }
+
+/**
+ * A page token is not one that this list gave. Nothing was read; begin again without a token.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PageTokenInvalid extends Schema.TaggedError<PageTokenInvalid>(id("PageTokenInvalid"))("PageTokenInvalid", {
+  /** The list that was asked. */
+  list: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `the page token is not one of ${this.list}: ${this.reason}; begin again without a token`
+  }
+}

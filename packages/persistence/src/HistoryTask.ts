@@ -1,0 +1,147 @@
+/**
+ * History tasks: what an execution's change leaves to be done, now or at a time.
+ *
+ * A category says which queue a task goes to. Four have tables of their own, as
+ * Temporal laid them out; all others share one table for immediate tasks and
+ * one for scheduled tasks, by the category's id.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { DataBlob } from "./DataBlob.ts"
+
+/**
+ * A queue of tasks that are due at once, in the order of their ids.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ImmediateCategory = Schema.Struct({
+  kind: Schema.Literal("Immediate"),
+  id: Schema.Int.check(Schema.isInt32(), Schema.isGreaterThan(0))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ImmediateCategory = typeof ImmediateCategory.Type
+
+/**
+ * A queue of tasks that are due at a time, in the order of times, then ids.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ScheduledCategory = Schema.Struct({
+  kind: Schema.Literal("Scheduled"),
+  id: Schema.Int.check(Schema.isInt32(), Schema.isGreaterThan(0))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ScheduledCategory = typeof ScheduledCategory.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Category = ImmediateCategory | ScheduledCategory
+
+const immediate = (id: number): ImmediateCategory => ImmediateCategory.make({ kind: "Immediate", id })
+
+const scheduled = (id: number): ScheduledCategory => ScheduledCategory.make({ kind: "Scheduled", id })
+
+/**
+ * @since 0.1.0
+ * @category categories
+ */
+export const transfer: ImmediateCategory = immediate(1)
+
+/**
+ * @since 0.1.0
+ * @category categories
+ */
+export const timer: ScheduledCategory = scheduled(2)
+
+/**
+ * @since 0.1.0
+ * @category categories
+ */
+export const replication: ImmediateCategory = immediate(3)
+
+/**
+ * @since 0.1.0
+ * @category categories
+ */
+export const visibility: ImmediateCategory = immediate(4)
+
+/**
+ * @since 0.1.0
+ * @category categories
+ */
+export const archival: ScheduledCategory = scheduled(5)
+
+/**
+ * @since 0.1.0
+ * @category categories
+ */
+export const outbound: ImmediateCategory = immediate(7)
+
+/**
+ * When a scheduled task is due: microseconds since 1970-01-01 UTC, as finely as the database keeps them. A
+ * `DateTime` would cut them to milliseconds, and tasks of one millisecond would lose their order.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const FireTime = Schema.BigInt.pipe(Schema.brand("FireTime"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type FireTime = typeof FireTime.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const ImmediateTask = Schema.Struct({
+  category: ImmediateCategory,
+  /** Unique within its shard and category; the owner of the shard gives them out in order. */
+  taskId: Schema.BigInt,
+  task: DataBlob
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ImmediateTask = typeof ImmediateTask.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const ScheduledTask = Schema.Struct({
+  category: ScheduledCategory,
+  fireTime: FireTime,
+  /** Unique within its shard, category and time. */
+  taskId: Schema.BigInt,
+  task: DataBlob
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ScheduledTask = typeof ScheduledTask.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type HistoryTask = ImmediateTask | ScheduledTask

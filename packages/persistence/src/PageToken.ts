@@ -1,0 +1,77 @@
+/**
+ * Page tokens: where the next page of a list begins.
+ *
+ * A token is opaque to the caller and checked when it comes back: it names its
+ * version and the list that it belongs to, and a foreign, cut or altered one is
+ * refused with `PageTokenInvalid` before anything is read.
+ *
+ * @since 0.1.0
+ */
+import { crc32 } from "node:zlib"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { PageTokenInvalid } from "./PersistenceError.ts"
+
+/**
+ * Where a list goes on. Keep it as it is; only the list that gave it can read it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const PageToken = Schema.NonEmptyString.pipe(Schema.brand("PageToken"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type PageToken = typeof PageToken.Type
+
+/**
+ * One page of a list.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Page<A> {
+  readonly items: ReadonlyArray<A>
+  /** Undefined after the last page. */
+  readonly next: PageToken | undefined
+}
+
+/**
+ * The tokens of one list: `list` names it, and `position` is what its query needs to go on.
+ *
+ * @internal
+ */
+export interface Codec<A> {
+  readonly encode: (position: A) => PageToken
+  readonly decode: (token: PageToken) => Effect.Effect<A, PageTokenInvalid>
+}
+
+const version = "1"
+
+/** @internal */
+export const codec = <A, I>(list: string, position: Schema.Codec<A, I>): Codec<A> => {
+  const json = Schema.fromJsonString(Schema.toCodecJson(position))
+  const write = Schema.encodeSync(json)
+  const read = Schema.decodeUnknownEffect(json)
+  // The sum covers the list's name as well, so that no token passes for another list's.
+  const sum = (text: string) => crc32(`${version}:${list}:${text}`).toString(36)
+  const refuse = (reason: string) => Effect.fail(new PageTokenInvalid({ list, reason }))
+  return {
+    encode: (value) => {
+      const text = write(value)
+      return PageToken.make(`${version}.${Buffer.from(text).toString("base64url")}.${sum(text)}`)
+    },
+    decode: Effect.fnUntraced(function* (token) {
+      const [made, body, checked, ...rest] = token.split(".")
+      if (made !== version) return yield* refuse(`version ${version} is expected`)
+      if (body === undefined || checked === undefined || rest.length > 0) return yield* refuse("it has been cut")
+      const text = Buffer.from(body, "base64url").toString()
+      if (sum(text) !== checked || Buffer.from(text).toString("base64url") !== body) {
+        return yield* refuse("it is another list's, or has been altered")
+      }
+      return yield* Effect.catch(read(text), () => refuse("its position cannot be read"))
+    })
+  }
+}

@@ -1,0 +1,45 @@
+import { PageToken } from "@effect-dsql/persistence"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import fc from "fast-check"
+
+const position = Schema.Struct({ id: Schema.BigInt, name: Schema.String })
+
+const tasks = PageToken.codec("tasks", position)
+
+describe("PageToken", () => {
+  it.effect("gives back the position that it was made of", () =>
+    Effect.promise(() =>
+      fc.assert(
+        fc.asyncProperty(fc.bigInt(), fc.string({ unit: "binary" }), async (id, name) => {
+          assert.deepStrictEqual(await Effect.runPromise(tasks.decode(tasks.encode({ id, name }))), { id, name })
+        })
+      )
+    )
+  )
+
+  it.effect("refuses the token of another list, with the same shape of position", () =>
+    Effect.gen(function* () {
+      const foreign = PageToken.codec("shards", position).encode({ id: 1n, name: "a" })
+      const error = yield* Effect.flip(tasks.decode(foreign))
+      assert.strictEqual(error._tag, "PageTokenInvalid")
+      assert.strictEqual(error.list, "tasks")
+    })
+  )
+
+  it.effect("refuses a token that was cut anywhere, altered anywhere, or never was one", () =>
+    Effect.gen(function* () {
+      const token = tasks.encode({ id: 7n, name: "seven" })
+      const broken = [
+        ...Array.from({ length: token.length - 1 }, (_, length) => token.slice(0, length + 1)),
+        ...Array.from(token, (letter, at) => token.slice(0, at) + (letter === "x" ? "y" : "x") + token.slice(at + 1)),
+        "nonsense",
+        `${token}.more`
+      ]
+      for (const text of broken) {
+        const error = yield* Effect.flip(tasks.decode(PageToken.PageToken.make(text)))
+        assert.strictEqual(error._tag, "PageTokenInvalid", text)
+      }
+    })
+  )
+})
