@@ -61,3 +61,45 @@ export const BusinessId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255
  * @category models
  */
 export type BusinessId = typeof BusinessId.Type
+
+/**
+ * A tree of history branches: all histories that were forked from one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TreeId = uuid.pipe(Schema.brand("TreeId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TreeId = typeof TreeId.Type
+
+/**
+ * One history in a tree.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const BranchId = uuid.pipe(Schema.brand("BranchId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type BranchId = typeof BranchId.Type
+
+/**
+ * What a cluster of servers is called.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ClusterName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("ClusterName"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ClusterName = typeof ClusterName.Type
