@@ -5,6 +5,7 @@
  */
 export * as Bookkeeping from "./Bookkeeping.ts"
 export * as Catalogue from "./Catalogue.ts"
+export * as Difference from "./Difference.ts"
 export * as Event from "./Event.ts"
 export * as Job from "./Job.ts"
 export * as Manifest from "./Manifest.ts"
@@ -14,4 +15,5 @@ export * as SchemaSource from "./SchemaSource.ts"
 export * as SqlFile from "./SqlFile.ts"
 export * as Status from "./Status.ts"
 export * as Step from "./Step.ts"
+export * as Verify from "./Verify.ts"
 export * as Version from "./Version.ts"
