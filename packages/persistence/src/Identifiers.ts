@@ -61,3 +61,19 @@ export const BusinessId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255
  * @category models
  */
 export type BusinessId = typeof BusinessId.Type
+
+/**
+ * What a user calls a task queue.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TaskQueueName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(
+  Schema.brand("TaskQueueName")
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TaskQueueName = typeof TaskQueueName.Type
