@@ -7,6 +7,7 @@ import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Layer from "effect/Layer"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
 import * as Shards from "./Shards.ts"
+import * as TaskQueues from "./TaskQueues.ts"
 
 /**
  * Every store of this package.
@@ -14,7 +15,11 @@ import * as Shards from "./Shards.ts"
  * @since 0.1.0
  * @category models
  */
-export type Persistence = CurrentExecutions.CurrentExecutions | Shards.Shards
+export type Persistence =
+  | CurrentExecutions.CurrentExecutions
+  | Shards.Shards
+  | TaskQueues.FairTaskQueues
+  | TaskQueues.TaskQueues
 
 /**
  * Provides every store.
@@ -31,4 +36,9 @@ export type Persistence = CurrentExecutions.CurrentExecutions | Shards.Shards
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(CurrentExecutions.layer, Shards.layer)
+export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(
+  CurrentExecutions.layer,
+  Shards.layer,
+  TaskQueues.layer,
+  TaskQueues.layerFair
+)
