@@ -77,3 +77,17 @@ export const TaskQueueName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(
  * @category models
  */
 export type TaskQueueName = typeof TaskQueueName.Type
+
+/**
+ * A version of a worker's code.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const BuildId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("BuildId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type BuildId = typeof BuildId.Type

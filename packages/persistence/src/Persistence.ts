@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
 import * as Shards from "./Shards.ts"
 import * as TaskQueues from "./TaskQueues.ts"
+import * as TaskQueueUserData from "./TaskQueueUserData.ts"
 
 /**
  * Every store of this package.
@@ -20,6 +21,7 @@ export type Persistence =
   | Shards.Shards
   | TaskQueues.FairTaskQueues
   | TaskQueues.TaskQueues
+  | TaskQueueUserData.TaskQueueUserData
 
 /**
  * Provides every store.
@@ -40,5 +42,6 @@ export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll
   CurrentExecutions.layer,
   Shards.layer,
   TaskQueues.layer,
-  TaskQueues.layerFair
+  TaskQueues.layerFair,
+  TaskQueueUserData.layer
 )
