@@ -6,6 +6,7 @@
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Layer from "effect/Layer"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
+import * as Namespaces from "./Namespaces.ts"
 import * as Shards from "./Shards.ts"
 import * as TaskQueues from "./TaskQueues.ts"
 import * as TaskQueueUserData from "./TaskQueueUserData.ts"
@@ -18,6 +19,7 @@ import * as TaskQueueUserData from "./TaskQueueUserData.ts"
  */
 export type Persistence =
   | CurrentExecutions.CurrentExecutions
+  | Namespaces.Namespaces
   | Shards.Shards
   | TaskQueues.FairTaskQueues
   | TaskQueues.TaskQueues
@@ -40,6 +42,7 @@ export type Persistence =
  */
 export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(
   CurrentExecutions.layer,
+  Namespaces.layer,
   Shards.layer,
   TaskQueues.layer,
   TaskQueues.layerFair,

@@ -271,7 +271,11 @@ const update = Effect.fnUntraced(function* (namespaceId: NamespaceId, updates: R
           AND NOT EXISTS (SELECT 1 FROM stale)
       )
       SELECT task_queue_name AS name, expected, actual FROM stale`
-    const [first, ...others] = stale.map((conflict) => ({ ...conflict, name: TaskQueueName.make(conflict.name) }))
+    const [first, ...others] = stale.map(({ actual, expected, name }) => ({
+      name: TaskQueueName.make(name),
+      expected,
+      actual
+    }))
     if (first !== undefined) yield* new UserDataConflict({ conflicts: [first, ...others] })
   })
   yield* Transaction.autocommit(body, {
