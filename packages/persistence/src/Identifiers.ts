@@ -147,3 +147,33 @@ export const EndpointId = uuid.pipe(Schema.brand("EndpointId"))
  * @category models
  */
 export type EndpointId = typeof EndpointId.Type
+
+/**
+ * What a user calls a task queue.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TaskQueueName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(
+  Schema.brand("TaskQueueName")
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TaskQueueName = typeof TaskQueueName.Type
+
+/**
+ * A version of a worker's code.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const BuildId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("BuildId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type BuildId = typeof BuildId.Type

@@ -3,12 +3,13 @@
  *
  * @since 0.1.0
  */
-import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Layer from "effect/Layer"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
 import * as HistoryTasks from "./HistoryTasks.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as Shards from "./Shards.ts"
+import * as TaskQueues from "./TaskQueues.ts"
+import * as TaskQueueUserData from "./TaskQueueUserData.ts"
 
 /**
  * Every store of this package.
@@ -16,11 +17,7 @@ import * as Shards from "./Shards.ts"
  * @since 0.1.0
  * @category models
  */
-export type Persistence =
-  | CurrentExecutions.CurrentExecutions
-  | HistoryTasks.HistoryTasks
-  | Namespaces.Namespaces
-  | Shards.Shards
+export type Persistence = Layer.Success<typeof layer>
 
 /**
  * Provides every store.
@@ -37,9 +34,12 @@ export type Persistence =
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(
+export const layer = Layer.mergeAll(
   CurrentExecutions.layer,
   HistoryTasks.layer,
   Namespaces.layer,
-  Shards.layer
+  Shards.layer,
+  TaskQueues.layer,
+  TaskQueues.layerFair,
+  TaskQueueUserData.layer
 )
