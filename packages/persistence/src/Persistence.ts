@@ -7,6 +7,7 @@ import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Layer from "effect/Layer"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
 import * as Namespaces from "./Namespaces.ts"
+import * as NexusEndpoints from "./NexusEndpoints.ts"
 import * as Shards from "./Shards.ts"
 
 /**
@@ -15,7 +16,11 @@ import * as Shards from "./Shards.ts"
  * @since 0.1.0
  * @category models
  */
-export type Persistence = CurrentExecutions.CurrentExecutions | Namespaces.Namespaces | Shards.Shards
+export type Persistence =
+  | CurrentExecutions.CurrentExecutions
+  | Namespaces.Namespaces
+  | NexusEndpoints.NexusEndpoints
+  | Shards.Shards
 
 /**
  * Provides every store.
@@ -35,5 +40,6 @@ export type Persistence = CurrentExecutions.CurrentExecutions | Namespaces.Names
 export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(
   CurrentExecutions.layer,
   Namespaces.layer,
+  NexusEndpoints.layer,
   Shards.layer
 )
