@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
 import * as HistoryTasks from "./HistoryTasks.ts"
 import * as Namespaces from "./Namespaces.ts"
+import * as NexusEndpoints from "./NexusEndpoints.ts"
 import * as Shards from "./Shards.ts"
 import * as TaskQueues from "./TaskQueues.ts"
 import * as TaskQueueUserData from "./TaskQueueUserData.ts"
@@ -38,8 +39,9 @@ export const layer = Layer.mergeAll(
   CurrentExecutions.layer,
   HistoryTasks.layer,
   Namespaces.layer,
+  NexusEndpoints.layer,
   Shards.layer,
+  TaskQueueUserData.layer,
   TaskQueues.layer,
-  TaskQueues.layerFair,
-  TaskQueueUserData.layer
+  TaskQueues.layerFair
 )
