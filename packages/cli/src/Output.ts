@@ -84,8 +84,11 @@ export const progress =
           return yield* Console.log(`${paint(red, "dropped")}   ${event.table}`)
         case "Waiting":
           return yield* Console.log(`${paint(yellow, "waiting")}   ${event.summary}: job ${event.job}`)
+        case "Held":
+          return yield* Console.log(`${paint(yellow, "waiting")}   for ${event.owner}, who is migrating this database`)
         case "Recorded":
           return yield* Console.log(`${paint(green, "recorded")}  version ${event.version}`)
+        case "Building":
         case "Present":
           return
       }
