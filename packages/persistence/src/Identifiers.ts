@@ -61,3 +61,61 @@ export const BusinessId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255
  * @category models
  */
 export type BusinessId = typeof BusinessId.Type
+
+/**
+ * What a namespace is called; no two have the same name.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const NamespaceName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(
+  Schema.brand("NamespaceName")
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type NamespaceName = typeof NamespaceName.Type
+
+/**
+ * What a cluster of servers is called.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ClusterName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("ClusterName"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ClusterName = typeof ClusterName.Type
+
+/**
+ * A server process, as a member of its cluster.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const HostId = uuid.pipe(Schema.brand("HostId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type HostId = typeof HostId.Type
+
+/**
+ * A Nexus endpoint.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const EndpointId = uuid.pipe(Schema.brand("EndpointId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type EndpointId = typeof EndpointId.Type

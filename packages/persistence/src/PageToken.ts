@@ -10,6 +10,7 @@
 import { crc32 } from "node:zlib"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { PageToken as PageTokenSchema } from "./internal/pageToken.ts"
 import { PageTokenInvalid } from "./PersistenceError.ts"
 
 /**
@@ -18,7 +19,7 @@ import { PageTokenInvalid } from "./PersistenceError.ts"
  * @since 0.1.0
  * @category models
  */
-export const PageToken = Schema.NonEmptyString.pipe(Schema.brand("PageToken"))
+export const PageToken = PageTokenSchema
 
 /**
  * @since 0.1.0
@@ -27,7 +28,21 @@ export const PageToken = Schema.NonEmptyString.pipe(Schema.brand("PageToken"))
 export type PageToken = typeof PageToken.Type
 
 /**
- * One page of a list.
+ * Which page of a list is asked for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PageRequest {
+  /** Items that the page has at most, 1 to 1,000. Default: 100. */
+  readonly size?: number | undefined
+  /** `next` of the page before, or of the `MalformedRow` that is to be passed over. Default: the first page. */
+  readonly token?: PageToken | undefined
+}
+
+/**
+ * One page of a list. It ends early before a row that does not decode: the page after it fails with `MalformedRow`,
+ * whose `next` leads past that row.
  *
  * @since 0.1.0
  * @category models

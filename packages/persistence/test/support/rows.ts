@@ -1,7 +1,13 @@
 /**
  * Rows with ids of their own, so that tests share a database without meeting.
  */
-import { type Archetype, type CurrentExecution, type DataBlob, Identifiers } from "@effect-dsql/persistence"
+import {
+  type Archetype,
+  type CurrentExecution,
+  type DataBlob,
+  Identifiers,
+  type Namespace
+} from "@effect-dsql/persistence"
 import { DateTime } from "effect"
 import { randomBytes, randomInt, randomUUID } from "node:crypto"
 
@@ -33,5 +39,19 @@ export const current = (
   startTime: DateTime.makeUnsafe(1_758_000_000_123),
   lastWriteVersion: BigInt(randomInt(1, 2 ** 40)),
   data: blob(),
+  ...changed
+})
+
+export const namespaceId = () => Identifiers.NamespaceId.make(randomUUID())
+
+export const namespaceName = () => Identifiers.NamespaceName.make(`namespace ${randomUUID()}`)
+
+export const namespace = (
+  changed: Partial<Omit<Namespace.Namespace, "notificationVersion">> = {}
+): Omit<Namespace.Namespace, "notificationVersion"> => ({
+  id: namespaceId(),
+  name: namespaceName(),
+  isGlobal: false,
+  detail: blob(),
   ...changed
 })
