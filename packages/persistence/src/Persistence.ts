@@ -6,6 +6,7 @@
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Layer from "effect/Layer"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
+import * as Executions from "./Executions.ts"
 import * as Shards from "./Shards.ts"
 
 /**
@@ -14,7 +15,7 @@ import * as Shards from "./Shards.ts"
  * @since 0.1.0
  * @category models
  */
-export type Persistence = CurrentExecutions.CurrentExecutions | Shards.Shards
+export type Persistence = CurrentExecutions.CurrentExecutions | Executions.Executions | Shards.Shards
 
 /**
  * Provides every store.
@@ -31,4 +32,8 @@ export type Persistence = CurrentExecutions.CurrentExecutions | Shards.Shards
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(CurrentExecutions.layer, Shards.layer)
+export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(
+  CurrentExecutions.layer,
+  Executions.layer,
+  Shards.layer
+)
