@@ -22,6 +22,9 @@ import type { Parameters } from "./parameters.ts"
 
 export const table = "buffered_events"
 
+/** The index that no two events pass with one id. */
+export const uniqueIndex = "idx_buffered_events_id"
+
 /** The first id of a run's lane, which is not given out, and the last. */
 export const lane = (runId: RunId): readonly [first: bigint, last: bigint] => {
   const first = (1n << 62n) | (BigInt(`0x${runId.slice(-5)}`) << 42n)

@@ -1,11 +1,11 @@
 /**
  * What one write of an execution consists of, collected part by part and sent as one fenced statement.
  */
-import type { LimitExceeded } from "@effect-dsql/core/DsqlError"
+import { type LimitExceeded, SerializationConflict } from "@effect-dsql/core/DsqlError"
 import * as Fence from "@effect-dsql/core/Fence"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Current from "../CurrentExecution.ts"
 import type { OwnedKey } from "../Execution.ts"
 import { type Mutation, type Replacement, type Snapshot, toCurrent } from "../ExecutionWrite.ts"
@@ -78,9 +78,29 @@ export const make = Effect.fnUntraced(function* <E = never>(
 export const check = (plan: Plan<unknown>, operation: string): Effect.Effect<void, LimitExceeded> =>
   Budget.check(operation, plan.rows, plan.deleted)
 
-/** Sends what was collected, in one statement. */
-export const send = <E>(plan: Plan<E>): Effect.Effect<Fenced.Found, E | SqlError, Transaction.Transaction> =>
-  Effect.flatMap(Transaction.sql, (sql) => Fenced.write(sql, plan))
+/**
+ * Sends what was collected, in one statement. A key that the guards saw free is taken only by somebody who committed
+ * since: that is a conflict, whether the server says 40001 or 23505.
+ */
+export const send = <E>(
+  plan: Plan<E>
+): Effect.Effect<Fenced.Found, E | SerializationConflict | SqlError, Transaction.Transaction> =>
+  Effect.mapError(
+    Effect.flatMap(Transaction.sql, (sql) => Fenced.write(sql, plan)),
+    (error) => (isSqlError(error) && isTaken(error) ? conflict(error) : error)
+  )
+
+const isTaken = ({ reason }: SqlError): boolean => reason._tag === "UniqueViolation" && seenFree.has(reason.constraint)
+
+const seenFree: ReadonlySet<string> = new Set([
+  "current_chasm_executions_pkey",
+  "current_executions_pkey",
+  "executions_pkey",
+  BufferedEvents.uniqueIndex
+])
+
+const conflict = (cause: SqlError) =>
+  new SerializationConflict({ code: "unmarked", message: "another write took the key first", cause })
 
 const currentTypes = {
   run_id: "uuid",
