@@ -5,6 +5,7 @@
  */
 import * as Layer from "effect/Layer"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
+import * as Executions from "./Executions.ts"
 import * as HistoryTasks from "./HistoryTasks.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as NexusEndpoints from "./NexusEndpoints.ts"
@@ -37,6 +38,7 @@ export type Persistence = Layer.Success<typeof layer>
  */
 export const layer = Layer.mergeAll(
   CurrentExecutions.layer,
+  Executions.layer,
   HistoryTasks.layer,
   Namespaces.layer,
   NexusEndpoints.layer,
