@@ -5,6 +5,8 @@
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Layer from "effect/Layer"
+import * as ClusterMembership from "./ClusterMembership.ts"
+import * as ClusterMetadata from "./ClusterMetadata.ts"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as NexusEndpoints from "./NexusEndpoints.ts"
@@ -17,6 +19,8 @@ import * as Shards from "./Shards.ts"
  * @category models
  */
 export type Persistence =
+  | ClusterMembership.ClusterMembership
+  | ClusterMetadata.ClusterMetadata
   | CurrentExecutions.CurrentExecutions
   | Namespaces.Namespaces
   | NexusEndpoints.NexusEndpoints
@@ -38,6 +42,8 @@ export type Persistence =
  * @category layers
  */
 export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(
+  ClusterMembership.layer,
+  ClusterMetadata.layer,
   CurrentExecutions.layer,
   Namespaces.layer,
   NexusEndpoints.layer,
