@@ -125,6 +125,15 @@ export const between = (
   source.versions.filter(({ version }) => Version.isAfter(version, after) && !Version.isAfter(version, upTo))
 
 /**
+ * The versions up to one, oldest first.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const upTo = (source: SchemaSource, version: Version.Version): ReadonlyArray<SchemaVersion> =>
+  source.versions.filter((candidate) => !Version.isAfter(candidate.version, version))
+
+/**
  * The tables that the statements of a schema create, in the order in which they do.
  *
  * @since 0.1.0
