@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import * as Layer from "effect/Layer"
+import * as ClusterMembership from "./ClusterMembership.ts"
+import * as ClusterMetadata from "./ClusterMetadata.ts"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
 import * as Executions from "./Executions.ts"
 import * as HistoryTasks from "./HistoryTasks.ts"
@@ -37,6 +39,8 @@ export type Persistence = Layer.Success<typeof layer>
  * @category layers
  */
 export const layer = Layer.mergeAll(
+  ClusterMembership.layer,
+  ClusterMetadata.layer,
   CurrentExecutions.layer,
   Executions.layer,
   HistoryTasks.layer,

@@ -4,6 +4,9 @@
  * @since 0.1.0
  */
 export * as Archetype from "./Archetype.ts"
+export * as ClusterMember from "./ClusterMember.ts"
+export * as ClusterMembership from "./ClusterMembership.ts"
+export * as ClusterMetadata from "./ClusterMetadata.ts"
 export * as CurrentExecution from "./CurrentExecution.ts"
 export * as CurrentExecutions from "./CurrentExecutions.ts"
 export * as DataBlob from "./DataBlob.ts"
