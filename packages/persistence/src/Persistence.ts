@@ -6,6 +6,7 @@
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Layer from "effect/Layer"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
+import * as HistoryBranches from "./HistoryBranches.ts"
 import * as HistoryTasks from "./HistoryTasks.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as Shards from "./Shards.ts"
@@ -18,6 +19,7 @@ import * as Shards from "./Shards.ts"
  */
 export type Persistence =
   | CurrentExecutions.CurrentExecutions
+  | HistoryBranches.HistoryBranches
   | HistoryTasks.HistoryTasks
   | Namespaces.Namespaces
   | Shards.Shards
@@ -39,6 +41,7 @@ export type Persistence =
  */
 export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(
   CurrentExecutions.layer,
+  HistoryBranches.layer,
   HistoryTasks.layer,
   Namespaces.layer,
   Shards.layer
