@@ -7,6 +7,8 @@ import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Layer from "effect/Layer"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
 import * as Namespaces from "./Namespaces.ts"
+import * as Queues from "./Queues.ts"
+import * as QueuesV2 from "./QueuesV2.ts"
 import * as Shards from "./Shards.ts"
 import * as TaskQueues from "./TaskQueues.ts"
 import * as TaskQueueUserData from "./TaskQueueUserData.ts"
@@ -20,6 +22,8 @@ import * as TaskQueueUserData from "./TaskQueueUserData.ts"
 export type Persistence =
   | CurrentExecutions.CurrentExecutions
   | Namespaces.Namespaces
+  | Queues.Queues
+  | QueuesV2.QueuesV2
   | Shards.Shards
   | TaskQueues.FairTaskQueues
   | TaskQueues.TaskQueues
@@ -43,6 +47,8 @@ export type Persistence =
 export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(
   CurrentExecutions.layer,
   Namespaces.layer,
+  Queues.layer,
+  QueuesV2.layer,
   Shards.layer,
   TaskQueues.layer,
   TaskQueues.layerFair,

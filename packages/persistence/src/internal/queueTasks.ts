@@ -133,23 +133,11 @@ export const get = Effect.fnUntraced(function* <P>(
 export const completeLessThan = <P>(layout: Layout<P>, id: TaskQueueId, before: P, limit: number | undefined) =>
   drain(
     "CompleteTasksLessThan",
-    (rows) =>
-      Effect.gen(function* () {
-        const sql = yield* Transaction.sql
-        const order = columns(sql, layout.order)
-        const gone = yield* sql<{ readonly count: bigint }>`
-          WITH gone AS (
-            DELETE FROM ${sql(layout.tasks)}
-            WHERE ${matches(sql, key(id))} AND (${order}) IN (
-              SELECT ${order} FROM ${sql(layout.tasks)}
-              WHERE ${sql.and([matches(sql, key(id)), compare(sql, layout, "<", before)])}
-              ORDER BY ${order} LIMIT ${rows}
-            )
-            RETURNING 1
-          )
-          SELECT count(*) AS count FROM gone`
-        return Number(gone[0]?.count ?? 0)
-      }),
+    {
+      table: layout.tasks,
+      order: layout.order,
+      where: (sql) => sql`${matches(sql, key(id))} AND ${compare(sql, layout, "<", before)}`
+    },
     limit
   )
 
