@@ -266,10 +266,11 @@ const read = Effect.fnUntraced(function* (queue: QueueType, request: Range & Pag
 const most = 2n ** 63n - 1n
 
 const remove = (queue: QueueType, { after = -1n, upTo = most }: Range) =>
-  drain(
-    "DeleteMessages",
-    Log.removal(log(queue), (sql) => sql`message_id > ${after} AND message_id <= ${upTo}`)
-  )
+  drain("DeleteMessages", {
+    table: "queue",
+    order: ["message_id"],
+    where: (sql) => sql`queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}`
+  })
 
 const ackLevels = (queue: QueueType) =>
   Transaction.autocommit(select(queue, ""), { operation: "GetAckLevels", readOnly: true })

@@ -313,14 +313,14 @@ const rangeDelete = Effect.fnUntraced(function* (queue: QueueKey, upTo: bigint) 
         return min >= value.value.min ? Transaction.committed(value.value) : Transaction.notCommitted
       })
   })
-  yield* drain(
-    "RangeDeleteMessages",
-    Log.removal(
-      log(queue),
-      (sql) => sql`message_id < ${min} AND message_id < (
-        SELECT max(message_id) FROM queue_messages WHERE ${Log.matches(sql, log(queue).messages.key)})`
-    )
-  )
+  yield* drain("RangeDeleteMessages", {
+    table: "queue_messages",
+    order: ["message_id"],
+    where: (sql) => {
+      const own = Log.matches(sql, log(queue).messages.key)
+      return sql`${own} AND message_id < ${min} AND message_id < (SELECT max(message_id) FROM queue_messages WHERE ${own})`
+    }
+  })
   return deleted
 })
 

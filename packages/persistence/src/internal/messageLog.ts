@@ -179,20 +179,3 @@ export const decode = (log: Log, row: MessageRow) => {
     })
   )
 }
-
-/** Deletes at most `rows` messages that a condition holds for, the first ones first; gives how many. */
-export const removal = (log: Log, condition: (sql: SqlClient) => ReturnType<SqlClient["and"]>) => (rows: number) =>
-  Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    const { key, table } = log.messages
-    const gone = yield* sql<{ readonly count: bigint }>`
-        WITH gone AS (
-          DELETE FROM ${sql(table)} WHERE ${matches(sql, key)} AND message_id IN (
-            SELECT message_id FROM ${sql(table)} WHERE ${matches(sql, key)} AND ${condition(sql)}
-            ORDER BY message_id LIMIT ${rows}
-          )
-          RETURNING 1
-        )
-        SELECT count(*) AS count FROM gone`
-    return Number(gone[0]?.count ?? 0n)
-  })
