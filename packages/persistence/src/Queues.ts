@@ -142,7 +142,7 @@ export class Queues extends Context.Service<
   {
     /**
      * Sends a message, and gives its number. One round trip; the first of a process or after a failure takes one more,
-     * and the first of an empty queue is a transaction of five.
+     * and the first of an empty queue, a transaction, six.
      *
      * After a lost answer the message is looked for, by its bytes, among those that came since; where that does not
      * tell, it ends with `CommitOutcomeUnknown`. So give each message bytes of its own, such as an id.
@@ -220,11 +220,11 @@ const log = (queue: QueueType): Log.Log => ({
 })
 
 const enqueue = (queue: QueueType, message: DataBlob, sender: Log.Sender) =>
-  Log.send(log(queue), sender, message, (verify) =>
+  Log.send(log(queue), sender, message, (last, verify) =>
     Effect.gen(function* () {
       const settings = { operation: "EnqueueMessage", policy: Log.policy, verify }
       const after = Effect.map(Log.append(log(queue), message, undefined), ({ id }) => id)
-      const id = yield* Transaction.autocommit(after, settings)
+      const id = last < 0n ? undefined : yield* Transaction.autocommit(after, settings)
       return id ?? (yield* Transaction.run(enqueueFirst(queue, message), settings))
     })
   )

@@ -250,7 +250,7 @@ const create = Effect.fnUntraced(function* (queue: QueueKey) {
 })
 
 const enqueue = (queue: QueueKey, message: DataBlob, sender: Log.Sender) =>
-  Log.send(log(queue), sender, message, (verify) => {
+  Log.send(log(queue), sender, message, (_, verify) => {
     const body = Effect.flatMap(Log.append(log(queue), message, 0n), ({ guarded, id }) =>
       guarded ? Log.numbered(id) : Effect.fail(new QueueNotFound({ queue }))
     )

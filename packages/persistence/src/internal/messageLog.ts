@@ -89,14 +89,15 @@ export const numbered = (id: bigint | undefined): Effect.Effect<bigint> =>
 const types: Readonly<Record<string, string>> = { queue_type: "integer", queue_name: "text", queue_partition: "bigint" }
 
 /**
- * Sends a message in the order of this process, and keeps what number it got. `attempt` is given how to settle an
- * outcome that was lost.
+ * Sends a message in the order of this process, and keeps what number it got. `attempt` is given the last number that
+ * is known, -1 where the queue is empty, and how to settle an outcome that was lost.
  */
 export const send = <E>(
   log: Log,
   sender: Sender,
   message: DataBlob,
   attempt: (
+    last: bigint,
     verify: () => Effect.Effect<Transaction.Outcome<bigint>, unknown, Transaction.Transaction>
   ) => Effect.Effect<bigint, E, DsqlClient>
 ) =>
@@ -108,7 +109,7 @@ export const send = <E>(
       const last = sender.last ?? (yield* lastId(log))
       // What becomes of a message that fails is not known for sure, so the next one looks again.
       sender.last = undefined
-      const id = yield* attempt(() => find(log, message, last))
+      const id = yield* attempt(last, () => find(log, message, last))
       sender.last = id
       return id
     })
