@@ -63,6 +63,34 @@ export const BusinessId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255
 export type BusinessId = typeof BusinessId.Type
 
 /**
+ * A tree of history branches: all histories that were forked from one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TreeId = uuid.pipe(Schema.brand("TreeId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TreeId = typeof TreeId.Type
+
+/**
+ * One history in a tree.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const BranchId = uuid.pipe(Schema.brand("BranchId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type BranchId = typeof BranchId.Type
+
+/**
  * What a namespace is called; no two have the same name.
  *
  * @since 0.1.0
@@ -149,3 +177,45 @@ export const BuildId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).
  * @category models
  */
 export type BuildId = typeof BuildId.Type
+
+/**
+ * A workflow's own name for a timer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TimerId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("TimerId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TimerId = typeof TimerId.Type
+
+/**
+ * The request id of a signal, by which a repeated one is recognised.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const SignalId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("SignalId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SignalId = typeof SignalId.Type
+
+/**
+ * Where a node stands in the tree of a CHASM execution, encoded as text. The root's is empty.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ChasmPath = Schema.String.check(Schema.isMaxCodePoints(1024)).pipe(Schema.brand("ChasmPath"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ChasmPath = typeof ChasmPath.Type

@@ -3,10 +3,14 @@
  *
  * @since 0.1.0
  */
-import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Layer from "effect/Layer"
+import * as ClusterMembership from "./ClusterMembership.ts"
+import * as ClusterMetadata from "./ClusterMetadata.ts"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
+import * as Executions from "./Executions.ts"
+import * as HistoryTasks from "./HistoryTasks.ts"
 import * as Namespaces from "./Namespaces.ts"
+import * as NexusEndpoints from "./NexusEndpoints.ts"
 import * as Queues from "./Queues.ts"
 import * as QueuesV2 from "./QueuesV2.ts"
 import * as Shards from "./Shards.ts"
@@ -19,15 +23,7 @@ import * as TaskQueueUserData from "./TaskQueueUserData.ts"
  * @since 0.1.0
  * @category models
  */
-export type Persistence =
-  | CurrentExecutions.CurrentExecutions
-  | Namespaces.Namespaces
-  | Queues.Queues
-  | QueuesV2.QueuesV2
-  | Shards.Shards
-  | TaskQueues.FairTaskQueues
-  | TaskQueues.TaskQueues
-  | TaskQueueUserData.TaskQueueUserData
+export type Persistence = Layer.Success<typeof layer>
 
 /**
  * Provides every store.
@@ -44,13 +40,18 @@ export type Persistence =
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(
+export const layer = Layer.mergeAll(
+  ClusterMembership.layer,
+  ClusterMetadata.layer,
   CurrentExecutions.layer,
+  Executions.layer,
+  HistoryTasks.layer,
   Namespaces.layer,
+  NexusEndpoints.layer,
   Queues.layer,
   QueuesV2.layer,
   Shards.layer,
+  TaskQueueUserData.layer,
   TaskQueues.layer,
-  TaskQueues.layerFair,
-  TaskQueueUserData.layer
+  TaskQueues.layerFair
 )

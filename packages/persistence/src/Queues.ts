@@ -21,7 +21,7 @@ import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { DataBlob, equals } from "./DataBlob.ts"
 import * as AckLevel from "./internal/ackLevels.ts"
-import { drain } from "./internal/drain.ts"
+import { drain, first } from "./internal/drain.ts"
 import * as List from "./internal/list.ts"
 import * as Log from "./internal/messageLog.ts"
 import * as Row from "./internal/row.ts"
@@ -236,8 +236,8 @@ const enqueueFirst = Effect.fnUntraced(function* (queue: QueueType, message: Dat
     INSERT INTO queue_metadata ${sql.insert({ queue_type: queue, version: 0n, ...AckLevel.encode({}) })}
     ON CONFLICT (queue_type) DO NOTHING`
   const { levels } = yield* select(queue, "FOR UPDATE")
-  const first = Object.values(levels).reduce((most, level) => (level > most ? level : most), -1n) + 1n
-  const { id } = yield* Log.append(log(queue), message, first)
+  const next = Object.values(levels).reduce((most, level) => (level > most ? level : most), -1n) + 1n
+  const { id } = yield* Log.append(log(queue), message, next)
   return yield* Log.numbered(id)
 })
 
@@ -266,11 +266,14 @@ const read = Effect.fnUntraced(function* (queue: QueueType, request: Range & Pag
 const most = 2n ** 63n - 1n
 
 const remove = (queue: QueueType, { after = -1n, upTo = most }: Range) =>
-  drain("DeleteMessages", {
-    table: "queue",
-    order: ["message_id"],
-    where: (sql) => sql`queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}`
-  })
+  drain(
+    "DeleteMessages",
+    first({
+      table: "queue",
+      order: ["message_id"],
+      where: (sql) => sql`queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}`
+    })
+  )
 
 const ackLevels = (queue: QueueType) =>
   Transaction.autocommit(select(queue, ""), { operation: "GetAckLevels", readOnly: true })

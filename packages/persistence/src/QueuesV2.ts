@@ -19,7 +19,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { DataBlob } from "./DataBlob.ts"
-import { drain } from "./internal/drain.ts"
+import { drain, first } from "./internal/drain.ts"
 import * as List from "./internal/list.ts"
 import * as Log from "./internal/messageLog.ts"
 import * as Partition from "./internal/queuePartition.ts"
@@ -313,7 +313,7 @@ const rangeDelete = Effect.fnUntraced(function* (queue: QueueKey, upTo: bigint) 
         return min >= value.value.min ? Transaction.committed(value.value) : Transaction.notCommitted
       })
   })
-  yield* drain("RangeDeleteMessages", {
+  const rows = first({
     table: "queue_messages",
     order: ["message_id"],
     where: (sql) => {
@@ -321,6 +321,7 @@ const rangeDelete = Effect.fnUntraced(function* (queue: QueueKey, upTo: bigint) 
       return sql`${own} AND message_id < ${min} AND message_id < (SELECT max(message_id) FROM queue_messages WHERE ${own})`
     }
   })
+  yield* drain("RangeDeleteMessages", rows)
   return deleted
 })
 

@@ -13,11 +13,12 @@
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Statement from "@effect-dsql/dialect/Statement"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Bookkeeping from "./Bookkeeping.ts"
 import * as Catalogue from "./Catalogue.ts"
-import { Difference } from "./Difference.ts"
+import { Difference, line } from "./Difference.ts"
 import { readable } from "./internal/canonical.ts"
 import * as Definitions from "./internal/definitions.ts"
 import * as Structure from "./internal/structure.ts"
@@ -78,6 +79,38 @@ export const verify = Effect.fn("Verify.verify")(function* (options: {
   const { version } = yield* SchemaSource.find(source, recorded)
   return { schema: source.name, database, version, differences: yield* differences(source, version) }
 })
+
+/**
+ * The database is not what a version says.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CatalogueDiffers extends Data.TaggedError("CatalogueDiffers")<{
+  readonly version: Version.Version
+  /** At least one. */
+  readonly differences: ReadonlyArray<Difference>
+}> {
+  override get message(): string {
+    const [first, ...more] = this.differences.map(line)
+    const others = more.length === 0 ? "" : `, and ${more.length} more`
+    return `the database is not at version ${this.version}: ${first}${others}: verify --version ${this.version} lists all, correct them and run again`
+  }
+}
+
+/**
+ * Fails unless a database is what a version says, whatever is recorded: what `Migrator.baseline` takes for a proof.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const ensure = (
+  source: SchemaSource.SchemaSource,
+  version: Version.Version
+): Effect.Effect<void, CatalogueDiffers | TransactionError, DsqlClient> =>
+  Effect.flatMap(differences(source, version), (found) =>
+    found.length === 0 ? Effect.void : Effect.fail(new CatalogueDiffers({ version, differences: found }))
+  )
 
 /**
  * How a database differs from a version of a schema, whatever is recorded.

@@ -172,4 +172,18 @@ describe("Verify", () => {
       assert.deepStrictEqual(yield* differences, found)
     }).pipe(Effect.provide(on(TestCluster())))
   )
+
+  it.live("proves a version, or says how the database is not at it", () =>
+    Effect.gen(function* () {
+      yield* setUp
+      const source = yield* shop
+      yield* Verify.ensure(source, version("1.1"))
+      const error = yield* Effect.flip(Verify.ensure(source, version("1.0")))
+      assert.strictEqual(error._tag, "CatalogueDiffers")
+      assert.match(
+        error.message,
+        /^the database is not at version 1\.0: column customers\.rank has default 7, expected -1, and \d+ more: verify --version 1\.0 lists all/
+      )
+    }).pipe(Effect.provide(on(TestCluster())))
+  )
 })

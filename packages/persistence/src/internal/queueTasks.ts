@@ -12,7 +12,7 @@ import { Encoding, equals } from "../DataBlob.ts"
 import * as PageToken from "../PageToken.ts"
 import { type Task, TaskQueueOwnershipLost } from "../TaskQueue.ts"
 import type { TaskQueueId } from "../TaskQueueId.ts"
-import { drain } from "./drain.ts"
+import { drain, first } from "./drain.ts"
 import * as List from "./list.ts"
 import { records } from "./records.ts"
 import * as Row from "./row.ts"
@@ -133,11 +133,11 @@ export const get = Effect.fnUntraced(function* <P>(
 export const completeLessThan = <P>(layout: Layout<P>, id: TaskQueueId, before: P, limit: number | undefined) =>
   drain(
     "CompleteTasksLessThan",
-    {
+    first({
       table: layout.tasks,
       order: layout.order,
       where: (sql) => sql`${matches(sql, key(id))} AND ${compare(sql, layout, "<", before)}`
-    },
+    }),
     limit
   )
 
