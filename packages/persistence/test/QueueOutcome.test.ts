@@ -196,6 +196,51 @@ layer(EmulatedPersistence, { excludeTestServices: true })("The answer that is lo
   it.effect("came of nothing that the linter refuses", () => assertLinted)
 })
 
+const log = (queue: Queues.QueueType): Log.Log => ({
+  guard: { table: "queue_metadata", key: { queue_type: queue } },
+  messages: { table: "queue", key: { queue_type: queue } },
+  keepsLast: false
+})
+
+layer(TestPersistence, { excludeTestServices: true })("A message that is still under way", (it) => {
+  const underWay = (settle: (log: Log.Log, message: DataBlob.DataBlob) => ReturnType<typeof Log.find>) =>
+    Effect.gen(function* () {
+      const store = yield* Queues.Queues
+      const queue = queueType()
+      yield* store.enqueue(queue, blob())
+      const message = blob()
+      const written = yield* Deferred.make<void>()
+      const settled = yield* Deferred.make<void>()
+      const body = Effect.andThen(
+        Log.append(log(queue), message, undefined),
+        Effect.andThen(Deferred.succeed(written, undefined), Deferred.await(settled))
+      )
+      const sender = yield* Transaction.run(body, { policy: RetryPolicy.none }).pipe(Effect.result, Effect.forkChild)
+      yield* Deferred.await(written)
+      const outcome = yield* Transaction.run(settle(log(queue), message))
+      yield* Deferred.succeed(settled, undefined)
+      return { outcome, committed: (yield* Fiber.join(sender))._tag === "Success" }
+    })
+
+  it.effect("never comes once it has been found missing", () =>
+    Effect.gen(function* () {
+      const { committed, outcome } = yield* underWay((of, message) => Log.find(of, message, 0n))
+      assert.deepStrictEqual(outcome, Transaction.notCommitted)
+      assert.isFalse(committed)
+    })
+  )
+
+  it.effect("would come after all if the queue's row were not taken to look for it", () =>
+    Effect.gen(function* () {
+      // The row of a queue that is not there.
+      const elsewhere = (of: Log.Log): Log.Log => ({ ...of, guard: { ...of.guard, key: { queue_type: queueType() } } })
+      const { committed, outcome } = yield* underWay((of, message) => Log.find(elsewhere(of), message, 0n))
+      assert.deepStrictEqual(outcome, Transaction.notCommitted)
+      assert.isTrue(committed)
+    })
+  )
+})
+
 layer(TestPersistence, { excludeTestServices: true })(
   "A sender whose queue is emptied and begun anew meanwhile",
   (it) => {
@@ -222,12 +267,6 @@ layer(TestPersistence, { excludeTestServices: true })(
         yield* Fiber.join(sender)
         return (yield* store.read(queue)).items.map(({ id }) => id)
       })
-
-    const log = (queue: Queues.QueueType): Log.Log => ({
-      guard: { table: "queue_metadata", key: { queue_type: queue } },
-      messages: { table: "queue", key: { queue_type: queue } },
-      keepsLast: false
-    })
 
     it.effect("leaves no gap", () =>
       Effect.gen(function* () {

@@ -131,7 +131,7 @@ const lastId = (log: Log): Effect.Effect<bigint, TransactionError, DsqlClient> =
  * Looks for a message whose answer was lost among those that came after `last`. It is known by its bytes: found once,
  * it is there. Not found, it was not sent, if nothing that came since has been deleted.
  */
-const find = Effect.fnUntraced(function* (log: Log, message: DataBlob, last: bigint) {
+export const find = Effect.fnUntraced(function* (log: Log, message: DataBlob, last: bigint) {
   const sql = yield* Transaction.sql
   const { key, table } = log.messages
   const from = last < 0n ? 0n : last

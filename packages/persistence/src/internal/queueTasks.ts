@@ -79,7 +79,7 @@ export const add = Effect.fnUntraced(function* <P>(
  * All tasks were written or none, so one tells. A task that is missing was never written for as long as nobody else
  * took the queue, because its owner completes no task before it knows that it is there.
  */
-const verify = Effect.fnUntraced(function* <P>(
+export const verify = Effect.fnUntraced(function* <P>(
   layout: Layout<P>,
   id: TaskQueueId,
   rangeId: bigint,
