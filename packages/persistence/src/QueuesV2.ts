@@ -241,10 +241,11 @@ const create = Effect.fnUntraced(function* (queue: QueueKey) {
       INSERT INTO queues ${sql.insert(row)} ON CONFLICT (queue_type, queue_name) DO NOTHING RETURNING 1 AS written`
     if (rows.length === 0) yield* new QueueExists({ queue })
   })
-  // One that is there says nothing of who made it.
+  // A row that is missing cannot be locked, so one that is still under way is met by creating it again. One that is
+  // there says nothing of who made it.
   const verify = () =>
-    Effect.map(select(queue, "FOR UPDATE"), (found) =>
-      Option.isNone(found) ? Transaction.notCommitted : Transaction.unknown
+    Effect.map(body, Transaction.committed).pipe(
+      Effect.catchTag("QueueExists", () => Effect.succeed(Transaction.unknown))
     )
   yield* Transaction.autocommit(body, { operation: "CreateQueue", verify })
 })
