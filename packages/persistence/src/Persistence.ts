@@ -8,6 +8,7 @@ import * as ClusterMembership from "./ClusterMembership.ts"
 import * as ClusterMetadata from "./ClusterMetadata.ts"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
 import * as Executions from "./Executions.ts"
+import * as HistoryBranches from "./HistoryBranches.ts"
 import * as HistoryTasks from "./HistoryTasks.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as NexusEndpoints from "./NexusEndpoints.ts"
@@ -45,6 +46,7 @@ export const layer = Layer.mergeAll(
   ClusterMetadata.layer,
   CurrentExecutions.layer,
   Executions.layer,
+  HistoryBranches.layer,
   HistoryTasks.layer,
   Namespaces.layer,
   NexusEndpoints.layer,
