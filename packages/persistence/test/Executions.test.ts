@@ -137,7 +137,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
           SELECT to_char(visibility_timestamp, 'YYYY-MM-DD HH24:MI:SS.US') AS at, category_id
           FROM history_scheduled_tasks WHERE shard_id = ${at.shardId}`
         assert.deepStrictEqual(
-          rows.map((row) => ({ ...row })),
+          rows.map(({ at, category_id }) => ({ at, category_id })),
           Array.from({ length: 2 }, () => ({ at: "2025-09-16 05:20:00.123457", category_id: 5 }))
         )
         yield* executions.addHistoryTasks(at, [])
