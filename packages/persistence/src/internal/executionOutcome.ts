@@ -16,7 +16,7 @@ import { type Route, route } from "./currentRoute.ts"
 import * as Read from "./executionRead.ts"
 import * as Parameters from "./parameters.ts"
 import * as Parts from "./parts.ts"
-import * as TaskRows from "./taskRows.ts"
+import * as TaskGroups from "./taskGroups.ts"
 
 const takeShard = Effect.fnUntraced(function* (key: Current.Key) {
   const sql = yield* Transaction.sql
@@ -95,7 +95,7 @@ export const ofTasks = Effect.fnUntraced(function* (at: OwnedKey, tasks: Readonl
   const sql = yield* Transaction.sql
   const parameters = Parameters.make()
   const shard = parameters.one("integer", at.shardId)
-  const lookups = TaskRows.groups(parameters, tasks).map(({ records, to, values }) => {
+  const lookups = TaskGroups.groups(parameters, tasks).map(({ records, to, values }) => {
     const key = [...Object.keys(to.fixed), ...to.order].map((column) => `${to.table}.${column} = ${values[column]}`)
     return `SELECT 1 FROM ${to.table}, ${records} WHERE ${to.table}.shard_id = ${shard} AND ${key.join(" AND ")}`
   })

@@ -20,7 +20,7 @@ import * as Fenced from "./fenced.ts"
 import * as Parameters from "./parameters.ts"
 import * as Parts from "./parts.ts"
 import type { ColumnType, Value } from "./records.ts"
-import * as TaskRows from "./taskRows.ts"
+import * as TaskGroups from "./taskGroups.ts"
 
 /** A write below a shard, as far as it is known; `E` is what its guards may refuse with. */
 export interface Plan<E> {
@@ -272,7 +272,7 @@ const put = (plan: Plan<unknown>, keys: Keys, part: Parts.PartName, rows: Readon
 /** Adds history tasks. */
 export const tasks = (plan: Plan<unknown>, list: ReadonlyArray<HistoryTask.HistoryTask> | undefined): void => {
   const shard = { shard_id: plan.at.shardId }
-  for (const { records, rows, to, values } of TaskRows.groups(plan.parameters, list ?? [])) {
+  for (const { records, rows, to, values } of TaskGroups.groups(plan.parameters, list ?? [])) {
     for (const row of rows) plan.rows.push({ table: to.table, columns: { ...shard, ...row }, key: to.key })
     plan.writes.push(
       `INSERT INTO ${to.table} (shard_id, ${Object.keys(values).join(", ")})
