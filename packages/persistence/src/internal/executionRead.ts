@@ -9,20 +9,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type DataBlob, Encoding } from "../DataBlob.ts"
-import type { ChasmNode, Execution, MutableState, RunKey } from "../Execution.ts"
+import type { ChasmNode, Execution, RunKey, Salvaged } from "../Execution.ts"
 import { ChasmPath, SignalId, TimerId } from "../Identifiers.ts"
 import type { MalformedRow } from "../PersistenceError.ts"
 import * as BufferedEvents from "./bufferedEvents.ts"
 import * as Parameters from "./parameters.ts"
 import * as Parts from "./parts.ts"
 import * as Row from "./row.ts"
-
-/** What could be read of a run, and what could not. */
-export interface Found extends Omit<MutableState, "execution"> {
-  /** None where the run has no row, or one that does not decode. */
-  readonly execution: Option.Option<Execution>
-  readonly malformed: ReadonlyArray<MalformedRow>
-}
 
 type Source = "execution" | "bufferedEvents" | Parts.PartName
 
@@ -129,7 +122,7 @@ const toExecution = (row: typeof ExecutionColumns.Type): Execution => ({
   state: { data: row.state, encoding: row.state_encoding }
 })
 
-const decode = Effect.fnUntraced(function* (key: RunKey, rows: ReadonlyArray<AnyRow>): Effect.fn.Return<Found> {
+const decode = Effect.fnUntraced(function* (key: RunKey, rows: ReadonlyArray<AnyRow>): Effect.fn.Return<Salvaged> {
   const malformed: Array<MalformedRow> = []
   const kept = <A>(decoded: Effect.Effect<A, MalformedRow>): Effect.Effect<Option.Option<A>> =>
     Effect.match(decoded, {
