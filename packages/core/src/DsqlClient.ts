@@ -232,6 +232,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
   if (options.tokens === undefined && region === undefined) {
     return yield* new AuthenticationFailed({
       reason: "credentials",
+      step: "region",
       message: `cannot tell the AWS region of ${options.endpoint}: give it as region or DSQL_REGION`
     })
   }
