@@ -4,7 +4,10 @@
  * @since 0.1.0
  */
 export * as Batch from "./Batch.ts"
+export * as BudgetMetrics from "./BudgetMetrics.ts"
+export * as ConnectionBudget from "./ConnectionBudget.ts"
 export * as ConnectionPool from "./ConnectionPool.ts"
+export * as ConnectionSlots from "./ConnectionSlots.ts"
 export * as DsqlClient from "./DsqlClient.ts"
 export * as DsqlError from "./DsqlError.ts"
 export * as Fence from "./Fence.ts"
