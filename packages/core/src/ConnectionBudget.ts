@@ -173,7 +173,9 @@ const makeSlots = Effect.fnUntraced(function* (
   )
 
   yield* measure.register(() => ({ limit, leased: room(), used: state.used }))
-  yield* Effect.addFinalizer(() => Effect.ignore(asked(ConnectionSlots.release(holder, [...held]))))
+  // What does not come through in time runs out by itself.
+  const giveBack = Effect.suspend(() => asked(ConnectionSlots.release(holder, [...held])))
+  yield* Effect.addFinalizer(() => Effect.ignore(Effect.interruptible(Effect.timeout(giveBack, "5 seconds"))))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(ttlMillis / 3), renew)))
   const inRoom = use(state, room)
   const more: ConnectionBudget["lease"] = Effect.flatMap(inRoom, (had) =>
