@@ -137,7 +137,7 @@ export const hold = <A, E, R>(
 ): Effect.Effect<A, E | LeaseHeld | LeaseLost | TooFewConnections | TransactionError, R | DsqlClient> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const duration = Duration.fromInputUnsafe(options.duration ?? "1 minute")
+      const duration = Duration.fromInputUnsafe(options.duration ?? "30 seconds")
       const owner = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`
       const fence = yield* Effect.acquireRelease(
         acquire(database, owner, duration, options.wait ?? true, onHeld),
