@@ -170,6 +170,18 @@ export const listening = (options: Options, value: Listening): Effect.Effect<voi
     ].join("\n")
   )
 
+/**
+ * Prints a value that has a text of its own. As JSON it is printed as it is.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const rendered = <A extends object>(
+  options: Options,
+  value: A,
+  render: (value: A) => string
+): Effect.Effect<void> => print(options, value, () => render(value))
+
 type Paint = (code: number, text: string) => string
 
 // SGR codes of ECMA-48.
