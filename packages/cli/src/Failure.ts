@@ -165,6 +165,7 @@ const codeOf = (error: CommandError): ExitCode => {
     case "ConnectionLost":
     case "ConnectionThrottled":
     case "TooManyConnections":
+    case "ConnectionUnavailable":
       return ExitCode.connection
     case "NotSetUp":
     case "Downgrade":

@@ -63,6 +63,34 @@ export const BusinessId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255
 export type BusinessId = typeof BusinessId.Type
 
 /**
+ * A tree of history branches: all histories that were forked from one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TreeId = uuid.pipe(Schema.brand("TreeId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TreeId = typeof TreeId.Type
+
+/**
+ * One history in a tree.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const BranchId = uuid.pipe(Schema.brand("BranchId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type BranchId = typeof BranchId.Type
+
+/**
  * What a namespace is called; no two have the same name.
  *
  * @since 0.1.0
@@ -119,3 +147,33 @@ export const EndpointId = uuid.pipe(Schema.brand("EndpointId"))
  * @category models
  */
 export type EndpointId = typeof EndpointId.Type
+
+/**
+ * What a user calls a task queue.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TaskQueueName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(
+  Schema.brand("TaskQueueName")
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TaskQueueName = typeof TaskQueueName.Type
+
+/**
+ * A version of a worker's code.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const BuildId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("BuildId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type BuildId = typeof BuildId.Type

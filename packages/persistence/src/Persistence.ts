@@ -3,11 +3,14 @@
  *
  * @since 0.1.0
  */
-import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Layer from "effect/Layer"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
+import * as HistoryTasks from "./HistoryTasks.ts"
 import * as Namespaces from "./Namespaces.ts"
+import * as NexusEndpoints from "./NexusEndpoints.ts"
 import * as Shards from "./Shards.ts"
+import * as TaskQueues from "./TaskQueues.ts"
+import * as TaskQueueUserData from "./TaskQueueUserData.ts"
 
 /**
  * Every store of this package.
@@ -15,7 +18,7 @@ import * as Shards from "./Shards.ts"
  * @since 0.1.0
  * @category models
  */
-export type Persistence = CurrentExecutions.CurrentExecutions | Namespaces.Namespaces | Shards.Shards
+export type Persistence = Layer.Success<typeof layer>
 
 /**
  * Provides every store.
@@ -32,8 +35,13 @@ export type Persistence = CurrentExecutions.CurrentExecutions | Namespaces.Names
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(
+export const layer = Layer.mergeAll(
   CurrentExecutions.layer,
+  HistoryTasks.layer,
   Namespaces.layer,
-  Shards.layer
+  NexusEndpoints.layer,
+  Shards.layer,
+  TaskQueueUserData.layer,
+  TaskQueues.layer,
+  TaskQueues.layerFair
 )

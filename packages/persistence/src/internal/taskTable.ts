@@ -3,6 +3,9 @@
  */
 import type * as HistoryTask from "../HistoryTask.ts"
 
+/** The columns that order a queue's rows within a shard. `visibility_timestamp` holds a fire time. */
+export type Order = readonly ["task_id"] | readonly ["visibility_timestamp", "task_id"]
+
 /** A table of history tasks, as one category uses it. */
 export interface TaskTable {
   readonly table:
@@ -14,8 +17,7 @@ export interface TaskTable {
     | "visibility_tasks"
   /** Columns that are the same in all rows of the category, beside the shard. */
   readonly fixed: Readonly<Record<string, number>>
-  /** The columns that order the category's rows within a shard. `visibility_timestamp` holds a fire time. */
-  readonly order: ReadonlyArray<"visibility_timestamp" | "task_id">
+  readonly order: Order
   /** The primary key, in order: the shard, what is fixed, what orders. */
   readonly key: ReadonlyArray<string>
 }

@@ -55,3 +55,5 @@ export const namespace = (
   detail: blob(),
   ...changed
 })
+
+export const endpoint = () => ({ id: Identifiers.EndpointId.make(randomUUID()), spec: blob() })
