@@ -74,6 +74,35 @@ export const check = (
   })
 
 /**
+ * Checks what a transaction changes in all: rows (3,000) and bytes (10 MiB, to which DSQL adds what indexes take).
+ *
+ * @example
+ * ```ts
+ * import { Size } from "@effect-dsql/core"
+ *
+ * const checked = Size.checkTransaction("AddTasks", { rows: 100, bytes: 4096 })
+ * ```
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const checkTransaction = (
+  operation: string,
+  changed: { readonly rows: number; readonly bytes: number }
+): Effect.Effect<void, LimitExceeded> => {
+  const over = (limit: "transaction_rows" | "transaction_bytes", size: number, maximum: number) =>
+    Effect.fail(
+      new LimitExceeded({
+        limit,
+        message: `${operation} changes ${size} ${limit === "transaction_rows" ? "rows" : "bytes"}; an Aurora DSQL transaction takes at most ${maximum}`
+      })
+    )
+  if (changed.rows > Limits.transactionRows) return over("transaction_rows", changed.rows, Limits.transactionRows)
+  if (changed.bytes > Limits.transactionBytes) return over("transaction_bytes", changed.bytes, Limits.transactionBytes)
+  return Effect.void
+}
+
+/**
  * A row that is going to be written.
  *
  * @since 0.1.0
@@ -95,22 +124,13 @@ export interface Write {
  */
 export const checkAll = (writes: ReadonlyArray<Write>): Effect.Effect<void, LimitExceeded> =>
   Effect.gen(function* () {
-    const { transactionBytes, transactionRows } = Limits
-    if (writes.length > transactionRows) {
-      return yield* tooMuch("transaction_rows", `${writes.length} rows`, transactionRows)
-    }
-    let total = 0
+    let bytes = 0
     for (const { key, row, table } of writes) {
       yield* check(table, row, key)
-      total += rowBytes(row)
+      bytes += rowBytes(row)
     }
-    if (total > transactionBytes) yield* tooMuch("transaction_bytes", `${total} bytes`, transactionBytes)
+    yield* checkTransaction("a transaction", { rows: writes.length, bytes })
   })
-
-const tooMuch = (limit: LimitExceeded["limit"], what: string, maximum: number) =>
-  Effect.fail(
-    new LimitExceeded({ limit, message: `a transaction of ${what}; Aurora DSQL takes at most ${maximum}: split it` })
-  )
 
 const exceeded = (limit: LimitExceeded["limit"], what: string, size: number, maximum: number) =>
   Effect.fail(new LimitExceeded({ limit, message: `${what} has ${size} bytes; Aurora DSQL takes at most ${maximum}` }))

@@ -177,3 +177,45 @@ export const BuildId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).
  * @category models
  */
 export type BuildId = typeof BuildId.Type
+
+/**
+ * A workflow's own name for a timer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TimerId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("TimerId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TimerId = typeof TimerId.Type
+
+/**
+ * The request id of a signal, by which a repeated one is recognised.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const SignalId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("SignalId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SignalId = typeof SignalId.Type
+
+/**
+ * Where a node stands in the tree of a CHASM execution, encoded as text. The root's is empty.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ChasmPath = Schema.String.check(Schema.isMaxCodePoints(1024)).pipe(Schema.brand("ChasmPath"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ChasmPath = typeof ChasmPath.Type

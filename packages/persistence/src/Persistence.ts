@@ -4,7 +4,10 @@
  * @since 0.1.0
  */
 import * as Layer from "effect/Layer"
+import * as ClusterMembership from "./ClusterMembership.ts"
+import * as ClusterMetadata from "./ClusterMetadata.ts"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
+import * as Executions from "./Executions.ts"
 import * as HistoryTasks from "./HistoryTasks.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as NexusEndpoints from "./NexusEndpoints.ts"
@@ -36,7 +39,10 @@ export type Persistence = Layer.Success<typeof layer>
  * @category layers
  */
 export const layer = Layer.mergeAll(
+  ClusterMembership.layer,
+  ClusterMetadata.layer,
   CurrentExecutions.layer,
+  Executions.layer,
   HistoryTasks.layer,
   Namespaces.layer,
   NexusEndpoints.layer,

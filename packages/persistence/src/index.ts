@@ -4,9 +4,15 @@
  * @since 0.1.0
  */
 export * as Archetype from "./Archetype.ts"
+export * as ClusterMember from "./ClusterMember.ts"
+export * as ClusterMembership from "./ClusterMembership.ts"
+export * as ClusterMetadata from "./ClusterMetadata.ts"
 export * as CurrentExecution from "./CurrentExecution.ts"
 export * as CurrentExecutions from "./CurrentExecutions.ts"
 export * as DataBlob from "./DataBlob.ts"
+export * as Execution from "./Execution.ts"
+export * as ExecutionWrite from "./ExecutionWrite.ts"
+export * as Executions from "./Executions.ts"
 export * as HistoryTask from "./HistoryTask.ts"
 export * as HistoryTasks from "./HistoryTasks.ts"
 export * as Identifiers from "./Identifiers.ts"

@@ -146,6 +146,34 @@ layer(TestPersistence, { excludeTestServices: true })("A name, while its unique 
   )
 })
 
+layer(TestPersistence, { excludeTestServices: true })("A deletion, which leaves the version as it is", (it) => {
+  it.effect("conflicts with a change of the same namespace by its row", () =>
+    Effect.gen(function* () {
+      const created = yield* given
+      const begun = yield* Deferred.make<void>()
+      const deleted = yield* Deferred.make<void>()
+      const attempts: Array<number> = []
+      const changing = yield* Transaction.run(
+        Effect.gen(function* () {
+          const { attempt, sql } = yield* Transaction.Transaction
+          attempts.push(attempt)
+          const rows = yield* sql`UPDATE namespaces SET is_global = true WHERE id = ${created.id} RETURNING 1`
+          yield* Deferred.succeed(begun, undefined)
+          yield* Deferred.await(deleted)
+          return rows.length
+        }),
+        { policy }
+      ).pipe(Effect.forkChild)
+      yield* Deferred.await(begun)
+      yield* using((store) => store.deleteById(created.id))
+      yield* Deferred.succeed(deleted, undefined)
+      assert.strictEqual(yield* Fiber.join(changing), 0)
+      assert.deepStrictEqual(attempts, [1, 2])
+      assert.strictEqual((yield* Effect.flip(using((store) => store.getById(created.id))))._tag, "NamespaceNotFound")
+    })
+  )
+})
+
 /** One change to one of several namespaces, with a version that is current or stale by some. */
 const step = fc.record({
   kind: fc.constantFrom("create", "update", "rename", "delete"),

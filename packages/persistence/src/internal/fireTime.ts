@@ -12,3 +12,7 @@ export const toTimestamp = (sql: SqlClient, micros: Fragment): Fragment =>
 /** A BIGINT of a TIMESTAMP: EXTRACT gives a numeric, which is exact. */
 export const toMicros = (sql: SqlClient, timestamp: Fragment): Fragment =>
   sql`(EXTRACT(EPOCH FROM ${timestamp}) * 1000000)::bigint`
+
+/** A TIMESTAMP of a BIGINT, in a statement that is written as text. */
+export const timestampOf = (micros: string): string =>
+  `(TIMESTAMP 'epoch' + ${micros} / 1000000 * INTERVAL '1 second' + ${micros} % 1000000 * INTERVAL '1 microsecond')`

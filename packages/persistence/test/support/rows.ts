@@ -3,6 +3,8 @@
  */
 import {
   type Archetype,
+  ClusterMember,
+  type ClusterMembership,
   type CurrentExecution,
   type DataBlob,
   Identifiers,
@@ -57,3 +59,15 @@ export const namespace = (
 })
 
 export const endpoint = () => ({ id: Identifiers.EndpointId.make(randomUUID()), spec: blob() })
+
+export const clusterName = () => Identifiers.ClusterName.make(`cluster ${randomUUID()}`)
+
+export const heartbeat = (changed: Partial<ClusterMembership.Heartbeat> = {}): ClusterMembership.Heartbeat => ({
+  hostId: Identifiers.HostId.make(randomUUID()),
+  role: "History",
+  rpcAddress: ClusterMember.RpcAddress.make(`host-${randomUUID()}`),
+  rpcPort: ClusterMember.RpcPort.make(7234),
+  sessionStart: DateTime.makeUnsafe(1_758_000_000_123),
+  expiresIn: "1 hour",
+  ...changed
+})
