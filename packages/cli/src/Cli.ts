@@ -14,6 +14,7 @@ import type { CommandError } from "./Failure.ts"
 import { lint } from "./LintCommand.ts"
 import * as Output from "./Output.ts"
 import { root } from "./Root.ts"
+import { simulate } from "./SimulateCommand.ts"
 import { setupSchema } from "./SetupSchema.ts"
 import { status } from "./StatusCommand.ts"
 import { Stop } from "./Stop.ts"
@@ -23,7 +24,7 @@ import { updateSchema } from "./UpdateSchema.ts"
  * @since 0.1.0
  * @category commands
  */
-export const command = root.pipe(Command.withSubcommands([setupSchema, updateSchema, status, lint, dev]))
+export const command = root.pipe(Command.withSubcommands([setupSchema, updateSchema, status, lint, simulate, dev]))
 
 const names = new Set(["setup-schema", "setup", "update-schema", "update", "status"])
 

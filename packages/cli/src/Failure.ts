@@ -158,15 +158,22 @@ const codeOf = (error: CommandError): ExitCode => {
     case "ConnectionLost":
     case "ConnectionThrottled":
     case "TooManyConnections":
+    case "ConnectionUnavailable":
       return ExitCode.connection
     case "NotSetUp":
     case "Downgrade":
     case "InvalidBookkeeping":
+    case "VersionGap":
+    case "IncompatibleVersion":
       return ExitCode.incompatible
     case "StatementRefused":
       return codeOf(error.cause)
     case "Declined":
     case "ObjectDiffers":
+    case "StatementChanged":
+    case "LeaseHeld":
+    case "LeaseLost":
+    case "TooFewConnections":
     case "IndexInvalid":
     case "JobFailed":
     case "CommitOutcomeUnknown":

@@ -84,8 +84,11 @@ export const progress =
           return yield* Console.log(`${paint(red, "dropped")}   ${event.table}`)
         case "Waiting":
           return yield* Console.log(`${paint(yellow, "waiting")}   ${event.summary}: job ${event.job}`)
+        case "Held":
+          return yield* Console.log(`${paint(yellow, "waiting")}   for ${event.owner}, who is migrating this database`)
         case "Recorded":
           return yield* Console.log(`${paint(green, "recorded")}  version ${event.version}`)
+        case "Building":
         case "Present":
           return
       }
@@ -166,6 +169,18 @@ export const listening = (options: Options, value: Listening): Effect.Effect<voi
       "press Ctrl-C to stop"
     ].join("\n")
   )
+
+/**
+ * Prints a value that has a text of its own. As JSON it is printed as it is.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const rendered = <A extends object>(
+  options: Options,
+  value: A,
+  render: (value: A) => string
+): Effect.Effect<void> => print(options, value, () => render(value))
 
 type Paint = (code: number, text: string) => string
 

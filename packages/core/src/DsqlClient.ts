@@ -16,17 +16,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
+import * as ConnectionPool from "./ConnectionPool.ts"
 import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
-import { classify } from "./internal/classify.ts"
-import { type Acquire, reconnecting, type Reconnecting } from "./internal/connecting.ts"
-import { withTransaction } from "./internal/withTransaction.ts"
+import * as Client from "./internal/client.ts"
+import { open, type Target } from "./internal/connector.ts"
+import type { Acquire } from "./internal/withTransaction.ts"
 import * as TokenSource from "./TokenSource.ts"
 
 /**
@@ -42,27 +41,21 @@ export class DsqlClient extends Context.Service<
     readonly sql: PgClient.PgClient
     /** Reserves a connection of one's own, until the scope closes. */
     readonly reserve: Acquire
-    /** Runs an effect again when it could not connect: with a fresh token, or when the cluster accepts one more. */
-    readonly reconnecting: Reconnecting
+    /** What the pool holds now. */
+    readonly pool: Effect.Effect<ConnectionPool.Stats>
   }
 >()("@effect-dsql/core/DsqlClient") {}
 
 /**
- * How many connections there are and how long they live.
+ * How many connections there are, how long they live and how fast they are opened.
  *
  * @since 0.1.0
  * @category models
  */
-export interface PoolOptions {
-  /** Default: 10. */
-  readonly maxConnections?: number | undefined
-  /** Connections that are kept open while idle. Default: 0. */
-  readonly minConnections?: number | undefined
-  /** An idle connection is closed after this. Default: 1 minute. */
-  readonly idleTimeout?: Duration.Input | undefined
-  /** How long opening a connection may take, its token included. Default: 10 seconds. */
+export interface PoolOptions extends Omit<ConnectionPool.Options, "name"> {
+  /** How long opening a connection may take, and its token as long again. Default: 10 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
-  /** Names this program in the server's view of its sessions. Default: `effect-dsql`. */
+  /** Names this program in the server's view of its sessions, and its pool in metrics. Default: `effect-dsql`. */
   readonly applicationName?: string | undefined
 }
 
@@ -164,7 +157,11 @@ export const layerUrl = (
   Layer.effectContext(
     Effect.suspend(() =>
       isPostgresUrl(Redacted.value(options.url))
-        ? fromPool({ ...poolConfig(options), url: options.url, startupParameters: session }, undefined)
+        ? fromTarget(options, {
+            config: { url: options.url, startupParameters: session },
+            address: addressOf(Redacted.value(options.url)),
+            login: undefined
+          })
         : // Said here and without a cause: the driver's own error repeats the URL, password and all.
           Effect.fail(
             new ConnectionLost({
@@ -226,19 +223,8 @@ function count() {
   return Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))
 }
 
-/** Source of 45 and 55: below the service's 60 minutes, apart enough that a fleet does not reconnect at once. */
-const lifeMinutes = { shortest: 45, longest: 55 }
-
 /** A plain server reads committed in its own time zone unless told otherwise; DSQL knows REPEATABLE READ and UTC alone. */
 const session = { default_transaction_isolation: "repeatable read", TimeZone: "UTC" }
-
-const poolConfig = (options: PoolOptions) => ({
-  maxConnections: options.maxConnections,
-  minConnections: options.minConnections,
-  idleTimeout: options.idleTimeout,
-  connectTimeout: options.connectTimeout ?? "10 seconds",
-  applicationName: options.applicationName ?? "effect-dsql"
-})
 
 const make = Effect.fnUntraced(function* (options: ClusterOptions) {
   const user = options.user ?? "admin"
@@ -249,61 +235,55 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       message: `cannot tell the AWS region of ${options.endpoint}: give it as region or DSQL_REGION`
     })
   }
-  const tokens =
+  const address = { host: options.endpoint, port: options.port ?? 5432 }
+  const config = {
+    ...address,
+    database: options.database ?? "postgres",
+    username: user,
+    ssl: {
+      rejectUnauthorized: true,
+      servername: options.endpoint,
+      ...(options.ca !== undefined && { ca: options.ca })
+    }
+  }
+  const login =
     options.tokens ??
     TokenSource.makeIam({ endpoint: options.endpoint, region: region ?? "", user, credentials: options.credentials })
-  return yield* fromPool(
-    {
-      ...poolConfig(options),
-      host: options.endpoint,
-      port: options.port ?? 5432,
-      database: options.database ?? "postgres",
-      username: user,
-      // sql-pg takes no failing password; `reconnecting` turns the defect back into the error that it is.
-      password: Effect.orDie(tokens.token),
-      ssl: {
-        rejectUnauthorized: true,
-        servername: options.endpoint,
-        ...(options.ca !== undefined && { ca: options.ca })
-      }
-    },
-    tokens
-  )
+  return yield* fromTarget(options, { config, address, login })
 })
 
 const makePostgres = (options: PostgresOptions) => {
   const tls = options.tls ?? "prefer"
-  return fromPool(
-    {
-      ...poolConfig(options),
-      // Only a URL can ask for encryption that may be declined.
-      ...(tls === "prefer"
-        ? { url: Redacted.make("postgres:///?sslmode=prefer") }
-        : { ssl: tls === "disable" ? false : { rejectUnauthorized: tls === "verify-full" } }),
-      host: options.host,
-      port: options.port ?? 5432,
-      database: options.database ?? "postgres",
-      username: options.user ?? "postgres",
-      password: options.password,
-      startupParameters: session
-    },
-    undefined
-  )
+  const address = { host: options.host, port: options.port ?? 5432 }
+  const config = {
+    // Only a URL can ask for encryption that may be declined.
+    ...(tls === "prefer"
+      ? { url: Redacted.make("postgres:///?sslmode=prefer") }
+      : { ssl: tls === "disable" ? false : { rejectUnauthorized: tls === "verify-full" } }),
+    ...address,
+    database: options.database ?? "postgres",
+    username: options.user ?? "postgres",
+    startupParameters: session
+  }
+  return fromTarget(options, {
+    config,
+    address: options.host.startsWith("/") ? undefined : address,
+    login: options.password
+  })
 }
 
-const fromPool = Effect.fnUntraced(function* (
-  config: PgClient.PgPoolConfig,
-  tokens: TokenSource.TokenSource | undefined
-): Effect.fn.Return<Context.Context<Provided>, DsqlError, Scope.Scope> {
-  const life = yield* Random.nextBetween(lifeMinutes.shortest, lifeMinutes.longest)
-  const pg = yield* PgClient.make({ ...config, connectionTTL: Duration.minutes(life) }).pipe(
-    Effect.provide(Reactivity.layer),
-    Effect.mapError((error: SqlError) => classify(error, "statement"))
+const fromTarget = Effect.fnUntraced(function* (
+  options: PoolOptions,
+  target: Omit<Target, "connectTimeout">
+): Effect.fn.Return<Context.Context<Provided>, never, Scope.Scope> {
+  const applicationName = options.applicationName ?? "effect-dsql"
+  const config = { ...target.config, applicationName }
+  const pool = yield* ConnectionPool.make(
+    open({ ...target, config, connectTimeout: Duration.fromInputUnsafe(options.connectTimeout ?? "10 seconds") }),
+    { ...options, name: applicationName }
   )
-  const again = reconnecting(tokens)
-  const reserve = again(pg.reserve)
-  const sql = Object.assign(pg, { withTransaction: withTransaction(pg, reserve) })
-  return Context.make(DsqlClient, { sql, reserve, reconnecting: again }).pipe(
+  const { reserve, sql } = yield* Effect.provide(Client.make(pool, config), Reactivity.layer)
+  return Context.make(DsqlClient, { sql, reserve, pool: pool.stats }).pipe(
     Context.add(PgClient.PgClient, sql),
     Context.add(SqlClient.SqlClient, sql)
   )
@@ -311,6 +291,15 @@ const fromPool = Effect.fnUntraced(function* (
 
 const isPostgresUrl = (url: string): boolean =>
   URL.canParse(url) && ["postgres:", "postgresql:"].includes(new URL(url).protocol)
+
+/** Where a URL leads; undefined where that takes more than a host, as for a Unix socket. */
+const addressOf = (text: string): Target["address"] => {
+  const url = new URL(text)
+  const host = url.hostname.replace(/^\[|\]$/g, "")
+  if (host === "" || host.includes("%") || url.searchParams.has("host") || url.searchParams.has("port"))
+    return undefined
+  return { host, port: url.port === "" ? 5432 : Number(url.port) }
+}
 
 /** `<id>.dsql.<region>.on.aws`, and `<id>.dsql-<variant>.<region>.on.aws`. */
 const regionOf = (endpoint: string): string | undefined => {

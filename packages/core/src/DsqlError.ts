@@ -241,6 +241,20 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>(id("Conne
 }
 
 /**
+ * The pool gave no connection: all were in use for as long as the pool lets anyone wait (`busy`), or the program is
+ * shutting down (`closing`). Nothing was sent.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ConnectionUnavailable extends Schema.TaggedError<ConnectionUnavailable>(id("ConnectionUnavailable"))(
+  "ConnectionUnavailable",
+  { reason: Schema.Literals(["busy", "closing"]), message: Schema.String }
+) {
+  readonly [TypeId] = TypeId
+}
+
+/**
  * The retry policy ended while transactions of others kept committing first.
  *
  * @since 0.1.0
@@ -313,6 +327,7 @@ export type TransactionError =
   | TooManyConnections
   | AuthenticationFailed
   | ConnectionLost
+  | ConnectionUnavailable
   | ConflictRetriesExhausted
   | DeadlineExceeded
   | StatementFailed

@@ -27,8 +27,11 @@ import { AuthenticationFailed } from "./DsqlError.ts"
 export interface TokenSource {
   /** A token that is valid now. Callers that ask while one is being signed share it. */
   readonly token: Effect.Effect<Redacted.Redacted, AuthenticationFailed>
-  /** Forgets the current token: the server has refused it. */
-  readonly invalidate: Effect.Effect<void>
+  /**
+   * Forgets a token that the server has refused. Connections that were refused with it at the same time do not throw
+   * away the fresh one that the first of them asked for.
+   */
+  readonly invalidate: (refused: Redacted.Redacted) => Effect.Effect<void>
 }
 
 /**
@@ -82,9 +85,10 @@ export const make = (
     Effect.flatMap(cached, (token) => (token === undefined ? next : Effect.succeed(token)))
   return {
     token: orElse(signing.withPermit(orElse(fresh))),
-    invalidate: Effect.sync(() => {
-      current = undefined
-    })
+    invalidate: (refused) =>
+      Effect.sync(() => {
+        if (current?.token === refused) current = undefined
+      })
   }
 }
 

@@ -4,9 +4,11 @@
  * @since 0.1.0
  */
 export * as Batch from "./Batch.ts"
+export * as ConnectionPool from "./ConnectionPool.ts"
 export * as DsqlClient from "./DsqlClient.ts"
 export * as DsqlError from "./DsqlError.ts"
 export * as Fence from "./Fence.ts"
+export * as PoolMetrics from "./PoolMetrics.ts"
 export * as RetryPolicy from "./RetryPolicy.ts"
 export * as Size from "./Size.ts"
 export * as TokenSource from "./TokenSource.ts"

@@ -158,6 +158,7 @@ describe("a cluster that refuses connections", () => {
       const client = DsqlClient.layerUrl({ url: Redacted.make(url.href) })
       const begun = yield* Deferred.make<void>()
       const done = yield* Deferred.make<void>()
+      const { listening, queue } = yield* listen("connection refused, backing off")
       yield* Effect.gen(function* () {
         const holder = yield* Effect.forkChild(
           Transaction.run(
@@ -171,14 +172,13 @@ describe("a cluster that refuses connections", () => {
           )
         )
         yield* Deferred.await(begun)
-        const { listening, queue } = yield* listen("connection refused, backing off")
-        const refused = yield* Effect.forkChild(listening(Transaction.run(ask("SELECT 1 AS one"))))
+        const refused = yield* Effect.forkChild(Transaction.run(ask("SELECT 1 AS one")))
         yield* Queue.take(queue)
         yield* execute(`ALTER ROLE ${name} CONNECTION LIMIT 2`)
         assert.deepStrictEqual(yield* Fiber.join(refused), [{ one: 1 }])
         yield* Deferred.succeed(done, undefined)
         yield* Fiber.join(holder)
-      }).pipe(Effect.provide(client))
+      }).pipe(Effect.provide(client), listening)
     })
   )
 })

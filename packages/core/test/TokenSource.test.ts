@@ -52,8 +52,7 @@ describe("TokenSource.make", () => {
   it.effect("signs anew after the server refused a token", () =>
     Effect.gen(function* () {
       const { source } = yield* counted("15 minutes")
-      yield* source.token
-      yield* source.invalidate
+      yield* source.invalidate(yield* source.token)
       assert.strictEqual(value(yield* source.token), "token 2")
     })
   )

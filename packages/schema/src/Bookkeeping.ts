@@ -57,6 +57,8 @@ const table = (name: keyof typeof columns, text: string): SqlStatement => ({
   text,
   postgres: text,
   async: false,
+  changesRows: false,
+  checksum: "",
   location: "bookkeeping",
   summary: `CREATE TABLE ${name}`,
   target: { _tag: "CreateTable", name: { schema: undefined, name }, columns: columns[name] }

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Name } from "./SqlFile.ts"
+import type { Name } from "./Target.ts"
 
 /**
  * Which server answers: Aurora DSQL (or an emulator of it), or plain PostgreSQL.

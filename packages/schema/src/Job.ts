@@ -13,7 +13,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Catalogue from "./Catalogue.ts"
 import { JobFailed } from "./SchemaError.ts"
-import type { Name } from "./SqlFile.ts"
+import type { Name } from "./Target.ts"
 
 // CALL takes no parameter here, only a literal. Ids are 26 characters of base32 on the service.
 const JobRow = Schema.Struct({ job_id: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,64}$/)) })

@@ -15,86 +15,21 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Bookkeeping from "./Bookkeeping.ts"
 import * as Catalogue from "./Catalogue.ts"
+import type * as Baseline from "./Baseline.ts"
 import { Event } from "./Event.ts"
-import { Downgrade, type InvalidBookkeeping, NotSetUp, type UnknownVersion } from "./SchemaError.ts"
+import type * as History from "./History.ts"
+import type { MigrationError, Owned, Report, Settings as Options, SetupOptions } from "./Migration.ts"
+import type * as Outline from "./Outline.ts"
+import type * as Plan from "./Plan.ts"
+import type * as Repair from "./Repair.ts"
+import { Downgrade, NotSetUp, type UnknownVersion } from "./SchemaError.ts"
 import * as SchemaSource from "./SchemaSource.ts"
-import { display } from "./SqlFile.ts"
 import * as Status from "./Status.ts"
 import * as Step from "./Step.ts"
+import { display } from "./Target.ts"
 import * as Version from "./Version.ts"
 
-/**
- * What a migration can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type MigrationError = Step.StepError | NotSetUp | Downgrade | InvalidBookkeeping | UnknownVersion
-
-/**
- * What every command takes.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Options {
-  readonly source: SchemaSource.SchemaSource
-  /** The version to end at. Default: the latest of the schema. */
-  readonly version?: Version.Version | undefined
-  /** The name that the version is recorded under. Default: `postgres`, as the earlier tool always wrote it. */
-  readonly database?: string | undefined
-  /** Called with each event as it happens. Default: nothing. */
-  readonly onEvent?: ((event: Event) => Effect.Effect<void>) | undefined
-}
-
-/**
- * How a schema is set up.
- *
- * @since 0.1.0
- * @category models
- */
-export interface SetupOptions extends Options {
-  /** Whether the version is recorded. Default: true. */
-  readonly versioning?: boolean | undefined
-  /** Drops the tables that the schema creates, with all their rows, before anything else. Default: false. */
-  readonly overwrite?: boolean | undefined
-}
-
-/**
- * What a run did. It is also the JSON that the command line prints.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Report {
-  /** The name of the schema: a built-in one, or a path. */
-  readonly schema: string
-  /** The name that the version is recorded under. */
-  readonly database: string
-  /** The version before; null where none was recorded. */
-  readonly from: Version.Version | null
-  /** The version after; null where none is recorded. */
-  readonly to: Version.Version | null
-  /** Whether the run changed the database. */
-  readonly changed: boolean
-  /** Statements that ran. */
-  readonly applied: number
-  /** Statements that did not run, because the catalogue shows that they had. */
-  readonly present: number
-  /** Tables that were dropped by `overwrite`, before they were created again. */
-  readonly dropped: ReadonlyArray<string>
-}
-
-/**
- * A table that `overwrite` would drop.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Owned {
-  readonly table: string
-  readonly hasRows: boolean
-}
+export type { MigrationError, Owned, Report, Settings as Options, SetupOptions } from "./Migration.ts"
 
 /**
  * Sets schemas up and updates them.
@@ -132,10 +67,31 @@ export class Migrator extends Context.Service<
     readonly setup: (options: SetupOptions) => Effect.Effect<Report, MigrationError>
     /** Runs the versions after the recorded one. Fails where none is recorded. */
     readonly update: (options: Options) => Effect.Effect<Report, MigrationError>
-    /** Compares what is recorded with a schema. Writes nothing. */
-    readonly status: (options: Omit<Options, "version" | "onEvent">) => Effect.Effect<Status.Status, MigrationError>
+    /** Compares what is recorded with a schema's manifests; an `Outline` is enough. Writes nothing. */
+    readonly status: (options: {
+      readonly source: Outline.Outline
+      readonly database?: string | undefined
+    }) => Effect.Effect<Status.Status, MigrationError>
+    /** What `update`, or `setup` where no version is recorded, would do. Reads in one READ ONLY transaction. */
+    readonly plan: (
+      options: Pick<Options, "source" | "version" | "database">
+    ) => Effect.Effect<Plan.Plan, MigrationError>
+    /**
+     * Records that a database is at a version, without running it: one that the earlier tool set up, so that its
+     * files are watched for changes from now on, or one that was made by hand. Fails where another version is recorded.
+     */
+    readonly baseline: <E>(options: Baseline.Options<E>) => Effect.Effect<Report, MigrationError | E>
+    /** Finds invalid indexes, changed files and the lease of a dead migrator, and repairs what it is asked to. */
+    readonly repair: (options: Repair.Options) => Effect.Effect<Repair.Repair, MigrationError>
+    /** Everything that has run. Writes nothing. */
+    readonly history: (options?: {
+      readonly database?: string | undefined
+    }) => Effect.Effect<History.History, MigrationError>
     /** The tables that `setup` with `overwrite` would drop: those of the schema that are there. */
-    readonly owned: (source: SchemaSource.SchemaSource) => Effect.Effect<ReadonlyArray<Owned>, MigrationError>
+    readonly owned: (
+      source: SchemaSource.SchemaSource,
+      database?: string
+    ) => Effect.Effect<ReadonlyArray<Owned>, MigrationError>
   }
 >()("@effect-dsql/schema/Migrator") {}
 
@@ -154,10 +110,16 @@ export const layer: Layer.Layer<Migrator, never, DsqlClient> = Layer.effect(
       status: Effect.fn("Migrator.status")(({ database = Bookkeeping.defaultDatabase, source }) =>
         connected(Effect.map(Bookkeeping.read(database), (recorded) => Status.make(source, database, recorded)))
       ),
+      plan: () => later("plan"),
+      baseline: () => later("baseline"),
+      repair: () => later("repair"),
+      history: () => later("history"),
       owned: Effect.fn("Migrator.owned")((source) => connected(owned(source)))
     })
   })
 )
+
+const later = (what: string) => Effect.die(new Error(`${what} is not there yet`))
 
 const setup = Effect.fnUntraced(function* (
   options: SetupOptions

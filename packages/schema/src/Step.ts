@@ -13,7 +13,8 @@ import * as Catalogue from "./Catalogue.ts"
 import { Event } from "./Event.ts"
 import * as Job from "./Job.ts"
 import { IndexInvalid, type JobFailed, ObjectDiffers, StatementRefused } from "./SchemaError.ts"
-import { display, type Name, type SqlStatement } from "./SqlFile.ts"
+import type { SqlStatement } from "./SqlFile.ts"
+import { display, type Name } from "./Target.ts"
 
 /**
  * Why a step failed.
@@ -116,7 +117,7 @@ const isDone = Effect.fnUntraced(function* ({ location, target }: SqlStatement) 
     }
     case "Drop":
       return (yield* Catalogue.relation(target.name)) === undefined
-    case "Other":
+    default:
       return false
   }
 })
@@ -141,5 +142,5 @@ const settleIndex = Effect.fnUntraced(function* (
   const after = yield* Catalogue.relation(target.name)
   if (after?.index?.valid === true) return
   const details = job === undefined ? undefined : yield* Job.details(job)
-  return yield* new IndexInvalid({ index: display(target.name), location, details })
+  return yield* new IndexInvalid({ index: display(target.name), location, details, collisions: [] })
 })

@@ -75,7 +75,7 @@ describe("Step.run", () => {
       const error = yield* Effect.flip(run(yield* index))
       assert.strictEqual(
         error.message,
-        `a.sql:1: index t_name is invalid, its build failed (${details}): correct the rows, DROP INDEX t_name, then run again`
+        `a.sql:1: index t_name is invalid, its build failed (${details}): correct the rows, then build it again with repair`
       )
     }).pipe(Effect.provide(TestMigrator))
   )

@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type { SerializationConflict } from "../DsqlError.ts"
 import * as TransactionMetrics from "../TransactionMetrics.ts"
+import * as rareLog from "./rareLog.ts"
 
 /** An attempt lost a conflict. */
 export const conflict = (operation: string, code: SerializationConflict["code"]): Effect.Effect<void> =>
@@ -30,7 +31,12 @@ export const retry = (
     [
       Metric.update(Metric.withAttributes(TransactionMetrics.retries, { operation, attempt: label }), 1),
       Metric.update(Metric.withAttributes(TransactionMetrics.backoff, { operation }), delayMillis),
-      Effect.logDebug("transaction conflicted, retrying", { operation, attempt, delayMillis, code: last.code })
+      rareLog.log(
+        "Debug",
+        "transaction conflicted, retrying",
+        { operation, attempt, delayMillis, code: last.code },
+        `retry ${operation}`
+      )
     ],
     { discard: true }
   )

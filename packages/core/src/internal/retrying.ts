@@ -8,6 +8,7 @@ import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import { ConflictRetriesExhausted, SerializationConflict } from "../DsqlError.ts"
 import type { RetryPolicy } from "../RetryPolicy.ts"
+import { afterFailure } from "./afterFailure.ts"
 import * as measure from "./measure.ts"
 
 /** Retries while attempts conflict, and gives up when the policy does or the deadline comes first. */
@@ -36,12 +37,11 @@ const afterConflict = <A, E, R>(
   attempt: (number: number) => Effect.Effect<A, E | SerializationConflict, R>,
   first: SerializationConflict
 ) => {
-  let attempts = 0
-  // The first attempt is over; the schedule sees it as the failure that it was.
-  const next = Effect.suspend(() => {
-    attempts += 1
-    return attempts === 1 ? Effect.fail(first) : attempt(attempts)
-  }).pipe(
+  let attempts = 1
+  const next = afterFailure(
+    first,
+    Effect.suspend(() => attempt(++attempts))
+  ).pipe(
     Effect.matchEffect({
       onSuccess: (value) => Effect.succeed(Result.succeed(value)),
       onFailure: (error) =>

@@ -8,7 +8,7 @@ import { CurrentTransformer, type Transformer } from "effect/sql/Statement"
 import type { DsqlClient } from "../DsqlClient.ts"
 import type { DeadlineExceeded } from "../DsqlError.ts"
 import { carry, classify, type Phase } from "./classify.ts"
-import { Deadline, withinDeadline } from "./connecting.ts"
+import { Deadline, withinDeadline } from "./deadline.ts"
 
 /** Runs an effect whose only statement is judged by `phase` when its answer is lost. */
 export const singleStatement = <A, E, R>(
@@ -22,7 +22,7 @@ export const singleStatement = <A, E, R>(
         Effect.provideService(effect, CurrentTransformer, once(fiber.getRef(CurrentTransformer)))
       )
       // Only the wait for a connection may be cut short, and to tell it from the statement takes a lease of one's own.
-      return fiber.getRef(Deadline) === undefined ? client.reconnecting(single) : leased(client, single)
+      return fiber.getRef(Deadline) === undefined ? single : leased(client, single)
     }),
     (error) => (isSqlError(error) ? marked(error, phase) : error)
   )

@@ -2,15 +2,18 @@
  * One transaction by DSQL's rules: REPEATABLE READ, no savepoints, and a COMMIT
  * that says what happened.
  */
-import type { PgClient } from "@effect/sql-pg/PgClient"
 import type { Result } from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { StatementFailed, UnsupportedFeature } from "../DsqlError.ts"
 import { carry, classify } from "./classify.ts"
-import { type Acquire, withinDeadline } from "./connecting.ts"
+import { withinDeadline } from "./deadline.ts"
+
+/** Reserves a connection of one's own, until the scope closes. */
+export type Acquire = Effect.Effect<Connection, SqlError, Scope.Scope>
 
 const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 
@@ -18,7 +21,7 @@ const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 export const beginReadOnly = `${begin} READ ONLY`
 
 /** Makes `withTransaction` for a client, with connections from `acquire`. */
-export const withTransaction = (sql: PgClient, acquire: Acquire): PgClient["withTransaction"] =>
+export const withTransaction = (sql: SqlClient.SqlClient, acquire: Acquire): SqlClient.SqlClient["withTransaction"] =>
   SqlClient.makeWithTransaction<SqlClient.TransactionConnection, Connection>({
     transactionService: sql.transactionService,
     spanAttributes: [],

@@ -1,0 +1,71 @@
+/**
+ * What a pool reports: its gauges, read when they are asked for, and its counters.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import type * as Scope from "effect/Scope"
+import type { EndReason, Stats } from "../ConnectionPool.ts"
+import * as PoolMetrics from "../PoolMetrics.ts"
+import type { AttemptError } from "./classify.ts"
+
+const gauges = [
+  [PoolMetrics.maxOpen, "max"],
+  [PoolMetrics.open, "open"],
+  [PoolMetrics.idle, "idle"],
+  [PoolMetrics.inUse, "inUse"],
+  [PoolMetrics.waiting, "waiting"]
+] as const
+
+/** Shows a pool's gauges until the scope closes. */
+export const register = (pool: string, stats: () => Stats): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.contextWith((context) =>
+    Effect.asVoid(
+      Effect.acquireRelease(
+        Effect.sync(() =>
+          gauges.map(([gauge, field]) =>
+            Metric.registerUnsafe(Metric.withAttributes(gauge, { pool }), context, {
+              get: () => ({ value: stats()[field] }),
+              update: () => {},
+              modify: () => {}
+            })
+          )
+        ),
+        (registrations) => Effect.sync(() => registrations.forEach((registration) => registration.remove()))
+      )
+    )
+  )
+
+/** No connection was free at once. */
+export const waited = (pool: string, millis: number): Effect.Effect<void> =>
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(PoolMetrics.waits, { pool }), 1),
+    Metric.update(Metric.withAttributes(PoolMetrics.waitDuration, { pool }), millis)
+  )
+
+/** A request for a connection ended without one. */
+export const refused = (pool: string, error: AttemptError): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(PoolMetrics.refusals, { pool, error_class: classOf(error) }), 1)
+
+const classOf = (error: AttemptError): string =>
+  error._tag === "ConnectionUnavailable" ? `${error._tag}.${error.reason}` : error._tag
+
+/** Times the opening of a connection, and counts it where it fails. */
+export const connecting = <A, E extends AttemptError, R>(pool: string, open: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Clock.currentTimeMillis, (start) =>
+    Effect.matchEffect(open, {
+      onSuccess: (connection) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          Effect.as(Metric.update(Metric.withAttributes(PoolMetrics.connectLatency, { pool }), now - start), connection)
+        ),
+      onFailure: (error) =>
+        Effect.andThen(
+          Metric.update(Metric.withAttributes(PoolMetrics.connectFailures, { pool, error_class: classOf(error) }), 1),
+          Effect.fail(error)
+        )
+    })
+  )
+
+/** A connection was closed. */
+export const closed = (pool: string, reason: EndReason): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(PoolMetrics.closed, { pool, reason }), 1)
