@@ -2,7 +2,7 @@
  * Whatever attempts fail on the way, a history reads as the batches that were acknowledged: forwards, backwards, in
  * pages of any size, over forks.
  */
-import { HistoryBranch, HistoryBranches } from "@effect-dsql/persistence"
+import { type HistoryBranch, HistoryBranches } from "@effect-dsql/persistence"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import fc from "fast-check"
