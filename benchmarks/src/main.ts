@@ -6,7 +6,6 @@ import { Postgres } from "@effect-dsql/emulator"
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, type Redacted, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
-import { contention } from "./Contention.ts"
 import { emulation } from "./Emulation.ts"
 import { fences } from "./Fences.ts"
 import { transactions } from "./Transactions.ts"
@@ -36,8 +35,7 @@ const onServer = <A, E>(
 const benchmarks = {
   transactions: onServer(transactions),
   fences: onServer(fences),
-  emulation: onServer(emulation),
-  contention
+  emulation: onServer(emulation)
 }
 
 const isName = (name: string): name is keyof typeof benchmarks => name in benchmarks

@@ -29,18 +29,18 @@ export type RetryPolicy = Schedule.Schedule<Duration.Duration, SerializationConf
  * @category models
  */
 export interface Options {
-  /** The delay that the first retry is drawn from. Default: 10 milliseconds. */
+  /** The delay that the first retry is drawn from. Default: 20 milliseconds. */
   readonly base?: Duration.Input | undefined
   /** How much longer each delay is than the one before. Default: 2. */
   readonly factor?: number | undefined
-  /** No delay is longer than this, jitter included. Default: 1 second. */
+  /** No delay is longer than this, jitter included. Default: 2 seconds. */
   readonly cap?: Duration.Input | undefined
   /**
    * `full` draws uniformly from nothing to the whole delay, `bounded` from 80 to 120 percent of it.
-   * Default: `full`, which needs fewer attempts when many contend (`pnpm bench contention`).
+   * Default: `full`, which needs fewer attempts when many contend (`effect-dsql simulate`).
    */
   readonly jitter?: "full" | "bounded" | "none" | undefined
-  /** How often the transaction is tried in all, the first time included. Default: 16. */
+  /** How often the transaction is tried in all, the first time included. Default: 20. */
   readonly attempts?: number | undefined
   /** No retry begins later than this after the first conflict. Default: 30 seconds. */
   readonly elapsed?: Duration.Input | undefined
@@ -63,9 +63,9 @@ export interface Options {
  * @category constructors
  */
 export const make = (options: Options = {}): RetryPolicy => {
-  const cap = Duration.fromInputUnsafe(options.cap ?? "1 second")
-  const attempts = options.attempts ?? 16
-  return Schedule.exponential(options.base ?? "10 millis", options.factor ?? 2).pipe(
+  const cap = Duration.fromInputUnsafe(options.cap ?? "2 seconds")
+  const attempts = options.attempts ?? 20
+  return Schedule.exponential(options.base ?? "20 millis", options.factor ?? 2).pipe(
     // Capped before and after jitter: before, so that a long ladder stays in range; after, so that no delay exceeds it.
     Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, cap))),
     jitter(options.jitter ?? "full"),

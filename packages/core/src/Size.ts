@@ -73,5 +73,64 @@ export const check = (
       : Effect.void
   })
 
+/**
+ * Checks what a transaction changes in all: rows (3,000) and bytes (10 MiB, to which DSQL adds what indexes take).
+ *
+ * @example
+ * ```ts
+ * import { Size } from "@effect-dsql/core"
+ *
+ * const checked = Size.checkTransaction("AddTasks", { rows: 100, bytes: 4096 })
+ * ```
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const checkTransaction = (
+  operation: string,
+  changed: { readonly rows: number; readonly bytes: number }
+): Effect.Effect<void, LimitExceeded> => {
+  const over = (limit: "transaction_rows" | "transaction_bytes", size: number, maximum: number) =>
+    Effect.fail(
+      new LimitExceeded({
+        limit,
+        message: `${operation} changes ${size} ${limit === "transaction_rows" ? "rows" : "bytes"}; an Aurora DSQL transaction takes at most ${maximum}`
+      })
+    )
+  if (changed.rows > Limits.transactionRows) return over("transaction_rows", changed.rows, Limits.transactionRows)
+  if (changed.bytes > Limits.transactionBytes) return over("transaction_bytes", changed.bytes, Limits.transactionBytes)
+  return Effect.void
+}
+
+/**
+ * A row that is going to be written.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Write {
+  readonly table: string
+  readonly row: Readonly<Record<string, Value>>
+  /** The columns of the primary key. */
+  readonly key: ReadonlyArray<string>
+}
+
+/**
+ * Checks the rows that one transaction writes: each as `check` does, and all together (3,000 rows, 10 MiB). The
+ * server adds a little to the bytes for each row and each index, so what passes by a hair may still be refused.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const checkAll = (writes: ReadonlyArray<Write>): Effect.Effect<void, LimitExceeded> =>
+  Effect.gen(function* () {
+    let bytes = 0
+    for (const { key, row, table } of writes) {
+      yield* check(table, row, key)
+      bytes += rowBytes(row)
+    }
+    yield* checkTransaction("a transaction", { rows: writes.length, bytes })
+  })
+
 const exceeded = (limit: LimitExceeded["limit"], what: string, size: number, maximum: number) =>
   Effect.fail(new LimitExceeded({ limit, message: `${what} has ${size} bytes; Aurora DSQL takes at most ${maximum}` }))

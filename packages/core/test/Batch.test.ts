@@ -147,6 +147,21 @@ describe("Size.check", () => {
     })
   )
 
+  it.effect("of many rows also bounds what one transaction takes, in rows and in bytes", () =>
+    Effect.gen(function* () {
+      const rows = (count: number, size: number) =>
+        Array.from({ length: count }, (_, id) => ({ table, row: { id, data: new Uint8Array(size) }, key }))
+      yield* Size.checkAll(rows(3_000, 10))
+      const many = yield* Effect.flip(Size.checkAll(rows(3_001, 10)))
+      assert.include(many, { limit: "transaction_rows" } as const)
+      assert.include(many.message, "3001 rows")
+      const large = yield* Effect.flip(Size.checkAll(rows(11, 1024 * 1024)))
+      assert.include(large, { limit: "transaction_bytes" } as const)
+      const one = yield* Effect.flip(Size.checkAll([...rows(1, 10), ...rows(1, 1024 * 1024 + 1)]))
+      assert.include(one, { limit: "column_bytes" } as const)
+    })
+  )
+
   it("measures as the encoder does, for any text", () => {
     fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => Size.bytes(text) === Buffer.byteLength(text)))
   })

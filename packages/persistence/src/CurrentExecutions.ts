@@ -155,7 +155,8 @@ const update = Effect.fnUntraced(function* (row: Current.CurrentExecution, expec
   })
 })
 
-const select = Effect.fnUntraced(function* (key: Current.Key, lock: "" | "FOR UPDATE") {
+/** @internal */
+export const select = Effect.fnUntraced(function* (key: Current.Key, lock: "" | "FOR UPDATE") {
   const to = yield* route(key)
   const sql = yield* Transaction.sql
   const rows = yield* sql`

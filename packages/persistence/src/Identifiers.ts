@@ -61,3 +61,161 @@ export const BusinessId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255
  * @category models
  */
 export type BusinessId = typeof BusinessId.Type
+
+/**
+ * A tree of history branches: all histories that were forked from one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TreeId = uuid.pipe(Schema.brand("TreeId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TreeId = typeof TreeId.Type
+
+/**
+ * One history in a tree.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const BranchId = uuid.pipe(Schema.brand("BranchId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type BranchId = typeof BranchId.Type
+
+/**
+ * What a namespace is called; no two have the same name.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const NamespaceName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(
+  Schema.brand("NamespaceName")
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type NamespaceName = typeof NamespaceName.Type
+
+/**
+ * What a cluster of servers is called.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ClusterName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("ClusterName"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ClusterName = typeof ClusterName.Type
+
+/**
+ * A server process, as a member of its cluster.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const HostId = uuid.pipe(Schema.brand("HostId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type HostId = typeof HostId.Type
+
+/**
+ * A Nexus endpoint.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const EndpointId = uuid.pipe(Schema.brand("EndpointId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type EndpointId = typeof EndpointId.Type
+
+/**
+ * What a user calls a task queue.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TaskQueueName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(
+  Schema.brand("TaskQueueName")
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TaskQueueName = typeof TaskQueueName.Type
+
+/**
+ * A version of a worker's code.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const BuildId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("BuildId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type BuildId = typeof BuildId.Type
+
+/**
+ * A workflow's own name for a timer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TimerId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("TimerId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TimerId = typeof TimerId.Type
+
+/**
+ * The request id of a signal, by which a repeated one is recognised.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const SignalId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("SignalId"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SignalId = typeof SignalId.Type
+
+/**
+ * Where a node stands in the tree of a CHASM execution, encoded as text. The root's is empty.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ChasmPath = Schema.String.check(Schema.isMaxCodePoints(1024)).pipe(Schema.brand("ChasmPath"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ChasmPath = typeof ChasmPath.Type

@@ -3,10 +3,20 @@
  *
  * @since 0.1.0
  */
-import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Layer from "effect/Layer"
+import * as ClusterMembership from "./ClusterMembership.ts"
+import * as ClusterMetadata from "./ClusterMetadata.ts"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
+import * as Executions from "./Executions.ts"
+import * as HistoryBranches from "./HistoryBranches.ts"
+import * as HistoryTasks from "./HistoryTasks.ts"
+import * as Namespaces from "./Namespaces.ts"
+import * as NexusEndpoints from "./NexusEndpoints.ts"
+import * as Queues from "./Queues.ts"
+import * as QueuesV2 from "./QueuesV2.ts"
 import * as Shards from "./Shards.ts"
+import * as TaskQueues from "./TaskQueues.ts"
+import * as TaskQueueUserData from "./TaskQueueUserData.ts"
 
 /**
  * Every store of this package.
@@ -14,7 +24,7 @@ import * as Shards from "./Shards.ts"
  * @since 0.1.0
  * @category models
  */
-export type Persistence = CurrentExecutions.CurrentExecutions | Shards.Shards
+export type Persistence = Layer.Success<typeof layer>
 
 /**
  * Provides every store.
@@ -31,4 +41,19 @@ export type Persistence = CurrentExecutions.CurrentExecutions | Shards.Shards
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Persistence, never, DsqlClient> = Layer.mergeAll(CurrentExecutions.layer, Shards.layer)
+export const layer = Layer.mergeAll(
+  ClusterMembership.layer,
+  ClusterMetadata.layer,
+  CurrentExecutions.layer,
+  Executions.layer,
+  HistoryBranches.layer,
+  HistoryTasks.layer,
+  Namespaces.layer,
+  NexusEndpoints.layer,
+  Queues.layer,
+  QueuesV2.layer,
+  Shards.layer,
+  TaskQueueUserData.layer,
+  TaskQueues.layer,
+  TaskQueues.layerFair
+)

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { PageToken } from "./internal/pageToken.ts"
 
 const id = (tag: string) => `@effect-dsql/persistence/PersistenceError/${tag}`
 
@@ -55,7 +56,9 @@ export class MalformedRow extends Schema.TaggedError<MalformedRow>(id("Malformed
   /** The row's primary key, for people. */
   key: Schema.String,
   /** Which column, and what is wrong with it. */
-  reason: Schema.String
+  reason: Schema.String,
+  /** In a list: where it goes on after this row. Left out where nothing follows, or no list was read. */
+  next: Schema.optional(PageToken)
 }) {
   override get message(): string {
     return `${this.table} (${this.key}): ${this.reason}`

@@ -27,6 +27,17 @@ describe("PageToken", () => {
     })
   )
 
+  it.effect("refuses the token of another part of its own list", () =>
+    Effect.gen(function* () {
+      const first = tasks.of("shard 1")
+      const token = first.encode({ id: 1n, name: "a" })
+      assert.deepStrictEqual(yield* first.decode(token), { id: 1n, name: "a" })
+      for (const other of [tasks.of("shard 2"), tasks]) {
+        assert.strictEqual((yield* Effect.flip(other.decode(token)))._tag, "PageTokenInvalid")
+      }
+    })
+  )
+
   it.effect("refuses a token that was cut anywhere, altered anywhere, or never was one", () =>
     Effect.gen(function* () {
       const token = tasks.encode({ id: 7n, name: "seven" })

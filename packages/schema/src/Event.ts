@@ -5,13 +5,16 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import type * as DateTime from "effect/DateTime"
 import type { Version } from "./Version.ts"
 
 /**
- * - `Dropped`: a table of the schema was dropped, with all its rows.
+ * - `Dropped`: a table or view of the schema was dropped, with all its rows.
  * - `Applied`: a statement ran.
  * - `Present`: the catalogue shows that a statement has run before; it did not run again.
+ * - `Held`: another migrator is at work, and is waited for.
  * - `Waiting`: the statement is done by a job of the service, which is waited for.
+ * - `Building`: how that job stands, now and then until it ends. The service gives no percentage.
  * - `Recorded`: a version was written to `schema_version`.
  *
  * @since 0.1.0
@@ -21,7 +24,16 @@ export type Event = Data.TaggedEnum<{
   Dropped: { readonly table: string }
   Applied: { readonly location: string; readonly summary: string }
   Present: { readonly location: string; readonly summary: string }
+  Held: { readonly owner: string; readonly expires: DateTime.Utc }
   Waiting: { readonly location: string; readonly summary: string; readonly job: string }
+  Building: {
+    readonly location: string
+    readonly summary: string
+    readonly job: string
+    readonly status: "submitted" | "processing" | "completed" | "failed" | "unknown"
+    /** Milliseconds since it was waited for. */
+    readonly elapsed: number
+  }
   Recorded: { readonly version: Version }
 }>
 

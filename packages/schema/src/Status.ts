@@ -3,8 +3,12 @@
  *
  * @since 0.1.0
  */
-import type { Recorded } from "./Bookkeeping.ts"
-import { latest, type SchemaSource } from "./SchemaSource.ts"
+import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Effect from "effect/Effect"
+import * as Bookkeeping from "./Bookkeeping.ts"
+import { latest, type Outline } from "./Outline.ts"
+import { IncompatibleVersion, type InvalidBookkeeping } from "./SchemaError.ts"
 import * as Version from "./Version.ts"
 
 /**
@@ -47,7 +51,7 @@ export interface Status {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (source: SchemaSource, database: string, recorded: Recorded | undefined): Status => {
+export const make = (source: Outline, database: string, recorded: Bookkeeping.Recorded | undefined): Status => {
   const expected = latest(source).version
   const state = stateOf(expected, recorded)
   return {
@@ -61,7 +65,48 @@ export const make = (source: SchemaSource, database: string, recorded: Recorded 
   }
 }
 
-const stateOf = (expected: Version.Version, recorded: Recorded | undefined): State => {
+/**
+ * Reads where a database stands. Needs the manifests of a schema alone, and writes nothing.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const read = (
+  source: Outline,
+  database: string = Bookkeeping.defaultDatabase
+): Effect.Effect<Status, InvalidBookkeeping | TransactionError, DsqlClient> =>
+  Effect.map(Bookkeeping.read(database), (recorded) => make(source, database, recorded))
+
+/**
+ * Fails unless programs that expect the schema's latest version can work with the database: for the start of one
+ * that does not migrate itself.
+ *
+ * @example
+ * ```ts
+ * import { Outline, Status } from "@effect-dsql/schema"
+ * import { Effect } from "effect"
+ *
+ * const start = Effect.gen(function*() {
+ *   const status = yield* Status.read(yield* Outline.directory("./schema"))
+ *   yield* Status.ensure(status)
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const ensure = ({
+  compatible,
+  current,
+  expected,
+  minCompatible,
+  state
+}: Status): Effect.Effect<void, IncompatibleVersion> =>
+  compatible
+    ? Effect.void
+    : Effect.fail(new IncompatibleVersion({ expected, current, minCompatible, behind: state === "behind" }))
+
+const stateOf = (expected: Version.Version, recorded: Bookkeeping.Recorded | undefined): State => {
   if (recorded === undefined) return "not-set-up"
   switch (Version.compare(recorded.version, expected)) {
     case -1:

@@ -51,7 +51,7 @@ describe("Migrator on Aurora DSQL", () => {
       )
       const error = yield* Effect.flip(migrator.setup({ source }))
       assert.strictEqual(error._tag, "IndexInvalid")
-      assert.include(error.message, "DROP INDEX a_name, then run again")
+      assert.include(error.message, "then build it again with repair")
       assert.strictEqual((yield* Effect.flip(migrator.setup({ source })))._tag, "IndexInvalid")
       assert.strictEqual((yield* migrator.status({ source })).state, "not-set-up")
       yield* execute("DELETE FROM a WHERE id = 2", "DROP INDEX a_name")

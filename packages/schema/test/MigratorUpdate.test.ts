@@ -78,7 +78,7 @@ describe("Migrator.update", () => {
       const error = yield* Effect.flip(update({ version: version("1.0") }))
       assert.strictEqual(
         error.message,
-        "the database is at 1.1, after 1.0: there is no way back, use a tool that knows 1.1"
+        "the database is at 1.1, after 1.0: there is no way back but a backup (see Rollback in docs/migrations.md): use a tool that knows 1.1"
       )
     }).pipe(Effect.provide(TestMigrator))
   )
@@ -90,7 +90,7 @@ describe("Migrator.update", () => {
       yield* execute(
         "ALTER TABLE schema_version RENAME TO kept",
         `CREATE VIEW schema_version AS SELECT version_partition, db_name, creation_time,
-          (1 / version_partition)::text AS curr_version, min_compatible_version FROM kept`
+          (1 / version_partition)::varchar(64) AS curr_version, min_compatible_version FROM kept`
       )
       const before = yield* history
       const error = yield* Effect.flip(update())
@@ -117,7 +117,7 @@ describe("Migrator.update", () => {
       const { setup, update } = yield* temporal
       yield* execute("CREATE TABLE schema_version (version TEXT PRIMARY KEY)")
       assert.strictEqual((yield* Effect.flip(update()))._tag, "InvalidBookkeeping")
-      assert.strictEqual((yield* Effect.flip(setup()))._tag, "ObjectDiffers")
+      assert.strictEqual((yield* Effect.flip(setup()))._tag, "InvalidBookkeeping")
     }).pipe(Effect.provide(TestMigrator))
   )
 
@@ -142,22 +142,6 @@ describe("Migrator.update", () => {
       const report = yield* migrator.update({ source })
       assert.deepStrictEqual([report.present, report.applied], [2, 2])
       assert.strictEqual((yield* migrator.status({ source })).current as string, "1.1")
-    }).pipe(Effect.provide(TestMigrator))
-  )
-
-  it.live("knows its own tables again although later statements have changed them", () =>
-    Effect.gen(function* () {
-      const migrator = yield* Migrator.Migrator
-      const source = yield* sourceOf(
-        "CREATE TABLE a (id INTEGER PRIMARY KEY, b INTEGER, c INTEGER);",
-        `ALTER TABLE a DROP COLUMN b;
-         ALTER TABLE a RENAME COLUMN c TO d;
-         ALTER TABLE missing RENAME TO e;`
-      )
-      assert.strictEqual((yield* Effect.flip(migrator.setup({ source })))._tag, "StatementRefused")
-      yield* execute("CREATE TABLE missing (id INTEGER PRIMARY KEY)")
-      const report = yield* migrator.setup({ source })
-      assert.deepStrictEqual([report.present, report.applied, report.to as string], [5, 1, "1.1"])
     }).pipe(Effect.provide(TestMigrator))
   )
 

@@ -1,5 +1,5 @@
 import { Linter } from "@effect-dsql/dialect"
-import { SchemaSource, SqlFile, Version } from "@effect-dsql/schema"
+import { SchemaSource, type SqlFile, Target, Version } from "@effect-dsql/schema"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, FileSystem, PlatformError } from "effect"
@@ -290,7 +290,7 @@ layer(NodeServices.layer)("SchemaSource", (it) => {
   describe("tables", () => {
     it.effect("lists the tables that the statements create", () =>
       Effect.gen(function* () {
-        const names = SchemaSource.tables(yield* SchemaSource.builtIn()).map(SqlFile.display)
+        const names = SchemaSource.tables(yield* SchemaSource.builtIn()).map(Target.display)
         assert.deepStrictEqual(names.toSorted(), temporalTables.toSorted())
       })
     )

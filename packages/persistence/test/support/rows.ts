@@ -1,7 +1,15 @@
 /**
  * Rows with ids of their own, so that tests share a database without meeting.
  */
-import { type Archetype, type CurrentExecution, type DataBlob, Identifiers } from "@effect-dsql/persistence"
+import {
+  type Archetype,
+  ClusterMember,
+  type ClusterMembership,
+  type CurrentExecution,
+  type DataBlob,
+  Identifiers,
+  type Namespace
+} from "@effect-dsql/persistence"
 import { DateTime } from "effect"
 import { randomBytes, randomInt, randomUUID } from "node:crypto"
 
@@ -33,5 +41,33 @@ export const current = (
   startTime: DateTime.makeUnsafe(1_758_000_000_123),
   lastWriteVersion: BigInt(randomInt(1, 2 ** 40)),
   data: blob(),
+  ...changed
+})
+
+export const namespaceId = () => Identifiers.NamespaceId.make(randomUUID())
+
+export const namespaceName = () => Identifiers.NamespaceName.make(`namespace ${randomUUID()}`)
+
+export const namespace = (
+  changed: Partial<Omit<Namespace.Namespace, "notificationVersion">> = {}
+): Omit<Namespace.Namespace, "notificationVersion"> => ({
+  id: namespaceId(),
+  name: namespaceName(),
+  isGlobal: false,
+  detail: blob(),
+  ...changed
+})
+
+export const endpoint = () => ({ id: Identifiers.EndpointId.make(randomUUID()), spec: blob() })
+
+export const clusterName = () => Identifiers.ClusterName.make(`cluster ${randomUUID()}`)
+
+export const heartbeat = (changed: Partial<ClusterMembership.Heartbeat> = {}): ClusterMembership.Heartbeat => ({
+  hostId: Identifiers.HostId.make(randomUUID()),
+  role: "History",
+  rpcAddress: ClusterMember.RpcAddress.make(`host-${randomUUID()}`),
+  rpcPort: ClusterMember.RpcPort.make(7234),
+  sessionStart: DateTime.makeUnsafe(1_758_000_000_123),
+  expiresIn: "1 hour",
   ...changed
 })

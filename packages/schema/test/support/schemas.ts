@@ -34,5 +34,5 @@ export const sourceOf = (...texts: readonly [string, ...ReadonlyArray<string>]) 
         })
       )
     ),
-    ([first, ...rest]) => SchemaSource.make("test", [first, ...rest])
+    ([first, ...rest]): SchemaSource.SchemaSource => ({ name: "test", versions: [first, ...rest] })
   )

@@ -1,0 +1,106 @@
+/**
+ * `simulate`: what retry policies make of contention, in virtual time.
+ *
+ * @since 0.1.0
+ */
+import { Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Connection from "./Connection.ts"
+import { InvalidUsage } from "./Failure.ts"
+import * as Files from "./Files.ts"
+import * as Output from "./Output.ts"
+import * as Root from "./Root.ts"
+
+const number = (name: string, standard: string, description: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("number"),
+    Flag.withDescription(`${description} [default: ${standard}]`),
+    Flag.withDefault(standard)
+  )
+
+/**
+ * Prints one `Outcome` of `@effect-dsql/simulator/Contention` for each number of
+ * contenders and each policy. As JSON it is `{"seed": …, "outcomes": [Outcome]}`.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const simulate = Command.make(
+  "simulate",
+  {
+    contenders: number("contenders", "10,100", "Clients that begin at once; several numbers for several scenarios"),
+    transactions: number("transactions", "1", "Transactions that each client runs, one after the other"),
+    hotKeys: number("hot-keys", "1", "Rows that they contend for"),
+    latency: number("latency", "20", "Milliseconds of a round trip"),
+    runs: number("runs", "20", "How often each scenario is run"),
+    seed: Flag.String("seed").pipe(
+      Flag.withDescription("The same seed gives the same results [default: 1]"),
+      Flag.withDefault("1")
+    ),
+    policies: Flag.String("policy").pipe(
+      Flag.withDescription(
+        "effect-dsql, aws-connector, aws-drizzle, or settings such as base=20,cap=2000,attempts=20,jitter=full; may be repeated [default: the three]"
+      ),
+      Flag.atLeast(0)
+    ),
+    svg: Flag.String("svg").pipe(
+      Flag.withMetavar("file"),
+      Flag.withDescription("Draw the results into this file as well"),
+      Flag.optional
+    )
+  },
+  Effect.fnUntraced(function* (input) {
+    const shared = yield* Root.shared
+    yield* Connection.refuse(yield* Root.root, "simulate")
+    const { Chart, Contention, Policies, Table } = yield* Effect.promise(() => import("@effect-dsql/simulator"))
+    const policies =
+      input.policies.length === 0
+        ? Policies.all
+        : yield* Effect.mapError(Effect.forEach(input.policies, Policies.parse), invalid)
+    const { fields } = Contention.Scenario
+    const common = {
+      transactions: yield* inRange("transactions", fields.transactions, input.transactions),
+      hotKeys: yield* inRange("hot-keys", fields.hotKeys, input.hotKeys),
+      latency: yield* inRange("latency", fields.latency, input.latency),
+      runs: yield* inRange("runs", fields.runs, input.runs),
+      seed: input.seed
+    }
+    const scenarios = yield* Effect.forEach(input.contenders.split(","), (text) =>
+      Effect.map(inRange("contenders", fields.contenders, text), (contenders) => ({ ...common, contenders }))
+    )
+    const outcomes = yield* Effect.forEach(scenarios, (scenario) =>
+      Effect.forEach(policies, (policy) => Contention.simulate(scenario, policy))
+    )
+    if (Option.isSome(input.svg)) {
+      const files = yield* FileSystem.FileSystem
+      const path = input.svg.value
+      yield* Effect.mapError(files.writeFileString(path, Chart.render(outcomes.flat())), Files.unreadableAt(path))
+    }
+    const json = Schema.Struct({ seed: Schema.String, outcomes: Schema.Array(Contention.Outcome) })
+    const results = outcomes.flat()
+    yield* Output.print(shared, json, { seed: input.seed, outcomes: results }, () => Table.render(results))
+  })
+).pipe(
+  Command.withDescription(
+    "Simulate what retry policies make of clients that contend for the same rows; connects to nothing"
+  ),
+  Command.withExamples([
+    { command: "effect-dsql simulate", description: "The default policy beside those that AWS ships" },
+    {
+      command: "effect-dsql simulate --contenders 50 --latency 5 --policy effect-dsql --policy base=50,cap=5000",
+      description: "A policy of your own, for a cluster that is near"
+    },
+    { command: "effect-dsql simulate --svg contention.svg", description: "As a chart" }
+  ])
+)
+
+/** Reads a number that has a range. */
+const inRange = (flag: string, range: Schema.Decoder<number>, text: string) =>
+  Effect.mapError(Schema.decodeUnknownEffect(range)(text.trim() === "" ? Number.NaN : Number(text)), ({ message }) =>
+    invalid(new Error(`--${flag} cannot be ${JSON.stringify(text)}: ${message.replaceAll(/\s+/g, " ")}`))
+  )
+
+const invalid = (error: Error) => new InvalidUsage({ message: error.message })

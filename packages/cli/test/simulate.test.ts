@@ -1,0 +1,70 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { tree } from "./support/files.ts"
+import { run } from "./support/process.ts"
+
+const few = ["simulate", "--contenders", "2,4", "--runs", "2"]
+
+describe("effect-dsql simulate", () => {
+  it.live("prints a line for each number of contenders and each policy", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(few)
+      assert.deepStrictEqual([code, stderr], [0, ""])
+      assert.deepStrictEqual(
+        stdout
+          .trimEnd()
+          .split("\n")
+          .map((line) => line.split(/ +/).slice(0, 2).join(" ")),
+        [
+          "policy contenders",
+          ...[2, 4].flatMap((number) =>
+            ["effect-dsql", "aws-connector", "aws-drizzle"].map((policy) => `${policy} ${number}`)
+          )
+        ]
+      )
+    })
+  )
+
+  it.live("prints the same for the same seed, as JSON too, and draws a chart", () =>
+    Effect.gen(function* () {
+      const cwd = yield* tree({ "a.txt": "" })
+      const args = [...few, "--policy", "attempts=2", "--seed", "7", "--format", "json"]
+      const first = yield* run([...args, "--svg", "chart.svg"], {}, { cwd })
+      const second = yield* run(args)
+      assert.strictEqual(first.stdout, second.stdout)
+      const { outcomes, seed } = JSON.parse(first.stdout)
+      assert.strictEqual(seed, "7")
+      assert.deepStrictEqual(Object.keys(outcomes[0]), [
+        "policy",
+        "contenders",
+        "committed",
+        "gaveUp",
+        "giveUpShare",
+        "attemptsPerCommit",
+        "p50",
+        "p99",
+        "finish"
+      ])
+      assert.match(readFileSync(join(cwd, "chart.svg"), "utf8"), /^<svg /)
+    })
+  )
+
+  it.live.each([
+    [["--contenders", "many"], '--contenders cannot be "many"'],
+    [["--contenders", "10,"], '--contenders cannot be ""'],
+    [["--latency", "0"], '--latency cannot be "0"'],
+    [["--runs", "1.5"], '--runs cannot be "1.5"'],
+    [["--policy", "aws"], '"aws" is not a policy: it is one of effect-dsql, aws-connector, aws-drizzle'],
+    [["--svg", "missing/chart.svg"], "missing/chart.svg"],
+    [["--endpoint", "localhost"], "simulate"]
+  ] as const)("says in one line what is wrong with %j, and ends with 2", ([args, says]) =>
+    Effect.gen(function* () {
+      const ended = yield* run(["simulate", ...args])
+      assert.deepStrictEqual([ended.code, ended.stdout], [2, ""])
+      assert.match(ended.stderr, /^error: [^\n]+\n$/)
+      assert.include(ended.stderr, says)
+    })
+  )
+})

@@ -1,0 +1,120 @@
+/**
+ * A member of a cluster, as a model and as columns.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { HostId } from "./Identifiers.ts"
+
+/**
+ * What a host serves. The column holds Temporal's number, 1 to 5.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Role = Schema.Literals([1, 2, 3, 4, 5]).transform([
+  "Frontend",
+  "History",
+  "Matching",
+  "Worker",
+  "InternalFrontend"
+])
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Role = typeof Role.Type
+
+/**
+ * Where a host is called: a name or an address of at most 128 characters.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const RpcAddress = Schema.NonEmptyString.check(Schema.isMaxCodePoints(128)).pipe(Schema.brand("RpcAddress"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type RpcAddress = typeof RpcAddress.Type
+
+/**
+ * A port below 32768: Temporal's schema keeps it in a SMALLINT.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const RpcPort = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 32_767 })).pipe(Schema.brand("RpcPort"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type RpcPort = typeof RpcPort.Type
+
+/**
+ * A host of the cluster.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ClusterMember = Schema.Struct({
+  hostId: HostId,
+  role: Role,
+  rpcAddress: RpcAddress,
+  rpcPort: RpcPort,
+  /** When the host's process started, by its own clock. */
+  sessionStart: Schema.DateTimeUtc,
+  /** When the host was heard of last, by the database's clock. */
+  lastHeartbeat: Schema.DateTimeUtc,
+  /** When the host is no member any more unless it is heard of again, by the database's clock. */
+  recordExpiry: Schema.DateTimeUtc
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ClusterMember = typeof ClusterMember.Type
+
+/**
+ * A heartbeat must keep its host for some time, and not for ever. Nothing was sent.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class MemberExpiryInvalid extends Schema.TaggedError<MemberExpiryInvalid>(
+  "@effect-dsql/persistence/ClusterMember/MemberExpiryInvalid"
+)("MemberExpiryInvalid", {
+  hostId: HostId,
+  /** Milliseconds. */
+  expiresIn: Schema.Number
+}) {
+  override get message(): string {
+    return `host ${this.hostId}: a record cannot expire in ${this.expiresIn} ms; give a finite time above 0`
+  }
+}
+
+/** @internal */
+export const Columns = Schema.Struct({
+  host_id: HostId,
+  role: Role,
+  rpc_address: RpcAddress,
+  rpc_port: RpcPort,
+  session_start: Schema.DateTimeUtcFromDate,
+  last_heartbeat: Schema.DateTimeUtcFromDate,
+  record_expiry: Schema.DateTimeUtcFromDate
+})
+
+/** @internal */
+export const fromColumns = (columns: typeof Columns.Type): ClusterMember => ({
+  hostId: columns.host_id,
+  role: columns.role,
+  rpcAddress: columns.rpc_address,
+  rpcPort: columns.rpc_port,
+  sessionStart: columns.session_start,
+  lastHeartbeat: columns.last_heartbeat,
+  recordExpiry: columns.record_expiry
+})

@@ -1,0 +1,233 @@
+/**
+ * Cluster membership: which hosts are there, by the heartbeats that they send.
+ *
+ * One clock decides who is there: the database's. A heartbeat is written with
+ * it, and expires by it. The clock of a host that jumps makes no other host
+ * disappear, and does not keep its own alive. Only the start of a session is
+ * the host's own time, because it is what the host says of itself.
+ *
+ * @since 0.1.0
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Size from "@effect-dsql/core/Size"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type * as Stream from "effect/Stream"
+import {
+  type ClusterMember,
+  Columns,
+  fromColumns,
+  MemberExpiryInvalid,
+  Role,
+  type RpcAddress
+} from "./ClusterMember.ts"
+import { HostId } from "./Identifiers.ts"
+import { drain } from "./internal/drain.ts"
+import * as List from "./internal/list.ts"
+import { repeatable } from "./internal/repeatable.ts"
+import * as Row from "./internal/row.ts"
+import * as PageToken from "./PageToken.ts"
+import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
+
+/**
+ * What a host says of itself.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Heartbeat extends Omit<ClusterMember, "lastHeartbeat" | "recordExpiry"> {
+  /** How long the host is a member after this heartbeat. */
+  readonly expiresIn: Duration.Input
+}
+
+/**
+ * Which members are asked for, and which page of them. What is left out does not matter; a record that has expired is
+ * never given.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface MembersRequest extends PageToken.PageRequest {
+  readonly hostId?: HostId | undefined
+  readonly role?: Role | undefined
+  readonly rpcAddress?: RpcAddress | undefined
+  /** Heard of no longer ago than this. */
+  readonly heartbeatWithin?: Duration.Input | undefined
+  /** By the hosts' own clocks. */
+  readonly sessionStartedAfter?: DateTime.Utc | undefined
+}
+
+/**
+ * What listing can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ListError = MalformedRow | PageTokenInvalid | TransactionError
+
+/**
+ * Keeps the members of the cluster.
+ *
+ * @example
+ * ```ts
+ * import { ClusterMembership } from "@effect-dsql/persistence"
+ * import { Effect, Schedule } from "effect"
+ *
+ * const heartbeats = (host: Omit<ClusterMembership.Heartbeat, "expiresIn">) =>
+ *   Effect.gen(function*() {
+ *     const membership = yield* ClusterMembership.ClusterMembership
+ *     yield* membership.upsert({ ...host, expiresIn: "20 seconds" })
+ *   }).pipe(Effect.repeat(Schedule.spaced("10 seconds")))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class ClusterMembership extends Context.Service<
+  ClusterMembership,
+  {
+    /** Writes a heartbeat, and gives the member with the database's times. One round trip. */
+    readonly upsert: (
+      heartbeat: Heartbeat
+    ) => Effect.Effect<ClusterMember, MalformedRow | MemberExpiryInvalid | LimitExceeded | TransactionError>
+    /** One page of members, by host id. One round trip. */
+    readonly list: (request?: MembersRequest) => Effect.Effect<PageToken.Page<ClusterMember>, ListError>
+    /** All members, by host id. One round trip per page. */
+    readonly stream: (request?: MembersRequest) => Stream.Stream<ClusterMember, ListError>
+    /**
+     * Deletes the records that have expired, and gives how many went: all of them, or `limit`. One round trip for 500.
+     * Run again after a failure, it goes on where it stopped.
+     */
+    readonly prune: (options?: { readonly limit?: number | undefined }) => Effect.Effect<number, TransactionError>
+  }
+>()("@effect-dsql/persistence/ClusterMembership") {}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<ClusterMembership, never, DsqlClient> = Layer.effect(
+  ClusterMembership,
+  Effect.map(DsqlClient, (client) => {
+    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
+      Effect.provideService(effect, DsqlClient, client)
+    const page = (request: MembersRequest) => connected(list(request))
+    return ClusterMembership.of({
+      upsert: Effect.fn("ClusterMembership.upsert")((heartbeat) => connected(upsert(heartbeat))),
+      list: Effect.fn("ClusterMembership.list")((request = {}) => page(request)),
+      stream: (request = {}) => List.stream(request, (each) => page({ ...request, ...each })),
+      prune: Effect.fn("ClusterMembership.prune")((options) => connected(prune(options?.limit)))
+    })
+  })
+)
+
+const table = "cluster_membership"
+
+/** Temporal keeps all members under this number. */
+const partition = 0
+
+/** The database's clock, as TIMESTAMP columns hold it. */
+const now = (sql: SqlClient) => sql.literal("(now() AT TIME ZONE 'UTC')")
+
+const interval = (sql: SqlClient, millis: number) => sql`${millis}::float8 * INTERVAL '1 millisecond'`
+
+const encodeRole = Schema.encodeSync(Role)
+
+const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
+  const { hostId, role, rpcAddress, rpcPort, sessionStart } = heartbeat
+  const expiresIn = Duration.toMillis(Duration.fromInputUnsafe(heartbeat.expiresIn))
+  if (!(expiresIn > 0 && Number.isFinite(expiresIn))) return yield* new MemberExpiryInvalid({ hostId, expiresIn })
+  const row = {
+    membership_partition: partition,
+    host_id: hostId,
+    role: encodeRole(role),
+    rpc_address: rpcAddress,
+    rpc_port: rpcPort,
+    session_start: DateTime.toDateUtc(sessionStart)
+  }
+  yield* Size.check(table, row, ["membership_partition", "host_id"])
+  const body = Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const rows = yield* sql`
+      INSERT INTO cluster_membership
+        (${sql.csv(Object.keys(row).map((column) => sql`${sql(column)}`))}, last_heartbeat, record_expiry)
+      VALUES (
+        ${sql.csv(Object.values(row).map((value) => sql`${value}`))},
+        ${now(sql)}, ${now(sql)} + ${interval(sql, expiresIn)}
+      )
+      ON CONFLICT (membership_partition, host_id) DO UPDATE
+      SET role = EXCLUDED.role, rpc_address = EXCLUDED.rpc_address, rpc_port = EXCLUDED.rpc_port,
+        session_start = EXCLUDED.session_start, last_heartbeat = EXCLUDED.last_heartbeat,
+        record_expiry = EXCLUDED.record_expiry
+      RETURNING ${columnNames(sql)}`
+    return yield* decode(rows[0], hostId)
+  })
+  return yield* repeatable("UpsertClusterMember", body)
+})
+
+const tokens = PageToken.codec("cluster members", Schema.Struct({ hostId: HostId }))
+
+const list = Effect.fnUntraced(function* (request: MembersRequest) {
+  const start = yield* List.start(tokens, request)
+  const body = Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const { heartbeatWithin = Duration.infinity, hostId, role, rpcAddress, sessionStartedAfter } = request
+    const filters = [sql`membership_partition = ${partition}`, sql`record_expiry > ${now(sql)}`]
+    if (Option.isSome(start)) filters.push(sql`host_id > ${start.value.hostId}`)
+    if (hostId !== undefined) filters.push(sql`host_id = ${hostId}`)
+    if (role !== undefined) filters.push(sql`role = ${encodeRole(role)}`)
+    if (rpcAddress !== undefined) filters.push(sql`rpc_address = ${rpcAddress}`)
+    const within = Duration.toMillis(Duration.fromInputUnsafe(heartbeatWithin))
+    if (Number.isFinite(within)) filters.push(sql`last_heartbeat >= ${now(sql)} - ${interval(sql, within)}`)
+    if (sessionStartedAfter !== undefined) {
+      filters.push(sql`session_start > ${DateTime.toDateUtc(sessionStartedAfter)}`)
+    }
+    return yield* sql<{ readonly host_id: HostId }>`
+      SELECT ${columnNames(sql)} FROM cluster_membership WHERE ${sql.and(filters)}
+      ORDER BY membership_partition, host_id LIMIT ${List.size(request) + 1}`
+  })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMembers", readOnly: true })
+  return yield* List.page(
+    rows,
+    request,
+    (row) => decode(row, row.host_id),
+    (row) => ({ hostId: row.host_id }),
+    tokens
+  )
+})
+
+/** With their entries in five indexes, 500 records are no more than the 3,000 rows that a transaction may change. */
+const prune = (limit: number | undefined) =>
+  drain(
+    "PruneClusterMembers",
+    Effect.fnUntraced(function* (rows: number) {
+      const sql = yield* Transaction.sql
+      // A host that is heard of meanwhile has changed its row: this then conflicts, and starts over without it.
+      const deleted = yield* sql`
+        DELETE FROM cluster_membership
+        WHERE membership_partition = ${partition} AND host_id IN (
+          SELECT host_id FROM cluster_membership
+          WHERE membership_partition = ${partition} AND record_expiry <= ${now(sql)}
+          LIMIT ${rows}
+        )
+        RETURNING 1`
+      return deleted.length
+    }),
+    limit
+  )
+
+const columnNames = (sql: SqlClient) => sql.csv(Object.keys(Columns.fields).map((column) => sql`${sql(column)}`))
+
+const decode = (row: unknown, hostId: string): Effect.Effect<ClusterMember, MalformedRow> =>
+  Effect.map(
+    Row.decode(Columns, row, { table, key: { membership_partition: partition, host_id: hostId } }),
+    fromColumns
+  )

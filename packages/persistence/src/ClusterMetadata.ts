@@ -1,0 +1,265 @@
+/**
+ * Cluster metadata: what each cluster is, under a version of its own.
+ *
+ * What may change is for the caller to decide, because the metadata are opaque
+ * here: read them, decide, and save with the version that was read. If anyone
+ * has saved in between, that save is refused, and the decision is made anew.
+ *
+ * @since 0.1.0
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Fence from "@effect-dsql/core/Fence"
+import * as Size from "@effect-dsql/core/Size"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import { DataBlob, Encoding, equals } from "./DataBlob.ts"
+import { ClusterName } from "./Identifiers.ts"
+import * as List from "./internal/list.ts"
+import * as Row from "./internal/row.ts"
+import * as PageToken from "./PageToken.ts"
+import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
+
+const id = (tag: string) => `@effect-dsql/persistence/ClusterMetadata/${tag}`
+
+/**
+ * A cluster's metadata as they are stored.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Cluster = Schema.Struct({
+  name: ClusterName,
+  /** 1 when it was saved first, one more each time. */
+  version: Schema.BigInt,
+  metadata: DataBlob
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Cluster = typeof Cluster.Type
+
+/**
+ * The cluster's metadata have another version than the caller held. Nothing was written; read them again.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ClusterVersionConflict extends Schema.TaggedError<ClusterVersionConflict>(id("ClusterVersionConflict"))(
+  "ClusterVersionConflict",
+  {
+    name: ClusterName,
+    /** The version that the caller held; 0 for a first save. */
+    expected: Schema.BigInt,
+    /** The one that is current; 0 where there are no metadata. */
+    actual: Schema.BigInt
+  }
+) {
+  override get message(): string {
+    const actual = this.actual === 0n ? "there are none" : `they have version ${this.actual}`
+    return `metadata of cluster ${this.name}: version ${this.expected} was expected, but ${actual}; read again`
+  }
+}
+
+/**
+ * There are no metadata of this cluster.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ClusterNotFound extends Schema.TaggedError<ClusterNotFound>(id("ClusterNotFound"))("ClusterNotFound", {
+  name: ClusterName
+}) {
+  override get message(): string {
+    return `there are no metadata of a cluster ${this.name}`
+  }
+}
+
+/**
+ * What reading can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ReadError = MalformedRow | TransactionError
+
+/**
+ * Keeps the metadata of clusters. Each operation is one statement and one round trip; a stream is one per page.
+ *
+ * @example
+ * ```ts
+ * import { ClusterMetadata, type DataBlob, type Identifiers } from "@effect-dsql/persistence"
+ * import { Effect } from "effect"
+ *
+ * // What may not change is compared with what is stored; the version keeps it so until it is saved.
+ * const save = (
+ *   name: Identifiers.ClusterName,
+ *   metadata: DataBlob.DataBlob,
+ *   allowed: (stored: DataBlob.DataBlob) => boolean
+ * ) =>
+ *   Effect.gen(function*() {
+ *     const clusters = yield* ClusterMetadata.ClusterMetadata
+ *     const stored = yield* clusters.get(name)
+ *     if (!allowed(stored.metadata)) return false
+ *     yield* clusters.save({ ...stored, metadata })
+ *     return true
+ *   })
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class ClusterMetadata extends Context.Service<
+  ClusterMetadata,
+  {
+    /** Saves metadata whose stored version is this one, 0 for the first time, and gives them with the next version. */
+    readonly save: (cluster: Cluster) => Effect.Effect<Cluster, ReadError | ClusterVersionConflict | LimitExceeded>
+    readonly get: (name: ClusterName) => Effect.Effect<Cluster, ReadError | ClusterNotFound>
+    /** Deletes the metadata if there are any, whatever their version. */
+    readonly delete: (name: ClusterName) => Effect.Effect<void, TransactionError>
+    /** One page of all clusters, by name. */
+    readonly list: (
+      request?: PageToken.PageRequest
+    ) => Effect.Effect<PageToken.Page<Cluster>, ReadError | PageTokenInvalid>
+    /** All clusters, by name. Ends with an error at a row that does not decode. */
+    readonly stream: (request?: PageToken.PageRequest) => Stream.Stream<Cluster, ReadError | PageTokenInvalid>
+  }
+>()("@effect-dsql/persistence/ClusterMetadata") {}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<ClusterMetadata, never, DsqlClient> = Layer.effect(
+  ClusterMetadata,
+  Effect.map(DsqlClient, (client) => {
+    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
+      Effect.provideService(effect, DsqlClient, client)
+    const page = (request: PageToken.PageRequest) => connected(list(request))
+    return ClusterMetadata.of({
+      save: Effect.fn("ClusterMetadata.save")((cluster) => connected(save(cluster))),
+      get: Effect.fn("ClusterMetadata.get")((name) => connected(get(name))),
+      delete: Effect.fn("ClusterMetadata.delete")((name) => connected(remove(name))),
+      list: Effect.fn("ClusterMetadata.list")((request = {}) => page(request)),
+      stream: (request = {}) => List.stream(request, page)
+    })
+  })
+)
+
+const table = "cluster_metadata_info"
+
+/** Temporal keeps all clusters under this number. */
+const partition = 0
+
+const key = (name: string) => ({ metadata_partition: partition, cluster_name: name })
+
+const save = Effect.fnUntraced(function* ({ metadata, name, version: expected }: Cluster) {
+  const columns = { data: metadata.data, data_encoding: metadata.encoding }
+  yield* Size.check(table, { ...key(name), ...columns }, Object.keys(key(name)))
+  const saved: Cluster = { name, metadata, version: expected + 1n }
+  const body = Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const rows = yield* sql<{ readonly written: boolean; readonly version: bigint }>`
+      WITH known AS (
+        SELECT coalesce(
+          (SELECT version FROM cluster_metadata_info WHERE metadata_partition = ${partition} AND cluster_name = ${name}),
+          0
+        ) AS version
+      ),
+      written AS (
+        INSERT INTO cluster_metadata_info AS cluster (metadata_partition, cluster_name, data, data_encoding, version)
+        SELECT ${partition}::integer, ${name}::text, ${metadata.data}::bytea, ${metadata.encoding}::text, version + 1
+        FROM known WHERE version = ${expected}
+        ON CONFLICT (metadata_partition, cluster_name) DO UPDATE
+        SET data = EXCLUDED.data, data_encoding = EXCLUDED.data_encoding, version = EXCLUDED.version
+        WHERE cluster.version = ${expected}
+        RETURNING 1
+      )
+      SELECT EXISTS (SELECT 1 FROM written) AS written, version FROM known`
+    if (rows[0]?.written === true) return saved
+    return yield* new ClusterVersionConflict({ name, expected, actual: rows[0]?.version ?? 0n })
+  })
+  const verify = () =>
+    Effect.gen(function* () {
+      // Nothing holds a first save that may still be under way: there is no row to lock.
+      const actual = yield* Fence.exclusive({ table, key: key(name), token: "version" })
+      if (Option.isNone(actual)) return Transaction.unknown
+      if (actual.value === expected) return Transaction.notCommitted
+      const found = yield* select(name)
+      if (Option.isNone(found) || found.value.version !== saved.version) return Transaction.unknown
+      return equals(found.value.metadata, metadata) ? Transaction.committed(saved) : Transaction.notCommitted
+    })
+  return yield* Transaction.autocommit(body, { operation: "SaveClusterMetadata", verify })
+})
+
+const get = Effect.fnUntraced(function* (name: ClusterName) {
+  const found = yield* Transaction.autocommit(select(name), { operation: "GetClusterMetadata", readOnly: true })
+  return yield* Option.match(found, {
+    onNone: () => Effect.fail(new ClusterNotFound({ name })),
+    onSome: Effect.succeed
+  })
+})
+
+const remove = (name: ClusterName) => {
+  const where = (sql: Transaction.Transaction["Service"]["sql"]) =>
+    sql`metadata_partition = ${partition} AND cluster_name = ${name}`
+  const body = Effect.flatMap(Transaction.sql, (sql) => sql`DELETE FROM cluster_metadata_info WHERE ${where(sql)}`)
+  const verify = () =>
+    Effect.map(
+      Effect.flatMap(Transaction.sql, (sql) => sql`SELECT 1 FROM cluster_metadata_info WHERE ${where(sql)} FOR UPDATE`),
+      // One that is there may have been saved since.
+      (rows): Transaction.Outcome<void> => (rows.length === 0 ? Transaction.committed(undefined) : Transaction.unknown)
+    )
+  return Transaction.autocommit(Effect.asVoid(body), { operation: "DeleteClusterMetadata", verify })
+}
+
+const select = Effect.fnUntraced(function* (name: string) {
+  const sql = yield* Transaction.sql
+  const rows = yield* sql`
+    SELECT cluster_name, version, data, data_encoding FROM cluster_metadata_info
+    WHERE metadata_partition = ${partition} AND cluster_name = ${name}`
+  return rows[0] === undefined ? Option.none() : Option.some(yield* decode(rows[0], name))
+})
+
+const tokens = PageToken.codec("clusters", Schema.Struct({ name: ClusterName }))
+
+const list = Effect.fnUntraced(function* (request: PageToken.PageRequest) {
+  const start = yield* List.start(tokens, request)
+  const body = Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const after = Option.isSome(start) ? sql`AND cluster_name > ${start.value.name}` : sql``
+    return yield* sql<{ readonly cluster_name: ClusterName }>`
+      SELECT cluster_name, version, data, data_encoding FROM cluster_metadata_info
+      WHERE metadata_partition = ${partition} ${after}
+      ORDER BY metadata_partition, cluster_name LIMIT ${List.size(request) + 1}`
+  })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMetadata", readOnly: true })
+  return yield* List.page(
+    rows,
+    request,
+    (row) => decode(row, row.cluster_name),
+    (row) => ({ name: row.cluster_name }),
+    tokens
+  )
+})
+
+const Columns = Schema.Struct({
+  cluster_name: ClusterName,
+  version: Schema.BigInt,
+  data: Schema.Uint8Array,
+  data_encoding: Encoding
+})
+
+const decode = (row: unknown, name: string): Effect.Effect<Cluster, MalformedRow> =>
+  Effect.map(Row.decode(Columns, row, { table, key: key(name) }), (columns) => ({
+    name: columns.cluster_name,
+    version: columns.version,
+    metadata: { data: columns.data, encoding: columns.data_encoding }
+  }))

@@ -1,0 +1,232 @@
+/**
+ * Executions: the runs of every archetype, with all their parts.
+ *
+ * A write is one statement that commits by itself, one round trip, whatever it
+ * consists of: the run's row, its parts, its tasks, the current execution. In
+ * the same statement it holds the shard, and locks the current execution and
+ * the runs that it writes; where one of them is not as the caller expects,
+ * nothing is written and the error says what is there. Two writes that meet
+ * conflict: the later one runs again and sees the other's. A read is one
+ * statement as well, so it sees a run as one write left it.
+ *
+ * A write whose answer was lost is looked for; the caller learns
+ * `CommitOutcomeUnknown` only where what is stored does not tell.
+ *
+ * @since 0.1.0
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Current from "./CurrentExecution.ts"
+import * as CurrentExecutions from "./CurrentExecutions.ts"
+import {
+  type ExecutionConflict,
+  ExecutionNotFound,
+  type MutableState,
+  type OwnedKey,
+  type RunKey,
+  type Salvaged
+} from "./Execution.ts"
+import type { ConflictResolution, CreateMode, Replacement, Snapshot, Update } from "./ExecutionWrite.ts"
+import type { HistoryTask } from "./HistoryTask.ts"
+import type { RunId } from "./Identifiers.ts"
+import { route } from "./internal/currentRoute.ts"
+import * as Outcome from "./internal/executionOutcome.ts"
+import * as Plan from "./internal/executionPlan.ts"
+import * as Read from "./internal/executionRead.ts"
+import * as Writes from "./internal/executionWrites.ts"
+import type { ArchetypeUnspecified, MalformedRow, ShardOwnershipLost } from "./PersistenceError.ts"
+
+/**
+ * What every write can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type WriteError = ArchetypeUnspecified | LimitExceeded | MalformedRow | ShardOwnershipLost | TransactionError
+
+/**
+ * What is stored is not as the write expects it. Nothing was written.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Conflict = Current.CurrentExecutionConflict | ExecutionConflict | ExecutionNotFound
+
+/**
+ * What every read can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ReadError = ArchetypeUnspecified | ExecutionNotFound | MalformedRow | TransactionError
+
+/**
+ * Keeps executions.
+ *
+ * @example
+ * ```ts
+ * import { type Execution, Executions, type ExecutionWrite } from "@effect-dsql/persistence"
+ * import { Effect } from "effect"
+ *
+ * // Starts a run; where the business id has a run that is completed, takes its place.
+ * const start = (at: Execution.OwnedKey, run: ExecutionWrite.Snapshot) =>
+ *   Effect.gen(function*() {
+ *     const executions = yield* Executions.Executions
+ *     yield* executions.create(at, { _tag: "BrandNew" }, run).pipe(
+ *       Effect.catchTag("CurrentExecutionConflict", ({ current }) =>
+ *         executions.create(
+ *           at,
+ *           { _tag: "UpdateCurrent", previousRunId: current.runId, previousLastWriteVersion: current.lastWriteVersion },
+ *           run
+ *         )
+ *       )
+ *     )
+ *   })
+ *
+ * // Adds a timer to a run that was read before.
+ * const addTimer = (
+ *   at: Execution.OwnedKey,
+ *   { execution }: Execution.MutableState,
+ *   change: Omit<ExecutionWrite.Mutation, "expected">
+ * ) =>
+ *   Effect.flatMap(Executions.Executions, (executions) =>
+ *     executions.update(at, {
+ *       mode: "UpdateCurrent",
+ *       mutation: { ...change, expected: { dbRecordVersion: execution.dbRecordVersion } }
+ *     })
+ *   )
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Executions extends Context.Service<
+  Executions,
+  {
+    /** Creates a run. One round trip. */
+    readonly create: (at: OwnedKey, mode: CreateMode, run: Snapshot) => Effect.Effect<void, WriteError | Conflict>
+    /** Changes a run, and creates the one that goes on from it. One round trip. */
+    readonly update: (at: OwnedKey, update: Update) => Effect.Effect<void, WriteError | Conflict>
+    /** Rebuilds a run, changes the current one, creates the one that goes on from it. One round trip. */
+    readonly conflictResolve: (
+      at: OwnedKey,
+      resolution: ConflictResolution
+    ) => Effect.Effect<void, WriteError | Conflict>
+    /** Puts a run in the place of what is stored of it; the current execution is not looked at. One round trip. */
+    readonly set: (
+      at: OwnedKey,
+      run: Replacement
+    ) => Effect.Effect<void, WriteError | ExecutionConflict | ExecutionNotFound>
+    /** Adds history tasks that belong to no write of a run. One round trip. */
+    readonly addHistoryTasks: (at: OwnedKey, tasks: ReadonlyArray<HistoryTask>) => Effect.Effect<void, WriteError>
+    /** Everything that is kept of a run. One round trip. */
+    readonly get: (key: RunKey) => Effect.Effect<MutableState, ReadError>
+    /** What can be read of a run, and what cannot, where `get` fails with `MalformedRow`. One round trip. */
+    readonly salvage: (key: RunKey) => Effect.Effect<Salvaged, ArchetypeUnspecified | TransactionError>
+    /** The current execution. One round trip. */
+    readonly getCurrent: (key: Current.Key) => Effect.Effect<Current.CurrentExecution, ReadError>
+    /**
+     * Deletes a run with all its parts; that it is not there is no error. One round trip, or one for each 300 parts of
+     * a kind; the run's own row goes last, so that a deletion which was interrupted can be run again.
+     */
+    readonly delete: (at: OwnedKey, runId: RunId) => Effect.Effect<void, WriteError>
+    /** Deletes the current execution if it is this run; that it is not is no error. One round trip. */
+    readonly deleteCurrent: (at: OwnedKey, runId: RunId) => Effect.Effect<void, WriteError>
+  }
+>()("@effect-dsql/persistence/Executions") {}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<Executions, never, DsqlClient> = Layer.effect(
+  Executions,
+  Effect.map(DsqlClient, (client) => {
+    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
+      Effect.provideService(effect, DsqlClient, client)
+    return Executions.of({
+      create: Effect.fn("Executions.create")((at, mode, run) => connected(create(at, mode, run))),
+      update: Effect.fn("Executions.update")((at, change) => connected(update(at, change))),
+      conflictResolve: Effect.fn("Executions.conflictResolve")((at, change) => connected(conflictResolve(at, change))),
+      set: Effect.fn("Executions.set")((at, run) => connected(set(at, run))),
+      addHistoryTasks: Effect.fn("Executions.addHistoryTasks")((at, tasks) => connected(addHistoryTasks(at, tasks))),
+      get: Effect.fn("Executions.get")((key) => connected(get(key))),
+      salvage: Effect.fn("Executions.salvage")((key) => connected(salvage(key))),
+      getCurrent: Effect.fn("Executions.getCurrent")((key) => connected(getCurrent(key))),
+      delete: Effect.fn("Executions.delete")((at, runId) => connected(remove(at, runId))),
+      deleteCurrent: Effect.fn("Executions.deleteCurrent")((at, runId) => connected(removeCurrent(at, runId)))
+    })
+  })
+)
+
+/** Checks what a write consists of, sends it, and looks for it if the answer is lost. */
+const send = <E>(
+  plan: Plan.Plan<E>,
+  operation: string,
+  verify: Effect.Effect<Transaction.Outcome<Readonly<Record<string, unknown>>>, unknown, Transaction.Transaction>
+) =>
+  Effect.andThen(
+    Plan.check(plan, operation),
+    Transaction.autocommit(Plan.send(plan), { operation, verify: () => verify })
+  )
+
+const create = Effect.fnUntraced(function* (at: OwnedKey, mode: CreateMode, run: Snapshot) {
+  yield* send(yield* Writes.create(at, mode, run), "CreateExecution", Outcome.ofCreation(at, run))
+})
+
+const update = Effect.fnUntraced(function* (at: OwnedKey, change: Update) {
+  yield* send(yield* Writes.update(at, change), "UpdateExecution", Outcome.ofMutation(at, change.mutation))
+})
+
+const conflictResolve = Effect.fnUntraced(function* (at: OwnedKey, resolution: ConflictResolution) {
+  const plan = yield* Writes.conflictResolve(at, resolution)
+  yield* send(plan, "ConflictResolveExecution", Outcome.ofReplacement(at, resolution.run))
+})
+
+const set = Effect.fnUntraced(function* (at: OwnedKey, run: Replacement) {
+  yield* send(yield* Writes.set(at, run), "SetExecution", Outcome.ofReplacement(at, run))
+})
+
+const addHistoryTasks = Effect.fnUntraced(function* (at: OwnedKey, tasks: ReadonlyArray<HistoryTask>) {
+  yield* send(yield* Writes.addHistoryTasks(at, tasks), "AddHistoryTasks", Outcome.ofTasks(at, tasks))
+})
+
+const remove = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
+  const plan = yield* Writes.remove(at, runId)
+  const once = send(plan, "DeleteExecution", Outcome.ofRemoval({ ...at, runId }))
+  yield* Effect.repeat(once, { while: ({ more }) => more === true })
+})
+
+const removeCurrent = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
+  const plan = yield* Writes.removeCurrent(at, runId)
+  yield* send(plan, "DeleteCurrentExecution", Outcome.ofCurrentRemoval({ ...at, runId }))
+})
+
+const salvage = Effect.fnUntraced(function* (key: RunKey) {
+  yield* route(key)
+  return yield* Transaction.autocommit(Read.read(key), { operation: "GetExecution", readOnly: true })
+})
+
+const get = Effect.fnUntraced(function* (key: RunKey) {
+  const { execution, malformed, ...parts } = yield* salvage(key)
+  const [first] = malformed
+  if (first !== undefined) return yield* first
+  if (execution._tag === "None") {
+    return yield* new ExecutionNotFound({ businessId: key.businessId, runId: key.runId })
+  }
+  return { execution: execution.value, ...parts }
+})
+
+const getCurrent = Effect.fnUntraced(function* (key: Current.Key) {
+  const found = yield* Transaction.autocommit(CurrentExecutions.select(key, ""), {
+    operation: "GetCurrentExecution",
+    readOnly: true
+  })
+  return yield* Effect.catch(Effect.fromOption(found), () =>
+    Effect.fail(new ExecutionNotFound({ businessId: key.businessId, runId: undefined }))
+  )
+})

@@ -1,0 +1,114 @@
+/**
+ * Task queues and their tasks: what is stored, and what can be refused.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { DataBlob } from "./DataBlob.ts"
+import { TaskQueueId } from "./TaskQueueId.ts"
+
+/**
+ * A task queue as it is stored.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TaskQueue = Schema.Struct({
+  id: TaskQueueId,
+  /** The fencing token: whoever takes the queue raises it. */
+  rangeId: Schema.BigInt,
+  /** What the queue is called, and whatever else its owner keeps. */
+  info: DataBlob
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TaskQueue = typeof TaskQueue.Type
+
+/**
+ * Where a task stands in a classic queue.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Position = Schema.Struct({
+  /** Unique within the queue, and given out in order by its owner. */
+  taskId: Schema.BigInt
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Position = typeof Position.Type
+
+/**
+ * Where a task stands in a fair queue: by pass, then by id.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const FairPosition = Schema.Struct({
+  /** The round of the fair schedule that the task belongs to. */
+  pass: Schema.BigInt,
+  taskId: Schema.BigInt
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type FairPosition = typeof FairPosition.Type
+
+/**
+ * A task, and where it stands.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Task<P> {
+  readonly position: P
+  readonly task: DataBlob
+}
+
+const name = (id: TaskQueueId) => `task queue ${id.uuid} of range hash ${id.rangeHash}`
+
+/**
+ * The task queue is there already.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TaskQueueExists extends Schema.TaggedError<TaskQueueExists>(
+  "@effect-dsql/persistence/TaskQueue/TaskQueueExists"
+)("TaskQueueExists", {
+  /** The queue that is there. */
+  existing: TaskQueue
+}) {
+  override get message(): string {
+    return `${name(this.existing.id)} is there already, with range ${this.existing.rangeId}`
+  }
+}
+
+/**
+ * Another host owns the task queue, or it is gone. The caller unloads it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TaskQueueOwnershipLost extends Schema.TaggedError<TaskQueueOwnershipLost>(
+  "@effect-dsql/persistence/TaskQueue/TaskQueueOwnershipLost"
+)("TaskQueueOwnershipLost", {
+  id: TaskQueueId,
+  /** The range that the caller held. */
+  expected: Schema.BigInt,
+  /** The range that the queue has now; undefined where there is no such queue. */
+  actual: Schema.UndefinedOr(Schema.BigInt)
+}) {
+  override get message(): string {
+    const actual = this.actual === undefined ? "there is no such queue" : `it has range ${this.actual} now`
+    return `${name(this.id)} is not owned with range ${this.expected}: ${actual}`
+  }
+}

@@ -1,0 +1,370 @@
+/**
+ * What users say of their task queues, with a version each, and which queues a
+ * build id is used by.
+ *
+ * Several queues of a namespace change together or not at all. An update names
+ * the version that it was made from; where another one came first, nothing is
+ * written, and the error says which queues it was.
+ *
+ * @since 0.1.0
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Size from "@effect-dsql/core/Size"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import { DataBlob, Encoding, equals } from "./DataBlob.ts"
+import { type BuildId, type NamespaceId, TaskQueueName } from "./Identifiers.ts"
+import * as List from "./internal/list.ts"
+import { records } from "./internal/records.ts"
+import * as Row from "./internal/row.ts"
+import * as PageToken from "./PageToken.ts"
+import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
+
+/**
+ * The user data of one task queue.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const UserData = Schema.Struct({
+  name: TaskQueueName,
+  /** 1 for the first, one more after each update. */
+  version: Schema.BigInt,
+  data: DataBlob
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type UserData = typeof UserData.Type
+
+/**
+ * A change of one task queue's user data.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Update {
+  /** The version that the change was made from; 0 where there was no data. */
+  readonly version: bigint
+  readonly data: DataBlob
+  /** Build ids that use the queue from now on. */
+  readonly addBuildIds?: ReadonlyArray<BuildId> | undefined
+  /** Build ids that do not any more. One that is added as well is removed. */
+  readonly removeBuildIds?: ReadonlyArray<BuildId> | undefined
+}
+
+/**
+ * The user data of some of the queues has another version than the update was made from. Nothing was written.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class UserDataConflict extends Schema.TaggedError<UserDataConflict>(
+  "@effect-dsql/persistence/TaskQueueUserData/UserDataConflict"
+)("UserDataConflict", {
+  /** The queues that conflict, and no others. */
+  conflicts: Schema.NonEmptyArray(
+    Schema.Struct({
+      name: TaskQueueName,
+      expected: Schema.BigInt,
+      /** The version that is there; 0 where there is no data. */
+      actual: Schema.BigInt
+    })
+  )
+}) {
+  override get message(): string {
+    const each = this.conflicts.map(({ actual, expected, name }) => `${name} has version ${actual}, not ${expected}`)
+    return `the user data of task queues has changed: ${each.join("; ")}`
+  }
+}
+
+/**
+ * What reading can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ReadError = TransactionError | MalformedRow
+
+/**
+ * What reading a page can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type PageError = ReadError | PageTokenInvalid
+
+/**
+ * Keeps user data of task queues. Each operation is one statement and one round trip; a stream is one per page.
+ *
+ * @example
+ * ```ts
+ * import { type DataBlob, type Identifiers, TaskQueueUserData } from "@effect-dsql/persistence"
+ * import { Effect, Option } from "effect"
+ *
+ * const release = (
+ *   namespaceId: Identifiers.NamespaceId,
+ *   name: Identifiers.TaskQueueName,
+ *   buildId: Identifiers.BuildId,
+ *   data: DataBlob.DataBlob
+ * ) =>
+ *   Effect.gen(function*() {
+ *     const store = yield* TaskQueueUserData.TaskQueueUserData
+ *     const found = yield* store.get(namespaceId, name)
+ *     const version = Option.match(found, { onNone: () => 0n, onSome: (userData) => userData.version })
+ *     yield* store.update(namespaceId, new Map([[name, { version, data, addBuildIds: [buildId] }]]))
+ *   }).pipe(Effect.retry({ while: (error) => error._tag === "UserDataConflict", times: 3 }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class TaskQueueUserData extends Context.Service<
+  TaskQueueUserData,
+  {
+    readonly get: (namespaceId: NamespaceId, name: TaskQueueName) => Effect.Effect<Option.Option<UserData>, ReadError>
+    /** Changes the user data of all these queues and their build ids, or nothing. */
+    readonly update: (
+      namespaceId: NamespaceId,
+      updates: ReadonlyMap<TaskQueueName, Update>
+    ) => Effect.Effect<void, TransactionError | LimitExceeded | UserDataConflict>
+    /** One page of a namespace's user data, by name. */
+    readonly list: (
+      namespaceId: NamespaceId,
+      request?: PageToken.PageRequest
+    ) => Effect.Effect<PageToken.Page<UserData>, PageError>
+    /** A namespace's user data, by name. */
+    readonly stream: (namespaceId: NamespaceId, request?: PageToken.PageRequest) => Stream.Stream<UserData, PageError>
+    /** How many task queues use a build id. */
+    readonly countByBuildId: (namespaceId: NamespaceId, buildId: BuildId) => Effect.Effect<number, TransactionError>
+    /** One page of the task queues that use a build id, by name. */
+    readonly listByBuildId: (
+      namespaceId: NamespaceId,
+      buildId: BuildId,
+      request?: PageToken.PageRequest
+    ) => Effect.Effect<PageToken.Page<TaskQueueName>, PageError>
+    /** The task queues that use a build id, by name. */
+    readonly streamByBuildId: (
+      namespaceId: NamespaceId,
+      buildId: BuildId,
+      request?: PageToken.PageRequest
+    ) => Stream.Stream<TaskQueueName, PageError>
+  }
+>()("@effect-dsql/persistence/TaskQueueUserData") {}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<TaskQueueUserData, never, DsqlClient> = Layer.effect(
+  TaskQueueUserData,
+  Effect.map(DsqlClient, (client) => {
+    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
+      Effect.provideService(effect, DsqlClient, client)
+    type Request = PageToken.PageRequest
+    const page = Effect.fn("TaskQueueUserData.list")((namespaceId: NamespaceId, request: Request = {}) =>
+      connected(list(namespaceId, request))
+    )
+    const used = Effect.fn("TaskQueueUserData.listByBuildId")(
+      (namespaceId: NamespaceId, buildId: BuildId, request: Request = {}) =>
+        connected(listByBuildId(namespaceId, buildId, request))
+    )
+    return TaskQueueUserData.of({
+      get: Effect.fn("TaskQueueUserData.get")((namespaceId, name) => connected(get(namespaceId, name))),
+      update: Effect.fn("TaskQueueUserData.update")((namespaceId, updates) => connected(update(namespaceId, updates))),
+      list: page,
+      stream: (namespaceId, request = {}) => List.stream(request, (each) => page(namespaceId, each)),
+      countByBuildId: Effect.fn("TaskQueueUserData.countByBuildId")((namespaceId, buildId) =>
+        connected(countByBuildId(namespaceId, buildId))
+      ),
+      listByBuildId: used,
+      streamByBuildId: (namespaceId, buildId, request = {}) =>
+        List.stream(request, (each) => used(namespaceId, buildId, each))
+    })
+  })
+)
+
+const table = "task_queue_user_data"
+
+const buildIds = "build_id_to_task_queue"
+
+const get = (namespaceId: NamespaceId, name: TaskQueueName) =>
+  Transaction.autocommit(
+    Effect.gen(function* () {
+      const sql = yield* Transaction.sql
+      const rows = yield* sql<Found>`
+        SELECT * FROM task_queue_user_data WHERE namespace_id = ${namespaceId} AND task_queue_name = ${name}`
+      return rows[0] === undefined ? Option.none<UserData>() : Option.some(yield* decode(rows[0]))
+    }),
+    { operation: "GetTaskQueueUserData", readOnly: true }
+  )
+
+const update = Effect.fnUntraced(function* (namespaceId: NamespaceId, updates: ReadonlyMap<TaskQueueName, Update>) {
+  if (updates.size === 0) return
+  const rows = Array.from(updates, ([task_queue_name, { data, version }]) => ({
+    task_queue_name,
+    version,
+    data: data.data,
+    data_encoding: data.encoding
+  }))
+  const added: Array<BuildIdRow> = []
+  const removed: Array<BuildIdRow> = []
+  for (const [task_queue_name, { addBuildIds = [], removeBuildIds = [] }] of updates) {
+    const gone = new Set(removeBuildIds)
+    const come = new Set(addBuildIds.filter((build_id) => !gone.has(build_id)))
+    for (const build_id of come) added.push({ build_id, task_queue_name })
+    for (const build_id of gone) removed.push({ build_id, task_queue_name })
+  }
+  yield* Size.checkAll([
+    ...rows.map((row) => ({
+      table,
+      row: { namespace_id: namespaceId, ...row },
+      key: ["namespace_id", "task_queue_name"]
+    })),
+    ...[...added, ...removed].map((row) => ({
+      table: buildIds,
+      row: { namespace_id: namespaceId, ...row },
+      key: ["namespace_id", "build_id", "task_queue_name"]
+    }))
+  ])
+  const body = Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    // The rows whose versions are compared are those that are written, so they need no lock to conflict on.
+    const types = { task_queue_name: "text", version: "bigint", data: "bytea", data_encoding: "text" } as const
+    const pair = { build_id: "text", task_queue_name: "text" } as const
+    const stale = yield* sql<{ readonly name: string; readonly expected: bigint; readonly actual: bigint }>`
+      WITH given AS (
+        SELECT * FROM ${records(sql, types, rows)} AS given (task_queue_name, version, data, data_encoding)
+      ), stored AS (
+        SELECT task_queue_name, version FROM task_queue_user_data
+        WHERE namespace_id = ${namespaceId} AND task_queue_name IN (SELECT task_queue_name FROM given)
+      ), stale AS (
+        SELECT given.task_queue_name, given.version AS expected, COALESCE(stored.version, 0) AS actual
+        FROM given LEFT JOIN stored ON stored.task_queue_name = given.task_queue_name
+        WHERE given.version <> COALESCE(stored.version, 0)
+      ), written AS (
+        INSERT INTO task_queue_user_data (namespace_id, task_queue_name, data, data_encoding, version)
+        SELECT ${namespaceId}::uuid, task_queue_name, data, data_encoding, version + 1 FROM given
+        WHERE NOT EXISTS (SELECT 1 FROM stale)
+        ON CONFLICT (namespace_id, task_queue_name) DO UPDATE
+        SET data = excluded.data, data_encoding = excluded.data_encoding, version = excluded.version
+      ), added AS (
+        INSERT INTO build_id_to_task_queue (namespace_id, build_id, task_queue_name)
+        SELECT ${namespaceId}::uuid, build_id, task_queue_name
+        FROM ${records(sql, pair, added)} AS added (build_id, task_queue_name)
+        WHERE NOT EXISTS (SELECT 1 FROM stale)
+        ON CONFLICT (namespace_id, build_id, task_queue_name) DO NOTHING
+      ), removed AS (
+        DELETE FROM build_id_to_task_queue
+        USING ${records(sql, pair, removed)} AS removed (build_id, task_queue_name)
+        WHERE build_id_to_task_queue.namespace_id = ${namespaceId}
+          AND build_id_to_task_queue.build_id = removed.build_id
+          AND build_id_to_task_queue.task_queue_name = removed.task_queue_name
+          AND NOT EXISTS (SELECT 1 FROM stale)
+      )
+      SELECT task_queue_name AS name, expected, actual FROM stale`
+    const [first, ...others] = stale.map(({ actual, expected, name }) => ({
+      name: TaskQueueName.make(name),
+      expected,
+      actual
+    }))
+    if (first !== undefined) yield* new UserDataConflict({ conflicts: [first, ...others] })
+  })
+  // A row that is missing cannot be locked, so one that is still under way is met by writing it again: the versions
+  // let one of the two through.
+  const verify = () =>
+    Effect.map(body, Transaction.committed).pipe(
+      Effect.catchTag("UserDataConflict", () =>
+        Effect.map(isWritten(namespaceId, updates), (written) =>
+          written ? Transaction.committed(undefined) : Transaction.unknown
+        )
+      )
+    )
+  yield* Transaction.autocommit(body, { operation: "UpdateTaskQueueUserData", verify })
+})
+
+/** Whether all queues have what an update writes; where others came after it, nothing tells. */
+const isWritten = Effect.fnUntraced(function* (namespaceId: NamespaceId, updates: ReadonlyMap<TaskQueueName, Update>) {
+  const sql = yield* Transaction.sql
+  const rows = yield* sql<Found>`
+    SELECT * FROM task_queue_user_data
+    WHERE namespace_id = ${namespaceId} AND ${sql.in("task_queue_name", [...updates.keys()])}`
+  const stored = new Map((yield* Effect.forEach(rows, decode)).map((userData) => [userData.name, userData]))
+  return Array.from(updates).every(([name, { data, version }]) => {
+    const found = stored.get(name)
+    return found?.version === version + 1n && equals(found.data, data)
+  })
+})
+
+const names = (list: string) => PageToken.codec(list, TaskQueueName)
+
+const list = Effect.fnUntraced(function* (namespaceId: NamespaceId, request: PageToken.PageRequest) {
+  const tokens = names(`${table} of namespace ${namespaceId}`)
+  const after = Option.getOrElse(yield* List.start(tokens, request), () => "")
+  const body = Effect.flatMap(
+    Transaction.sql,
+    (sql) => sql<Found>`
+      SELECT * FROM task_queue_user_data WHERE namespace_id = ${namespaceId} AND task_queue_name > ${after}
+      ORDER BY task_queue_name LIMIT ${List.size(request) + 1}`
+  )
+  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueueUserData", readOnly: true })
+  return yield* List.page(rows, request, decode, (row) => TaskQueueName.make(row.task_queue_name), tokens)
+})
+
+const countByBuildId = (namespaceId: NamespaceId, buildId: BuildId) =>
+  Transaction.autocommit(
+    Effect.gen(function* () {
+      const sql = yield* Transaction.sql
+      const rows = yield* sql<{ readonly count: bigint }>`
+        SELECT count(*) AS count FROM build_id_to_task_queue
+        WHERE namespace_id = ${namespaceId} AND build_id = ${buildId}`
+      return Number(rows[0]?.count ?? 0n)
+    }),
+    { operation: "CountTaskQueuesByBuildId", readOnly: true }
+  )
+
+const listByBuildId = Effect.fnUntraced(function* (
+  namespaceId: NamespaceId,
+  buildId: BuildId,
+  request: PageToken.PageRequest
+) {
+  const tokens = names(`${buildIds} of namespace ${namespaceId} and build id ${buildId}`)
+  const after = Option.getOrElse(yield* List.start(tokens, request), () => "")
+  const body = Effect.flatMap(
+    Transaction.sql,
+    (sql) => sql<BuildIdRow>`
+      SELECT task_queue_name FROM build_id_to_task_queue
+      WHERE namespace_id = ${namespaceId} AND build_id = ${buildId} AND task_queue_name > ${after}
+      ORDER BY task_queue_name LIMIT ${List.size(request) + 1}`
+  )
+  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueuesByBuildId", readOnly: true })
+  const name = (row: BuildIdRow) => TaskQueueName.make(row.task_queue_name)
+  return yield* List.page(rows, request, (row) => Effect.succeed(name(row)), name, tokens)
+})
+
+/** The columns of the keys, which no row can be without. */
+interface Found {
+  readonly namespace_id: string
+  readonly task_queue_name: string
+}
+
+type BuildIdRow = { readonly build_id: string; readonly task_queue_name: string }
+
+const Columns = Schema.Struct({ version: Schema.BigInt, data: Schema.Uint8Array, data_encoding: Encoding })
+
+const decode = (row: Found) => {
+  const key = { namespace_id: row.namespace_id, task_queue_name: row.task_queue_name }
+  return Effect.map(Row.decode(Columns, row, { table, key }), (columns): UserData => ({
+    name: TaskQueueName.make(row.task_queue_name),
+    version: columns.version,
+    data: { data: columns.data, encoding: columns.data_encoding }
+  }))
+}

@@ -1,0 +1,191 @@
+/**
+ * Task queues and their tasks, classic and fair.
+ *
+ * A queue has one owner at a time, who holds it by its range id. The owner
+ * adds tasks under it; whoever takes the queue over raises the range, and the
+ * earlier owner's next write ends with `TaskQueueOwnershipLost`, also one that
+ * had begun before the takeover. The writes of one owner do not conflict with
+ * each other.
+ *
+ * Classic and fair queues keep one contract in tables of their own: a classic
+ * task stands at an id, a fair one at a pass and an id.
+ *
+ * @since 0.1.0
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
+import type { DataBlob } from "./DataBlob.ts"
+import * as List from "./internal/list.ts"
+import { classic, fair, type Layout } from "./internal/queueLayout.ts"
+import * as Ownership from "./internal/queueOwnership.ts"
+import * as Tasks from "./internal/queueTasks.ts"
+import type { Page, PageRequest } from "./PageToken.ts"
+import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
+import type { FairPosition, Position, Task, TaskQueue, TaskQueueExists, TaskQueueOwnershipLost } from "./TaskQueue.ts"
+import type { TaskQueueId } from "./TaskQueueId.ts"
+
+/**
+ * What reading a queue can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ReadError = TransactionError | MalformedRow
+
+/**
+ * What reading a page can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type PageError = ReadError | PageTokenInvalid
+
+/**
+ * Which tasks of a queue are asked for, and which page of them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TasksRequest<P> extends PageRequest {
+  /** The first position that is wanted. Default: the queue's first. */
+  readonly from?: P | undefined
+  /** The first position that is not wanted any more. Default: none. */
+  readonly before?: P | undefined
+}
+
+/**
+ * The contract of both kinds of queues; `P` is where a task stands.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Store<P> {
+  /** Creates a queue, or fails with the one that is there. One round trip. */
+  readonly create: (queue: TaskQueue) => Effect.Effect<void, ReadError | LimitExceeded | TaskQueueExists>
+  /** One round trip. */
+  readonly get: (id: TaskQueueId) => Effect.Effect<Option.Option<TaskQueue>, ReadError>
+  /**
+   * Takes the queue, whoever has it, by raising its range by one; a queue that is missing is created with this info
+   * and range 1. One round trip. A lost answer is settled by taking the queue again.
+   */
+  readonly lease: (id: TaskQueueId, info: DataBlob) => Effect.Effect<TaskQueue, ReadError | LimitExceeded>
+  /**
+   * Writes the queue if it has the expected range. One round trip. While the range stays, this does not conflict with
+   * adding tasks.
+   */
+  readonly update: (
+    queue: TaskQueue,
+    expectedRangeId: bigint
+  ) => Effect.Effect<void, ReadError | LimitExceeded | TaskQueueOwnershipLost>
+  /** Deletes the queue if it has this range. Its tasks stay: complete them first. One round trip. */
+  readonly delete: (id: TaskQueueId, rangeId: bigint) => Effect.Effect<void, TransactionError | TaskQueueOwnershipLost>
+  /** One page of all queues, by key. One round trip. */
+  readonly list: (request?: PageRequest) => Effect.Effect<Page<TaskQueue>, PageError>
+  /** All queues, by key. One round trip a page. */
+  readonly stream: (request?: PageRequest) => Stream.Stream<TaskQueue, PageError>
+  /**
+   * Adds tasks if the queue has this range, all or none. One round trip for up to 3,000 tasks or 10 MiB. A position
+   * that is taken is a `UniqueViolation`.
+   *
+   * After a lost answer it is looked up whether the tasks are there. The owner must not complete beyond tasks whose
+   * adding has not been answered yet.
+   */
+  readonly createTasks: (
+    id: TaskQueueId,
+    rangeId: bigint,
+    tasks: ReadonlyArray<Task<P>>
+  ) => Effect.Effect<void, TransactionError | TaskQueueOwnershipLost>
+  /** One page of a queue's tasks, in order. One round trip. */
+  readonly getTasks: (id: TaskQueueId, request?: TasksRequest<P>) => Effect.Effect<Page<Task<P>>, PageError>
+  /** A queue's tasks, in order. One round trip a page. */
+  readonly streamTasks: (id: TaskQueueId, request?: TasksRequest<P>) => Stream.Stream<Task<P>, PageError>
+  /**
+   * Deletes the tasks that stand before a position, the first ones first, and gives how many went: all of them, or
+   * `limit`. One round trip for 500 tasks. Run again after a failure, it goes on where it stopped.
+   */
+  readonly completeTasksLessThan: (
+    id: TaskQueueId,
+    before: P,
+    options?: { readonly limit?: number | undefined }
+  ) => Effect.Effect<number, TransactionError>
+}
+
+/**
+ * Keeps classic task queues (`task_queues`, `tasks`).
+ *
+ * @example
+ * ```ts
+ * import { type DataBlob, TaskQueueId, TaskQueues } from "@effect-dsql/persistence"
+ * import { Effect } from "effect"
+ *
+ * const own = (known: TaskQueueId.Known, info: DataBlob.DataBlob, task: DataBlob.DataBlob) =>
+ *   Effect.gen(function*() {
+ *     const queues = yield* TaskQueues.TaskQueues
+ *     const { id, rangeId } = yield* queues.lease(TaskQueueId.make(known), info)
+ *     yield* queues.createTasks(id, rangeId, [{ position: { taskId: 1n }, task }])
+ *     return yield* queues.getTasks(id, { from: { taskId: 1n } })
+ *   }).pipe(Effect.catchTag("TaskQueueOwnershipLost", (error) => Effect.logWarning(error.message)))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class TaskQueues extends Context.Service<TaskQueues, Store<Position>>()("@effect-dsql/persistence/TaskQueues") {}
+
+/**
+ * Keeps fair task queues (`task_queues_v2`, `tasks_v2`).
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class FairTaskQueues extends Context.Service<FairTaskQueues, Store<FairPosition>>()(
+  "@effect-dsql/persistence/FairTaskQueues"
+) {}
+
+const make = <P>(name: string, layout: Layout<P>): Effect.Effect<Store<P>, never, DsqlClient> =>
+  Effect.map(DsqlClient, (client) => {
+    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
+      Effect.provideService(effect, DsqlClient, client)
+    const table = layout.queues
+    const list = Effect.fn(`${name}.list`)((request: PageRequest = {}) => connected(Ownership.list(table, request)))
+    const getTasks = Effect.fn(`${name}.getTasks`)((id: TaskQueueId, request: TasksRequest<P> = {}) =>
+      connected(Tasks.get(layout, id, request))
+    )
+    return {
+      create: Effect.fn(`${name}.create`)((queue) => connected(Ownership.create(table, queue))),
+      get: Effect.fn(`${name}.get`)((id) => connected(Ownership.get(table, id))),
+      lease: Effect.fn(`${name}.lease`)((id, info) => connected(Ownership.lease(table, id, info))),
+      update: Effect.fn(`${name}.update`)((queue, expected) => connected(Ownership.update(table, queue, expected))),
+      delete: Effect.fn(`${name}.delete`)((id, rangeId) => connected(Ownership.remove(table, id, rangeId))),
+      list,
+      stream: (request = {}) => List.stream(request, list),
+      createTasks: Effect.fn(`${name}.createTasks`)((id, rangeId, tasks) =>
+        connected(Tasks.create(layout, id, rangeId, tasks))
+      ),
+      getTasks,
+      streamTasks: (id, request = {}) => List.stream(request, (page) => getTasks(id, { ...request, ...page })),
+      completeTasksLessThan: Effect.fn(`${name}.completeTasksLessThan`)((id, before, options) =>
+        connected(Tasks.completeLessThan(layout, id, before, options?.limit))
+      )
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<TaskQueues, never, DsqlClient> = Layer.effect(TaskQueues, make("TaskQueues", classic))
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerFair: Layer.Layer<FairTaskQueues, never, DsqlClient> = Layer.effect(
+  FairTaskQueues,
+  make("FairTaskQueues", fair)
+)

@@ -1,0 +1,123 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { assertLinted, Control, EmulatedPersistence, loseAnswer, roundTrips } from "./support/emulated.ts"
+import { blob } from "./support/rows.ts"
+import { classic, fair, given, type Kind, queueId, tasksAt } from "./support/taskQueues.ts"
+
+const suite = <P>(kind: Kind<P>) =>
+  layer(EmulatedPersistence, { excludeTestServices: true })(`With ${kind.name}`, (it) => {
+    it.effect("leasing, updating, reading a queue and adding 100 tasks are one round trip each", () =>
+      Effect.gen(function* () {
+        const store = yield* kind.store
+        const queue = yield* given(kind, 5n)
+        let added = 0
+        const operations: Record<string, Effect.Effect<unknown, unknown>> = {
+          create: Effect.suspend(() => store.create({ ...queue, id: queueId() })),
+          get: store.get(queue.id),
+          list: store.list(),
+          update: store.update({ ...queue, info: blob() }, 5n),
+          createTasks: Effect.suspend(() => store.createTasks(queue.id, 5n, tasksAt(kind, (added += 100), 100))),
+          getTasks: store.getTasks(queue.id),
+          completeTasksLessThan: Effect.suspend(() => store.completeTasksLessThan(queue.id, kind.at(added))),
+          lease: store.lease(queue.id, blob())
+        }
+        for (const [name, operation] of Object.entries(operations)) {
+          assert.deepStrictEqual([name, yield* roundTrips(operation)], [name, 1])
+        }
+        const [one, two] = [yield* given(kind, 5n), yield* given(kind, 5n)]
+        const control = yield* Control
+        yield* store.delete(one.id, 5n)
+        const before = (yield* control.counts()).roundTrips
+        yield* store.delete(two.id, 5n)
+        assert.strictEqual((yield* control.counts()).roundTrips - before, 1)
+      })
+    )
+
+    it.effect("tasks whose answer was lost are there once, and known to be", () =>
+      Effect.gen(function* () {
+        const store = yield* kind.store
+        const { id } = yield* given(kind, 5n)
+        const tasks = tasksAt(kind, 0, 20)
+        yield* loseAnswer("after")
+        yield* store.createTasks(id, 5n, tasks)
+        assert.deepStrictEqual((yield* store.getTasks(id)).items, tasks)
+      })
+    )
+
+    it.effect("tasks that were lost before they took effect are known not to be there, and can be added again", () =>
+      Effect.gen(function* () {
+        const store = yield* kind.store
+        const { id } = yield* given(kind, 5n)
+        const tasks = tasksAt(kind, 0, 20)
+        yield* loseAnswer("before")
+        assert.strictEqual((yield* Effect.flip(store.createTasks(id, 5n, tasks)))._tag, "ConnectionLost")
+        assert.deepStrictEqual((yield* store.getTasks(id)).items, [])
+        yield* store.createTasks(id, 5n, tasks)
+        assert.deepStrictEqual((yield* store.getTasks(id)).items, tasks)
+      })
+    )
+
+    it.effect("a queue whose answer was lost is settled by what is there", () =>
+      Effect.gen(function* () {
+        const store = yield* kind.store
+        const queue = { id: queueId(), rangeId: 5n, info: blob() }
+        for (const when of ["before", "after"] as const) {
+          const created = { ...queue, id: queueId() }
+          yield* loseAnswer(when)
+          yield* store.create(created)
+          assert.deepStrictEqual(yield* store.get(created.id), Option.some(created))
+          yield* loseAnswer("before")
+          const other = { ...created, rangeId: 6n }
+          assert.strictEqual((yield* Effect.flip(store.create(other)))._tag, "CommitOutcomeUnknown")
+        }
+        yield* store.create(queue)
+        for (const rangeId of [5n, 6n]) {
+          const changed = { ...queue, rangeId, info: blob() }
+          yield* loseAnswer("before")
+          assert.strictEqual((yield* Effect.flip(store.update(changed, 5n)))._tag, "ConnectionLost")
+          yield* loseAnswer("after")
+          yield* store.update(changed, 5n)
+          assert.deepStrictEqual(yield* store.get(queue.id), Option.some(changed))
+        }
+        yield* loseAnswer("before")
+        assert.strictEqual((yield* Effect.flip(store.delete(queue.id, 6n)))._tag, "ConnectionLost")
+        yield* loseAnswer("after")
+        yield* store.delete(queue.id, 6n)
+        assert.isTrue(Option.isNone(yield* store.get(queue.id)))
+      })
+    )
+
+    it.effect("a lease whose answer was lost is taken again, and the range it gives holds", () =>
+      Effect.gen(function* () {
+        const store = yield* kind.store
+        const queue = yield* given(kind, 5n)
+        yield* loseAnswer("before")
+        assert.strictEqual((yield* store.lease(queue.id, blob())).rangeId, 6n)
+        yield* loseAnswer("after")
+        const leased = yield* store.lease(queue.id, blob())
+        assert.strictEqual(leased.rangeId, 8n)
+        yield* store.createTasks(queue.id, leased.rangeId, tasksAt(kind, 0, 1))
+      })
+    )
+
+    it.effect("completing goes on when an answer was lost, until all are gone", () =>
+      Effect.gen(function* () {
+        const store = yield* kind.store
+        const { id } = yield* given(kind, 5n)
+        yield* store.createTasks(id, 5n, tasksAt(kind, 0, 1_200))
+        const control = yield* Control
+        for (const fault of ["cut", "cut-after"] as const) {
+          yield* control.clear
+          yield* control.inject({ on: "commit", fault, nth: [2] })
+          yield* store.completeTasksLessThan(id, kind.at(fault === "cut" ? 600 : 1_200))
+        }
+        yield* control.clear
+        assert.deepStrictEqual((yield* store.getTasks(id)).items, [])
+      })
+    )
+
+    it.effect("every statement that was sent passes the linter", () => assertLinted)
+  })
+
+suite(classic)
+suite(fair)

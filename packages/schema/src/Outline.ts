@@ -1,0 +1,136 @@
+/**
+ * A schema's versions by their manifests alone: enough to tell where a database
+ * stands. No SQL is read, so it is quick, and right even where the SQL is wrong.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import { fileURLToPath } from "node:url"
+import * as Files from "./internal/files.ts"
+import * as Manifest from "./Manifest.ts"
+import { InvalidManifest, InvalidSource, type SourceError, UnknownSchema } from "./SchemaError.ts"
+import * as Version from "./Version.ts"
+
+/**
+ * A schema in all its versions, oldest first. There is at least one. A `SchemaSource` is one too.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Outline {
+  /** What it is called in messages: a built-in name or a path. */
+  readonly name: string
+  readonly versions: readonly [Manifest.Manifest, ...ReadonlyArray<Manifest.Manifest>]
+}
+
+/**
+ * A version, and the directory that its files are in.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Entry extends Manifest.Manifest {
+  readonly directory: string
+}
+
+/**
+ * An outline that was read from a directory.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Directory extends Outline {
+  readonly versions: readonly [Entry, ...ReadonlyArray<Entry>]
+}
+
+type Read = Effect.Effect<Directory, SourceError, FileSystem.FileSystem | Path.Path>
+
+/**
+ * The names of the schemas that this package carries.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const builtInNames: ReadonlyArray<string> = ["dsql/temporal"]
+
+/**
+ * Reads the manifests of a schema that this package carries.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const builtIn = (name = "dsql/temporal"): Read =>
+  builtInNames.includes(name)
+    ? read(name, fileURLToPath(new URL(`../${name}/versioned`, import.meta.url)))
+    : Effect.fail(new UnknownSchema({ name, known: builtInNames }))
+
+/**
+ * Reads the manifests in a directory that holds one directory per version
+ * (`v1.0`, `v1.1`, …), or holds them below `versioned`. Anything else in it is left alone.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const directory = (path: string): Read =>
+  Effect.gen(function* () {
+    const paths = yield* Path.Path
+    const entries = yield* Files.list(path)
+    const nested = !entries.some(isVersionName) && entries.includes("versioned")
+    return yield* read(path, nested ? paths.join(path, "versioned") : path)
+  })
+
+/**
+ * The version of a schema that a program expects when it knows all of it.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const latest = ({ versions }: Outline): Manifest.Manifest => versions.at(-1) ?? versions[0]
+
+const isVersionName = (name: string): boolean => /^v\d/.test(name)
+
+const read = (name: string, path: string): Read =>
+  Effect.gen(function* () {
+    const paths = yield* Path.Path
+    const names = (yield* Files.list(path)).filter(isVersionName)
+    const versions = yield* Effect.forEach(names, (entry) => readVersion(paths.join(path, entry), entry))
+    const sorted = versions.toSorted((a, b) => Version.compare(a.version, b.version))
+    const [first, ...rest] = sorted
+    if (first === undefined) {
+      return yield* new InvalidSource({
+        path,
+        problem: "there are no versions in it: expected directories such as v1.0"
+      })
+    }
+    const twice = sorted.find((version, i) => {
+      const next = sorted[i + 1]
+      return next !== undefined && Version.equals(version.version, next.version)
+    })
+    if (twice !== undefined) {
+      return yield* new InvalidSource({ path, problem: `version ${twice.version} is there twice: remove one` })
+    }
+    return { name, versions: [first, ...rest] as const }
+  })
+
+const readVersion = Effect.fnUntraced(function* (directory: string, name: string) {
+  const paths = yield* Path.Path
+  const expected = yield* Effect.mapError(
+    Version.parse(name),
+    () =>
+      new InvalidSource({
+        path: directory,
+        problem: "its name is not a version: call it as in v1.0, or move it away"
+      })
+  )
+  const path = paths.join(directory, "manifest.json")
+  const manifest = yield* Manifest.parse(yield* Files.bytesOf(path), path)
+  if (manifest.version !== expected) {
+    return yield* new InvalidManifest({
+      path,
+      problem: `its CurrVersion is ${manifest.version}, but its directory is ${name}: make them agree`
+    })
+  }
+  return { ...manifest, directory }
+})

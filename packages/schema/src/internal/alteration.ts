@@ -1,0 +1,125 @@
+/**
+ * What ALTER, RENAME and DROP change of it.
+ */
+import { type Fields, quoted, type } from "./canonical.ts"
+import { change, column, constrain, defaultOf, identity, type KeyOf, type Structure, type Table } from "./creation.ts"
+
+export const alter = (structure: Structure, { cmds, relation }: Fields<"AlterTableStmt">, keyOf: KeyOf): void => {
+  const key = keyOf(relation)
+  const table = structure.tables.get(key)
+  if (table === undefined) return
+  for (const node of cmds ?? []) {
+    if (!("AlterTableCmd" in node)) continue
+    const { def, missing_ok, name = "", subtype } = node.AlterTableCmd
+    switch (subtype) {
+      case "AT_AddColumn":
+        if (def === undefined || !("ColumnDef" in def)) break
+        if (missing_ok === true && table.columns.has(def.ColumnDef.colname ?? "")) break
+        column(structure, table, key, def.ColumnDef, keyOf)
+        break
+      case "AT_DropColumn":
+        dropColumn(structure, table, key, name)
+        break
+      case "AT_AddConstraint":
+        if (def !== undefined && "Constraint" in def) {
+          constrain(structure, table, key, def.Constraint, undefined, keyOf)
+        }
+        break
+      case "AT_DropConstraint":
+        table.constraints.delete(name)
+        break
+      case "AT_ValidateConstraint": {
+        const found = table.constraints.get(name)
+        if (found !== undefined) table.constraints.set(name, found.replace(/ NOT VALID$/, ""))
+        break
+      }
+      case "AT_ColumnDefault":
+        change(table, name, { default: defaultOf(def) })
+        break
+      case "AT_SetNotNull":
+        change(table, name, { nullable: false })
+        break
+      case "AT_DropNotNull":
+        change(table, name, { nullable: true })
+        break
+      case "AT_DropExpression":
+      case "AT_DropIdentity":
+        change(table, name, { default: undefined })
+        break
+      case "AT_AddIdentity":
+        if (def !== undefined && "Constraint" in def) change(table, name, { default: identity(def.Constraint) })
+        break
+      case "AT_AlterColumnType":
+        if (def !== undefined && "ColumnDef" in def) change(table, name, { type: type(def.ColumnDef.typeName) })
+    }
+  }
+}
+
+/** What a column takes with it: the constraints and indexes that it is in. */
+const dropColumn = (structure: Structure, table: Table, key: string, name: string): void => {
+  table.columns.delete(name)
+  for (const [constraint, text] of table.constraints) {
+    if (text.includes(quoted(name))) table.constraints.delete(constraint)
+  }
+  for (const [index, { definition, table: of }] of structure.indexes) {
+    if (of === key && definition.includes(quoted(name))) structure.indexes.delete(index)
+  }
+}
+
+export const rename = (
+  structure: Structure,
+  { newname = "", relation, renameType, subname = "" }: Fields<"RenameStmt">,
+  keyOf: KeyOf
+): void => {
+  const key = keyOf(relation)
+  const table = structure.tables.get(key)
+  switch (renameType) {
+    case "OBJECT_TABLE":
+    case "OBJECT_INDEX":
+    case "OBJECT_VIEW":
+    case "OBJECT_SEQUENCE":
+      return move(structure, key, keyOf({ ...relation, relname: newname }))
+    case "OBJECT_TABCONSTRAINT": {
+      const found = table?.constraints.get(subname)
+      if (table === undefined || found === undefined) return
+      table.constraints.delete(subname)
+      table.constraints.set(newname, found)
+      return
+    }
+    case "OBJECT_COLUMN": {
+      const found = table?.columns.get(subname)
+      if (table === undefined || found === undefined) return
+      const renamed = (text: string) => text.replaceAll(quoted(subname), quoted(newname))
+      table.columns.delete(subname)
+      table.columns.set(newname, found)
+      for (const [name, text] of table.constraints) table.constraints.set(name, renamed(text))
+      for (const [name, index] of structure.indexes) {
+        if (index.table === key) structure.indexes.set(name, { ...index, definition: renamed(index.definition) })
+      }
+    }
+  }
+}
+
+export const move = (structure: Structure, from: string, to: string): void => {
+  const table = structure.tables.get(from)
+  const index = structure.indexes.get(from)
+  const relation = structure.relations.get(from)
+  drop(structure, from, to)
+  if (table !== undefined) structure.tables.set(to, table)
+  if (index !== undefined) structure.indexes.set(to, index)
+  if (relation !== undefined) structure.relations.set(to, relation)
+}
+
+/** Takes something away; its indexes go with a table, or to where it moves. */
+export const drop = (structure: Structure, key: string, to?: string): void => {
+  if (structure.tables.delete(key)) {
+    structure.gone.add(key)
+    for (const [name, index] of structure.indexes) {
+      if (index.table !== key) continue
+      if (to === undefined) structure.indexes.delete(name)
+      else structure.indexes.set(name, { ...index, table: to })
+    }
+  }
+  structure.indexes.delete(key)
+  structure.relations.delete(key)
+}

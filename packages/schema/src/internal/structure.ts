@@ -1,0 +1,57 @@
+/**
+ * What statements leave in a catalogue, in their order. It is read from a
+ * version's SQL and, the same way, from the SQL that describes what is there.
+ */
+import * as Alteration from "./alteration.ts"
+import { names, type Tree } from "./canonical.ts"
+import * as Creation from "./creation.ts"
+import type { KeyOf, Relation, Structure } from "./creation.ts"
+
+export type { Column, Structure, Table } from "./creation.ts"
+export { primaryKey } from "./creation.ts"
+
+/** Reads statements in their order; names without a schema are in the current one. */
+export const of = (nodes: ReadonlyArray<Tree>, schema: string): Structure => {
+  const structure: Structure = {
+    schemas: new Set([schema]),
+    tables: new Map(),
+    indexes: new Map(),
+    relations: new Map(),
+    gone: new Set()
+  }
+  const keyOf: KeyOf = (relation) => {
+    const own = relation?.schemaname ?? schema
+    structure.schemas.add(own)
+    return key(own, relation?.relname ?? "", schema)
+  }
+  for (const node of nodes) add(structure, node, keyOf)
+  return structure
+}
+
+/** The key of a name in a schema. */
+export const key = (schema: string, name: string, current: string): string =>
+  schema === current ? name : `${schema}.${name}`
+
+const add = (structure: Structure, node: Tree, keyOf: KeyOf): void => {
+  if ("CreateStmt" in node) return Creation.create(structure, node.CreateStmt, keyOf)
+  if ("IndexStmt" in node) return Creation.index(structure, node.IndexStmt, keyOf)
+  if ("ViewStmt" in node) return void structure.relations.set(keyOf(node.ViewStmt.view), "view")
+  if ("CreateSeqStmt" in node) return void structure.relations.set(keyOf(node.CreateSeqStmt.sequence), "sequence")
+  if ("AlterTableStmt" in node) return Alteration.alter(structure, node.AlterTableStmt, keyOf)
+  if ("RenameStmt" in node) return Alteration.rename(structure, node.RenameStmt, keyOf)
+  if ("AlterObjectSchemaStmt" in node) {
+    const { newschema, relation } = node.AlterObjectSchemaStmt
+    return Alteration.move(structure, keyOf(relation), keyOf(named(relation?.relname, newschema)))
+  }
+  if ("DropStmt" in node) {
+    for (const object of node.DropStmt.objects ?? []) {
+      const parts = "List" in object ? names(object.List.items) : []
+      Alteration.drop(structure, keyOf(named(parts.at(-1), parts.at(-2))))
+    }
+  }
+}
+
+const named = (relname: string | undefined, schemaname: string | undefined): Relation => ({
+  ...(schemaname === undefined ? {} : { schemaname }),
+  ...(relname === undefined ? {} : { relname })
+})
