@@ -199,8 +199,8 @@ const execute = Effect.fnUntraced(function* (
   }
   const { batch } = progress
   progress.batch = []
-  // What is streamed must not overtake what was answered before.
-  if (progress.frames.length > 0) yield* session.write(progress.frames.splice(0))
+  // What may be streamed must not overtake what was answered before.
+  if (alone && progress.frames.length > 0) yield* session.write(progress.frames.splice(0))
   const call = { prepared, bound: { rest: portal.rest, types: portal.named.types } }
   const outcome = yield* Execution.run(session, call, batch, [message.frame, Wire.sync], alone)
   progress.frames.push(...outcome.frames)
