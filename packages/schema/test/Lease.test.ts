@@ -2,7 +2,7 @@
  * Many migrators at once, and one that was paused for longer than its lease, on the emulated Aurora DSQL.
  */
 import { DsqlClient, Transaction } from "@effect-dsql/core"
-import { Catalogue, Event, Journal, Lease, Migrator, State, Step } from "@effect-dsql/schema"
+import { Catalogue, type Event, Journal, Lease, Migrator, State, Step } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import { clusterDatabase } from "../../../test/database.ts"
