@@ -44,7 +44,7 @@ describe("effect-dsql", () => {
       })
       const behind = yield* run(["status"], env)
       assert.strictEqual(behind.code, 4)
-      assert.include(behind.stdout, "compatible   no\nstate        behind: run update-schema\n")
+      assert.include(behind.stdout, "compatible  no\nstate       behind: run update-schema\n")
       assert.deepStrictEqual(yield* run(["update-schema"], env), {
         code: 0,
         stdout: "dsql/temporal is at 1.1, it was at 1.0: 1 statement run\n",
