@@ -9,7 +9,6 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { createSecureContext } from "node:tls"
 import * as Connection from "./Connection.ts"
-import * as DataDirectory from "./DataDirectory.ts"
 import { InvalidUsage } from "./Failure.ts"
 import * as FaultSyntax from "./FaultSyntax.ts"
 import * as Files from "./Files.ts"
@@ -59,7 +58,12 @@ export const dev = Command.make(
     const Emulator = yield* Effect.promise(() => import("@effect-dsql/emulator/Emulator"))
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const emulator = yield* Emulator.make({ dataDirectory, port, tls, seed: input.seed })
+        const emulator = yield* Emulator.make({ dataDirectory, port, tls, seed: input.seed }).pipe(
+          Effect.catchIf(
+            (error) => error._tag === "PostgresError" && error.reason === "foreign",
+            ({ message }) => Effect.fail(new InvalidUsage({ message: `--data-dir ${message}` }))
+          )
+        )
         for (const scripted of faults) {
           yield* scripted._tag === "Rule"
             ? emulator.control.inject(scripted.rule)
@@ -71,7 +75,7 @@ export const dev = Command.make(
           url: `${Redacted.value(emulator.url())}${tls === undefined ? "" : "?sslmode=require"}`,
           dataDirectory: dataDirectory ?? null
         })
-        return yield* Effect.never
+        return yield* emulator.ended
       })
     )
   })
@@ -100,9 +104,7 @@ const kept = Effect.fnUntraced(function* ({ dataDir, ephemeral }: Input) {
     if (Option.isNone(dataDir)) return undefined
     return yield* new InvalidUsage({ message: "--data-dir and --ephemeral exclude each other: give one" })
   }
-  const path = Option.getOrElse(dataDir, () => ".data/dsql")
-  yield* DataDirectory.prepare(path)
-  return path
+  return Option.getOrElse(dataDir, () => ".data/dsql")
 })
 
 const certificate = Effect.fnUntraced(function* (certPath: Option.Option<string>, keyPath: Option.Option<string>) {
