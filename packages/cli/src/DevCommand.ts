@@ -38,7 +38,7 @@ export const dev = Command.make(
     fault: Flag.String("fault").pipe(
       Flag.withMetavar("fault@event[:when]"),
       Flag.withDescription(
-        "What goes wrong, such as conflict@commit:3, cut@statement:1,4, unavailable@commit:10% or latency:20ms; repeatable"
+        "What goes wrong, such as conflict@commit:3, cut@statement:1,4, unavailable@commit:10%:times=2:label=orders or latency:20ms; repeatable"
       ),
       Flag.atLeast(0)
     ),
