@@ -2,8 +2,10 @@
  * The stores on a migrated database of their own.
  */
 import { Persistence } from "@effect-dsql/persistence"
+import { SchemaSource } from "@effect-dsql/schema"
+import { Testing } from "@effect-dsql/testing"
 import { Layer } from "effect"
-import { TestCluster } from "../../../../test/database.ts"
-import { Migrated } from "../../../../test/migrated.ts"
 
-export const TestPersistence = Persistence.layer.pipe(Layer.provideMerge(Migrated), Layer.provideMerge(TestCluster()))
+export const TestPersistence = Persistence.layer.pipe(
+  Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn() }))
+)
