@@ -32,7 +32,10 @@ const run = async (file: string, args: ReadonlyArray<string>, cwd: string, env: 
   }
 }
 
-const tarballOf = (name: string) => join(scratch, `${name}.tgz`)
+const tarballOf = (name: string) => {
+  const { version } = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8"))
+  return join(scratch, `effect-dsql-${name}-${version}.tgz`)
+}
 
 /** Every module of a package that its tarball offers, as one imports it. */
 const modulesOf = (name: string): ReadonlyArray<string> =>
@@ -45,20 +48,19 @@ beforeAll(async () => {
   await run(process.execPath, [typescript, "-b", ...names.map((name) => join("packages", name))], root)
   mkdirSync(app)
   writeFileSync(join(app, "package.json"), JSON.stringify({ name: "app", private: true, type: "module" }))
-  for (const name of names) {
-    await run("npx", ["-y", "pnpm@12.21.0", "pack", "--out", tarballOf(name)], join(root, "packages", name))
-  }
+  const packing = ["-r", "--filter", "./packages/*", "pack", "--pack-destination", scratch]
+  await run("npx", ["-y", "pnpm@12.21.0", ...packing], root)
   const typings = createRequire(import.meta.url).resolve("@types/node/package.json")
   await run(
     "npm",
     ["install", "--no-audit", "--no-fund", "--prefer-offline", ...names.map(tarballOf), dirname(typings)],
     app
   )
-}, 180_000)
+}, 300_000)
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
-describe("the published packages", () => {
+describe("the published packages", { timeout: 120_000 }, () => {
   it.each(names)("%s is packed without a fault that publint knows", async (name) => {
     const tarball = new Uint8Array(readFileSync(tarballOf(name))).buffer
     assert.deepStrictEqual((await publint({ pack: { tarball }, strict: true })).messages, [])
