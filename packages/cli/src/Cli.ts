@@ -6,27 +6,49 @@
 import * as Cause from "effect/Cause"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag, TerminalCapabilities } from "effect/cli"
 import * as Effect from "effect/Effect"
-import { readFileSync } from "node:fs"
 import * as Arguments from "./Arguments.ts"
+import { baseline } from "./BaselineCommand.ts"
 import { dev } from "./DevCommand.ts"
+import { doctor } from "./DoctorCommand.ts"
 import * as Failure from "./Failure.ts"
 import type { CommandError } from "./Failure.ts"
+import { history } from "./HistoryCommand.ts"
+import { packageVersion } from "./internal/packageVersion.ts"
 import { lint } from "./LintCommand.ts"
 import * as Output from "./Output.ts"
+import { plan } from "./PlanCommand.ts"
+import { repair } from "./RepairCommand.ts"
 import { root } from "./Root.ts"
 import { simulate } from "./SimulateCommand.ts"
 import { setupSchema } from "./SetupSchema.ts"
 import { status } from "./StatusCommand.ts"
 import { Stop } from "./Stop.ts"
 import { updateSchema } from "./UpdateSchema.ts"
+import { verify } from "./VerifyCommand.ts"
 
 /**
  * @since 0.1.0
  * @category commands
  */
-export const command = root.pipe(Command.withSubcommands([setupSchema, updateSchema, status, lint, simulate, dev]))
+export const command = root.pipe(
+  Command.withSubcommands([
+    setupSchema,
+    updateSchema,
+    status,
+    plan,
+    verify,
+    repair,
+    baseline,
+    history,
+    doctor,
+    lint,
+    simulate,
+    dev
+  ])
+)
 
-const names = new Set(["setup-schema", "setup", "update-schema", "update", "status"])
+// Commands whose --version is a version of a schema.
+const names = new Set(["setup-schema", "setup", "update-schema", "update", "plan", "verify", "baseline"])
 
 /**
  * Runs a command line. Everything is printed when it ends: it fails with nothing
@@ -42,7 +64,7 @@ export const run = (args: ReadonlyArray<string>): Effect.Effect<void, Stop, Comm
   const builtIns = expanded.some((arg) => names.has(arg))
     ? [GlobalFlag.Help, GlobalFlag.Completions]
     : [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
-  return Command.runWith(command, { version: version() })(expanded).pipe(
+  return Command.runWith(command, { version: packageVersion() })(expanded).pipe(
     Effect.catchCause((cause) => ended(cause, presentation)),
     Effect.provide(CliConfig.layer({ builtIns })),
     Effect.updateService(CliOutput.Presenter, (presenter) => ({
@@ -76,9 +98,4 @@ const failureOf = (error: CommandError | CliError.CliError): Failure.Failure | u
   if (error._tag !== "ShowHelp") return Failure.fromUsage([command.name], [error])
   // Help that was asked for, or that a bare command prints, is no failure.
   return error.errors.length === 0 ? undefined : Failure.fromUsage(error.commandPath, error.errors)
-}
-
-const version = (): string => {
-  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"))
-  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "0.0.0"
 }

@@ -11,6 +11,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { isSqlError } from "effect/sql/SqlError"
 import { CannotConnect, type CommandError, InvalidUsage } from "./Failure.ts"
 
 const optional = <A>(flag: Flag.Flag<A>, description: string) =>
@@ -42,7 +43,7 @@ export const flags = {
   ),
   region: optional(
     Flag.String("region").pipe(Flag.withMetavar("name")),
-    "AWS region of a cluster [env: REGION, AWS_REGION] [default: read from the endpoint]"
+    "AWS region of a cluster: that of its endpoint, which need not be given"
   ),
   tls: optional(
     Flag.Literals("tls", ["prefer", "require", "verify-full"]),
@@ -76,7 +77,12 @@ export type Settings =
  * @since 0.1.0
  * @category guards
  */
-export const isCluster = (host: string): boolean => /\.dsql[^.]*\.[a-z0-9-]+\.on\.aws$/i.test(host)
+export const isCluster = (host: string): boolean => cluster.test(host)
+
+// `<id>.dsql.<region>.on.aws`, and `<id>.dsql-<variant>.<region>.on.aws`.
+const cluster = /\.dsql[^.]*\.([a-z0-9-]+)\.on\.aws$/i
+
+const regionOf = (host: string): string => cluster.exec(host)?.[1] ?? ""
 
 /**
  * Refuses the flags that say where to connect, for a command that connects to
@@ -136,7 +142,13 @@ export const settings = Effect.fnUntraced(function* (given: Given): Effect.fn.Re
         message: `--tls ${tls} is not for ${host}: a cluster always gets verify-full, leave the flag out`
       })
     }
-    const region = (yield* setting(given.region, ["REGION", "AWS_REGION"]))?.text
+    // The endpoint knows its region best: AWS_REGION is often that of everything else.
+    const region = regionOf(host)
+    if (Option.isSome(given.region) && given.region.value !== region) {
+      return yield* new InvalidUsage({
+        message: `--region ${given.region.value} is not where ${host} is: leave it out, or give ${region}`
+      })
+    }
     return { _tag: "Cluster", options: { endpoint: host, port: number, user, database, region, maxConnections: 2 } }
   }
   const password = yield* Effect.orDie(Config.option(Config.Redacted("SQL_PASSWORD")))
@@ -171,34 +183,63 @@ export const run = <A, E extends CommandError, R>(
     const layer: Layer.Layer<DsqlClient, DsqlError> =
       settings._tag === "Cluster" ? Client.layer(settings.options) : Client.layerPostgres(settings.options)
     return yield* Effect.mapError(Effect.provide(effect, layer), (error): E | CannotConnect | DsqlError => {
-      const message = explain(settings, error)
-      return message === undefined ? error : new CannotConnect({ message, cause: error })
+      const explained = explain(settings, error)
+      return explained === undefined ? error : new CannotConnect({ ...explained, cause: error })
     })
   })
 
-const explain = (settings: Settings, error: CommandError): string | undefined => {
-  const { database, port, user } = settings.options
-  const target = `${settings._tag === "Cluster" ? settings.options.endpoint : settings.options.host}:${port}`
+/**
+ * Host and port.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const target = (settings: Settings): string => `${host(settings)}:${settings.options.port ?? 5432}`
+
+/**
+ * @since 0.1.0
+ * @category accessors
+ */
+export const host = (settings: Settings): string =>
+  settings._tag === "Cluster" ? settings.options.endpoint : settings.options.host
+
+const explain = (settings: Settings, error: CommandError): Pick<CannotConnect, "problem" | "advice"> | undefined => {
+  const { database, user } = settings.options
+  const at = target(settings)
   switch (error._tag) {
     case "ConnectionLost":
       return error.phase === "connect"
-        ? `cannot connect to ${target}: ${error.message}: check --endpoint, --port and --tls, and that the server is up`
-        : `the connection to ${target} was lost: ${error.message}: run again to go on`
+        ? {
+            problem: `cannot connect to ${at}: ${error.message}`,
+            advice: "check --endpoint, --port and --tls, and that the server is up"
+          }
+        : { problem: `the connection to ${at} was lost: ${error.message}`, advice: "run again to go on" }
     case "AuthenticationFailed":
-      if (error.reason === "credentials") return `cannot connect to ${target}: ${error.message}`
-      return settings._tag === "Cluster"
-        ? `${target} refused role ${user}: ${error.message}: check --user, and that the AWS identity may connect as it`
-        : `${target} refused role ${user}: ${error.message}: check --user and SQL_PASSWORD`
+      if (error.reason === "credentials") {
+        return { problem: `cannot connect to ${at}`, advice: error.message }
+      }
+      return {
+        problem: `${at} refused role ${user}: ${error.message}`,
+        advice:
+          settings._tag === "Cluster"
+            ? "check --user, and that the AWS identity may connect as it"
+            : "check --user and SQL_PASSWORD"
+      }
     case "ConnectionThrottled":
     case "TooManyConnections":
-      return `${target} takes no more connections: ${error.message}: run again in a while`
+      return { problem: `${at} takes no more connections: ${error.message}`, advice: "run again in a while" }
     case "CommitOutcomeUnknown":
-      return `the connection to ${target} was lost in the middle of a write: run again, it looks at what was done`
+      return {
+        problem: `the connection to ${at} was lost in the middle of a write`,
+        advice: "run again, it looks at what was done"
+      }
     default:
-      if (!("sqlState" in error)) return undefined
-      // The state of a database that does not exist: it can only come while connecting.
-      return error.sqlState === "3D000"
-        ? `cannot connect to ${target}: ${error.message}: check --database (${database})`
+      // Whatever else a server says to somebody who connects is about who that is, and where to.
+      return "cause" in error && isSqlError(error.cause) && error.cause.reason.operation === "connect"
+        ? {
+            problem: `cannot connect to ${at}: ${error.message}`,
+            advice: `check --database (${database}) and --user (${user})`
+          }
         : undefined
   }
 }

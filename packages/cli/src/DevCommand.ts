@@ -12,6 +12,7 @@ import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
 import * as FaultSyntax from "./FaultSyntax.ts"
 import * as Files from "./Files.ts"
+import * as Json from "./Json.ts"
 import * as Output from "./Output.ts"
 import * as Root from "./Root.ts"
 
@@ -19,7 +20,7 @@ const pathFlag = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar("path"), Flag.withDescription(description), Flag.optional)
 
 /**
- * Prints an `Output.Listening` once clients can connect, and runs until Ctrl-C or
+ * Prints a `Json.Listening` once clients can connect, and runs until Ctrl-C or
  * SIGTERM.
  *
  * @since 0.1.0
@@ -69,12 +70,13 @@ export const dev = Command.make(
             ? emulator.control.inject(scripted.rule)
             : emulator.control.latency(scripted.millis)
         }
-        yield* Output.listening(shared, {
+        const listening = {
           host: emulator.host,
           port: emulator.port,
           url: `${Redacted.value(emulator.url())}${tls === undefined ? "" : "?sslmode=require"}`,
           dataDirectory: dataDirectory ?? null
-        })
+        }
+        yield* Output.print(shared, Json.Listening, listening, (paint) => text(listening, paint))
         return yield* emulator.ended
       })
     )
@@ -92,6 +94,18 @@ export const dev = Command.make(
     }
   ])
 )
+
+const text = ({ dataDirectory, host, port, url }: typeof Json.Listening.Type, paint: Output.Paint): string =>
+  [
+    `${paint("good", "ready")}: Aurora DSQL, emulated, at ${host}:${port}; ${
+      dataDirectory === null ? "nothing is kept" : `data in ${dataDirectory}`
+    }`,
+    "",
+    `  psql "${url}"`,
+    `  export DSQL_URL="${url}"`,
+    "",
+    "press Ctrl-C to stop"
+  ].join("\n")
 
 interface Input {
   readonly dataDir: Option.Option<string>

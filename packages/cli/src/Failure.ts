@@ -7,6 +7,7 @@ import type { DsqlError } from "@effect-dsql/core/DsqlError"
 import type { EmulatorError } from "@effect-dsql/emulator/Emulator"
 import type { PostgresError } from "@effect-dsql/emulator/Postgres"
 import type { SchemaError } from "@effect-dsql/schema/SchemaError"
+import type { CatalogueDiffers } from "@effect-dsql/schema/Verify"
 import * as Data from "effect/Data"
 import type { CliError } from "effect/cli"
 import { ExitCode } from "./ExitCode.ts"
@@ -34,9 +35,14 @@ export class Declined extends Data.TaggedError("Declined")<{ readonly message: s
  * @category errors
  */
 export class CannotConnect extends Data.TaggedError("CannotConnect")<{
-  readonly message: string
+  readonly problem: string
+  readonly advice: string
   readonly cause: Error
-}> {}
+}> {
+  override get message(): string {
+    return `${this.problem}: ${this.advice}`
+  }
+}
 
 /**
  * Everything that a command can fail with.
@@ -49,6 +55,7 @@ export type CommandError =
   | Declined
   | CannotConnect
   | SchemaError
+  | CatalogueDiffers
   | DsqlError
   | EmulatorError
   | PostgresError
@@ -169,6 +176,7 @@ const codeOf = (error: CommandError): ExitCode => {
     case "StatementRefused":
       return codeOf(error.cause)
     case "Declined":
+    case "CatalogueDiffers":
     case "ObjectDiffers":
     case "StatementChanged":
     case "LeaseHeld":

@@ -4,12 +4,10 @@
  * @since 0.1.0
  */
 import type { Severity } from "@effect-dsql/dialect/Finding"
-import type { Event } from "@effect-dsql/schema/Event"
-import type { Report } from "@effect-dsql/schema/Migrator"
-import type { Status } from "@effect-dsql/schema/Status"
 import { TerminalCapabilities } from "effect/cli"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { Presentation } from "./Arguments.ts"
 import type { Failure } from "./Failure.ts"
 
@@ -25,74 +23,26 @@ export interface Options {
 }
 
 /**
- * Prints what a migration did. As JSON it is the `Report` itself.
+ * Prints the result of a command, as JSON by its schema in `Json`.
  *
  * @since 0.1.0
  * @category output
  */
-export const report = (options: Options, value: Report): Effect.Effect<void> =>
-  print(options, value, () => {
-    const place =
-      value.to === null
-        ? `${value.schema} is in place, without a recorded version`
-        : `${value.schema} is at ${value.to}`
-    if (!value.changed) return `${place}: there was nothing to do`
-    const from = value.from === null || value.from === value.to ? "" : `, it was at ${value.from}`
-    const dropped =
-      value.dropped.length === 0
-        ? ""
-        : `${counted(value.dropped.length, "table")} dropped (${value.dropped.join(", ")}), `
-    const present = value.present === 0 ? "" : `, ${value.present} were there already`
-    return `${place}${from}: ${dropped}${counted(value.applied, "statement")} run${present}`
+export const print = <A, I>(
+  options: Options,
+  json: Schema.Codec<A, I>,
+  value: A,
+  text: (paint: Paint) => string
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (options.quiet) return
+    if (options.format === "json") {
+      // A value that its schema does not have is a defect of this program.
+      return yield* Console.log(JSON.stringify(yield* Effect.orDie(Schema.encodeEffect(json)(value))))
+    }
+    const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
+    yield* Console.log(text(painter(canColor)))
   })
-
-/**
- * Prints where a database stands. As JSON it is the `Status` itself.
- *
- * @since 0.1.0
- * @category output
- */
-export const status = (options: Options, value: Status): Effect.Effect<void> =>
-  print(options, value, (paint) =>
-    [
-      `schema       ${value.schema}`,
-      `expected     ${value.expected}`,
-      `current      ${value.current ?? "none recorded"}`,
-      `works from   ${value.minCompatible ?? "-"}`,
-      `compatible   ${value.compatible ? paint(green, "yes") : paint(red, "no")}`,
-      `state        ${value.state}${advice[value.state]}`
-    ].join("\n")
-  )
-
-/**
- * Prints an event of a migration as it happens, on a terminal only.
- *
- * @since 0.1.0
- * @category output
- */
-export const progress =
-  (options: Options) =>
-  (event: Event): Effect.Effect<void> =>
-    Effect.gen(function* () {
-      const { canAnimate, canColor } = yield* TerminalCapabilities.TerminalCapabilities
-      if (options.quiet || options.format === "json" || !canAnimate) return
-      const paint = painter(canColor)
-      switch (event._tag) {
-        case "Applied":
-          return yield* Console.log(`${paint(green, "ran")}       ${event.summary}`)
-        case "Dropped":
-          return yield* Console.log(`${paint(red, "dropped")}   ${event.table}`)
-        case "Waiting":
-          return yield* Console.log(`${paint(yellow, "waiting")}   ${event.summary}: job ${event.job}`)
-        case "Held":
-          return yield* Console.log(`${paint(yellow, "waiting")}   for ${event.owner}, who is migrating this database`)
-        case "Recorded":
-          return yield* Console.log(`${paint(green, "recorded")}  version ${event.version}`)
-        case "Building":
-        case "Present":
-          return
-      }
-    })
 
 /**
  * Prints a failure on standard error: one line, or `{"error": Failure}` as JSON.
@@ -113,7 +63,7 @@ export const failure = (
       return yield* Console.error(JSON.stringify({ error: shown === undefined ? value : { ...value, stack: shown } }))
     }
     const paint = painter(canColor && process.stderr.isTTY === true)
-    const line = `${paint(red, "error")}: ${value.message}`
+    const line = `${paint("bad", "error")}: ${value.message}`
     yield* Console.error(shown === undefined ? line : `${line}\n${shown}`)
   })
 
@@ -136,80 +86,54 @@ export const findings = (
   })
 
 /**
- * Where a local Aurora DSQL listens. As JSON it is printed as it is.
+ * Colours a text, where there are colours.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Listening {
-  readonly host: string
-  readonly port: number
-  /** For a PostgreSQL client, and for `DSQL_URL`. */
-  readonly url: string
-  /** Null where nothing is kept. */
-  readonly dataDirectory: string | null
-}
+export type Paint = (colour: Colour, text: string) => string
 
 /**
- * Prints how to connect to a local Aurora DSQL.
+ * What a text means, in colour.
  *
  * @since 0.1.0
- * @category output
+ * @category models
  */
-export const listening = (options: Options, value: Listening): Effect.Effect<void> =>
-  print(options, value, (paint) =>
-    [
-      `${paint(green, "ready")}: Aurora DSQL, emulated, at ${value.host}:${value.port}; ${
-        value.dataDirectory === null ? "nothing is kept" : `data in ${value.dataDirectory}`
-      }`,
-      "",
-      `  psql "${value.url}"`,
-      `  export DSQL_URL="${value.url}"`,
-      "",
-      "press Ctrl-C to stop"
-    ].join("\n")
-  )
+export type Colour = "good" | "bad" | "attention" | "remark"
+
+// SGR codes of ECMA-48: green, red, yellow, cyan.
+const codes: Readonly<Record<Colour, number>> = { good: 32, bad: 31, attention: 33, remark: 36 }
+
+const severities: Readonly<Record<Severity, Colour>> = { error: "bad", warning: "attention", info: "remark" }
 
 /**
- * Prints a value that has a text of its own. As JSON it is printed as it is.
+ * A way to colour, or not to.
  *
  * @since 0.1.0
- * @category output
+ * @category constructors
  */
-export const rendered = <A extends object>(
-  options: Options,
-  value: A,
-  render: (value: A) => string
-): Effect.Effect<void> => print(options, value, () => render(value))
-
-type Paint = (code: number, text: string) => string
-
-// SGR codes of ECMA-48.
-const red = 31
-const green = 32
-const yellow = 33
-const cyan = 36
-
-const severities: Readonly<Record<Severity, number>> = { error: red, warning: yellow, info: cyan }
-
-const painter =
+export const painter =
   (canColor: boolean): Paint =>
-  (code, text) =>
-    canColor ? `\u001b[${code}m${text}\u001b[0m` : text
+  (colour, text) =>
+    canColor ? `\u001b[${codes[colour]}m${text}\u001b[0m` : text
 
-const print = (options: Options, value: object, text: (paint: Paint) => string): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    if (options.quiet) return
-    const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
-    yield* Console.log(options.format === "json" ? JSON.stringify(value) : text(painter(canColor)))
-  })
+/**
+ * A number of things in words: `1 table`, `2 tables`.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
-
-const advice: Readonly<Record<Status["state"], string>> = {
-  "not-set-up": ": run setup-schema",
-  behind: ": run update-schema",
-  current: "",
-  ahead: ": later than this schema, and works with it",
-  incompatible: ": later than this schema, use a tool that knows it"
+/**
+ * Lines whose first words stand below each other.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const aligned = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? "").length)))
+  return rows
+    .map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join("  "))
+    .join("\n")
 }

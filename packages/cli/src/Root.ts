@@ -40,14 +40,15 @@ export const root = Command.make("effect-dsql").pipe(
       Flag.withDefault("postgres")
     )
   }),
-  Command.withDescription(`Set up and update the schema of an Aurora DSQL cluster, or of a PostgreSQL server for development; lint SQL for it;
-  run one on this machine.
+  Command.withDescription(`Set up, update and check the schema of an Aurora DSQL cluster, or of a PostgreSQL server for development; lint SQL
+  for it; run one on this machine.
 
   A host that ends in .dsql.<region>.on.aws is a cluster: it takes an IAM token, signed with the credentials that
   AWS's own tools find. Any other host is a PostgreSQL server, whose password is read from SQL_PASSWORD.
 
-  Exit codes: 0 done, or nothing to do; 1 the work failed, run again to go on, or lint found something; 2 bad flags,
-  environment or files; 3 cannot connect or authenticate; 4 not set up, not up to date, or incompatible; 70 a defect; 130 interrupted.`)
+  Exit codes: 0 done, or nothing to do; 1 the work failed, run again to go on, or lint, verify, repair or doctor found
+  something; 2 bad flags, environment or files; 3 cannot connect or authenticate; 4 not set up, not up to date, or
+  incompatible; 70 a defect; 74 the output could not be written; 129 terminal closed; 130 interrupted; 141 reader gone.`)
 )
 
 /**

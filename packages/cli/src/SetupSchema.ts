@@ -4,34 +4,26 @@
  * @since 0.1.0
  */
 import type { Owned } from "@effect-dsql/schema/Migrator"
-import { Command, Flag, Prompt, TerminalCapabilities } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { Declined, InvalidUsage } from "./Failure.ts"
+import { confirm } from "./Confirm.ts"
 import * as Connection from "./Connection.ts"
+import { InvalidUsage } from "./Failure.ts"
 import * as Migrating from "./Migrating.ts"
 import * as Output from "./Output.ts"
+import * as Progress from "./Progress.ts"
 import * as Root from "./Root.ts"
 
 const flags = {
-  version: Flag.String("version").pipe(
-    Flag.withAlias("v"),
-    Flag.withMetavar("version"),
-    Flag.withDescription("Version to set up; 0.0 for the bookkeeping alone [default: the latest]"),
-    Flag.optional
-  ),
+  ...Migrating.versionFlag("Version to set up; 0.0 for the bookkeeping alone [default: the latest]"),
   schemaFile: Flag.String("schema-file").pipe(
     Flag.withAlias("f"),
     Flag.withMetavar("path"),
     Flag.withDescription("SQL file to run in place of a built-in schema; needs --version"),
     Flag.optional
   ),
-  schemaName: Flag.String("schema-name").pipe(
-    Flag.withAlias("s"),
-    Flag.withMetavar("name"),
-    Flag.withDescription("Built-in schema [default: dsql/temporal]"),
-    Flag.optional
-  ),
+  ...Migrating.nameFlag,
   disableVersioning: Flag.Boolean("disable-versioning").pipe(
     Flag.withAlias("d"),
     Flag.withDescription("Record no version, and create no bookkeeping tables"),
@@ -42,14 +34,12 @@ const flags = {
     Flag.withDescription("Drop the schema's own tables first, with all their rows; asks before it does"),
     Flag.withDefault(false)
   ),
-  yes: Flag.Boolean("yes").pipe(
-    Flag.withDescription("Answer yes to the question of --overwrite"),
-    Flag.withDefault(false)
-  )
+  ...Migrating.yesFlag("--overwrite"),
+  ...Migrating.waitFlag
 }
 
 /**
- * Prints a `Report` of `@effect-dsql/schema/Migrator`.
+ * Prints a `Json.Report`.
  *
  * @since 0.1.0
  * @category commands
@@ -67,20 +57,25 @@ export const setupSchema = Command.make(
         ? sources.file(input.schemaFile.value, version)
         : sources.builtIn(Option.getOrUndefined(input.schemaName))
     )
+    const onEvent = yield* Progress.onStandardError(shared)
     const report = yield* Migrating.migrate(settings, (migrator) =>
       Effect.gen(function* () {
-        if (input.overwrite && !input.yes) yield* confirmed(shared.format, yield* migrator.owned(source))
+        if (input.overwrite && !input.yes) {
+          const owned = yield* migrator.owned(source, shared.dbName)
+          if (owned.length > 0) yield* confirm(shared.format, "--overwrite", loss(owned))
+        }
         return yield* migrator.setup({
           source,
           version,
           database: shared.dbName,
           versioning: !input.disableVersioning,
           overwrite: input.overwrite,
-          onEvent: Output.progress(shared)
+          lease: { wait: input.wait },
+          onEvent
         })
       })
     )
-    yield* Output.report(shared, report)
+    yield* Migrating.report(shared, report)
   })
 ).pipe(
   Command.withAlias("setup"),
@@ -128,20 +123,10 @@ const checked = (input: Input): Effect.Effect<void, InvalidUsage> => {
   return Effect.void
 }
 
-/** Names what would be lost, and goes on only where the user agrees. */
-const confirmed = Effect.fnUntraced(function* (format: "text" | "json", owned: ReadonlyArray<Owned>) {
-  if (owned.length === 0) return
+/** What `--overwrite` does, for the question before it. */
+const loss = (owned: ReadonlyArray<Owned>): string => {
   const holding = owned.flatMap(({ hasRows, table }) => (hasRows ? [table] : []))
-  const lost = `${owned.length} tables, ${
+  return `drop ${Output.counted(owned.length, "table")}, ${
     holding.length === 0 ? "all empty" : `of which these hold rows: ${holding.join(", ")}`
   }`
-  const { canPrompt } = yield* TerminalCapabilities.TerminalCapabilities
-  if (!canPrompt || format === "json") {
-    return yield* new InvalidUsage({ message: `--overwrite would drop ${lost}: add --yes to do it` })
-  }
-  const agreed = yield* Effect.orElseSucceed(
-    Prompt.run(Prompt.Confirm({ message: `Drop ${lost}?`, initial: false })),
-    () => false
-  )
-  if (!agreed) return yield* new Declined({ message: "declined: nothing was dropped" })
-})
+}

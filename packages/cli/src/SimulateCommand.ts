@@ -79,9 +79,9 @@ export const simulate = Command.make(
       const path = input.svg.value
       yield* Effect.mapError(files.writeFileString(path, Chart.render(outcomes.flat())), Files.unreadableAt(path))
     }
-    yield* Output.rendered(shared, { seed: input.seed, outcomes: outcomes.flat() }, ({ outcomes }) =>
-      Table.render(outcomes)
-    )
+    const json = Schema.Struct({ seed: Schema.String, outcomes: Schema.Array(Contention.Outcome) })
+    const results = outcomes.flat()
+    yield* Output.print(shared, json, { seed: input.seed, outcomes: results }, () => Table.render(results))
   })
 ).pipe(
   Command.withDescription(

@@ -4,31 +4,35 @@
  * @since 0.1.0
  */
 import { Command } from "effect/cli"
+import type { Status } from "@effect-dsql/schema/Status"
 import * as Effect from "effect/Effect"
-import { ExitCode } from "./ExitCode.ts"
 import * as Connection from "./Connection.ts"
+import { ExitCode } from "./ExitCode.ts"
+import * as Json from "./Json.ts"
 import * as Migrating from "./Migrating.ts"
 import * as Output from "./Output.ts"
 import * as Root from "./Root.ts"
 import * as Stop from "./Stop.ts"
-import { sourceFlags, sourceOf } from "./UpdateSchema.ts"
 
 /**
- * Prints a `Status` of `@effect-dsql/schema/Status`, and ends with 4 where a
- * program that expects the schema's latest version cannot work with the database.
+ * Prints a `Json.Status`, and ends with 4 where a program that expects the
+ * schema's latest version cannot work with the database. It reads manifests and
+ * one row: no SQL is parsed.
  *
  * @since 0.1.0
  * @category commands
  */
 export const status = Command.make(
   "status",
-  sourceFlags,
+  Migrating.sourceFlags,
   Effect.fnUntraced(function* (input) {
     const shared = yield* Root.shared
     const settings = yield* Connection.settings(shared)
-    const source = yield* sourceOf(input)
-    const found = yield* Migrating.migrate(settings, (migrator) => migrator.status({ source, database: shared.dbName }))
-    yield* Output.status(shared, found)
+    const Outline = yield* Effect.promise(() => import("@effect-dsql/schema/Outline"))
+    const Status = yield* Effect.promise(() => import("@effect-dsql/schema/Status"))
+    const source = yield* Migrating.named(input, Outline)
+    const found = yield* Connection.run(settings, Status.read(source, shared.dbName))
+    yield* Output.print(shared, Json.Status, found, (paint) => text(found, paint))
     if (!found.compatible) return yield* new Stop.Stop({ exitCode: ExitCode.incompatible })
   })
 ).pipe(
@@ -41,3 +45,21 @@ export const status = Command.make(
     }
   ])
 )
+
+const text = (value: Status, paint: Output.Paint): string =>
+  Output.aligned([
+    ["schema", value.schema],
+    ["expected", value.expected],
+    ["current", value.current ?? "none recorded"],
+    ["works from", value.minCompatible ?? "-"],
+    ["compatible", value.compatible ? paint("good", "yes") : paint("bad", "no")],
+    ["state", `${value.state}${advice[value.state]}`]
+  ])
+
+const advice: Readonly<Record<Status["state"], string>> = {
+  "not-set-up": ": run setup-schema",
+  behind: ": run update-schema",
+  current: "",
+  ahead: ": later than this schema, and works with it",
+  incompatible: ": later than this schema, use a tool that knows it"
+}

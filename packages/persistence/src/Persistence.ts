@@ -12,6 +12,8 @@ import * as HistoryBranches from "./HistoryBranches.ts"
 import * as HistoryTasks from "./HistoryTasks.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as NexusEndpoints from "./NexusEndpoints.ts"
+import * as Queues from "./Queues.ts"
+import * as QueuesV2 from "./QueuesV2.ts"
 import * as Shards from "./Shards.ts"
 import * as TaskQueues from "./TaskQueues.ts"
 import * as TaskQueueUserData from "./TaskQueueUserData.ts"
@@ -48,6 +50,8 @@ export const layer = Layer.mergeAll(
   HistoryTasks.layer,
   Namespaces.layer,
   NexusEndpoints.layer,
+  Queues.layer,
+  QueuesV2.layer,
   Shards.layer,
   TaskQueueUserData.layer,
   TaskQueues.layer,

@@ -10,9 +10,13 @@ import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
 import * as Catalogue from "./Catalogue.ts"
-import { InvalidBookkeeping } from "./SchemaError.ts"
-import type { SqlStatement } from "./SqlFile.ts"
+import * as History from "./History.ts"
+import { reconnecting } from "./internal/reconnecting.ts"
+import * as Tables from "./internal/tables.ts"
+import * as Lease from "./Lease.ts"
+import { InvalidBookkeeping, type LeaseLost } from "./SchemaError.ts"
 import * as Version from "./Version.ts"
 
 /**
@@ -39,85 +43,17 @@ export const defaultDatabase = "postgres"
 // Both tables are partitioned by a constant upstream too.
 const partition = 0
 
-const columns = {
-  schema_version: ["version_partition", "db_name", "creation_time", "curr_version", "min_compatible_version"],
-  schema_update_history: [
-    "version_partition",
-    "year",
-    "month",
-    "update_time",
-    "description",
-    "manifest_md5",
-    "new_version",
-    "old_version"
-  ]
-} as const
-
-const table = (name: keyof typeof columns, text: string): SqlStatement => ({
-  text,
-  postgres: text,
-  async: false,
-  changesRows: false,
-  checksum: "",
-  location: "bookkeeping",
-  summary: `CREATE TABLE ${name}`,
-  target: { _tag: "CreateTable", name: { schema: undefined, name }, columns: columns[name] }
-})
-
 /**
- * The statements that create the two tables.
- *
- * @since 0.1.0
- * @category constants
- */
-export const tables: ReadonlyArray<SqlStatement> = [
-  table(
-    "schema_version",
-    `CREATE TABLE IF NOT EXISTS schema_version (
-  version_partition INTEGER NOT NULL,
-  db_name VARCHAR(255) NOT NULL,
-  creation_time TIMESTAMP,
-  curr_version VARCHAR(64),
-  min_compatible_version VARCHAR(64),
-  PRIMARY KEY (version_partition, db_name)
-)`
-  ),
-  table(
-    "schema_update_history",
-    `CREATE TABLE IF NOT EXISTS schema_update_history (
-  version_partition INTEGER NOT NULL,
-  year INTEGER NOT NULL,
-  month INTEGER NOT NULL,
-  update_time TIMESTAMP NOT NULL,
-  description VARCHAR(255),
-  manifest_md5 VARCHAR(64),
-  new_version VARCHAR(64),
-  old_version VARCHAR(64),
-  PRIMARY KEY (version_partition, year, month, update_time)
-)`
-  )
-]
-
-/**
- * Reads what is recorded; undefined where nothing is. A failure to read is an
- * error and never mistaken for an empty database.
+ * Reads what is recorded, for a transaction that reads more; undefined where nothing is. The table has to be there.
  *
  * @since 0.1.0
  * @category accessors
  */
-export const read = (
+export const select = (
   database: string
-): Effect.Effect<Recorded | undefined, InvalidBookkeeping | TransactionError, DsqlClient> =>
+): Effect.Effect<Recorded | undefined, InvalidBookkeeping | SqlError, Transaction.Transaction> =>
   Effect.gen(function* () {
-    const found = yield* Catalogue.relation({ schema: undefined, name: "schema_version" })
-    if (found === undefined) return undefined
-    const missing = columns.schema_version.filter((column) => !found.columns.includes(column))
-    if (missing.length > 0) {
-      return yield* new InvalidBookkeeping({
-        problem: `it lacks the columns ${missing.join(", ")}, so it is not the schema tool's; rename or drop it`
-      })
-    }
-    const [row] = yield* Catalogue.read(
+    const [row] = yield* Catalogue.select(
       VersionRow,
       (sql) => sql`SELECT curr_version, min_compatible_version FROM schema_version
         WHERE version_partition = ${partition} AND db_name = ${database}`
@@ -131,14 +67,75 @@ export const read = (
   })
 
 /**
+ * The tables of the books that are not there yet. One that is there and is something else is an error.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const missing: Effect.Effect<
+  ReadonlyArray<Tables.Book>,
+  InvalidBookkeeping | SqlError,
+  Transaction.Transaction
+> = Effect.gen(function* () {
+  const { find } = yield* Catalogue.lookup(Tables.all.map(({ name }) => ({ schema: undefined, name })))
+  const missing: Array<Tables.Book> = []
+  for (const book of Tables.all) {
+    const found = find({ schema: undefined, name: book.name })
+    const lacking = book.columns.filter((column) => found?.columns.includes(column) === false)
+    if (lacking.length > 0) {
+      return yield* new InvalidBookkeeping({
+        table: book.name,
+        problem: `it lacks the columns ${lacking.join(", ")}, so it is not the schema tool's; rename or drop it`
+      })
+    }
+    if (found === undefined) missing.push(book)
+  }
+  return missing
+})
+
+/**
+ * Reads what is recorded; undefined where nothing is. A failure to read is an
+ * error and never mistaken for an empty database.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const read = (
+  database: string
+): Effect.Effect<Recorded | undefined, InvalidBookkeeping | TransactionError, DsqlClient> =>
+  Transaction.run(
+    Effect.flatMap(missing, (tables) =>
+      tables.includes(Tables.version) ? Effect.succeed(undefined) : select(database)
+    ),
+    { operation: "ReadSchemaVersion", readOnly: true }
+  )
+
+/**
+ * The changes of version, oldest first, of every database name: the table does not keep it.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const selectChanges: Effect.Effect<
+  ReadonlyArray<History.Change>,
+  SqlError,
+  Transaction.Transaction
+> = Effect.suspend(() =>
+  Catalogue.select(
+    History.Change,
+    (sql) => sql`SELECT update_time AT TIME ZONE 'UTC' AS time, description, manifest_md5 AS "manifestMd5",
+        new_version AS to, old_version AS from
+      FROM schema_update_history WHERE version_partition = ${partition} ORDER BY update_time`
+  )
+)
+
+/**
  * A change of version, as it is recorded.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Change extends Recorded {
-  /** The name that the version is recorded under. */
-  readonly database: string
   readonly description: string
   /** Empty where there was no manifest. */
   readonly manifestMd5: string
@@ -147,45 +144,57 @@ export interface Change extends Recorded {
 }
 
 /**
- * Records a version and adds it to the history, in one transaction. The times are
- * the server's, in UTC.
+ * Records a version and adds it to the history, in one transaction under the lease. The times are the server's, in
+ * UTC.
  *
  * @since 0.1.0
  * @category execution
  */
-export const record = (change: Change): Effect.Effect<void, TransactionError, DsqlClient> =>
-  Transaction.run(
-    Effect.gen(function* () {
-      const sql = yield* Transaction.sql
-      yield* sql`INSERT INTO schema_version
-          (version_partition, db_name, creation_time, curr_version, min_compatible_version)
-        VALUES (${partition}, ${change.database}, now() AT TIME ZONE 'UTC', ${change.version}, ${change.minCompatible})
-        ON CONFLICT (version_partition, db_name) DO UPDATE SET
-          creation_time = excluded.creation_time,
-          curr_version = excluded.curr_version,
-          min_compatible_version = excluded.min_compatible_version`
-      yield* sql`INSERT INTO schema_update_history
-          (version_partition, year, month, update_time, description, manifest_md5, new_version, old_version)
-        SELECT ${partition}, extract(year FROM utc)::integer, extract(month FROM utc)::integer, utc,
-          ${change.description}, ${change.manifestMd5}, ${change.version}, ${change.from}
-        FROM (SELECT now() AT TIME ZONE 'UTC' AS utc) clock`
-    }),
-    { operation: "RecordSchemaVersion", verify: () => isRecorded(change) }
+export const record = (
+  lease: Lease.Lease,
+  change: Change
+): Effect.Effect<void, LeaseLost | TransactionError, DsqlClient> =>
+  reconnecting(
+    Transaction.run(
+      Effect.gen(function* () {
+        const sql = yield* Transaction.sql
+        const held = yield* Lease.held(lease)
+        const rows = yield* sql`WITH held AS (${held}) INSERT INTO schema_version
+            (version_partition, db_name, creation_time, curr_version, min_compatible_version)
+          SELECT ${partition}::integer, ${lease.database}, now() AT TIME ZONE 'UTC', ${change.version},
+            ${change.minCompatible} FROM held
+          ON CONFLICT (version_partition, db_name) DO UPDATE SET
+            creation_time = excluded.creation_time,
+            curr_version = excluded.curr_version,
+            min_compatible_version = excluded.min_compatible_version
+          RETURNING 1`
+        if (rows.length === 0) return yield* Lease.lost(lease)
+        yield* sql`INSERT INTO schema_update_history
+            (version_partition, year, month, update_time, description, manifest_md5, new_version, old_version)
+          SELECT ${partition}, extract(year FROM utc)::integer, extract(month FROM utc)::integer, utc,
+            ${change.description}, ${change.manifestMd5}, ${change.version}, ${change.from}
+          FROM (SELECT now() AT TIME ZONE 'UTC' AS utc) clock`
+      }),
+      { operation: "RecordSchemaVersion", verify: () => isRecorded(lease.database, change) }
+    )
   )
 
 /**
- * Forgets the version of a database; its history stays.
+ * Forgets the version of a database and its journal, in one transaction under the lease; its history stays.
  *
  * @since 0.1.0
  * @category execution
  */
-export const forget = (database: string): Effect.Effect<void, TransactionError, DsqlClient> =>
-  Effect.asVoid(
-    Transaction.autocommit(
-      Effect.flatMap(
-        Transaction.sql,
-        (sql) => sql`DELETE FROM schema_version WHERE version_partition = ${partition} AND db_name = ${database}`
-      ),
+export const forget = (lease: Lease.Lease): Effect.Effect<void, LeaseLost | TransactionError, DsqlClient> =>
+  reconnecting(
+    Transaction.run(
+      Effect.gen(function* () {
+        const sql = yield* Transaction.sql
+        const rows = yield* yield* Effect.map(Lease.held(lease), (held) => sql`${held}`)
+        if (rows.length === 0) return yield* Lease.lost(lease)
+        yield* sql`DELETE FROM schema_version WHERE version_partition = ${partition} AND db_name = ${lease.database}`
+        yield* sql`DELETE FROM schema_journal WHERE db_name = ${lease.database}`
+      }),
       { operation: "ForgetSchemaVersion" }
     )
   )
@@ -197,19 +206,23 @@ const VersionRow = Schema.Struct({
 
 const recordedVersion = (column: string, text: string | null) =>
   text === null
-    ? Effect.fail(new InvalidBookkeeping({ problem: `its ${column} is empty` }))
+    ? Effect.fail(new InvalidBookkeeping({ table: "schema_version", problem: `its ${column} is empty` }))
     : Effect.mapError(
         Version.parse(text),
-        () => new InvalidBookkeeping({ problem: `its ${column} is ${JSON.stringify(text)}, which is no version` })
+        () =>
+          new InvalidBookkeeping({
+            table: "schema_version",
+            problem: `its ${column} is ${JSON.stringify(text)}, which is no version`
+          })
       )
 
 /** Settles a lost COMMIT: FOR UPDATE makes one that is still under way conflict with this look. */
-const isRecorded = (change: Change) =>
+const isRecorded = (database: string, change: Change) =>
   Effect.map(
     Effect.flatMap(
       Transaction.sql,
       (sql) => sql`SELECT curr_version FROM schema_version
-        WHERE version_partition = ${partition} AND db_name = ${change.database} AND curr_version = ${change.version}
+        WHERE version_partition = ${partition} AND db_name = ${database} AND curr_version = ${change.version}
         FOR UPDATE`
     ),
     (rows) => (rows.length > 0 ? Transaction.committed<void>(undefined) : Transaction.notCommitted)

@@ -32,6 +32,8 @@ export interface Relation {
   readonly schema: string
   /** The columns of a table or view; empty for anything else. */
   readonly columns: ReadonlyArray<string>
+  /** Of a table alone: the names of its constraints, and whether its rows are known to satisfy each. */
+  readonly constraints: ReadonlyMap<string, boolean>
   /** Of an index alone. */
   readonly index: { readonly table: string; readonly unique: boolean; readonly valid: boolean } | undefined
 }
@@ -39,14 +41,27 @@ export interface Relation {
 type Read<A> = Effect.Effect<A, TransactionError, DsqlClient>
 
 /**
+ * Some relations, as they were when they were looked up together.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Snapshot {
+  /** Undefined where there is none of the name. */
+  readonly find: (name: Name) => Relation | undefined
+}
+
+type Body<A> = Effect.Effect<A, SqlError, Transaction.Transaction>
+
+/**
  * Asks the server which one it is: only DSQL has `sys.jobs`, and a way to wait for one.
  *
  * @since 0.1.0
  * @category accessors
  */
-export const engine: Read<Engine> = Effect.suspend(() =>
+export const selectEngine: Body<Engine> = Effect.suspend(() =>
   Effect.map(
-    read(
+    select(
       Schema.Struct({ dsql: Schema.Boolean }),
       (sql) => sql`SELECT EXISTS (
           SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -61,38 +76,61 @@ export const engine: Read<Engine> = Effect.suspend(() =>
 )
 
 /**
- * Looks a relation up; undefined where there is none of the name.
+ * The same in a statement of its own.
  *
  * @since 0.1.0
  * @category accessors
  */
-export const relation = ({ name, schema }: Name): Read<Relation | undefined> =>
-  Effect.map(
-    read(
-      RelationRow,
-      (sql) => sql`SELECT c.relkind::text AS kind, n.nspname::text AS schema, t.relname::text AS table,
-          i.indisunique AS unique, i.indisvalid AS valid, a.attname::text AS column
-        FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
-        LEFT JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
-        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        WHERE c.relname = ${name} AND n.nspname = ${schema === undefined ? sql`current_schema()` : schema}
-        ORDER BY a.attnum`
-    ),
-    (rows) => {
-      const [row] = rows
-      if (row === undefined) return undefined
-      const kind = kinds[row.kind] ?? "other"
-      const { table, unique, valid } = row
-      return {
-        kind,
-        schema: row.schema,
-        columns: kind === "index" ? [] : rows.flatMap(({ column }) => column ?? []),
-        index: table === null || unique === null || valid === null ? undefined : { table, unique, valid }
-      }
-    }
-  )
+export const engine: Read<Engine> = Effect.suspend(() => alone(selectEngine))
+
+/**
+ * Looks relations up together, in one statement.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const lookup = (names: ReadonlyArray<Name>): Body<Snapshot> =>
+  names.length === 0
+    ? Effect.succeed({ find: () => undefined })
+    : Effect.map(
+        select(RelationRow, (sql) => {
+          const named = sql.in(
+            "relname",
+            names.map(({ name }) => name)
+          )
+          return sql`WITH c AS (
+            SELECT c.oid, c.relname, c.relkind, n.nspname, n.nspname = current_schema() AS current
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ${named}
+          )
+          SELECT c.relname::text AS name, c.relkind::text AS kind, c.nspname::text AS schema, c.current,
+            t.relname::text AS table, i.indisunique AS unique, i.indisvalid AS valid, a.attname::text AS column,
+            NULL AS constraint, NULL::boolean AS validated, a.attnum::integer AS position
+          FROM c
+          LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+          LEFT JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
+          LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+          UNION ALL
+          SELECT c.relname::text, c.relkind::text, c.nspname::text, c.current, NULL, NULL, NULL, NULL,
+            k.conname::text, k.convalidated, NULL
+          FROM c JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid
+          ORDER BY position`
+        }),
+        (rows) => ({
+          find: ({ name, schema }) =>
+            relationOf(
+              rows.filter((row) => row.name === name && (schema === undefined ? row.current : row.schema === schema))
+            )
+        })
+      )
+
+/**
+ * Looks one relation up, in a statement of its own; undefined where there is none of the name.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const relation = (name: Name): Read<Relation | undefined> =>
+  Effect.map(alone(lookup([name])), ({ find }) => find(name))
 
 /**
  * Whether a table holds any row.
@@ -119,6 +157,22 @@ export const quoted = ({ name, schema }: Name): string =>
   [schema, name].flatMap((part) => (part === undefined ? [] : `"${part.replaceAll('"', '""')}"`)).join(".")
 
 /**
+ * Reads rows in a transaction, and decodes them.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const select = <A, I>(
+  row: Schema.Codec<A, I>,
+  statement: (sql: SqlClient) => Effect.Effect<ReadonlyArray<object>, SqlError>
+): Body<ReadonlyArray<A>> =>
+  Effect.flatMap(
+    Effect.flatMap(Transaction.sql, statement),
+    // A catalogue whose rows have another shape is a defect of this program, not of its input.
+    (rows) => Effect.orDie(Schema.decodeUnknownEffect(Schema.Array(row))(rows))
+  )
+
+/**
  * Reads rows in a statement of its own, and decodes them.
  *
  * @since 0.1.0
@@ -127,12 +181,10 @@ export const quoted = ({ name, schema }: Name): string =>
 export const read = <A, I>(
   row: Schema.Codec<A, I>,
   statement: (sql: SqlClient) => Effect.Effect<ReadonlyArray<object>, SqlError>
-): Read<ReadonlyArray<A>> =>
-  Effect.flatMap(
-    Transaction.autocommit(Effect.flatMap(Transaction.sql, statement), { operation: "ReadCatalogue", readOnly: true }),
-    // A catalogue whose rows have another shape is a defect of this program, not of its input.
-    (rows) => Effect.orDie(Schema.decodeUnknownEffect(Schema.Array(row))(rows))
-  )
+): Read<ReadonlyArray<A>> => alone(select(row, statement))
+
+const alone = <A>(body: Body<A>): Read<A> =>
+  Transaction.autocommit(body, { operation: "ReadCatalogue", readOnly: true })
 
 const kinds: Readonly<Record<string, Relation["kind"]>> = {
   r: "table",
@@ -145,10 +197,30 @@ const kinds: Readonly<Record<string, Relation["kind"]>> = {
 }
 
 const RelationRow = Schema.Struct({
+  name: Schema.String,
   kind: Schema.String,
   schema: Schema.String,
+  current: Schema.NullOr(Schema.Boolean),
   table: Schema.NullOr(Schema.String),
   unique: Schema.NullOr(Schema.Boolean),
   valid: Schema.NullOr(Schema.Boolean),
-  column: Schema.NullOr(Schema.String)
+  column: Schema.NullOr(Schema.String),
+  constraint: Schema.NullOr(Schema.String),
+  validated: Schema.NullOr(Schema.Boolean)
 })
+
+const relationOf = (rows: ReadonlyArray<typeof RelationRow.Type>): Relation | undefined => {
+  const row = rows.find(({ constraint }) => constraint === null)
+  if (row === undefined) return undefined
+  const kind = kinds[row.kind] ?? "other"
+  const { table, unique, valid } = row
+  return {
+    kind,
+    schema: row.schema,
+    columns: kind === "index" ? [] : rows.flatMap(({ column }) => column ?? []),
+    constraints: new Map(
+      rows.flatMap(({ constraint, validated }) => (constraint === null ? [] : [[constraint, validated === true]]))
+    ),
+    index: table === null || unique === null || valid === null ? undefined : { table, unique, valid }
+  }
+}

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
  * @category schemas
  */
 export const Statement = Schema.Struct({
+  /** The version; `file 1.0` where it was set up from a single file. */
   version: Schema.String,
   /** Which statement of the version, from 1. */
   ordinal: Schema.Int,
@@ -20,6 +21,8 @@ export const Statement = Schema.Struct({
   /** SHA-256 of its text. */
   checksum: Schema.String,
   started: Schema.DateTimeUtcFromDate,
+  /** Before a statement whose effect has no name, a digest of the catalogue: whether it changed tells whether it ran. */
+  catalogue: Schema.NullOr(Schema.String),
   /** Null where it has not finished. */
   finished: Schema.NullOr(Schema.DateTimeUtcFromDate),
   /** Who ran it: host, process and a number. */

@@ -7,15 +7,15 @@
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
-import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Catalogue from "./Catalogue.ts"
-import { JobFailed } from "./SchemaError.ts"
+import { reconnecting } from "./internal/reconnecting.ts"
 import type { Name } from "./Target.ts"
 
-// CALL takes no parameter here, only a literal. Ids are 26 characters of base32 on the service.
+// 26 characters of base32 on the service.
 const JobRow = Schema.Struct({ job_id: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,64}$/)) })
 
 /**
@@ -62,38 +62,46 @@ export const details = (job: string): Effect.Effect<string | undefined, Transact
     ([row]) => row?.details ?? undefined
   )
 
-// A lost connection is worth a few new ones: the job goes on without it.
-const reconnecting = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
-  Schedule.upTo({ times: 8 })
-)
+/**
+ * How a job stands, as the service says it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Progress {
+  /** `unknown` where the service has forgotten it. */
+  readonly status: "submitted" | "processing" | "completed" | "failed" | "unknown"
+  /** Milliseconds since it was followed. */
+  readonly elapsed: number
+}
+
+const Status = Schema.Struct({ status: Schema.Literals(["submitted", "processing", "completed", "failed"]) })
 
 /**
- * Waits for a job to end, however long it takes, and says whether the service calls it a success.
+ * Follows a job until it ends, however long it takes, and tells how it stands each time that it looks. It looks
+ * rather than waits in `sys.wait_for_job`, because a wait is a transaction, which the service ends after 300 seconds.
  *
  * @since 0.1.0
  * @category execution
  */
-export const wait = (job: string): Effect.Effect<boolean, TransactionError, DsqlClient> =>
-  Transaction.autocommit(
-    Effect.flatMap(Transaction.sql, (sql) => sql.unsafe(`CALL sys.wait_for_job('${job}')`).unprepared),
-    { operation: "WaitForJob", readOnly: true }
-  ).pipe(
-    Effect.retry({ schedule: reconnecting, while: (error) => error._tag === "ConnectionLost" }),
-    // A build may take longer than the 300 seconds that a transaction may last.
-    Effect.catchTag("LimitExceeded", (error) =>
-      error.limit === "transaction_age" ? Effect.as(wait(job), []) : Effect.fail(error)
-    ),
-    Effect.map(([row]) => row === undefined || !Object.values(row).includes(false))
-  )
-
-/**
- * Waits for a job to end, and fails where it did not succeed.
- *
- * @since 0.1.0
- * @category execution
- */
-export const succeed = (job: string, location: string): Effect.Effect<void, TransactionError | JobFailed, DsqlClient> =>
+export const follow = (
+  job: string,
+  onProgress: (progress: Progress) => Effect.Effect<void>
+): Effect.Effect<Progress["status"], TransactionError, DsqlClient> =>
   Effect.gen(function* () {
-    if (yield* wait(job)) return
-    return yield* new JobFailed({ job, location, details: yield* details(job) })
+    const start = yield* Clock.currentTimeMillis
+    const look = Effect.gen(function* () {
+      const [row] = yield* reconnecting(
+        Catalogue.read(Status, (sql) => sql`SELECT status::text AS status FROM sys.jobs WHERE job_id = ${job}`)
+      )
+      const status = row?.status ?? "unknown"
+      yield* onProgress({ status, elapsed: (yield* Clock.currentTimeMillis) - start })
+      return status
+    })
+    return yield* Effect.repeat(look, { schedule: pace, until: (status) => !isUnderWay(status) })
   })
+
+// An empty table's index takes a moment, a large one's an hour.
+const pace = Schedule.min([Schedule.exponential("50 millis", 1.5), Schedule.spaced("2 seconds")])
+
+const isUnderWay = (status: Progress["status"]): boolean => status === "submitted" || status === "processing"

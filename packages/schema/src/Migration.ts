@@ -29,7 +29,7 @@ export type MigrationError = StateError | UnknownVersion | TransactionError
 export interface LeaseOptions {
   /** Whether to wait while another migrator is at work, or to fail with `LeaseHeld`. Default: true. */
   readonly wait?: boolean | undefined
-  /** How long the lease lasts without a heartbeat; one comes three times as often. Default: 1 minute. */
+  /** How long the lease lasts without a heartbeat; one comes three times as often. Default: 30 seconds. */
   readonly duration?: Duration.Input | undefined
 }
 

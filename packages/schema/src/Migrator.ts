@@ -8,25 +8,25 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
-import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Baseline from "./Baseline.ts"
 import * as Bookkeeping from "./Bookkeeping.ts"
-import * as Catalogue from "./Catalogue.ts"
-import type * as Baseline from "./Baseline.ts"
 import { Event } from "./Event.ts"
 import type * as History from "./History.ts"
-import type { MigrationError, Owned, Report, Settings as Options, SetupOptions } from "./Migration.ts"
+import * as Journal from "./Journal.ts"
+import type { MigrationError, Owned as OwnedTable, Report, Settings as Options, SetupOptions } from "./Migration.ts"
 import type * as Outline from "./Outline.ts"
-import type * as Plan from "./Plan.ts"
-import type * as Repair from "./Repair.ts"
-import { Downgrade, NotSetUp, type UnknownVersion } from "./SchemaError.ts"
+import * as Owned from "./Owned.ts"
+import * as Plan from "./Plan.ts"
+import * as Repair from "./Repair.ts"
+import * as Route from "./Route.ts"
+import * as Run from "./Run.ts"
 import * as SchemaSource from "./SchemaSource.ts"
+import * as State from "./State.ts"
 import * as Status from "./Status.ts"
-import * as Step from "./Step.ts"
-import { display } from "./Target.ts"
+import type { StepError } from "./Step.ts"
 import * as Version from "./Version.ts"
 
 export type { MigrationError, Owned, Report, Settings as Options, SetupOptions } from "./Migration.ts"
@@ -91,7 +91,7 @@ export class Migrator extends Context.Service<
     readonly owned: (
       source: SchemaSource.SchemaSource,
       database?: string
-    ) => Effect.Effect<ReadonlyArray<Owned>, MigrationError>
+    ) => Effect.Effect<ReadonlyArray<OwnedTable>, MigrationError>
   }
 >()("@effect-dsql/schema/Migrator") {}
 
@@ -107,154 +107,106 @@ export const layer: Layer.Layer<Migrator, never, DsqlClient> = Layer.effect(
     return Migrator.of({
       setup: Effect.fn("Migrator.setup")((options) => connected(setup(options))),
       update: Effect.fn("Migrator.update")((options) => connected(update(options))),
-      status: Effect.fn("Migrator.status")(({ database = Bookkeeping.defaultDatabase, source }) =>
-        connected(Effect.map(Bookkeeping.read(database), (recorded) => Status.make(source, database, recorded)))
-      ),
-      plan: () => later("plan"),
-      baseline: () => later("baseline"),
-      repair: () => later("repair"),
-      history: () => later("history"),
-      owned: Effect.fn("Migrator.owned")((source) => connected(owned(source)))
+      status: Effect.fn("Migrator.status")(({ database, source }) => connected(Status.read(source, database))),
+      plan: Effect.fn("Migrator.plan")((settings) => connected(Plan.make(settings))),
+      baseline: Effect.fn("Migrator.baseline")((options) => connected(Baseline.run(options))),
+      repair: Effect.fn("Migrator.repair")((options) => connected(Repair.run(options))),
+      history: Effect.fn("Migrator.history")((options = {}) => connected(State.history(Run.databaseOf(options)))),
+      owned: Effect.fn("Migrator.owned")((source, database) =>
+        connected(
+          Effect.gen(function* () {
+            const state = yield* State.read(Run.databaseOf({ database }))
+            const found = yield* Owned.find(Owned.names(source, state))
+            return found.map(({ hasRows, table }) => ({ hasRows, table }))
+          })
+        )
+      )
     })
   })
 )
 
-const later = (what: string) => Effect.die(new Error(`${what} is not there yet`))
+const { databaseOf } = Run
 
-const setup = Effect.fnUntraced(function* (
-  options: SetupOptions
-): Effect.fn.Return<Report, MigrationError, DsqlClient> {
-  const { source } = options
-  const database = options.database ?? Bookkeeping.defaultDatabase
-  const versioning = options.versioning ?? true
-  const target = yield* goal(source, options.version)
-  const run = yield* start(options, database)
-  if (options.overwrite === true) yield* overwrite(source, database, run)
-  if (!versioning) {
-    yield* Effect.forEach(initial(source, target), run.apply, { discard: true })
-    return run.report(null, null)
+const setup = (options: SetupOptions): Effect.Effect<Report, MigrationError, DsqlClient> =>
+  Effect.gen(function* () {
+    const { overwrite = false, source, version, versioning = true } = options
+    const target = yield* Route.goal(source, version)
+    const before = yield* State.read(databaseOf(options))
+    if (!versioning) return yield* unrecorded(options, before, target.version)
+    if (!overwrite) {
+      const { from, versions } = yield* Route.ofSetup(source, version, before)
+      if (from !== undefined && versions.length === 0) return Run.unchanged(options, from.version)
+    }
+    return yield* Run.leased(options, before, (run) =>
+      Effect.gen(function* () {
+        const state = overwrite ? yield* forget(source, run) : run.state
+        return yield* follow(yield* Route.ofSetup(source, version, state), state, run)
+      })
+    )
+  })
+
+const update = (options: Options): Effect.Effect<Report, MigrationError, DsqlClient> =>
+  Effect.gen(function* () {
+    const { source, version } = options
+    const database = databaseOf(options)
+    const before = yield* State.read(database)
+    const { from, versions } = yield* Route.ofUpdate(source, version, before, database)
+    if (from !== undefined && versions.length === 0) return Run.unchanged(options, from.version)
+    return yield* Run.leased(options, before, (run) =>
+      Effect.flatMap(Route.ofUpdate(source, version, run.state, database), (route) => follow(route, run.state, run))
+    )
+  })
+
+/** Goes a way, and records each version once its statements have run. */
+const follow = Effect.fnUntraced(function* (
+  { from, to, versions }: Route.Route,
+  { journal }: State.State,
+  run: Run.Run
+): Effect.fn.Return<Report, StepError, DsqlClient> {
+  const kept = Journal.make(run.lease, journal)
+  if (from === undefined) {
+    yield* Effect.forEach(versions, (version) => run.apply(version, kept), { discard: true })
+    // What the earlier tool writes for a schema that was set up at once, whatever its manifests say.
+    yield* run.record({ ...to, description: "initial version", manifestMd5: "", from: "0" })
+    return run.report(null, to.version)
   }
-  yield* Effect.forEach(Bookkeeping.tables, run.step, { discard: true })
-  const recorded = yield* Bookkeeping.read(database)
-  if (recorded !== undefined) return yield* upTo(source, recorded, target, run)
-  yield* Effect.forEach(initial(source, target), run.apply, { discard: true })
-  // What the earlier tool writes for a schema that was set up at once, whatever its manifests say.
-  yield* run.record({ ...target, description: "initial version", manifestMd5: "", from: "0" })
-  return run.report(null, target.version)
-})
-
-const update = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Report, MigrationError, DsqlClient> {
-  const { source } = options
-  const database = options.database ?? Bookkeeping.defaultDatabase
-  const target = yield* goal(source, options.version)
-  const recorded = yield* Bookkeeping.read(database)
-  if (recorded === undefined) return yield* new NotSetUp({ database })
-  const tooFar =
-    options.version === undefined
-      ? Status.make(source, database, recorded).state === "incompatible"
-      : Version.isAfter(recorded.version, target.version)
-  if (tooFar) return yield* new Downgrade({ current: recorded.version, target: target.version })
-  return yield* upTo(source, recorded, target, yield* start(options, database))
-})
-
-/** Where a run ends, as it is recorded. `0.0` is where no version has been applied. */
-const goal = (
-  source: SchemaSource.SchemaSource,
-  version: Version.Version | undefined
-): Effect.Effect<Bookkeeping.Recorded, UnknownVersion> => {
-  if (version === undefined) return Effect.succeed(SchemaSource.latest(source))
-  const found = SchemaSource.find(source, version)
-  return Version.equals(version, Version.none)
-    ? Effect.orElseSucceed(found, () => ({ version: Version.none, minCompatible: Version.none }))
-    : found
-}
-
-/** The versions that setting up has to run: unlike an update's, they may begin with a file that is called 0.0. */
-const initial = (source: SchemaSource.SchemaSource, target: Bookkeeping.Recorded) =>
-  source.versions.filter(({ version }) => !Version.isAfter(version, target.version))
-
-/** Runs the versions after the recorded one, and records each once its statements have run. */
-const upTo = Effect.fnUntraced(function* (
-  source: SchemaSource.SchemaSource,
-  recorded: Bookkeeping.Recorded,
-  target: Bookkeeping.Recorded,
-  run: Run
-) {
-  let at = recorded.version
-  for (const version of SchemaSource.between(source, recorded.version, target.version)) {
-    yield* run.apply(version)
+  let at = from.version
+  for (const version of versions) {
+    yield* run.apply(version, kept)
+    if (!Version.isAfter(version.version, at)) continue
     yield* run.record({ ...version, manifestMd5: version.md5, from: at })
     at = version.version
   }
-  return run.report(recorded.version, at)
+  return run.report(from.version, at)
 })
 
-const owned = (source: SchemaSource.SchemaSource) =>
-  Effect.map(
-    Effect.forEach(SchemaSource.tables(source), (name) =>
-      Effect.gen(function* () {
-        const found = yield* Catalogue.relation(name)
-        if (found?.kind !== "table") return []
-        return [{ name, table: display(name), hasRows: yield* Catalogue.hasRows(name) }]
-      })
-    ),
-    (tables) => tables.flat()
-  )
-
-const overwrite = Effect.fnUntraced(function* (source: SchemaSource.SchemaSource, database: string, run: Run) {
-  // The version goes first: a run that is killed from here on is not taken for one that was finished.
-  const bookkeeping = yield* Catalogue.relation({ schema: undefined, name: "schema_version" })
-  if (bookkeeping !== undefined) {
-    yield* Bookkeeping.read(database)
-    yield* Bookkeeping.forget(database)
+/** Drops what a schema owns. What is written down goes first: a run that is killed from here on starts over. */
+const forget = Effect.fnUntraced(function* (source: SchemaSource.SchemaSource, { emit, lease, state }: Run.Run) {
+  const found = yield* Owned.find(Owned.names(source, state))
+  yield* Bookkeeping.forget(lease)
+  for (const each of found.toReversed()) {
+    yield* Owned.drop(each, lease.renew)
+    yield* emit(Event.Dropped({ table: each.table }))
   }
-  for (const { name, table } of yield* owned(source)) {
-    yield* Transaction.autocommit(
-      Effect.flatMap(Transaction.sql, (sql) => sql.unsafe(`DROP TABLE IF EXISTS ${Catalogue.quoted(name)}`).unprepared),
-      { operation: "DropTable" }
-    )
-    yield* run.dropped(table)
-  }
+  return { ...state, recorded: undefined, journal: [] }
 })
 
-/** A run under way: what it does, and the counts that its report gives. */
-interface Run {
-  readonly step: (statement: Parameters<typeof Step.run>[0]) => Effect.Effect<void, Step.StepError, DsqlClient>
-  readonly apply: (version: SchemaSource.SchemaVersion) => Effect.Effect<void, Step.StepError, DsqlClient>
-  readonly record: (change: Omit<Bookkeeping.Change, "database">) => Effect.Effect<void, TransactionError, DsqlClient>
-  readonly dropped: (table: string) => Effect.Effect<void>
-  readonly report: (from: Version.Version | null, to: Version.Version | null) => Report
-}
-
-const start = Effect.fnUntraced(function* (
-  { onEvent = () => Effect.void, source }: Options,
-  database: string
-): Effect.fn.Return<Run, TransactionError, DsqlClient> {
-  const engine = yield* Catalogue.engine
-  const events: Array<Event> = []
-  const emit = (event: Event) => {
-    events.push(event)
-    return onEvent(event)
+/** Sets up without lease and journal. Where there are books, what they say of the schema is forgotten under the lease. */
+const unrecorded = Effect.fnUntraced(function* (
+  options: SetupOptions,
+  before: State.State,
+  version: Version.Version
+): Effect.fn.Return<Report, MigrationError, DsqlClient> {
+  const { overwrite = false, source } = options
+  const run = Run.make(options, before.engine)
+  if (overwrite) {
+    const found = yield* Owned.find(Owned.names(source, before))
+    if (before.missing.length === 0) yield* Run.leased(options, before, ({ lease }) => Bookkeeping.forget(lease))
+    for (const each of found.toReversed()) {
+      yield* Owned.drop(each, Effect.void)
+      yield* run.emit(Event.Dropped({ table: each.table }))
+    }
   }
-  const step: Run["step"] = (statement) => Step.run(statement, engine, emit)
-  return {
-    step,
-    apply: ({ statements }) => Effect.forEach(statements, step, { discard: true }),
-    record: ({ description, from, manifestMd5, minCompatible, version }) =>
-      Effect.andThen(
-        Bookkeeping.record({ database, description, from, manifestMd5, minCompatible, version }),
-        emit(Event.Recorded({ version }))
-      ),
-    dropped: (table) => emit(Event.Dropped({ table })),
-    report: (from, to) => ({
-      schema: source.name,
-      database,
-      from,
-      to,
-      changed: events.some((event) => event._tag !== "Present" && event._tag !== "Waiting"),
-      applied: events.filter(Event.$is("Applied")).length,
-      present: events.filter(Event.$is("Present")).length,
-      dropped: events.filter(Event.$is("Dropped")).map(({ table }) => table)
-    })
-  }
+  yield* Effect.forEach(SchemaSource.upTo(source, version), (each) => run.apply(each, Journal.none), { discard: true })
+  return run.report(null, null)
 })

@@ -4,6 +4,21 @@
  *
  * @since 0.1.0
  */
+import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Effect from "effect/Effect"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Catalogue from "./Catalogue.ts"
+import * as Evidence from "./Evidence.ts"
+import { digest } from "./internal/digest.ts"
+import * as Journal from "./Journal.ts"
+import type { MigrationError, Settings } from "./Migration.ts"
+import * as Route from "./Route.ts"
+import { databaseOf } from "./Run.ts"
+import type { ObjectDiffers } from "./SchemaError.ts"
+import { label } from "./SchemaSource.ts"
+import * as State from "./State.ts"
+import { display, names } from "./Target.ts"
 import type * as Version from "./Version.ts"
 
 /**
@@ -48,3 +63,66 @@ export interface Plan {
   /** Whether the run would change anything, be it only what is recorded. */
   readonly changes: boolean
 }
+
+/**
+ * Makes a plan: of an update, or of a setup where no version is recorded.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  settings: Pick<Settings, "source" | "version" | "database">
+): Effect.Effect<Plan, MigrationError, DsqlClient> =>
+  Transaction.run(
+    Effect.gen(function* () {
+      const { source, version } = settings
+      const database = databaseOf(settings)
+      const state = yield* State.select(database)
+      const route = yield* state.recorded === undefined
+        ? Route.ofSetup(source, version, state)
+        : Route.ofUpdate(source, version, state, database)
+      const steps = yield* stepsOf(route, state)
+      return {
+        schema: source.name,
+        database,
+        from: route.from?.version ?? null,
+        to: route.versions.at(-1)?.version ?? route.from?.version ?? route.to.version,
+        steps,
+        changes: route.from === undefined || route.versions.length > 0
+      }
+    }),
+    { operation: "PlanMigration", readOnly: true }
+  )
+
+const stepsOf = Effect.fnUntraced(function* (
+  { versions }: Route.Route,
+  { engine, journal }: State.State
+): Effect.fn.Return<ReadonlyArray<Step>, ObjectDiffers | SqlError, Transaction.Transaction> {
+  const snapshot = yield* Catalogue.lookup(
+    versions.flatMap(({ statements }) => statements.flatMap(({ target }) => names(target)))
+  )
+  const now = journal.some((row) => Journal.isOpen(row) && row.catalogue !== null) ? yield* digest : null
+  // The catalogue tells nothing of what a statement before will have changed by then.
+  const touched = new Set<string>()
+  const steps: Array<Step> = []
+  for (const version of versions) {
+    for (const [i, statement] of version.statements.entries()) {
+      const ordinal = i + 1
+      const row = journal.find((row) => row.version === label(version) && row.ordinal === ordinal)
+      if (row !== undefined && row.finished !== null) continue
+      const { location, postgres, summary, target, text } = statement
+      const about = names(target).map(display)
+      const isTouched = about.some((name) => touched.has(name))
+      const differs = isTouched ? undefined : Evidence.difference(statement, snapshot)
+      if (differs !== undefined) return yield* differs
+      const shown =
+        target._tag === "Other"
+          ? row !== undefined && Journal.isOpen(row) && row.catalogue !== null && row.catalogue !== now
+          : !isTouched && Evidence.shows(target, snapshot)
+      if (!shown) for (const name of about) touched.add(name)
+      const sql = engine === "dsql" ? text : postgres
+      steps.push({ version: version.version, ordinal, location, summary, sql, action: shown ? "present" : "run" })
+    }
+  }
+  return steps
+})

@@ -272,9 +272,12 @@ export class TooFewConnections extends Data.TaggedError("TooFewConnections")<{}>
  * @since 0.1.0
  * @category errors
  */
-export class InvalidBookkeeping extends Data.TaggedError("InvalidBookkeeping")<{ readonly problem: string }> {
+export class InvalidBookkeeping extends Data.TaggedError("InvalidBookkeeping")<{
+  readonly table: string
+  readonly problem: string
+}> {
   override get message(): string {
-    return `schema_version cannot be trusted: ${this.problem}`
+    return `${this.table} cannot be trusted: ${this.problem}`
   }
 }
 

@@ -25,6 +25,8 @@ import * as Version from "./Version.ts"
 export interface SchemaVersion extends Manifest.Manifest {
   /** In the order in which they run. */
   readonly statements: ReadonlyArray<SqlFile.SqlStatement>
+  /** What it is called in the journal, where not by its version. */
+  readonly label?: string | undefined
 }
 
 /**
@@ -84,7 +86,18 @@ export const file = (
     Effect.flatMap(Files.bytesOf(path), (bytes) => SqlFile.parse(bytes, path)),
     (statements) => ({
       name: path,
-      versions: [{ version, minCompatible: version, description: "", files: [path], md5: "", statements }]
+      versions: [
+        {
+          version,
+          minCompatible: version,
+          description: "",
+          files: [path],
+          md5: "",
+          statements,
+          // Statement 2 of a file that holds several versions is not statement 2 of the last of them.
+          label: `file ${version}`
+        }
+      ]
     })
   )
 
@@ -95,6 +108,14 @@ export const file = (
  * @category accessors
  */
 export const latest = (source: SchemaSource): SchemaVersion => source.versions.at(-1) ?? source.versions[0]
+
+/**
+ * What a version is called in the journal.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const label = (version: SchemaVersion): string => version.label ?? version.version
 
 /**
  * Finds a version, or fails and names those that there are.

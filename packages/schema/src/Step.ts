@@ -1,20 +1,29 @@
 /**
- * One statement of a schema, run once: it is looked for in the catalogue, run in
- * a transaction of its own where it is missing, and waited for where the service
- * does the work later. Nothing is decided by the text of an error.
+ * One statement of a schema, run once. It is looked for in the journal and in
+ * the catalogue, run in a transaction of its own where it is missing, and waited
+ * for where the service does the work later. Nothing is decided by the text of an
+ * error: whatever a statement ended with, the catalogue says whether it ran.
  *
  * @since 0.1.0
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { SqlError } from "effect/sql/SqlError"
 import * as Catalogue from "./Catalogue.ts"
+import * as Collisions from "./Collisions.ts"
 import { Event } from "./Event.ts"
+import * as Evidence from "./Evidence.ts"
+import { digest } from "./internal/digest.ts"
+import { isLost, reconnecting } from "./internal/reconnecting.ts"
 import * as Job from "./Job.ts"
-import { IndexInvalid, type JobFailed, ObjectDiffers, StatementRefused } from "./SchemaError.ts"
+import * as Journal from "./Journal.ts"
+import { IndexInvalid, JobFailed, type LeaseLost, type ObjectDiffers, StatementRefused } from "./SchemaError.ts"
 import type { SqlStatement } from "./SqlFile.ts"
-import { display, type Name } from "./Target.ts"
+import { display, names, type Target } from "./Target.ts"
 
 /**
  * Why a step failed.
@@ -22,125 +31,193 @@ import { display, type Name } from "./Target.ts"
  * @since 0.1.0
  * @category models
  */
-export type StepError = ObjectDiffers | IndexInvalid | JobFailed | StatementRefused | TransactionError
+export type StepError = ObjectDiffers | IndexInvalid | JobFailed | StatementRefused | LeaseLost | TransactionError
 
 /**
- * Makes sure that a statement has run. Running it again does nothing where the
- * catalogue shows that it has; what the catalogue cannot show runs again.
+ * What a step runs with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Setting {
+  readonly engine: Catalogue.Engine
+  readonly journal: Journal.Journal
+  readonly emit: (event: Event) => Effect.Effect<void>
+}
+
+/**
+ * Makes sure that a statement has run, and writes down that it has. What has run does not run again.
  *
  * @since 0.1.0
  * @category execution
  */
 export const run = (
+  key: Journal.Key,
   statement: SqlStatement,
-  engine: Catalogue.Engine,
-  emit: (event: Event) => Effect.Effect<void>
+  setting: Setting
 ): Effect.Effect<void, StepError, DsqlClient> =>
   Effect.gen(function* () {
-    const { location, summary } = statement
-    if (yield* isDone(statement)) {
-      yield* settleIndex(statement, engine, undefined, emit)
+    const { emit, journal } = setting
+    const { location, summary, target } = statement
+    const row = journal.find(key)
+    if (row !== undefined && row.finished !== null) return yield* emit(Event.Present({ location, summary }))
+    const seen = yield* look(statement)
+    const before = row !== undefined && Journal.isOpen(row) ? row.catalogue : seen.digest
+    if (yield* hasRun(statement, before, seen)) {
+      yield* settle(statement, setting, row?.job ?? undefined)
+      yield* journal.adopt(key, statement)
       return yield* emit(Event.Present({ location, summary }))
     }
-    const job = yield* execute(statement, engine).pipe(
-      // Somebody else may have done the same, or this statement may have, with its answer lost.
-      Effect.catch((cause) =>
-        Effect.flatMap(
-          Effect.orElseSucceed(isDone(statement), () => false),
-          (done) => (done ? Effect.succeed(undefined) : Effect.fail(new StatementRefused({ location, summary, cause })))
+    yield* journal.begin(key, statement, seen.digest)
+    if (statement.changesRows) {
+      yield* refusing(change(key, statement, setting), key, statement, journal)
+    } else {
+      const job = yield* refusing(define(statement, seen, setting), key, statement, journal)
+      if (job !== undefined) yield* journal.attach(key, job)
+      yield* settle(statement, setting, job).pipe(
+        Effect.tapError((error) =>
+          target._tag === "CreateIndex" ? Effect.ignore(journal.refuse(key, error.message)) : Effect.void
         )
       )
-    )
-    if (job !== undefined && statement.target._tag !== "CreateIndex") {
-      yield* emit(Event.Waiting({ location, summary, job }))
-      yield* Job.succeed(job, location)
+      yield* journal.finish(key)
     }
-    yield* settleIndex(statement, engine, job, emit)
     yield* emit(Event.Applied({ location, summary }))
   })
 
-const execute = (statement: SqlStatement, engine: Catalogue.Engine) =>
-  Effect.map(
-    Transaction.autocommit(
-      Effect.flatMap(
-        Transaction.sql,
-        (sql) => sql.unsafe(engine === "dsql" ? statement.text : statement.postgres).unprepared
-      ),
-      { operation: "MigrateSchema" }
-    ),
-    (rows) => (statement.async ? Job.idOf(rows) : undefined)
+/** What the catalogue said, as far as a statement is concerned. */
+interface Seen {
+  readonly snapshot: Catalogue.Snapshot
+  /** Of a statement whose effect has no name. */
+  readonly digest: string | null
+}
+
+const noRelations: Catalogue.Snapshot = { find: () => undefined }
+
+const look = ({ changesRows, target }: SqlStatement): Effect.Effect<Seen, TransactionError, DsqlClient> => {
+  if (changesRows) return Effect.succeed({ snapshot: noRelations, digest: null })
+  const body: Effect.Effect<Seen, SqlError, Transaction.Transaction> =
+    target._tag === "Other"
+      ? Effect.map(digest, (digest) => ({ snapshot: noRelations, digest }))
+      : Effect.map(Catalogue.lookup(names(target)), (snapshot) => ({ snapshot, digest: null }))
+  return reconnecting(Transaction.autocommit(body, { operation: "ReadCatalogue", readOnly: true }))
+}
+
+/** Whether the catalogue shows that a statement has run, where it did not show it `before`. */
+const hasRun = (
+  statement: SqlStatement,
+  before: string | null,
+  { digest, snapshot }: Seen
+): Effect.Effect<boolean, ObjectDiffers> => {
+  const differs = Evidence.difference(statement, snapshot)
+  if (differs !== undefined) return Effect.fail(differs)
+  return Effect.succeed(
+    statement.target._tag === "Other" ? digest !== before : Evidence.shows(statement.target, snapshot)
+  )
+}
+
+/** The connection was lost and the catalogue shows that nothing happened: worth another try. */
+class Again extends Data.TaggedError("Again")<{ readonly error: TransactionError }> {}
+
+const again = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]).pipe(
+  Schedule.upTo({ times: 6 })
+)
+
+const retrying = <A, E, R>(effect: Effect.Effect<A, E | Again, R>) =>
+  effect.pipe(
+    Effect.retry({ schedule: again, while: (error) => error instanceof Again }),
+    Effect.mapError((error) => (error instanceof Again ? error.error : error))
   )
 
-/** Whether the catalogue shows that a statement has run. */
-const isDone = Effect.fnUntraced(function* ({ location, target }: SqlStatement) {
-  const differs = (kind: string, name: Name, problem: string) =>
-    new ObjectDiffers({ object: `${kind} ${display(name)}`, location, problem })
-  switch (target._tag) {
-    case "CreateTable": {
-      const found = yield* Catalogue.relation(target.name)
-      if (found === undefined) return false
-      if (found.kind !== "table") return yield* differs("a relation", target.name, `it is a ${found.kind}`)
-      const missing = target.columns.filter((column) => !found.columns.includes(column))
-      if (missing.length > 0) {
-        return yield* differs("a table", target.name, `it lacks the columns ${missing.join(", ")}`)
-      }
-      return true
-    }
-    case "CreateIndex": {
-      const found = yield* Catalogue.relation(target.name)
-      if (found === undefined) return false
-      if (found.index === undefined) return yield* differs("a relation", target.name, `it is a ${found.kind}`)
-      if (found.index.table !== target.table.name) {
-        return yield* differs("an index", target.name, `it is on table ${found.index.table}`)
-      }
-      if (found.index.unique !== target.unique) {
-        return yield* differs("an index", target.name, `it is ${target.unique ? "not " : ""}unique`)
-      }
-      return true
-    }
-    case "CreateRelation": {
-      const found = yield* Catalogue.relation(target.name)
-      if (found === undefined) return false
-      return found.kind === target.kind ? true : yield* differs("a relation", target.name, `it is a ${found.kind}`)
-    }
-    case "AddColumn": {
-      const found = yield* Catalogue.relation(target.table)
-      return found !== undefined && found.columns.includes(target.column)
-    }
-    case "DropColumn": {
-      const found = yield* Catalogue.relation(target.table)
-      return found !== undefined && !found.columns.includes(target.column)
-    }
-    case "RenameColumn": {
-      const found = yield* Catalogue.relation(target.table)
-      return found !== undefined && found.columns.includes(target.to) && !found.columns.includes(target.column)
-    }
-    case "Drop":
-      return (yield* Catalogue.relation(target.name)) === undefined
-    default:
-      return false
-  }
-})
+/** Runs DDL in a transaction of its own, and gives the job that it started, if any. */
+const define = (statement: SqlStatement, before: Seen, { engine, journal }: Setting) =>
+  retrying(
+    Transaction.run(
+      Effect.gen(function* () {
+        const sql = yield* Transaction.sql
+        const rows = yield* sql.unsafe(engine === "dsql" ? statement.text : statement.postgres).unprepared
+        // As late as it can be asked: see Lease for what this rules out.
+        yield* journal.renew
+        return statement.async ? Job.idOf(rows) : undefined
+      }),
+      { operation: "MigrateSchema" }
+    ).pipe(
+      Effect.catch(
+        Effect.fnUntraced(function* (error) {
+          if (error._tag === "LeaseLost") return yield* error
+          if (yield* hasRun(statement, before.digest, yield* look(statement))) return undefined
+          return yield* isLost(error) ? new Again({ error }) : Effect.fail(error)
+        })
+      )
+    )
+  )
 
-/** Waits until the index of a statement is built, and makes sure that it is valid. */
-const settleIndex = Effect.fnUntraced(function* (
+/** Changes rows, and writes down that it did, in one transaction. */
+const change = (key: Journal.Key, { text }: SqlStatement, { journal }: Setting) => {
+  const { committed } = journal
+  return retrying(
+    Transaction.run(
+      Effect.gen(function* () {
+        yield* journal.commit(key)
+        yield* (yield* Transaction.sql).unsafe(text).unprepared
+      }),
+      {
+        operation: "MigrateSchema",
+        ...(committed !== undefined && {
+          verify: () =>
+            Effect.map(committed(key), (is) => (is ? Transaction.committed<void>(undefined) : Transaction.notCommitted))
+        })
+      }
+    ).pipe(Effect.mapError((error) => (error._tag === "ConnectionLost" ? new Again({ error }) : error)))
+  )
+}
+
+/** Says which statement was refused, and writes it down. */
+const refusing = <A, R>(
+  effect: Effect.Effect<A, LeaseLost | ObjectDiffers | TransactionError, R>,
+  key: Journal.Key,
+  { location, summary }: SqlStatement,
+  journal: Journal.Journal
+) =>
+  Effect.catch(
+    effect,
+    Effect.fnUntraced(function* (cause) {
+      if (cause._tag === "LeaseLost" || cause._tag === "ObjectDiffers") return yield* Effect.fail(cause)
+      // Of a lost connection nothing is known for certain, so the row stays open.
+      if (!isLost(cause)) yield* Effect.ignore(journal.refuse(key, cause.message))
+      return yield* new StatementRefused({ location, summary, cause })
+    })
+  )
+
+/** Waits for what a job still has to do, and makes sure that it did. */
+const settle = Effect.fnUntraced(function* (
   { location, summary, target }: SqlStatement,
-  engine: Catalogue.Engine,
-  started: string | undefined,
-  emit: (event: Event) => Effect.Effect<void>
+  { emit, engine }: Setting,
+  started: string | undefined
 ) {
-  if (target._tag !== "CreateIndex") return
-  const before = yield* Catalogue.relation(target.name)
-  if (before?.index?.valid === true) return
+  if (engine === "postgres" && !isIndex(target)) return
+  const found = isIndex(target) ? yield* reconnecting(Catalogue.relation(target.name)) : undefined
+  if (found?.index?.valid === true) return
   // A run that was killed leaves its job behind; the index says which one that is.
-  const job =
-    started ?? (before === undefined || engine === "postgres" ? undefined : yield* Job.building(target.name, before))
+  const job = started ?? (found === undefined || engine === "postgres" ? undefined : yield* underWay(target, found))
   if (job !== undefined) {
     yield* emit(Event.Waiting({ location, summary, job }))
-    yield* Job.wait(job)
-  }
-  const after = yield* Catalogue.relation(target.name)
-  if (after?.index?.valid === true) return
-  const details = job === undefined ? undefined : yield* Job.details(job)
-  return yield* new IndexInvalid({ index: display(target.name), location, details, collisions: [] })
+    const status = yield* Job.follow(job, (progress) => emit(Event.Building({ location, summary, job, ...progress })))
+    const details = yield* reconnecting(Job.details(job))
+    if (isIndex(target)) return yield* valid(target, location, details)
+    if (status === "failed") return yield* new JobFailed({ job, location, details })
+  } else if (isIndex(target)) yield* valid(target, location, undefined)
+})
+
+type Index = Extract<Target, { readonly _tag: "CreateIndex" }>
+
+const isIndex = (target: Target): target is Index => target._tag === "CreateIndex"
+
+const underWay = (target: Target, found: Catalogue.Relation) =>
+  isIndex(target) ? reconnecting(Job.building(target.name, found)) : Effect.succeed(undefined)
+
+const valid = Effect.fnUntraced(function* ({ name }: Index, location: string, details: string | undefined) {
+  const found = yield* reconnecting(Catalogue.relation(name))
+  if (found?.index?.valid === true) return
+  const collisions = yield* Collisions.of(name)
+  return yield* new IndexInvalid({ index: display(name), location, details, collisions })
 })

@@ -156,7 +156,7 @@ describe("Migrator.setup", () => {
         )
       )
       const report = yield* setup()
-      assert.strictEqual(report.applied, 3) // the two bookkeeping tables and the seed row
+      assert.strictEqual(report.applied, 5) // the four tables of the books and the seed row
       assert.deepStrictEqual(yield* snapshot, yield* reference)
     }).pipe(Effect.provide(TestMigrator))
   )

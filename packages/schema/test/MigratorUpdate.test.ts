@@ -90,7 +90,7 @@ describe("Migrator.update", () => {
       yield* execute(
         "ALTER TABLE schema_version RENAME TO kept",
         `CREATE VIEW schema_version AS SELECT version_partition, db_name, creation_time,
-          (1 / version_partition)::text AS curr_version, min_compatible_version FROM kept`
+          (1 / version_partition)::varchar(64) AS curr_version, min_compatible_version FROM kept`
       )
       const before = yield* history
       const error = yield* Effect.flip(update())
@@ -117,7 +117,7 @@ describe("Migrator.update", () => {
       const { setup, update } = yield* temporal
       yield* execute("CREATE TABLE schema_version (version TEXT PRIMARY KEY)")
       assert.strictEqual((yield* Effect.flip(update()))._tag, "InvalidBookkeeping")
-      assert.strictEqual((yield* Effect.flip(setup()))._tag, "ObjectDiffers")
+      assert.strictEqual((yield* Effect.flip(setup()))._tag, "InvalidBookkeeping")
     }).pipe(Effect.provide(TestMigrator))
   )
 

@@ -167,7 +167,7 @@ describe("Verify", () => {
       // An index is not valid before its job has ended, so each that begins one is waited for.
       for (const statement of statements) {
         const job = Job.idOf(yield* rows(statement))
-        if (job !== undefined) yield* Job.wait(job)
+        if (job !== undefined) yield* Job.follow(job, () => Effect.void)
       }
       assert.deepStrictEqual(yield* differences, found)
     }).pipe(Effect.provide(on(TestCluster())))

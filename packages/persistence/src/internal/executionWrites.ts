@@ -108,7 +108,7 @@ const most = 300
 export const remove = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
   const plan = yield* Plan.make(at)
   const key = { ...plan.key, run_id: plan.parameters.one("uuid", runId) }
-  const tables = [...Object.values(Parts.tables), { table: BufferedEvents.table, id: "id" }]
+  const tables = [...Object.values(Parts.tables), BufferedEvents]
   const more = tables.map(({ table }) => `EXISTS (SELECT 1 FROM ${table} WHERE ${matches(table, key)} OFFSET ${most})`)
   for (const { id, table } of tables) {
     const where = matches(table, key)

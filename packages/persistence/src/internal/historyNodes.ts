@@ -5,6 +5,8 @@
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { Fragment } from "effect/sql/Statement"
 import { Encoding } from "../DataBlob.ts"
 import type { BranchRange, HistoryNode } from "../HistoryBranch.ts"
 import type { BranchId, ShardId, TreeId } from "../Identifiers.ts"
@@ -169,11 +171,20 @@ export const remove = Effect.fnUntraced(function* (
 ) {
   const sql = yield* Transaction.sql
   yield* sql`
-    DELETE FROM history_node USING ${records(
-      sql,
-      { branch_id: "uuid", node_id: "bigint", txn_id: "bigint" },
-      nodes.map(({ branchId, nodeId, txnId }) => ({ branch_id: branchId, node_id: nodeId, txn_id: -txnId }))
-    )} AS doomed (branch_id, node_id, txn_id)
-    WHERE shard_id = ${shardId} AND tree_id = ${treeId} AND history_node.branch_id = doomed.branch_id
-      AND history_node.node_id = doomed.node_id AND history_node.txn_id = doomed.txn_id`
+    WITH doomed AS MATERIALIZED (
+      SELECT ${shardId}::integer AS shard_id, ${treeId}::uuid AS tree_id, node.*
+      FROM ${records(
+        sql,
+        { branch_id: "uuid", node_id: "bigint", txn_id: "bigint" },
+        nodes.map(({ branchId, nodeId, txnId }) => ({ branch_id: branchId, node_id: nodeId, txn_id: -txnId }))
+      )} AS node (branch_id, node_id, txn_id)
+    )
+    DELETE FROM history_node USING doomed WHERE ${matches(sql)}`
 })
+
+/**
+ * The condition that a node is one of `doomed`, by all columns of the key from there. Were the shard and the tree given
+ * as values, a planner that knows nothing of the table's size would go over the whole tree for each node.
+ */
+export const matches = (sql: SqlClient): Fragment =>
+  sql`${sql.and(keyColumns.map((column) => sql`history_node.${sql(column)} = doomed.${sql(column)}`))}`

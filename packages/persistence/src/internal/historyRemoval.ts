@@ -123,7 +123,7 @@ export const removeSome = Effect.fnUntraced(function* (
       SELECT node.* FROM ${records(sql, { branch_id: "uuid", begin_node_id: "bigint" }, parts)}
         AS part (branch_id, begin_node_id)
       CROSS JOIN LATERAL (
-        SELECT branch_id, node_id, txn_id FROM history_node
+        SELECT shard_id, tree_id, branch_id, node_id, txn_id FROM history_node
         WHERE shard_id = ${shardId} AND tree_id = ${treeId} AND branch_id = part.branch_id
           AND node_id >= part.begin_node_id
         ORDER BY node_id, txn_id
@@ -132,9 +132,7 @@ export const removeSome = Effect.fnUntraced(function* (
       LIMIT ${perTransaction}
     ),
     deleted AS (
-      DELETE FROM history_node USING doomed
-      WHERE shard_id = ${shardId} AND tree_id = ${treeId} AND history_node.branch_id = doomed.branch_id
-        AND history_node.node_id = doomed.node_id AND history_node.txn_id = doomed.txn_id
+      DELETE FROM history_node USING doomed WHERE ${Nodes.matches(sql)}
     )
     ${
       ending === undefined

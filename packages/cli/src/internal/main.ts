@@ -1,0 +1,46 @@
+/**
+ * The command line as a process: what ends it besides its work, and with which
+ * code. Whatever ends it, what is open is closed first.
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import * as Cli from "../Cli.ts"
+import { ExitCode } from "../ExitCode.ts"
+import * as OutputError from "./outputError.ts"
+
+const signals = {
+  SIGINT: ExitCode.interrupted,
+  SIGTERM: ExitCode.interrupted,
+  // The terminal was closed.
+  SIGHUP: ExitCode.hangup
+} as const
+
+const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
+  let stopped: ExitCode | undefined
+  let ended = false
+  const stop = (code: ExitCode) => {
+    if (stopped !== undefined) return
+    stopped = code
+    if (ended) process.exitCode = code
+    else fiber.interruptUnsafe(fiber.id)
+  }
+  for (const [signal, code] of Object.entries(signals)) {
+    // Who asks twice does not want to wait for what is being closed.
+    process.on(signal, () => (stopped === undefined ? stop(code) : process.exit(code)))
+  }
+  process.stdout.on("error", (error) => stop(OutputError.report(error)))
+  process.stderr.on("error", () => stop(ExitCode.pipe))
+  fiber.addObserver((exit) => {
+    ended = true
+    teardown(exit, (code) => {
+      // After the turn in which a stream tells of what it could not write.
+      setImmediate(() => {
+        const last = stopped ?? code
+        if (last !== ExitCode.ok) process.exit(last)
+      })
+    })
+  })
+})
+
+Cli.run(process.argv.slice(2)).pipe(Effect.provide(NodeServices.layer), runMain)

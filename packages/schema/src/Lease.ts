@@ -1,0 +1,284 @@
+/**
+ * One migrator at a time: a row with an owner, an expiry, and a fence that every
+ * new owner moves.
+ *
+ * Whatever is recorded is written under the lease: the write holds the lease row
+ * (FOR KEY SHARE) and asks for its own fence and an expiry that is still to come,
+ * and whoever takes the lease over takes the row FOR UPDATE. Of the two the later
+ * committer conflicts and sees what the other did. So a migrator that was paused
+ * for longer than its lease writes nothing when it wakes, whether or not somebody
+ * has taken over.
+ *
+ * DDL cannot hold a row on Aurora DSQL, so its transaction asks for a heartbeat
+ * on another connection after the statement and before COMMIT. If the lease is
+ * taken after that, and the new owner changes the catalogue before the COMMIT of
+ * the old one, that COMMIT answers OC001. If the COMMIT comes first, it was the
+ * very statement that the new owner finds begun in the journal and looks for in
+ * the catalogue. A paused owner can do one statement more, then, and only the one
+ * that is next anyway.
+ *
+ * Time is the database's, read in each statement: a migrator whose clock jumps
+ * neither loses its lease nor keeps it too long.
+ *
+ * @since 0.1.0
+ */
+import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import { SharedLock } from "@effect-dsql/core/Fence"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import type * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Fragment } from "effect/sql/Statement"
+import { randomUUID } from "node:crypto"
+import { hostname } from "node:os"
+import * as Catalogue from "./Catalogue.ts"
+import { reconnecting } from "./internal/reconnecting.ts"
+import type { LeaseOptions } from "./Migration.ts"
+import { LeaseHeld, LeaseLost, TooFewConnections } from "./SchemaError.ts"
+
+/**
+ * A lease that is held.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Lease {
+  /** The name that the version is recorded under. */
+  readonly database: string
+  /** Host, process and a number. */
+  readonly owner: string
+  readonly fence: number
+  /** Proves that it is still held, and makes it last longer; on a connection of its own, also inside a transaction. */
+  readonly renew: Effect.Effect<void, LeaseLost | TransactionError>
+}
+
+/**
+ * What the lease row says.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Holder {
+  readonly owner: string
+  readonly fence: number
+  readonly expires: DateTime.Utc
+  /** Whether its time is over, so that anybody may take it. */
+  readonly expired: boolean
+}
+
+const Row = Schema.Struct({
+  owner: Schema.String,
+  fence: Schema.Int,
+  expires: Schema.DateTimeUtcFromDate,
+  expired: Schema.Boolean
+})
+
+/**
+ * Who holds the lease; undefined where nobody does. For a transaction that reads more.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const select = (database: string): Effect.Effect<Holder | undefined, SqlError, Transaction.Transaction> =>
+  Effect.map(
+    Catalogue.select(
+      Row,
+      (sql) => sql`SELECT owner, fence, expires_at AS expires, expires_at <= now() AS expired
+        FROM schema_lease WHERE db_name = ${database} AND owner <> ''`
+    ),
+    ([row]) => row
+  )
+
+/**
+ * The rows of a lease that is still held, for the WITH of a statement that writes under it. The statement has to
+ * read them, and fails to write where there are none.
+ *
+ * @since 0.1.0
+ * @category fences
+ */
+export const held = (
+  lease: Pick<Lease, "database" | "fence" | "owner">
+): Effect.Effect<Fragment, never, Transaction.Transaction> =>
+  Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const lock = sql.literal(yield* SharedLock)
+    return sql`SELECT fence FROM schema_lease WHERE db_name = ${lease.database} AND owner = ${lease.owner}
+      AND fence = ${lease.fence} AND expires_at > now() ${lock}`
+  })
+
+/**
+ * The error of a write that found no such row.
+ *
+ * @since 0.1.0
+ * @category fences
+ */
+export const lost = ({ database, owner }: Pick<Lease, "database" | "owner">): LeaseLost =>
+  new LeaseLost({ database, owner })
+
+/**
+ * Runs an effect under the lease of a database, and gives the lease back. What it still does when the lease is lost
+ * is interrupted. While another migrator is at work it waits, and `onHeld` is told, or it fails.
+ *
+ * @since 0.1.0
+ * @category execution
+ */
+export const hold = <A, E, R>(
+  database: string,
+  options: LeaseOptions,
+  onHeld: (holder: Holder) => Effect.Effect<void>,
+  use: (lease: Lease) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | LeaseHeld | LeaseLost | TooFewConnections | TransactionError, R | DsqlClient> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const duration = Duration.fromInputUnsafe(options.duration ?? "30 seconds")
+      const owner = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`
+      const fence = yield* Effect.acquireRelease(
+        acquire(database, owner, duration, options.wait ?? true, onHeld),
+        (fence) => Effect.ignore(release({ database, owner, fence })),
+        { interruptible: true }
+      )
+      const gone = yield* Deferred.make<never, LeaseLost>()
+      const renew = yield* keeper({ database, owner, fence }, duration, gone)
+      const lease: Lease = { database, owner, fence, renew }
+      yield* twoConnections(lease, duration)
+      return yield* Effect.raceFirst(use(lease), Deferred.await(gone))
+    })
+  )
+
+/**
+ * Ends the lease of whoever has it, who then cannot write any more. Gives who it was.
+ *
+ * @since 0.1.0
+ * @category execution
+ */
+export const revoke = (database: string): Effect.Effect<Holder | undefined, TransactionError, DsqlClient> =>
+  Transaction.run(
+    Effect.gen(function* () {
+      const sql = yield* Transaction.sql
+      yield* sql`SELECT fence FROM schema_lease WHERE db_name = ${database} FOR UPDATE`
+      const holder = yield* select(database)
+      if (holder === undefined) return undefined
+      yield* sql`UPDATE schema_lease SET owner = '', fence = fence + 1, expires_at = now() WHERE db_name = ${database}`
+      return holder
+    }),
+    { operation: "RevokeLease" }
+  )
+
+type Claim = { readonly fence: number } | { readonly holder: Holder }
+
+const claim = Effect.fnUntraced(function* (database: string, owner: string, duration: Duration.Duration) {
+  const sql = yield* Transaction.sql
+  const span = sql`${Duration.toMillis(duration)}::double precision * interval '1 millisecond'`
+  const [row] = yield* Catalogue.select(
+    Row,
+    (sql) => sql`SELECT owner, fence, expires_at AS expires, expires_at <= now() AS expired
+      FROM schema_lease WHERE db_name = ${database} FOR UPDATE`
+  )
+  if (row === undefined) {
+    yield* sql`INSERT INTO schema_lease (db_name, owner, fence, heartbeat_at, expires_at)
+      VALUES (${database}, ${owner}, 1, now(), now() + ${span})`
+    return { fence: 1 } satisfies Claim
+  }
+  if (row.owner !== "" && !row.expired && row.owner !== owner) return { holder: row } satisfies Claim
+  yield* sql`UPDATE schema_lease SET owner = ${owner}, fence = ${row.fence + 1}, heartbeat_at = now(),
+    expires_at = now() + ${span} WHERE db_name = ${database}`
+  return { fence: row.fence + 1 } satisfies Claim
+})
+
+/** The owner's name is its own, so a claim whose answer was lost can be made again, and two first claims can meet. */
+const acquire = (
+  database: string,
+  owner: string,
+  duration: Duration.Duration,
+  wait: boolean,
+  onHeld: (holder: Holder) => Effect.Effect<void>
+) =>
+  Effect.gen(function* () {
+    let told = false
+    while (true) {
+      const claimed: Claim = yield* reconnecting(
+        Transaction.run(claim(database, owner, duration), { operation: "TakeLease" })
+      ).pipe(Effect.retry({ schedule: Schedule.recurs(3), while: (error) => error._tag === "UniqueViolation" }))
+      if ("fence" in claimed) return claimed.fence
+      const { expires, owner: other } = claimed.holder
+      if (!wait) return yield* new LeaseHeld({ database, owner: other, expires })
+      if (!told) yield* onHeld(claimed.holder)
+      told = true
+      yield* Effect.sleep(pause)
+    }
+  })
+
+// Often enough that a program that starts is not kept waiting, seldom enough that many do no harm.
+const pause = "250 millis"
+
+/** Beats three times as often as it must, and whenever it is asked to. */
+const keeper = Effect.fnUntraced(function* (
+  lease: Pick<Lease, "database" | "fence" | "owner">,
+  duration: Duration.Duration,
+  gone: Deferred.Deferred<never, LeaseLost>
+) {
+  const requests = yield* Queue.unbounded<Deferred.Deferred<void, LeaseLost | TransactionError>>()
+  yield* Effect.gen(function* () {
+    while (true) {
+      const request = yield* Effect.timeoutOption(Queue.take(requests), Duration.divideUnsafe(duration, 3))
+      const exit = yield* Effect.exit(beat(lease, duration))
+      if (Option.isSome(request)) yield* Deferred.done(request.value, exit)
+      // What else may fail, a connection that is lost for a while, is tried again with the next beat.
+      if (exit._tag === "Failure") {
+        const lost = exit.cause.reasons.flatMap((reason) =>
+          reason._tag === "Fail" && reason.error._tag === "LeaseLost" ? reason.error : []
+        )[0]
+        if (lost !== undefined) yield* Deferred.fail(gone, lost)
+      }
+    }
+  }).pipe(Effect.forkScoped)
+  return Effect.flatMap(Deferred.make<void, LeaseLost | TransactionError>(), (request) =>
+    Effect.andThen(Queue.offer(requests, request), Deferred.await(request))
+  )
+})
+
+const beat = (lease: Pick<Lease, "database" | "fence" | "owner">, duration: Duration.Duration) =>
+  reconnecting(
+    Transaction.autocommit(
+      Effect.flatMap(
+        Transaction.sql,
+        (sql) => sql`UPDATE schema_lease SET heartbeat_at = now(),
+            expires_at = now() + ${Duration.toMillis(duration)}::double precision * interval '1 millisecond'
+          WHERE db_name = ${lease.database} AND owner = ${lease.owner} AND fence = ${lease.fence}
+            AND expires_at > now()
+          RETURNING fence`
+      ),
+      { operation: "RenewLease" }
+    )
+  ).pipe(Effect.flatMap((rows) => (rows.length > 0 ? Effect.void : Effect.fail(lost(lease)))))
+
+const release = (lease: Pick<Lease, "database" | "fence" | "owner">) =>
+  Transaction.autocommit(
+    Effect.flatMap(
+      Transaction.sql,
+      (sql) => sql`UPDATE schema_lease SET owner = '', expires_at = now()
+        WHERE db_name = ${lease.database} AND owner = ${lease.owner} AND fence = ${lease.fence}`
+    ),
+    { operation: "ReleaseLease" }
+  )
+
+/** DDL holds one connection while the lease is renewed on another: with one alone it would wait for itself. */
+const twoConnections = (lease: Lease, duration: Duration.Duration) =>
+  Transaction.run(
+    Effect.gen(function* () {
+      const sql = yield* Transaction.sql
+      yield* sql`SELECT 1`
+      yield* Effect.timeoutOrElse(lease.renew, {
+        duration: Duration.divideUnsafe(duration, 3),
+        orElse: () => Effect.fail(new TooFewConnections())
+      })
+    }),
+    { operation: "CheckConnections", readOnly: true }
+  )

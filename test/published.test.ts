@@ -1,0 +1,116 @@
+/**
+ * The packages as a user gets them: packed as they would be published, installed
+ * with npm in an empty project, run and compiled there.
+ */
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core"
+import { assert, describe, it } from "@effect/vitest"
+import { execFile } from "node:child_process"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { tmpdir } from "node:os"
+import { delimiter, dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { publint } from "publint"
+import { afterAll, beforeAll, inject } from "vitest"
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const names = readdirSync(join(root, "packages"))
+const typescript = createRequire(import.meta.url).resolve("typescript/bin/tsc")
+const scratch = mkdtempSync(join(tmpdir(), "published-"))
+const app = join(scratch, "app")
+
+/** Runs a program; npm, too, is run by the Node that is pinned. It gets to its registry as this process would. */
+const run = async (file: string, args: ReadonlyArray<string>, cwd: string, env: NodeJS.ProcessEnv = process.env) => {
+  const PATH = `${dirname(process.execPath)}${delimiter}${process.env["PATH"] ?? ""}`
+  try {
+    return await promisify(execFile)(file, args, { cwd, env: { ...env, PATH }, timeout: 120_000 })
+  } catch (error) {
+    // What it printed is what one wants to see, and is not in the error's message: this is what execFile rejects with.
+    const { stderr, stdout } = error as { readonly stdout: string; readonly stderr: string }
+    throw new Error(`${file} ${args.join(" ")}\n${stdout}${stderr}`, { cause: error })
+  }
+}
+
+const tarballOf = (name: string) => join(scratch, `${name}.tgz`)
+
+/** Every module of a package that its tarball offers, as one imports it. */
+const modulesOf = (name: string): ReadonlyArray<string> =>
+  readdirSync(join(app, "node_modules/@effect-dsql", name, "dist"))
+    .flatMap((file) => /^(\w+)\.d\.ts$/.exec(file)?.[1] ?? [])
+    .filter((module) => module !== "index" && module !== "bin")
+    .toSorted()
+
+beforeAll(async () => {
+  await run(process.execPath, [typescript, "-b", ...names.map((name) => join("packages", name))], root)
+  mkdirSync(app)
+  writeFileSync(join(app, "package.json"), JSON.stringify({ name: "app", private: true, type: "module" }))
+  for (const name of names) {
+    await run("npx", ["-y", "pnpm@12.21.0", "pack", "--out", tarballOf(name)], join(root, "packages", name))
+  }
+  const typings = createRequire(import.meta.url).resolve("@types/node/package.json")
+  await run(
+    "npm",
+    ["install", "--no-audit", "--no-fund", "--prefer-offline", ...names.map(tarballOf), dirname(typings)],
+    app
+  )
+}, 180_000)
+
+afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+
+describe("the published packages", () => {
+  it.each(names)("%s is packed without a fault that publint knows", async (name) => {
+    const tarball = new Uint8Array(readFileSync(tarballOf(name))).buffer
+    assert.deepStrictEqual((await publint({ pack: { tarball }, strict: true })).messages, [])
+  })
+
+  it.each(names)("the types of %s are found wherever an ES module imports them", async (name) => {
+    const entrypoints = [".", ...modulesOf(name).map((module) => `./${module}`)]
+    const packed = createPackageFromTarballData(new Uint8Array(readFileSync(tarballOf(name))))
+    const analysis = await checkPackage(packed, { entrypoints })
+    assert.isTrue(analysis.types !== false)
+    if (analysis.types === false) return
+    assert.sameMembers(Object.keys(analysis.entrypoints), entrypoints)
+    // There is nothing here for require, nor for resolution that knows no exports.
+    const ours = analysis.problems.filter(
+      (problem) => !("resolutionKind" in problem && ["node10", "node16-cjs"].includes(problem.resolutionKind))
+    )
+    assert.deepStrictEqual(ours, [])
+  })
+
+  it("a program that imports each of their modules compiles and runs", async () => {
+    const imports = names.flatMap((name) =>
+      ["", ...modulesOf(name).map((module) => `/${module}`)].map((module) => `@effect-dsql/${name}${module}`)
+    )
+    const program = [
+      ...imports.map((path, i) => `import * as m${i} from "${path}"`),
+      `const modules: ReadonlyArray<object> = [${imports.map((_, i) => `m${i}`).join(", ")}]`,
+      "if (modules.some((module) => Object.keys(module) === undefined)) throw new Error()",
+      "console.log(modules.length)"
+    ]
+    writeFileSync(join(app, "main.ts"), program.join("\n"))
+    const options = "--module nodenext --target es2024 --strict --skipLibCheck --types node".split(" ")
+    await run(process.execPath, [typescript, ...options, "main.ts"], app)
+    assert.strictEqual((await run(process.execPath, ["main.js"], app)).stdout, `${imports.length}\n`)
+  })
+
+  it("no module is there that is not meant to be", async () => {
+    for (const path of ["@effect-dsql/cli/bin", "@effect-dsql/core/internal/classify"]) {
+      const failed = run(process.execPath, ["-e", `import(${JSON.stringify(path)})`], app)
+      assert.include(String(await failed.catch((error: unknown) => error)), "ERR_PACKAGE_PATH_NOT_EXPORTED")
+    }
+  })
+
+  it.each(["effect-dsql", "temporal-dsql-tool"])("%s runs", async (bin) => {
+    const tool = (args: ReadonlyArray<string>, env = {}) => run(join(app, "node_modules/.bin", bin), args, app, env)
+    const { version } = JSON.parse(readFileSync(join(root, "packages/cli/package.json"), "utf8"))
+    assert.strictEqual((await tool(["--version"])).stdout, `effect-dsql v${version}\n`)
+    assert.include((await tool(["--help"])).stdout, "setup-schema")
+    writeFileSync(join(app, "a.sql"), "SELECT 1;")
+    assert.strictEqual((await tool(["lint", "a.sql"])).stdout, "0 errors, 0 warnings in 1 file\n")
+    const url = new URL(inject("dsqlUrl"))
+    const env = { SQL_HOST: url.hostname, SQL_PORT: url.port, SQL_USER: decodeURIComponent(url.username) }
+    const plan = JSON.parse((await tool(["plan", "--format", "json"], env)).stdout)
+    assert.strictEqual(plan.to, "1.1")
+  })
+})
