@@ -2,7 +2,8 @@
  * One PostgreSQL server and one emulated Aurora DSQL on it for all test files of a run; each file makes databases of
  * its own.
  */
-import { Emulator, Postgres } from "@effect-dsql/emulator"
+import { Emulator } from "@effect-dsql/emulator"
+import { Server } from "@effect-dsql/testing"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import type { TestProject } from "vitest/node"
 
@@ -14,9 +15,7 @@ declare module "vitest" {
 }
 
 const start = Effect.gen(function* () {
-  const postgres = yield* Postgres.make({
-    settings: { max_connections: 300, fsync: "off", synchronous_commit: "off" }
-  })
+  const postgres = yield* Server.share
   const emulator = yield* Emulator.make({ postgres, log: false })
   return { postgresUrl: Redacted.value(postgres.url()), dsqlUrl: Redacted.value(emulator.url()) }
 })

@@ -1,10 +1,11 @@
 /**
- * What the emulator costs: the same statements through it and on the bare server beneath it, and whether anybody
- * waits for a transaction that is idle on a row of his.
+ * What the emulator costs: the same statements through it, on the bare server beneath it, and through a process that
+ * only forwards bytes, which is as near to the server as a process before it can come; and whether anybody waits for a
+ * transaction that is idle on a row of his.
  */
 import { NodeServices } from "@effect/platform-node"
 import { Clock, Console, Effect, Redacted, Stream } from "effect"
-import { ChildProcess } from "effect/process"
+import { ChildProcess, type ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
 import pg from "pg"
 import { compare } from "./Compare.ts"
@@ -21,11 +22,11 @@ const pool = (url: string) =>
 const query = (pool: pg.Pool, name: string, text: string, values: () => ReadonlyArray<unknown>) =>
   Effect.promise(() => pool.query({ name, text, values: [...values()] }))
 
-const anyRow = () => [Math.floor(Math.random() * rows) + 1]
-
 /** The work that is compared, on one of the two. */
 const workloads = (name: string, on: pg.Pool) => {
   let next = rows
+  // One after the other, so that nobody meets anybody else's row.
+  const anyRow = () => [(++next % rows) + 1]
   return {
     select: { name, once: query(on, "select", "SELECT n FROM bench_rows WHERE id = $1", anyRow) },
     insert: {
@@ -43,9 +44,6 @@ const workloads = (name: string, on: pg.Pool) => {
           await client.query({ name: "lock", text: "SELECT n FROM bench_rows WHERE id = $1 FOR UPDATE", values: id })
           await client.query({ name: "set", text: "UPDATE bench_rows SET n = n + 1 WHERE id = $1", values: id })
           await client.query("COMMIT")
-        } catch {
-          // A conflict, or a wait that ended in one: it counts as the work that it was.
-          await client.query("ROLLBACK")
         } finally {
           client.release()
         }
@@ -92,6 +90,14 @@ const waiting = (through: pg.Pool) =>
     yield* Console.log(`  an idle transaction has changed it  ${median(contended).toFixed(1)} ms`)
   }).pipe(Effect.scoped)
 
+const firstLine = ({ stdout }: ChildProcessSpawner.ChildProcessHandle) =>
+  stdout.pipe(
+    Stream.decodeText(),
+    Stream.splitLines,
+    Stream.runHead,
+    Effect.flatMap((line) => Effect.fromOption(line))
+  )
+
 export const emulation = (url: Redacted.Redacted) =>
   Effect.gen(function* () {
     const emulator = yield* ChildProcess.make(
@@ -99,12 +105,17 @@ export const emulation = (url: Redacted.Redacted) =>
       [fileURLToPath(new URL("./EmulatorProcess.ts", import.meta.url))],
       { env: { BENCH_POSTGRES: Redacted.value(url) }, extendEnv: true, stderr: "inherit" }
     )
-    const first = yield* emulator.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.runHead)
-    const through = yield* Effect.fromOption(first)
+    const through = yield* firstLine(emulator)
+    const forwarder = yield* ChildProcess.make(process.execPath, [
+      fileURLToPath(new URL("./ForwardingProcess.ts", import.meta.url)),
+      new URL(Redacted.value(url)).port
+    ])
     const setUp = yield* pool(through.replace("/bench", "/postgres"))
     yield* Effect.promise(() => setUp.query(`CALL emulator.control('{"createDatabase": {"name": "bench"}}')`))
     const bareUrl = new URL(Redacted.value(url))
     bareUrl.pathname = "/bench"
+    const forwardedUrl = new URL(bareUrl)
+    forwardedUrl.port = yield* firstLine(forwarder)
     const emulated = yield* pool(through)
     const bare = yield* pool(bareUrl.href)
     for (const statement of schema) yield* Effect.promise(() => emulated.query(statement))
@@ -112,9 +123,14 @@ export const emulation = (url: Redacted.Redacted) =>
       bare.query(`INSERT INTO bench_rows SELECT id, 0 FROM generate_series(1, ${rows}) AS id`)
     )
     const below = workloads("bare server", bare)
+    const between = workloads("through a process that forwards", yield* pool(forwardedUrl.href))
     const above = workloads("through the emulator", emulated)
     for (const kind of ["select", "insert", "update", "transaction"] as const) {
-      yield* compare(`${kind}`, [below[kind], above[kind]], { operations: 400, rounds: 15, concurrency: clients })
+      yield* compare(`${kind}`, [below[kind], between[kind], above[kind]], {
+        operations: 400,
+        rounds: 15,
+        concurrency: clients
+      })
     }
     yield* waiting(emulated)
   }).pipe(Effect.provide(NodeServices.layer))

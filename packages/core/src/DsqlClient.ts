@@ -23,6 +23,7 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as ConnectionPool from "./ConnectionPool.ts"
 import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
+import { Budget } from "./internal/budgetReference.ts"
 import * as Client from "./internal/client.ts"
 import { open, type Target } from "./internal/connector.ts"
 import type { Acquire } from "./internal/withTransaction.ts"
@@ -232,6 +233,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
   if (options.tokens === undefined && region === undefined) {
     return yield* new AuthenticationFailed({
       reason: "credentials",
+      step: "region",
       message: `cannot tell the AWS region of ${options.endpoint}: give it as region or DSQL_REGION`
     })
   }
@@ -278,10 +280,13 @@ const fromTarget = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Context.Context<Provided>, never, Scope.Scope> {
   const applicationName = options.applicationName ?? "effect-dsql"
   const config = { ...target.config, applicationName }
-  const pool = yield* ConnectionPool.make(
-    open({ ...target, config, connectTimeout: Duration.fromInputUnsafe(options.connectTimeout ?? "10 seconds") }),
-    { ...options, name: applicationName }
-  )
+  const connectTimeout = Duration.fromInputUnsafe(options.connectTimeout ?? "10 seconds")
+  const connect = open({ ...target, config, connectTimeout })
+  const budget = yield* Budget
+  const pool = yield* ConnectionPool.make((end) => Effect.andThen(budget.lease, connect(end)), {
+    ...options,
+    name: applicationName
+  })
   const { reserve, sql } = yield* Effect.provide(Client.make(pool, config), Reactivity.layer)
   return Context.make(DsqlClient, { sql, reserve, pool: pool.stats }).pipe(
     Context.add(PgClient.PgClient, sql),

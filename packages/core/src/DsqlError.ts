@@ -214,14 +214,34 @@ export class TooManyConnections extends Schema.TaggedError<TooManyConnections>(i
  *
  * `reason` is `expired` (the token's life is over), `role` (an admin token for
  * a custom role or the reverse), `credentials` (none found, or they cannot
- * sign), `denied` for anything else.
+ * sign), `denied` for anything else. For `credentials`, `step` says which link
+ * of the AWS credential chain was asked and failed.
  *
  * @since 0.1.0
  * @category errors
  */
 export class AuthenticationFailed extends Schema.TaggedError<AuthenticationFailed>(id("AuthenticationFailed"))(
   "AuthenticationFailed",
-  { reason: Schema.Literals(["expired", "role", "credentials", "denied"]), ...fromDriver }
+  {
+    reason: Schema.Literals(["expired", "role", "credentials", "denied"]),
+    step: Schema.optional(
+      Schema.Literals([
+        "region",
+        "given",
+        "environment",
+        "profile",
+        "sso",
+        "process",
+        "web_identity",
+        "container",
+        "instance",
+        "none",
+        "expired",
+        "signing"
+      ])
+    ),
+    ...fromDriver
+  }
 ) {
   readonly [TypeId] = TypeId
 }

@@ -14,9 +14,12 @@ import type { DsqlSignerConfig } from "@aws-sdk/dsql-signer"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import * as Semaphore from "effect/Semaphore"
 import { AuthenticationFailed } from "./DsqlError.ts"
+import * as Credentials from "./internal/credentials.ts"
+import * as TokenMetrics from "./TokenMetrics.ts"
 
 /**
  * A source of tokens for one cluster and role.
@@ -67,27 +70,47 @@ export interface Signed {
 export const make = (
   sign: Effect.Effect<Signed, AuthenticationFailed>,
   options: {
-    /** A token is replaced when it has less than this left. Default: 1 minute. */
+    /** A token is replaced when it has less than this left, or less than a fifth of its life. Default: 1 minute. */
     readonly margin?: Duration.Input | undefined
   } = {}
 ): TokenSource => {
   const margin = Duration.toMillis(Duration.fromInputUnsafe(options.margin ?? "1 minute"))
   const signing = Semaphore.makeUnsafe(1)
-  let current: Signed | undefined
+  let current: { readonly token: Redacted.Redacted; readonly replaceAt: number } | undefined
+  let failure: AuthenticationFailed | undefined
+  let failures = 0
   const cached = Effect.map(Clock.currentTimeMillis, (now) =>
-    current !== undefined && now < current.expiresAt - margin ? current.token : undefined
+    current !== undefined && now < current.replaceAt ? current.token : undefined
   )
-  const fresh = Effect.map(sign, (signed) => {
-    current = signed
-    return signed.token
+  const fresh = Effect.gen(function* () {
+    const start = yield* Clock.currentTimeMillis
+    const { expiresAt, token } = yield* sign
+    const now = yield* Clock.currentTimeMillis
+    current = { token, replaceAt: expiresAt - Math.min(margin, (expiresAt - now) / 5) }
+    yield* Metric.update(TokenMetrics.refreshes, 1)
+    yield* Metric.update(TokenMetrics.latency, now - start)
+    return token
+  }).pipe(
+    Effect.tapError((error) => {
+      failure = error
+      failures += 1
+      return Metric.update(Metric.withAttributes(TokenMetrics.failures, { step: error.step ?? "unknown" }), 1)
+    })
+  )
+  // Who waited while another failed is told the same; who comes later tries again.
+  const shared = Effect.suspend(() => {
+    const before = failures
+    const mine = Effect.suspend(() => (failure !== undefined && failures > before ? Effect.fail(failure) : fresh))
+    return signing.withPermit(Effect.flatMap(cached, (token) => (token === undefined ? mine : Effect.succeed(token))))
   })
-  const orElse = <E>(next: Effect.Effect<Redacted.Redacted, E>) =>
-    Effect.flatMap(cached, (token) => (token === undefined ? next : Effect.succeed(token)))
   return {
-    token: orElse(signing.withPermit(orElse(fresh))),
+    token: Effect.flatMap(cached, (token) =>
+      token === undefined ? shared : Effect.as(Metric.update(TokenMetrics.hits, 1), token)
+    ),
     invalidate: (refused) =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
         if (current?.token === refused) current = undefined
+        return Metric.update(TokenMetrics.refused, 1)
       })
   }
 }
@@ -121,25 +144,16 @@ export const makeIam = (options: IamOptions): TokenSource => {
   const lifetime = Duration.toSeconds(
     Duration.fromInputUnsafe(options.lifetime ?? Duration.seconds(Limits.tokenSeconds))
   )
-  const credentials = Effect.tryPromise({
-    try: async () => {
-      // Loaded when the first connection opens: programs that never do stay light.
-      const { fromNodeProviderChain } = await import("@aws-sdk/credential-providers")
-      const provided = options.credentials ?? fromNodeProviderChain()
-      return typeof provided === "function" ? await provided() : provided
-    },
-    catch: (cause) =>
-      new AuthenticationFailed({
-        reason: "credentials",
-        message:
-          "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, " +
-          "or run where a role is attached",
-        cause
-      })
-  })
   const sign = Effect.gen(function* () {
-    const identity = yield* credentials
+    const identity = yield* Credentials.resolve(options.credentials)
     const now = yield* Clock.currentTimeMillis
+    if (identity.expiration !== undefined && identity.expiration.getTime() <= now) {
+      return yield* new AuthenticationFailed({
+        reason: "credentials",
+        step: "expired",
+        message: `the AWS credentials ended at ${identity.expiration.toISOString()}: renew them`
+      })
+    }
     const token = yield* Effect.tryPromise({
       try: async () => {
         const { DsqlSigner } = await import("@aws-sdk/dsql-signer")
@@ -151,11 +165,11 @@ export const makeIam = (options: IamOptions): TokenSource => {
         })
         return options.user === "admin" ? signer.getDbConnectAdminAuthToken() : signer.getDbConnectAuthToken()
       },
-      catch: (cause) =>
+      catch: () =>
         new AuthenticationFailed({
           reason: "credentials",
-          message: `the AWS credentials cannot sign a token for ${options.endpoint}`,
-          cause
+          step: "signing",
+          message: `the AWS credentials cannot sign a token for ${options.endpoint}`
         })
     })
     const end = now + lifetime * 1000

@@ -4,13 +4,18 @@
  * @since 0.1.0
  */
 export * as Batch from "./Batch.ts"
+export * as BudgetMetrics from "./BudgetMetrics.ts"
+export * as ConnectionBudget from "./ConnectionBudget.ts"
 export * as ConnectionPool from "./ConnectionPool.ts"
+export * as ConnectionSlots from "./ConnectionSlots.ts"
 export * as DsqlClient from "./DsqlClient.ts"
 export * as DsqlError from "./DsqlError.ts"
 export * as Fence from "./Fence.ts"
+export * as Observability from "./Observability.ts"
 export * as PoolMetrics from "./PoolMetrics.ts"
 export * as RetryPolicy from "./RetryPolicy.ts"
 export * as Size from "./Size.ts"
+export * as TokenMetrics from "./TokenMetrics.ts"
 export * as TokenSource from "./TokenSource.ts"
 export * as Transaction from "./Transaction.ts"
 export * as TransactionMetrics from "./TransactionMetrics.ts"

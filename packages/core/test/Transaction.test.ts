@@ -345,6 +345,18 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
     })
   )
 
+  it.effect("refuses a transaction inside it, with a deadline and without", () =>
+    Effect.gen(function* () {
+      const inside = Effect.flatMap(Transaction.sql, (sql) => sql.withTransaction(write("inside")))
+      for (const deadline of [undefined, "1 minute"] as const) {
+        const failure = yield* Effect.flip(Transaction.autocommit(inside, { deadline }))
+        assert.include(failure, { _tag: "UnsupportedFeature" } as const)
+        assert.include(failure.message, "use Transaction.run")
+      }
+      assert.strictEqual(yield* written("inside"), 0)
+    })
+  )
+
   it.effect("dies at a second statement, because it would be a second transaction", () =>
     Effect.gen(function* () {
       const exit = yield* Effect.exit(Transaction.autocommit(Effect.andThen(write("one"), write("two"))))

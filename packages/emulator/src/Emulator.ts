@@ -159,7 +159,10 @@ export const make = Effect.fnUntraced(function* (
   }
   const scope = yield* Effect.scope
   const serve = (socket: Duplex) => {
-    Effect.runFork(Effect.forkIn(Effect.scoped(Connection.serve(socket, setting)), scope))
+    const served = Effect.scoped(Connection.serve(socket, setting)).pipe(
+      Effect.tapDefect((defect) => Effect.logError("a defect of the emulator ended a connection", defect))
+    )
+    Effect.runFork(Effect.forkIn(served, scope))
   }
   const listener = yield* listen(options.port ?? 0, serve)
   return {

@@ -44,6 +44,25 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("cli
     })
   )
 
+  it.effect("a named statement whose first run failed is still known, and judged like any other", () =>
+    Effect.gen(function* () {
+      const { emulator, url } = yield* Shared.Shared
+      const label = "named after an error"
+      const sql = yield* effectClient({ url: Redacted.make(url), maxConnections: 1, applicationName: label })
+      yield* sql`CREATE TABLE known (id int PRIMARY KEY)`
+      yield* sql`INSERT INTO known VALUES (1)`.unprepared
+      const insert = (id: number) => sql`INSERT INTO known (id) VALUES (${id})`
+      const duplicate = yield* Effect.flip(insert(1))
+      assert.strictEqual(duplicate.reason._tag, "UniqueViolation")
+      yield* emulator.control.inject({ on: "commit", fault: "conflict", nth: [1], label })
+      const conflict = yield* Effect.flip(insert(2))
+      yield* emulator.control.clear
+      assert.strictEqual(conflict.reason._tag, "SerializationError")
+      yield* insert(2)
+      assert.strictEqual((yield* sql`SELECT id FROM known`).length, 2)
+    })
+  )
+
   it.effect("postgres.js: pipelined statements, transactions, cursors, describe", () =>
     Effect.gen(function* () {
       const { url } = yield* Shared.Shared

@@ -76,4 +76,11 @@ describe("Scram.make", () => {
     assert.isUndefined(make("secret").answer("r=other,s=c2FsdA==,i=4096"))
     assert.isFalse(make("secret").verify("v=AAAA"))
   })
+
+  it("finds the result formats of a Bind message behind its parameters, and asks for text instead", () => {
+    const parameters = [0, 1, 0, 1, 0, 3, 0, 0, 0, 2, 7, 8, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 9]
+    const rest = Buffer.from([...parameters, 0, 1, 0, 1])
+    assert.strictEqual(Wire.resultFormat(rest), 1)
+    assert.deepStrictEqual([...Wire.inText(rest)], [...parameters, 0, 0])
+  })
 })

@@ -3,10 +3,12 @@
  *
  * @since 0.1.0
  */
+import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Key } from "./CurrentExecution.ts"
 import { DataBlob } from "./DataBlob.ts"
 import { ChasmPath, RunId, SignalId, TimerId } from "./Identifiers.ts"
+import type { MalformedRow } from "./PersistenceError.ts"
 
 /**
  * What a run is found by.
@@ -124,6 +126,18 @@ export const MutableState = Schema.Struct({
  * @category models
  */
 export type MutableState = typeof MutableState.Type
+
+/**
+ * What could be read of a run, and each row that could not.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Salvaged extends Omit<MutableState, "execution"> {
+  /** None where the run has no row, or one that does not decode. */
+  readonly execution: Option.Option<Execution>
+  readonly malformed: ReadonlyArray<MalformedRow>
+}
 
 /**
  * How the stored run must stand for a write to count: its `dbRecordVersion`, or, for a run from before there was one,

@@ -27,7 +27,8 @@ import {
   ExecutionNotFound,
   type MutableState,
   type OwnedKey,
-  type RunKey
+  type RunKey,
+  type Salvaged
 } from "./Execution.ts"
 import type { ConflictResolution, CreateMode, Replacement, Snapshot, Update } from "./ExecutionWrite.ts"
 import type { HistoryTask } from "./HistoryTask.ts"
@@ -66,6 +67,40 @@ export type ReadError = ArchetypeUnspecified | ExecutionNotFound | MalformedRow 
 /**
  * Keeps executions.
  *
+ * @example
+ * ```ts
+ * import { type Execution, Executions, type ExecutionWrite } from "@effect-dsql/persistence"
+ * import { Effect } from "effect"
+ *
+ * // Starts a run; where the business id has a run that is completed, takes its place.
+ * const start = (at: Execution.OwnedKey, run: ExecutionWrite.Snapshot) =>
+ *   Effect.gen(function*() {
+ *     const executions = yield* Executions.Executions
+ *     yield* executions.create(at, { _tag: "BrandNew" }, run).pipe(
+ *       Effect.catchTag("CurrentExecutionConflict", ({ current }) =>
+ *         executions.create(
+ *           at,
+ *           { _tag: "UpdateCurrent", previousRunId: current.runId, previousLastWriteVersion: current.lastWriteVersion },
+ *           run
+ *         )
+ *       )
+ *     )
+ *   })
+ *
+ * // Adds a timer to a run that was read before.
+ * const addTimer = (
+ *   at: Execution.OwnedKey,
+ *   { execution }: Execution.MutableState,
+ *   change: Omit<ExecutionWrite.Mutation, "expected">
+ * ) =>
+ *   Effect.flatMap(Executions.Executions, (executions) =>
+ *     executions.update(at, {
+ *       mode: "UpdateCurrent",
+ *       mutation: { ...change, expected: { dbRecordVersion: execution.dbRecordVersion } }
+ *     })
+ *   )
+ * ```
+ *
  * @since 0.1.0
  * @category services
  */
@@ -95,7 +130,7 @@ export class Executions extends Context.Service<
     /** The current execution. One round trip. */
     readonly getCurrent: (key: Current.Key) => Effect.Effect<Current.CurrentExecution, ReadError>
     /**
-     * Deletes a run with all its parts; that it is not there is no error. One round trip, or one for each 250 parts of
+     * Deletes a run with all its parts; that it is not there is no error. One round trip, or one for each 300 parts of
      * a kind; the run's own row goes last, so that a deletion which was interrupted can be run again.
      */
     readonly delete: (at: OwnedKey, runId: RunId) => Effect.Effect<void, WriteError>
@@ -103,14 +138,6 @@ export class Executions extends Context.Service<
     readonly deleteCurrent: (at: OwnedKey, runId: RunId) => Effect.Effect<void, WriteError>
   }
 >()("@effect-dsql/persistence/Executions") {}
-
-/**
- * What could be read of a run, and each row that could not.
- *
- * @since 0.1.0
- * @category models
- */
-export type Salvaged = Read.Found
 
 /**
  * @since 0.1.0

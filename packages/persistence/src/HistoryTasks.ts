@@ -146,9 +146,9 @@ export type ReadError = TransactionError | MalformedRow | PageTokenInvalid
  */
 export interface Queue<Range, Key, Task> {
   /** A page of a range, in order. One round trip. */
-  readonly page: (range: Range, request?: PageRequest) => Effect.Effect<Page<Task>, ReadError>
+  readonly list: (range: Range, request?: PageRequest) => Effect.Effect<Page<Task>, ReadError>
   /** A range in order, from the token on, in the memory of one page. One round trip for each page. */
-  readonly read: (range: Range, request?: PageRequest) => Stream.Stream<Task, ReadError>
+  readonly stream: (range: Range, request?: PageRequest) => Stream.Stream<Task, ReadError>
   /** Takes a task away; one that is not there is complete. One round trip. */
   readonly complete: (key: Key) => Effect.Effect<void, TransactionError>
   /**
@@ -171,7 +171,7 @@ export interface Queue<Range, Key, Task> {
  *   Effect.gen(function*() {
  *     const tasks = yield* HistoryTasks.HistoryTasks
  *     const due = { shardId, category: HistoryTask.timer, min: HistoryTask.FireTime.make(0n), max: now }
- *     yield* tasks.scheduled.read(due).pipe(
+ *     yield* tasks.scheduled.stream(due).pipe(
  *       Stream.runForEach((task) => Effect.log(`timer ${task.taskId} is due at ${task.fireTime}`))
  *     )
  *     yield* Stream.runDrain(tasks.scheduled.completeRange(due))
@@ -219,8 +219,8 @@ export const layer: Layer.Layer<HistoryTasks, never, DsqlClient> = Layer.effect(
       const page = (range: R, request: PageRequest = {}) =>
         connected(Rows.page(kind.rows(range), range, request, (position, task) => kind.make(range, position, task)))
       return {
-        page: Effect.fn(`${kind.name}.page`)(page),
-        read: (range, request = {}) => List.stream(request, (next) => page(range, next)),
+        list: Effect.fn(`${kind.name}.list`)(page),
+        stream: (range, request = {}) => List.stream(request, (next) => page(range, next)),
         complete: Effect.fn(`${kind.name}.complete`)((key: Key) =>
           connected(Rows.complete(kind.rows(key), kind.position(key)))
         ),

@@ -8,9 +8,12 @@ import * as ClusterMembership from "./ClusterMembership.ts"
 import * as ClusterMetadata from "./ClusterMetadata.ts"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
 import * as Executions from "./Executions.ts"
+import * as HistoryBranches from "./HistoryBranches.ts"
 import * as HistoryTasks from "./HistoryTasks.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as NexusEndpoints from "./NexusEndpoints.ts"
+import * as Queues from "./Queues.ts"
+import * as QueuesV2 from "./QueuesV2.ts"
 import * as Shards from "./Shards.ts"
 import * as TaskQueues from "./TaskQueues.ts"
 import * as TaskQueueUserData from "./TaskQueueUserData.ts"
@@ -43,9 +46,12 @@ export const layer = Layer.mergeAll(
   ClusterMetadata.layer,
   CurrentExecutions.layer,
   Executions.layer,
+  HistoryBranches.layer,
   HistoryTasks.layer,
   Namespaces.layer,
   NexusEndpoints.layer,
+  Queues.layer,
+  QueuesV2.layer,
   Shards.layer,
   TaskQueueUserData.layer,
   TaskQueues.layer,

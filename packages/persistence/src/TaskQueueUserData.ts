@@ -278,25 +278,30 @@ const update = Effect.fnUntraced(function* (namespaceId: NamespaceId, updates: R
     }))
     if (first !== undefined) yield* new UserDataConflict({ conflicts: [first, ...others] })
   })
-  yield* Transaction.autocommit(body, {
-    operation: "UpdateTaskQueueUserData",
-    verify: () => verify(namespaceId, updates)
-  })
+  // A row that is missing cannot be locked, so one that is still under way is met by writing it again: the versions
+  // let one of the two through.
+  const verify = () =>
+    Effect.map(body, Transaction.committed).pipe(
+      Effect.catchTag("UserDataConflict", () =>
+        Effect.map(isWritten(namespaceId, updates), (written) =>
+          written ? Transaction.committed(undefined) : Transaction.unknown
+        )
+      )
+    )
+  yield* Transaction.autocommit(body, { operation: "UpdateTaskQueueUserData", verify })
 })
 
-/** All queues have what was written, or one is still as it was; where others came after, nothing can be told. */
-const verify = Effect.fnUntraced(function* (namespaceId: NamespaceId, updates: ReadonlyMap<TaskQueueName, Update>) {
+/** Whether all queues have what an update writes; where others came after it, nothing tells. */
+const isWritten = Effect.fnUntraced(function* (namespaceId: NamespaceId, updates: ReadonlyMap<TaskQueueName, Update>) {
   const sql = yield* Transaction.sql
   const rows = yield* sql<Found>`
     SELECT * FROM task_queue_user_data
-    WHERE namespace_id = ${namespaceId} AND ${sql.in("task_queue_name", [...updates.keys()])}
-    FOR UPDATE`
+    WHERE namespace_id = ${namespaceId} AND ${sql.in("task_queue_name", [...updates.keys()])}`
   const stored = new Map((yield* Effect.forEach(rows, decode)).map((userData) => [userData.name, userData]))
-  const has = (test: (stored: UserData | undefined, update: Update) => boolean) =>
-    Array.from(updates).some(([name, change]) => test(stored.get(name), change))
-  if (has((found, { version }) => (found?.version ?? 0n) === version)) return Transaction.notCommitted
-  const changed = has((found, { data, version }) => found?.version !== version + 1n || !equals(found.data, data))
-  return changed ? Transaction.unknown : Transaction.committed(undefined)
+  return Array.from(updates).every(([name, { data, version }]) => {
+    const found = stored.get(name)
+    return found?.version === version + 1n && equals(found.data, data)
+  })
 })
 
 const names = (list: string) => PageToken.codec(list, TaskQueueName)

@@ -48,8 +48,8 @@ const queued = (shardId: Identifiers.ShardId, { category }: HistoryTask.HistoryT
     const tasks = yield* HistoryTasks.HistoryTasks
     const stream: Stream.Stream<HistoryTask.HistoryTask, HistoryTasks.ReadError> =
       category.kind === "Immediate"
-        ? tasks.immediate.read({ shardId, category, min: -(2n ** 63n), max: 2n ** 63n - 1n })
-        : tasks.scheduled.read({ shardId, category, ...always })
+        ? tasks.immediate.stream({ shardId, category, min: -(2n ** 63n), max: 2n ** 63n - 1n })
+        : tasks.scheduled.stream({ shardId, category, ...always })
     return yield* Stream.runCollect(stream)
   })
 
@@ -114,13 +114,13 @@ layer(EmulatedPersistence, { excludeTestServices: true })("HistoryTasks.add", (i
         min: HistoryTask.FireTime.make(-(10n ** 17n)),
         max: always.max
       }
-      assert.deepStrictEqual(yield* Stream.runCollect(tasks.scheduled.read(range, { size: 3 })), added)
+      assert.deepStrictEqual(yield* Stream.runCollect(tasks.scheduled.stream(range, { size: 3 })), added)
       for (const { fireTime, taskId } of added) {
         const only = { ...range, min: fireTime, max: HistoryTask.FireTime.make(fireTime + 1n) }
-        assert.deepStrictEqual((yield* tasks.scheduled.page(only)).items.length, 1)
+        assert.deepStrictEqual((yield* tasks.scheduled.list(only)).items.length, 1)
         yield* tasks.scheduled.complete({ shardId, category: HistoryTask.timer, fireTime, taskId })
       }
-      assert.deepStrictEqual((yield* tasks.scheduled.page(range)).items, [])
+      assert.deepStrictEqual((yield* tasks.scheduled.list(range)).items, [])
     })
   )
 
@@ -285,7 +285,7 @@ layer(EmulatedPersistence, { excludeTestServices: true })("HistoryTasks.replicat
       const first = letter(shardId(), "east", 1)
       yield* replicationDlq.put(first)
       yield* replicationDlq.put({ ...first, task: blob() })
-      assert.deepStrictEqual((yield* replicationDlq.page({ ...first, min: 0n, max: 9n })).items, [first])
+      assert.deepStrictEqual((yield* replicationDlq.list({ ...first, min: 0n, max: 9n })).items, [first])
     })
   )
 
@@ -299,7 +299,7 @@ layer(EmulatedPersistence, { excludeTestServices: true })("HistoryTasks.replicat
       assert.isTrue(yield* replicationDlq.isEmpty({ ...east, min: 0n, max: 9n }))
       assert.isFalse(yield* replicationDlq.isEmpty({ ...west, min: 0n, max: 9n }))
       assert.isTrue(yield* replicationDlq.isEmpty({ ...west, min: 2n, max: 9n }))
-      assert.deepStrictEqual((yield* replicationDlq.page({ ...west, min: 0n, max: 9n })).items, [west])
+      assert.deepStrictEqual((yield* replicationDlq.list({ ...west, min: 0n, max: 9n })).items, [west])
     })
   )
 
@@ -310,7 +310,7 @@ layer(EmulatedPersistence, { excludeTestServices: true })("HistoryTasks.replicat
         const put = letter(shardId(), "east", 1)
         yield* loseAnswer(when)
         yield* replicationDlq.put(put)
-        assert.deepStrictEqual((yield* replicationDlq.page({ ...put, min: 0n, max: 9n })).items, [put])
+        assert.deepStrictEqual((yield* replicationDlq.list({ ...put, min: 0n, max: 9n })).items, [put])
       })
     )
   }

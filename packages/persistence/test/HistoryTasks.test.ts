@@ -92,10 +92,10 @@ const suite = <Range, Key, Task, E>(
         const { add, queue, range, task } = yield* make
         const tasks = numbers(20).map(task)
         yield* add(tasks.toReversed())
-        assert.deepStrictEqual(yield* queue.page(range(2, 22)), { items: tasks, next: undefined })
-        assert.deepStrictEqual((yield* queue.page(range(4, 8))).items, tasks.slice(2, 6))
-        assert.deepStrictEqual((yield* queue.page(range(22, 40))).items, [])
-        assert.deepStrictEqual(yield* Stream.runCollect(queue.read(range(0, 40))), tasks)
+        assert.deepStrictEqual(yield* queue.list(range(2, 22)), { items: tasks, next: undefined })
+        assert.deepStrictEqual((yield* queue.list(range(4, 8))).items, tasks.slice(2, 6))
+        assert.deepStrictEqual((yield* queue.list(range(22, 40))).items, [])
+        assert.deepStrictEqual(yield* Stream.runCollect(queue.stream(range(0, 40))), tasks)
       })
     )
 
@@ -108,13 +108,13 @@ const suite = <Range, Key, Task, E>(
           const pages: Array<ReadonlyArray<Task>> = []
           let token: PageToken.PageToken | undefined
           do {
-            const page = yield* queue.page(range(0, 40), { size, token })
+            const page = yield* queue.list(range(0, 40), { size, token })
             pages.push(page.items)
             token = page.next
           } while (token !== undefined)
           assert.deepStrictEqual(pages.flat(), tasks)
           assert.strictEqual(pages.length, Math.ceil(20 / size))
-          assert.deepStrictEqual(yield* Stream.runCollect(queue.read(range(0, 40), { size })), tasks)
+          assert.deepStrictEqual(yield* Stream.runCollect(queue.stream(range(0, 40), { size })), tasks)
         }
       })
     )
@@ -124,12 +124,12 @@ const suite = <Range, Key, Task, E>(
         const one = yield* make
         const other = yield* make
         yield* one.add(numbers(3).map(one.task))
-        const { next } = yield* one.queue.page(one.range(0, 40), { size: 1 })
+        const { next } = yield* one.queue.list(one.range(0, 40), { size: 1 })
         assert(next !== undefined)
-        const foreign = yield* Effect.flip(other.queue.page(other.range(0, 40), { token: next }))
+        const foreign = yield* Effect.flip(other.queue.list(other.range(0, 40), { token: next }))
         assert.strictEqual(foreign._tag, "PageTokenInvalid")
         const cut = PageToken.PageToken.make(next.slice(0, -1))
-        assert.strictEqual((yield* Effect.flip(one.queue.page(one.range(0, 40), { token: cut })))._tag, foreign._tag)
+        assert.strictEqual((yield* Effect.flip(one.queue.list(one.range(0, 40), { token: cut })))._tag, foreign._tag)
       })
     )
 
@@ -141,7 +141,7 @@ const suite = <Range, Key, Task, E>(
         yield* queue.complete(key(99))
         yield* queue.complete(key(3))
         yield* queue.complete(key(3))
-        assert.deepStrictEqual((yield* queue.page(range(0, 40))).items, [...tasks.slice(0, 1), ...tasks.slice(2)])
+        assert.deepStrictEqual((yield* queue.list(range(0, 40))).items, [...tasks.slice(0, 1), ...tasks.slice(2)])
       })
     )
 
@@ -152,9 +152,9 @@ const suite = <Range, Key, Task, E>(
         assert.deepStrictEqual(yield* Stream.runCollect(queue.completeRange(range(0, 40))), [])
         yield* add(tasks)
         assert.deepStrictEqual(yield* Stream.runCollect(queue.completeRange(range(6, 12))), [6])
-        assert.deepStrictEqual((yield* queue.page(range(0, 40))).items, [...tasks.slice(0, 4), ...tasks.slice(10)])
+        assert.deepStrictEqual((yield* queue.list(range(0, 40))).items, [...tasks.slice(0, 4), ...tasks.slice(10)])
         assert.deepStrictEqual(yield* Stream.runCollect(queue.completeRange(range(0, 40))), [14])
-        assert.deepStrictEqual((yield* queue.page(range(0, 40))).items, [])
+        assert.deepStrictEqual((yield* queue.list(range(0, 40))).items, [])
       })
     )
 
@@ -164,14 +164,14 @@ const suite = <Range, Key, Task, E>(
         const tasks = numbers(6).map(task)
         yield* add(tasks)
         yield* corrupt(4)
-        const before = yield* queue.page(range(0, 40))
+        const before = yield* queue.list(range(0, 40))
         assert.deepStrictEqual(before.items, tasks.slice(0, 2))
-        const malformed = yield* Effect.flip(queue.page(range(0, 40), { token: before.next }))
+        const malformed = yield* Effect.flip(queue.list(range(0, 40), { token: before.next }))
         assert.include(malformed, { _tag: "MalformedRow", table } as const)
         assert(malformed._tag === "MalformedRow")
         assert.include(malformed.key, "task_id = ")
         assert.include(malformed.reason, "data_encoding")
-        const after = yield* queue.page(range(0, 40), { token: malformed.next })
+        const after = yield* queue.list(range(0, 40), { token: malformed.next })
         assert.deepStrictEqual(after, { items: tasks.slice(3), next: undefined })
       })
     )
@@ -185,7 +185,7 @@ const suite = <Range, Key, Task, E>(
         yield* corrupt(7)
         const passing = (token?: PageToken.PageToken): Stream.Stream<Task | "malformed", HistoryTasks.ReadError> =>
           queue
-            .read(range(0, 40), { size: 3, token })
+            .stream(range(0, 40), { size: 3, token })
             .pipe(
               Stream.catchTag("MalformedRow", ({ next }) =>
                 Stream.concat(Stream.succeed("malformed" as const), next === undefined ? Stream.empty : passing(next))
@@ -199,8 +199,8 @@ const suite = <Range, Key, Task, E>(
       Effect.gen(function* () {
         const { add, key, queue, range, task } = yield* make
         yield* add(numbers(5).map(task))
-        assert.strictEqual(yield* roundTrips(queue.page(range(0, 40))), 1)
-        assert.strictEqual(yield* roundTrips(Stream.runDrain(queue.read(range(0, 40), { size: 2 }))), 3)
+        assert.strictEqual(yield* roundTrips(queue.list(range(0, 40))), 1)
+        assert.strictEqual(yield* roundTrips(Stream.runDrain(queue.stream(range(0, 40), { size: 2 }))), 3)
         assert.strictEqual(yield* roundTrips(queue.complete(key(2))), 1)
         assert.strictEqual(yield* roundTrips(Stream.runDrain(queue.completeRange(range(0, 40)))), 3)
       })
@@ -214,10 +214,10 @@ const suite = <Range, Key, Task, E>(
           yield* add(tasks)
           yield* loseAnswer(when)
           yield* queue.complete(key(2))
-          assert.deepStrictEqual((yield* queue.page(range(0, 40))).items, tasks.slice(1))
+          assert.deepStrictEqual((yield* queue.list(range(0, 40))).items, tasks.slice(1))
           yield* loseAnswer(when)
           yield* Stream.runDrain(queue.completeRange(range(0, 40)))
-          assert.deepStrictEqual((yield* queue.page(range(0, 40))).items, [])
+          assert.deepStrictEqual((yield* queue.list(range(0, 40))).items, [])
         })
       )
     }
@@ -227,7 +227,7 @@ const suite = <Range, Key, Task, E>(
         const { add, key, queue, range, task } = yield* make
         yield* Effect.flatMap(Control, (control) => control.reset)
         yield* add(numbers(5).map(task))
-        yield* Stream.runDrain(queue.read(range(0, 40), { size: 2 }))
+        yield* Stream.runDrain(queue.stream(range(0, 40), { size: 2 }))
         yield* queue.complete(key(2))
         yield* Stream.runDrain(queue.completeRange(range(0, 40)))
         yield* assertLinted

@@ -1,7 +1,7 @@
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { type Identifiers, type Namespace, Namespaces } from "@effect-dsql/persistence"
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Result } from "effect"
+import { Deferred, Effect, Fiber, Result, Stream } from "effect"
 import fc from "fast-check"
 import { blob, namespace, namespaceName } from "./support/rows.ts"
 import { TestPersistence } from "./support/persistence.ts"
@@ -280,6 +280,76 @@ layer(TestPersistence, { excludeTestServices: true })("Any of three namespaces a
       const result = yield* checked(fencedBy("true"))
       assert.isTrue(result.failed)
       assert.match(String(result.errorInstance), /update with a version stale by [1-5]/)
+    })
+  )
+})
+
+/** What each of two to four sessions does, one thing after another, while the others do theirs. */
+const sessions = fc.array(
+  fc.array(fc.record({ kind: fc.constantFrom("create", "update", "rename", "delete"), which: fc.nat(2) }), {
+    minLength: 1,
+    maxLength: 6
+  }),
+  { minLength: 2, maxLength: 4 }
+)
+
+type Sessions = typeof sessions extends fc.Arbitrary<infer All> ? All : never
+
+/** Runs the sessions on three namespaces and three names, and gives how many changes they were told to have made. */
+const meet = Effect.fnUntraced(function* (all: Sessions) {
+  const store = yield* Namespaces.Namespaces
+  const shared = [yield* given, yield* given, yield* given]
+  const names = shared.map(() => namespaceName())
+  const before = yield* version
+  const attempt = Effect.fnUntraced(function* ({ kind, which }: Sessions[number][number]) {
+    const [chosen, name] = [shared[which], names[which]]
+    assert(chosen !== undefined && name !== undefined)
+    const change = { ...chosen, name, detail: blob() }
+    switch (kind) {
+      case "create":
+        return yield* store.create(namespace({ name }))
+      case "update":
+        return yield* store.update(change, yield* version)
+      case "rename":
+        return yield* store.rename(change, yield* version)
+      default:
+        yield* store.deleteByName(name)
+        return yield* Effect.fail("a deletion does not count")
+    }
+  })
+  const outcomes = yield* Effect.forEach(
+    all,
+    (steps) => Effect.forEach(steps, (each) => Effect.result(attempt(each))),
+    {
+      concurrency: "unbounded"
+    }
+  )
+  const changes = outcomes.flat().filter(Result.isSuccess).length
+  assert.strictEqual((yield* version) - before, BigInt(changes), "changes that were counted")
+  const stored = yield* Stream.runCollect(store.stream())
+  const distinct = (of: (each: Namespace.Namespace) => unknown) => new Set(stored.map(of)).size
+  assert.strictEqual(
+    distinct(({ name }) => name),
+    stored.length,
+    "names"
+  )
+  assert.strictEqual(
+    distinct(({ notificationVersion }) => notificationVersion),
+    stored.length,
+    "versions"
+  )
+  for (const { notificationVersion } of stored) assert.isTrue(notificationVersion < before + BigInt(changes))
+})
+
+layer(TestPersistence, { excludeTestServices: true })("Two to four sessions at once", (it) => {
+  it.effect("give no version to two changes, and no name to two namespaces", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* DsqlClient.DsqlClient
+      yield* sql`DROP INDEX IF EXISTS idx_namespaces_name`
+      const context = yield* Effect.context<Namespaces.Namespaces>()
+      const property = fc.asyncProperty(sessions, (all) => Effect.runPromiseWith(context)(meet(all)))
+      const result = yield* Effect.promise(() => fc.check(property, { numRuns: 20, seed: 0x5eed }))
+      assert.isFalse(result.failed, fc.defaultReportMessage(result))
     })
   )
 })

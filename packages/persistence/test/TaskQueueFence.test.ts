@@ -3,7 +3,7 @@ import type { TaskQueue } from "@effect-dsql/persistence"
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option } from "effect"
 import * as Layout from "../src/internal/queueLayout.ts"
-import { add } from "../src/internal/queueTasks.ts"
+import { add, verify } from "../src/internal/queueTasks.ts"
 import { TestPersistence } from "./support/persistence.ts"
 import { blob } from "./support/rows.ts"
 import { classic, fair, given, type Kind, tasksAt } from "./support/taskQueues.ts"
@@ -152,7 +152,74 @@ const owners = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
     )
   })
 
+/** Tasks are written and their COMMIT is under way, when `settle` looks whether they are there. */
+const underWay = <P>(
+  kind: Kind<P>,
+  layout: Layout.Layout<P>,
+  settle: (
+    queue: TaskQueue.TaskQueue,
+    tasks: ReadonlyArray<TaskQueue.Task<P>>
+  ) => Effect.Effect<unknown, unknown, Transaction.Transaction>
+) =>
+  Effect.gen(function* () {
+    const queue = yield* given(kind, 5n)
+    const tasks = tasksAt(kind, 0, 3)
+    const written = yield* Deferred.make<void>()
+    const settled = yield* Deferred.make<void>()
+    const body = Effect.andThen(
+      add(layout, queue.id, 5n, tasks),
+      Effect.andThen(Deferred.succeed(written, undefined), Deferred.await(settled))
+    )
+    const fiber = yield* Transaction.run(body, { policy: RetryPolicy.none }).pipe(Effect.result, Effect.forkChild)
+    yield* Deferred.await(written)
+    const outcome = yield* Transaction.run(settle(queue, tasks))
+    yield* Deferred.succeed(settled, undefined)
+    return { outcome, committed: (yield* Fiber.join(fiber))._tag === "Success" }
+  })
+
+const unknown = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
+  layer(TestPersistence, { excludeTestServices: true })(`Of ${kind.name}, tasks that are still under way`, (it) => {
+    it.effect("never come once they have been found missing", () =>
+      Effect.gen(function* () {
+        const settle = (queue: TaskQueue.TaskQueue, tasks: ReadonlyArray<TaskQueue.Task<P>>) =>
+          verify(layout, queue.id, 5n, tasks)
+        const { committed, outcome } = yield* underWay(kind, layout, settle)
+        assert.deepStrictEqual(outcome, Transaction.notCommitted)
+        assert.isFalse(committed)
+      })
+    )
+
+    it.effect("would come after all if the queue's row were not taken to look for them", () =>
+      Effect.gen(function* () {
+        const settle = (queue: TaskQueue.TaskQueue) =>
+          Effect.flatMap(
+            Transaction.sql,
+            (sql) => sql`SELECT 1 AS one FROM ${sql(kind.tasks)} WHERE task_queue_id = ${queue.id.uuid}`
+          )
+        const { committed, outcome } = yield* underWay(kind, layout, settle)
+        assert.deepStrictEqual(outcome, [])
+        assert.isTrue(committed)
+      })
+    )
+
+    it.effect("are unknown once somebody else has the queue, who may have completed them", () =>
+      Effect.gen(function* () {
+        const store = yield* kind.store
+        const queue = yield* given(kind, 5n)
+        const tasks = tasksAt(kind, 0, 3)
+        const outcome = Transaction.run(verify(layout, queue.id, 5n, tasks))
+        yield* store.createTasks(queue.id, 5n, tasks)
+        yield* store.lease(queue.id, blob())
+        assert.strictEqual((yield* outcome)._tag, "Committed")
+        yield* store.completeTasksLessThan(queue.id, kind.at(3))
+        assert.strictEqual((yield* outcome)._tag, "Unknown")
+      })
+    )
+  })
+
 suite(classic, Layout.classic)
 suite(fair, Layout.fair)
 owners(classic, Layout.classic)
 owners(fair, Layout.fair)
+unknown(classic, Layout.classic)
+unknown(fair, Layout.fair)

@@ -61,9 +61,15 @@ const suite = <P>(kind: Kind<P>) =>
       Effect.gen(function* () {
         const store = yield* kind.store
         const queue = { id: queueId(), rangeId: 5n, info: blob() }
-        yield* loseAnswer("before")
-        assert.strictEqual((yield* Effect.flip(store.create(queue)))._tag, "ConnectionLost")
-        yield* loseAnswer("after")
+        for (const when of ["before", "after"] as const) {
+          const created = { ...queue, id: queueId() }
+          yield* loseAnswer(when)
+          yield* store.create(created)
+          assert.deepStrictEqual(yield* store.get(created.id), Option.some(created))
+          yield* loseAnswer("before")
+          const other = { ...created, rangeId: 6n }
+          assert.strictEqual((yield* Effect.flip(store.create(other)))._tag, "CommitOutcomeUnknown")
+        }
         yield* store.create(queue)
         for (const rangeId of [5n, 6n]) {
           const changed = { ...queue, rangeId, info: blob() }

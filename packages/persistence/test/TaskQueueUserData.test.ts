@@ -227,16 +227,28 @@ layer(EmulatedPersistence, { excludeTestServices: true })("User data of task que
     Effect.gen(function* () {
       const data = yield* store
       const of = namespaceId()
-      for (const version of [0n, 1n]) {
-        const change = updates(["a", "b"].map((each) => [each, { version, data: blob() }]))
-        yield* loseAnswer("before")
-        assert.strictEqual((yield* Effect.flip(data.update(of, change)))._tag, "ConnectionLost")
-        yield* loseAnswer("after")
-        yield* data.update(of, change)
+      const change = (version: bigint) => updates(["a", "b"].map((each) => [each, { version, data: blob() }]))
+      for (const [version, when] of [
+        [0n, "before"],
+        [1n, "after"],
+        [2n, "before"]
+      ] as const) {
+        yield* loseAnswer(when)
+        yield* data.update(of, change(version))
       }
+      const other = namespaceId()
+      yield* loseAnswer("after")
+      yield* data.update(other, change(0n))
+      assert.deepStrictEqual(yield* versions(other), [
+        ["a", 1n],
+        ["b", 1n]
+      ])
+      // Nothing tells that a change was refused from one that was made and changed again.
+      yield* loseAnswer("before")
+      assert.strictEqual((yield* Effect.flip(data.update(of, change(1n))))._tag, "CommitOutcomeUnknown")
       assert.deepStrictEqual(yield* versions(of), [
-        ["a", 2n],
-        ["b", 2n]
+        ["a", 3n],
+        ["b", 3n]
       ])
     })
   )

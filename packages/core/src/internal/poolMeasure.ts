@@ -8,32 +8,19 @@ import type * as Scope from "effect/Scope"
 import type { EndReason, Stats } from "../ConnectionPool.ts"
 import * as PoolMetrics from "../PoolMetrics.ts"
 import type { AttemptError } from "./classify.ts"
-
-const gauges = [
-  [PoolMetrics.maxOpen, "max"],
-  [PoolMetrics.open, "open"],
-  [PoolMetrics.idle, "idle"],
-  [PoolMetrics.inUse, "inUse"],
-  [PoolMetrics.waiting, "waiting"]
-] as const
+import * as gauges from "./gauges.ts"
 
 /** Shows a pool's gauges until the scope closes. */
 export const register = (pool: string, stats: () => Stats): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.contextWith((context) =>
-    Effect.asVoid(
-      Effect.acquireRelease(
-        Effect.sync(() =>
-          gauges.map(([gauge, field]) =>
-            Metric.registerUnsafe(Metric.withAttributes(gauge, { pool }), context, {
-              get: () => ({ value: stats()[field] }),
-              update: () => {},
-              modify: () => {}
-            })
-          )
-        ),
-        (registrations) => Effect.sync(() => registrations.forEach((registration) => registration.remove()))
-      )
-    )
+  gauges.register(
+    [
+      [Metric.withAttributes(PoolMetrics.maxOpen, { pool }), "max"],
+      [Metric.withAttributes(PoolMetrics.open, { pool }), "open"],
+      [Metric.withAttributes(PoolMetrics.idle, { pool }), "idle"],
+      [Metric.withAttributes(PoolMetrics.inUse, { pool }), "inUse"],
+      [Metric.withAttributes(PoolMetrics.waiting, { pool }), "waiting"]
+    ],
+    stats
   )
 
 /** No connection was free at once. */

@@ -1,6 +1,7 @@
 /**
  * One statement that commits by itself.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
@@ -9,6 +10,11 @@ import type { DsqlClient } from "../DsqlClient.ts"
 import type { DeadlineExceeded } from "../DsqlError.ts"
 import { carry, classify, type Phase } from "./classify.ts"
 import { Deadline, withinDeadline } from "./deadline.ts"
+
+/** Whether the program is a single statement, which cannot hold a transaction. */
+export const Single = Context.Reference<boolean>("@effect-dsql/core/internal/singleStatement/Single", {
+  defaultValue: () => false
+})
 
 /** Runs an effect whose only statement is judged by `phase` when its answer is lost. */
 export const singleStatement = <A, E, R>(
@@ -19,7 +25,10 @@ export const singleStatement = <A, E, R>(
   Effect.mapError(
     Effect.withFiber((fiber) => {
       const single = Effect.suspend(() =>
-        Effect.provideService(effect, CurrentTransformer, once(fiber.getRef(CurrentTransformer)))
+        Effect.provideContext(
+          effect,
+          Context.make(CurrentTransformer, once(fiber.getRef(CurrentTransformer))).pipe(Context.add(Single, true))
+        )
       )
       // Only the wait for a connection may be cut short, and to tell it from the statement takes a lease of one's own.
       return fiber.getRef(Deadline) === undefined ? single : leased(client, single)

@@ -11,6 +11,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { StatementFailed, UnsupportedFeature } from "../DsqlError.ts"
 import { carry, classify } from "./classify.ts"
 import { withinDeadline } from "./deadline.ts"
+import { Single } from "./singleStatement.ts"
 
 /** Reserves a connection of one's own, until the scope closes. */
 export type Acquire = Effect.Effect<Connection, SqlError, Scope.Scope>
@@ -21,8 +22,8 @@ const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 export const beginReadOnly = `${begin} READ ONLY`
 
 /** Makes `withTransaction` for a client, with connections from `acquire`. */
-export const withTransaction = (sql: SqlClient.SqlClient, acquire: Acquire): SqlClient.SqlClient["withTransaction"] =>
-  SqlClient.makeWithTransaction<SqlClient.TransactionConnection, Connection>({
+export const withTransaction = (sql: SqlClient.SqlClient, acquire: Acquire): SqlClient.SqlClient["withTransaction"] => {
+  const begun = SqlClient.makeWithTransaction<SqlClient.TransactionConnection, Connection>({
     transactionService: sql.transactionService,
     spanAttributes: [],
     acquireConnection: (restore) => restore(connection(acquire)),
@@ -32,6 +33,15 @@ export const withTransaction = (sql: SqlClient.SqlClient, acquire: Acquire): Sql
     savepoint: () => Effect.fail(nested),
     rollbackSavepoint: () => Effect.void
   })
+  return (effect) => Effect.withFiber((fiber) => (fiber.getRef(Single) ? Effect.fail(inSingle) : begun(effect)))
+}
+
+const inSingle = carry(
+  new UnsupportedFeature({
+    message: "a transaction cannot start inside Transaction.autocommit, which is one statement: use Transaction.run"
+  }),
+  "query"
+)
 
 const connection = (acquire: Acquire): Acquire =>
   Effect.catchTag(withinDeadline(acquire), "DeadlineExceeded", (error) => Effect.fail(carry(error, "connect")))

@@ -20,7 +20,7 @@ export class BackendLost extends Data.TaggedError("BackendLost")<{
 
 /** What came back between a request and its last ReadyForQuery. */
 export interface Reply {
-  /** All messages but ReadyForQuery and errors, unless they went to a sink. */
+  /** All messages but ReadyForQuery and errors; with a sink, those that had not gone there when the last one came. */
   readonly frames: ReadonlyArray<Wire.Frame>
   /** The first error, as it came. */
   readonly error: Wire.Frame | undefined
@@ -34,7 +34,7 @@ export interface Backend {
   readonly parameters: ReadonlyMap<string, string>
   /**
    * Sends bytes that hold `syncs` requests for ReadyForQuery and collects the answers. With a sink, what is not an
-   * error goes there as it comes, in slices of whole messages.
+   * error goes there as it comes, in slices of whole messages; an answer that comes in one piece does not.
    */
   readonly exchange: (
     bytes: ReadonlyArray<Buffer>,
@@ -48,7 +48,7 @@ export interface Backend {
 }
 
 interface Pending {
-  readonly frames: Array<Wire.Frame>
+  frames: Array<Wire.Frame>
   readonly sink: ((slice: Buffer) => boolean) | undefined
   readonly done: (exit: Effect.Effect<Reply, BackendLost>) => void
   syncs: number
@@ -134,12 +134,11 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
       }
     }
 
-    let slice: Array<Buffer> = []
     const flow = (waiting: Pending) => {
-      if (slice.length === 0 || waiting.sink === undefined) return
-      const bytes = slice.length === 1 ? slice[0] : Buffer.concat(slice)
-      slice = []
-      if (bytes !== undefined && !waiting.sink(bytes)) socket.pause()
+      if (waiting.frames.length === 0 || waiting.sink === undefined) return
+      const bytes = Buffer.concat(waiting.frames)
+      waiting.frames = []
+      if (!waiting.sink(bytes)) socket.pause()
     }
 
     const running = (frame: Wire.Frame) => {
@@ -150,7 +149,6 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
       }
       switch (frame[0]) {
         case Wire.code.ready:
-          flow(waiting)
           waiting.syncs--
           if (waiting.syncs === 0) finish(waiting)
           return
@@ -165,8 +163,7 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
         case Wire.code.commandComplete:
           waiting.tag = Wire.readTag(frame)
       }
-      if (waiting.sink === undefined) waiting.frames.push(frame)
-      else slice.push(frame)
+      waiting.frames.push(frame)
     }
 
     const backend: Backend = {

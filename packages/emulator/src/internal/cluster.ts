@@ -124,7 +124,7 @@ export const make = Effect.fnUntraced(function* (
       sequence: 0,
       records: [],
       removals: new Map(),
-      references: { version: -1, keys: new Set(), children: new Set(), acting: new Set() },
+      references: { version: -1, keys: new Set(), children: new Set(), acting: new Set(), unique: new Map() },
       judge: (accused, locks) =>
         gate.withPermits(1)(
           Effect.gen(function* () {

@@ -151,7 +151,8 @@ const writer =
   (frames: ReadonlyArray<Wire.Frame>): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (socket.destroyed || frames.length === 0) return Effect.void
-      if (socket.write(Buffer.concat(frames))) return Effect.void
+      const [only = Buffer.alloc(0), ...more] = frames
+      if (socket.write(more.length === 0 ? only : Buffer.concat(frames))) return Effect.void
       return Effect.callback<void>((resume) => {
         const done = () => {
           socket.off("drain", done).off("close", done)

@@ -11,6 +11,7 @@ import * as Control from "../Control.ts"
 import type { Fault } from "../Faults.ts"
 import type { BackendLost } from "./backend.ts"
 import type { Cluster } from "./cluster.ts"
+import * as Keys from "./keys.ts"
 import * as Parking from "./parking.ts"
 import * as Refusal from "./refusal.ts"
 import { type Call, isShared, type Member, type Transaction as Open } from "./state.ts"
@@ -87,7 +88,7 @@ const commit = Effect.fnUntraced(function* (session: Session, transaction: Open,
 
 /** The transaction to run in; one of the emulator's own where the client began none. */
 const block = (session: Session): Open =>
-  (session.transaction ??= Transaction.make(session.database.now(), { explicit: false, readOnly: false }))
+  (session.transaction ??= Transaction.make(session.database.now(), { explicit: false }))
 
 /** Makes sure that there is a transaction, for what has to outlive a message. */
 export const open = (session: Session): Effect.Effect<void> => Effect.sync(() => void block(session))
@@ -119,7 +120,8 @@ const counted = Effect.fnUntraced(function* (
   execution: ReadonlyArray<Buffer>,
   fault: Fault | undefined
 ): Effect.fn.Return<Parking.Outcome, BackendLost | Cut> {
-  const transaction = block(session)
+  const transaction = Transaction.make(session.database.now(), { explicit: false, brief: true })
+  session.transaction = transaction
   const outcome = yield* Transaction.run(session, transaction, call, preamble, execution)
   if (outcome.error !== undefined) {
     yield* Transaction.rollback(session, transaction)
@@ -130,12 +132,15 @@ const counted = Effect.fnUntraced(function* (
 })
 
 /** Whether what a statement changes has to be looked at before it takes effect. */
-const isWatched = (session: Session, prepared: Prepared): boolean =>
-  prepared.plan._tag === "Plain" &&
-  (prepared.plan.bound > Limits.transactionRows ||
-    prepared.plan.compound ||
-    prepared.plan.inflates ||
-    isShared(session))
+const isWatched = Effect.fnUntraced(function* (
+  session: Session,
+  prepared: Prepared
+): Effect.fn.Return<boolean, BackendLost> {
+  const { plan } = prepared
+  if (plan._tag !== "Plain") return false
+  if (plan.compound || plan.inflates || isShared(session)) return true
+  return plan.bound > Limits.transactionRows && !Keys.isOneRow(prepared, yield* Keys.referencesOf(session))
+})
 
 const autocommit = Effect.fnUntraced(function* (
   session: Session,
@@ -149,12 +154,12 @@ const autocommit = Effect.fnUntraced(function* (
   if (stale !== undefined) return refused(stale)
   if (plan.effects === "read" || plan.effects === "set") {
     const reply = yield* Parking.send(session, [...preamble, ...execution], 1, session.sink)
-    return { frames: [], error: reply.error }
+    return { frames: reply.frames, error: reply.error }
   }
   const fault = session.desk.faults.decide("commit", session.connection.label)
   const refusal = yield* strike(fault)
   if (refusal !== undefined) return refused(refusal)
-  if (isWatched(session, call.prepared)) return yield* counted(session, call, preamble, execution, fault)
+  if (yield* isWatched(session, call.prepared)) return yield* counted(session, call, preamble, execution, fault)
   const reply = yield* Parking.send(session, [...preamble, ...execution], 1)
   if (reply.error !== undefined) {
     const cause = Wire.readError(reply.error)

@@ -231,9 +231,12 @@ CREATE OR REPLACE FUNCTION pg_catalog.current_setting(text) RETURNS text LANGUAG
     WHEN 'server_version_num' THEN '${version.number}' ELSE pg_catalog.current_setting($1, false) END $$;
 `
 
-/** Tables with foreign keys, tables whose changes change rows of others, and columns of unique keys, by name. */
+/**
+ * Tables with foreign keys, tables whose changes change rows of others, and columns of unique keys, by name; and the
+ * keys of the tables whose name is theirs alone, as JSON.
+ */
 export const references = `
-SELECT DISTINCT 'child', c.relname FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+SELECT DISTINCT 'child', c.relname::text FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
 WHERE k.contype = 'f'
 UNION ALL
 SELECT DISTINCT 'acting', c.relname FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.confrelid
@@ -242,7 +245,17 @@ UNION ALL
 SELECT DISTINCT 'key', c.relname || '.' || a.attname FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
 JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-WHERE i.indisunique AND c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regnamespace`
+WHERE i.indisunique AND c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regnamespace
+UNION ALL
+SELECT CASE WHEN i.indisprimary THEN 'primary' ELSE 'unique' END,
+  json_build_object('table', c.relname, 'name', format('%I.%I', n.nspname, c.relname), 'columns',
+    ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey)))::text
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND c.relkind = 'r'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dsql_emulator')
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid)`
 
 /** Whether the transaction sees a key twice in any of these tables. */
 export const hasGhosts = (tables: ReadonlyArray<string>): string =>
@@ -281,11 +294,13 @@ export const isInConflict = (backend: number, locks: ReadonlyArray<RowLocks>): s
 SELECT ${questions.join(" OR ")}`
 }
 
-// One look at the locks of a table, whatever the number of rows that are asked for.
-const isAnyInConflict = ({ strength, target }: RowLocks, conditions: ReadonlyArray<string>): string => `EXISTS (
+// Most rows have never been locked by anybody else. For the others, one look at all locks of the table.
+const isAnyInConflict = ({ strength, target }: RowLocks, conditions: ReadonlyArray<string>): string => {
+  const rows = `FROM ONLY ${target} WHERE (${[...new Set(conditions)].join(" OR ")})`
+  return `CASE WHEN EXISTS (SELECT ${rows} AND xmax <> 0) THEN EXISTS (
   SELECT FROM accused, dsql_emulator.pgrowlocks(${literal(target)}) l
-  JOIN (SELECT ctid AS place FROM ONLY ${target} WHERE ${[...new Set(conditions)].join(" OR ")}) r
-    ON r.place = l.locked_row,
+  JOIN (SELECT ctid AS place ${rows}) r ON r.place = l.locked_row,
   unnest(l.xids, l.modes) AS m (xid, mode)
   WHERE m.xid = ANY (accused.ids)
-    ${strength === "Update" ? "" : "AND m.mode IN ('For Update', 'Update')"})`
+    ${strength === "Update" ? "" : "AND m.mode IN ('For Update', 'Update')"}) ELSE false END`
+}

@@ -3,10 +3,16 @@
  * snapshot knows that they do not.
  */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { BackendLost } from "./backend.ts"
 import * as Install from "./install.ts"
-import type { Member, References, Transaction } from "./state.ts"
+import type { Key, Member, References, Transaction } from "./state.ts"
 import { type Prepared, qualified } from "./statements.ts"
+
+const Found = Schema.fromJsonString(
+  Schema.Struct({ table: Schema.String, name: Schema.String, columns: Schema.Array(Schema.String) })
+)
+const decodeKey = Schema.decodeUnknownSync(Found)
 
 export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect.fn.Return<References, BackendLost> {
   const { database } = member
@@ -14,9 +20,27 @@ export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect
   const { version } = database
   const rows = yield* member.backend.query(Install.references)
   const named = (kind: string) => new Set(rows.flatMap(([found, table]) => (found === kind ? (table ?? []) : [])))
-  database.references = { version, keys: named("key"), children: named("child"), acting: named("acting") }
+  const unique = new Map<string, Array<Key>>()
+  for (const [kind, text] of rows) {
+    if (kind !== "primary" && kind !== "unique") continue
+    const { columns, name, table } = decodeKey(text)
+    unique.set(table, [...(unique.get(table) ?? []), { name, columns, primary: kind === "primary" }])
+  }
+  database.references = { version, keys: named("key"), children: named("child"), acting: named("acting"), unique }
   return database.references
 })
+
+/** Whether a statement updates one row at most, and none of its keys. */
+export const isOneRow = ({ plan, targets }: Prepared, references: References): boolean => {
+  const [target] = targets
+  if (plan._tag !== "Plain" || target === undefined || targets.length > 1 || target.change !== "update") return false
+  const { columns, table } = target
+  return (
+    !references.acting.has(table) &&
+    !columns.some((column) => references.keys.has(`${table}.${column}`)) &&
+    references.unique.get(table)?.some((key) => key.columns.every((column) => plan.fixed.includes(column))) === true
+  )
+}
 
 const everyTable = "*"
 

@@ -44,6 +44,9 @@ export const isYield = (error: Wire.ServerError): boolean =>
   error.message.startsWith("new multixact has more than one updating member")
 
 const digest = (frames: ReadonlyArray<Wire.Frame>): string => {
+  const last = frames.at(-1)
+  // Most writes answer with a count alone.
+  if (last?.[0] === Wire.code.commandComplete && frames.at(-2)?.[0] !== Wire.code.dataRow) return Wire.readTag(last)
   const hash = createHash("sha1")
   for (const frame of frames) {
     if (frame[0] === Wire.code.dataRow || frame[0] === Wire.code.commandComplete) hash.update(frame)

@@ -84,8 +84,8 @@ interface Progress {
   readonly frames: Array<Wire.Frame>
   /** Messages for PostgreSQL that nothing has made it answer yet. */
   batch: Array<Buffer>
-  /** Statements and portals that the batch makes, to be forgotten if it fails. */
-  made: Array<() => void>
+  /** Statements and portals that the batch makes, to be forgotten where it fails before. */
+  made: Array<{ readonly what: "statement" | "portal"; readonly undo: () => void }>
   error: Wire.Frame | undefined
 }
 
@@ -97,11 +97,15 @@ const flush = Effect.fnUntraced(function* (session: Session, progress: Progress)
   const outcome = yield* Transaction.prepare(session, batch)
   progress.frames.push(...outcome.frames)
   progress.error ??= outcome.error
-  forget(progress)
+  forget(progress, outcome.frames)
 })
 
-const forget = (progress: Progress) => {
-  if (progress.error !== undefined) for (const undo of progress.made) undo()
+/** A statement that PostgreSQL has parsed is there for good, whatever fails after it. */
+const forget = (progress: Progress, answered: ReadonlyArray<Wire.Frame>) => {
+  let parsed = answered.filter((frame) => frame[0] === Wire.parseComplete[0]).length
+  for (const { undo, what } of progress.error === undefined ? [] : progress.made) {
+    if (what === "portal" || parsed-- <= 0) undo()
+  }
   progress.made = []
 }
 
@@ -144,11 +148,12 @@ const parse = Effect.fnUntraced(function* (
     progress.frames.push(Wire.parseComplete)
   }
   session.statements.set(message.name, named)
-  progress.made.push(() =>
+  if (!isForwarded(named)) return
+  const undo = () =>
     previous === undefined || message.name === ""
       ? session.statements.delete(message.name)
       : session.statements.set(message.name, previous)
-  )
+  progress.made.push({ what: "statement", undo })
 })
 
 const describe = Effect.fnUntraced(function* (
@@ -194,13 +199,13 @@ const execute = Effect.fnUntraced(function* (
   }
   const { batch } = progress
   progress.batch = []
-  // What is streamed must not overtake what was answered before.
-  if (progress.frames.length > 0) yield* session.write(progress.frames.splice(0))
+  // What may be streamed must not overtake what was answered before.
+  if (alone && progress.frames.length > 0) yield* session.write(progress.frames.splice(0))
   const call = { prepared, bound: { rest: portal.rest, types: portal.named.types } }
   const outcome = yield* Execution.run(session, call, batch, [message.frame, Wire.sync], alone)
   progress.frames.push(...outcome.frames)
   progress.error = outcome.error
-  forget(progress)
+  forget(progress, outcome.frames)
 })
 
 const step = Effect.fnUntraced(function* (
@@ -225,7 +230,7 @@ const step = Effect.fnUntraced(function* (
       }
       if (named === undefined) return
       session.portals.set(message.portal, { named, rest: message.rest })
-      progress.made.push(() => session.portals.delete(message.portal))
+      progress.made.push({ what: "portal", undo: () => session.portals.delete(message.portal) })
       return
     }
     case "Describe":

@@ -39,8 +39,12 @@ export interface Transaction {
   rows: number
   bytes: number
   inflates: boolean
+  /** A single statement that commits by itself; it is never parked. */
+  readonly brief: boolean
   /** It may have locked rows that it did not change. */
   locks: boolean
+  /** Its journal does not say which. */
+  hidden: boolean
   /** Tables that it took keys out of, and those that it put keys into. */
   readonly removes: Set<string>
   readonly adds: Set<string>
@@ -68,12 +72,22 @@ export interface Member {
   catalogue: number | undefined
 }
 
+/** A unique key of a table. */
+export interface Key {
+  /** The table with its schema, quoted. */
+  readonly name: string
+  readonly columns: ReadonlyArray<string>
+  readonly primary: boolean
+}
+
 /** Tables with foreign keys, those whose changes change rows of others, and columns of unique keys, by name. */
 export interface References {
   readonly version: number
   readonly keys: ReadonlySet<string>
   readonly children: ReadonlySet<string>
   readonly acting: ReadonlySet<string>
+  /** The unique keys of each table whose name no other has. */
+  readonly unique: ReadonlyMap<string, ReadonlyArray<Key>>
 }
 
 /** One database. */

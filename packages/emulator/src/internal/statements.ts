@@ -4,7 +4,9 @@
 import { Statement } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import { version } from "./install.ts"
+import * as Reach from "./reach.ts"
 import * as Refusal from "./refusal.ts"
+import { field, isTree, list, string, type Tree, visit } from "./tree.ts"
 
 /** A table as the statement names it. */
 export interface Table {
@@ -31,8 +33,12 @@ export type Plan =
       readonly effects: Effects
       /** Rows that it can change at most, as far as the text tells. */
       readonly bound: number
+      /** Columns of the one table that it changes which the condition sets equal to a value. */
+      readonly fixed: ReadonlyArray<string>
       /** Has a locking clause. */
       readonly locks: boolean
+      /** What it locks, if that is plain to see. */
+      readonly locked: Reach.Locked | undefined
       /** Changes rows of more than one table in one statement. */
       readonly compound: boolean
       /** Makes values that are longer than what the client sent. */
@@ -65,31 +71,7 @@ export interface Prepared {
   readonly targets: ReadonlyArray<Target>
 }
 
-type Tree = Readonly<Record<string, unknown>>
-
-const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null
-
-const field = (value: unknown, ...path: ReadonlyArray<string | number>): unknown =>
-  path.reduce<unknown>((at, key) => (isTree(at) ? at[key] : undefined), value)
-
-const string = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
-
-const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
-
-/** Visits every object of a tree with the name of the field that holds it. */
-const visit = (root: unknown, onNode: (node: Tree, name: string) => void): void => {
-  const pending: Array<readonly [unknown, string]> = [[root, ""]]
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const [value, name] = next
-    if (Array.isArray(value)) for (const item of value) pending.push([item, name])
-    else if (isTree(value)) {
-      onNode(value, name)
-      for (const key in value) pending.push([value[key], key])
-    }
-  }
-}
-
-const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
+export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** The name of a table as SQL. */
 export const qualified = (table: Pick<Table, "schema" | "name">): string =>
@@ -135,7 +117,17 @@ const call = (node: Tree): Plan | undefined => {
   const names = list(field(node, "funccall", "funcname")).map((item) => field(item, "String", "sval"))
   const argument = string(field(node, "funccall", "args", 0, "A_Const", "sval", "sval"))
   if (names[0] === "sys" && names[1] === "wait_for_job") {
-    return { _tag: "Plain", effects: "read", bound: 0, locks: false, compound: false, inflates: false, job: argument }
+    return {
+      _tag: "Plain",
+      effects: "read",
+      bound: 0,
+      fixed: [],
+      locks: false,
+      locked: undefined,
+      compound: false,
+      inflates: false,
+      job: argument
+    }
   }
   if (names[0] === "emulator" && names[1] === "control") return { _tag: "Control", request: argument ?? "" }
   return undefined
@@ -190,7 +182,9 @@ const plain = (statement: Statement.Statement): Plan => {
         : writes === 1 && Array.isArray(values) && conflict === undefined
           ? values.length
           : Infinity,
+    fixed: effects === "write" && writes === 1 ? Reach.fixed(statement) : [],
     locks,
+    locked: locks && effects === "lock" ? Reach.locked(statement) : undefined,
     compound: writes > 1,
     inflates,
     job: undefined

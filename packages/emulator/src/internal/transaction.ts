@@ -15,16 +15,19 @@ import type { BackendLost } from "./backend.ts"
 import * as Doom from "./doom.ts"
 import * as Install from "./install.ts"
 import * as Keys from "./keys.ts"
+import * as Locks from "./locks.ts"
 import * as Parking from "./parking.ts"
 import * as Refusal from "./refusal.ts"
-import { isShared, type Call, type LockRecord, type Member, prune, type Transaction } from "./state.ts"
+import { isShared, type Call, type Member, prune, type Transaction } from "./state.ts"
 import { type Prepared, qualified } from "./statements.ts"
 import * as Wire from "./wire.ts"
 
 export const make = (
   since: number,
-  options: { readonly explicit: boolean; readonly readOnly: boolean }
+  options: { readonly explicit: boolean; readonly readOnly?: boolean; readonly brief?: boolean }
 ): Transaction => ({
+  readOnly: false,
+  brief: false,
   ...options,
   since,
   started: false,
@@ -38,6 +41,7 @@ export const make = (
   bytes: 0,
   inflates: false,
   locks: false,
+  hidden: false,
   removes: new Set(),
   adds: new Set(),
   journal: [],
@@ -47,11 +51,11 @@ export const make = (
 
 const beginning = Wire.query(`BEGIN ISOLATION LEVEL REPEATABLE READ; SAVEPOINT ${Parking.savepoint}`)
 const beginningReadOnly = Wire.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SAVEPOINT ${Parking.savepoint}`)
+const beginningBrief = Wire.query("BEGIN ISOLATION LEVEL REPEATABLE READ")
 const commitFrame = Wire.query("COMMIT")
 const rollbackFrame = Wire.query("ROLLBACK")
 
-/** Messages that answer a beginning, and a count: two completions; columns, a row, a completion. */
-const beginningFrames = 2
+/** Messages that answer a count: columns, a row, a completion. */
 const countFrames = 3
 
 /** Whether the statement may run where the transaction stands. */
@@ -76,11 +80,17 @@ export const isStale = (member: Member, prepared: Prepared): Refusal.Refusal | u
   return known === undefined || known === member.database.version ? undefined : Refusal.schemaConflict
 }
 
-const startOf = (member: Member, transaction: Transaction): ReadonlyArray<Buffer> => {
+/** What begins a transaction, unless it has begun, and how many messages answer that: a completion each. */
+const startOf = (
+  member: Member,
+  transaction: Transaction
+): { readonly begin: ReadonlyArray<Buffer>; readonly skipped: number } => {
   transaction.snapshot ??= member.database.sequence
-  if (transaction.started) return []
+  if (transaction.started) return { begin: [], skipped: 0 }
   transaction.started = true
-  return [transaction.readOnly ? beginningReadOnly : beginning]
+  return transaction.brief
+    ? { begin: [beginningBrief], skipped: 1 }
+    : { begin: [transaction.readOnly ? beginningReadOnly : beginning], skipped: 2 }
 }
 
 const changedRows = Wire.query("SELECT dsql_emulator.changed_rows()")
@@ -112,16 +122,17 @@ export const run = Effect.fnUntraced(function* (
   const references = plan.effects === "write" ? yield* Keys.referencesOf(member) : undefined
   const isIn = (names: ReadonlySet<string> | undefined) => tables.some((table) => names?.has(table.name) === true)
   const counts = plan.compound || (plan.bound === Infinity && isIn(references?.acting))
-  transaction.locks ||= plan.locks || isIn(references?.children)
+  const ties = isIn(references?.children)
+  transaction.locks ||= plan.locks || ties
+  transaction.hidden ||= ties || (plan.locks && plan.locked === undefined)
   if (references !== undefined) Keys.noteKeys(transaction, call.prepared, references)
-  const begin = startOf(member, transaction)
+  const { begin, skipped } = startOf(member, transaction)
   const around = counts ? [changedRows] : []
   const reply = yield* Parking.send(
     member,
     [...begin, ...around, ...preamble, ...execution, ...around],
     begin.length + 1 + 2 * around.length
   )
-  const skipped = begin.length * beginningFrames
   if (reply.error !== undefined) {
     const frames = reply.frames.slice(skipped + around.length * countFrames)
     const suspect = yield* Doom.suspicion(member, transaction, call, { ...reply, frames })
@@ -148,9 +159,10 @@ export const prepare = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Parking.Outcome, BackendLost> {
   if (preamble.length === 0) return { frames: [], error: undefined }
   const { transaction } = member
-  const begin = transaction === undefined || transaction.failed ? [] : startOf(member, transaction)
+  const { begin, skipped } =
+    transaction === undefined || transaction.failed ? { begin: [], skipped: 0 } : startOf(member, transaction)
   const reply = yield* Parking.send(member, [...begin, ...preamble, Wire.sync], begin.length + 1)
-  return { frames: reply.frames.slice(begin.length * beginningFrames), error: reply.error }
+  return { frames: reply.frames.slice(skipped), error: reply.error }
 })
 
 const countOf = (frame: Wire.Frame | undefined): number => (frame === undefined ? 0 : Number(Wire.readRow(frame)[0]))
@@ -180,12 +192,12 @@ export const define = Effect.fnUntraced(function* (
     }
   }
   transaction.ddl = true
-  const begin = startOf(member, transaction)
+  const { begin, skipped } = startOf(member, transaction)
   const statement = async?._tag === "Index" && async.unique ? notUnique(prepared.sql) : prepared.sql
   const text = async?._tag === "Validation" ? "SELECT" : statement
   const reply = yield* Parking.send(member, [...begin, Wire.query(text)], begin.length + 1)
   if (reply.error !== undefined) return { frames: [], error: schemaError(reply.error) }
-  const frames = reply.frames.slice(begin.length * beginningFrames)
+  const frames = reply.frames.slice(skipped)
   if (async === undefined) {
     transaction.journal.push({ _tag: "Script", sql: text })
     return { frames, error: undefined }
@@ -288,12 +300,14 @@ export const commit = Effect.fnUntraced(function* (
     yield* rollback(member, transaction)
     return Wire.error(refusal)
   }
-  const record = transaction.locks && isShared(member) ? yield* locksOf(member) : undefined
+  const record = transaction.locks && isShared(member) ? yield* Locks.of(member, transaction) : undefined
   if (record !== undefined) database.records.push(record)
   const reply = yield* Parking.send(member, [commitFrame], 1)
   member.transaction = undefined
-  if (reply.error !== undefined) {
+  if (reply.error !== undefined || reply.tag !== "COMMIT") {
     database.records = database.records.filter((each) => each !== record)
+    // Nothing but a statement of the emulator's own can have failed without the client's knowledge.
+    if (reply.error === undefined) return Wire.error(Refusal.unavailable)
     const error = Wire.readError(reply.error)
     return error.sqlstate === "40001" || Parking.isYield(error) ? Wire.error(Refusal.dataConflict) : reply.error
   }
@@ -307,14 +321,4 @@ export const commit = Effect.fnUntraced(function* (
   prune(database)
   if (transaction.jobs.length > 0) yield* database.work(transaction.jobs)
   return undefined
-})
-
-const locksOf = Effect.fnUntraced(function* (member: Member): Effect.fn.Return<LockRecord | undefined, BackendLost> {
-  const rows = yield* member.backend.query("SELECT * FROM dsql_emulator.row_locks()")
-  const locks = rows.map(([target, strength, condition]) => ({
-    target: target ?? "",
-    strength: strength ?? "",
-    condition: condition ?? "false"
-  }))
-  return locks.length === 0 ? undefined : { locks, sequence: Infinity }
 })

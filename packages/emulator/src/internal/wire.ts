@@ -284,11 +284,11 @@ export const readParameter = (bytes: Frame): readonly [name: string, value: stri
   return [body.text() ?? "", body.text() ?? ""]
 }
 
-/** The columns of a DataRow in text form. */
-export const readRow = (bytes: Frame): ReadonlyArray<string | null> => {
+/** The columns of a DataRow in text form, or the first few of them. */
+export const readRow = (bytes: Frame, columnsAtMost = Infinity): ReadonlyArray<string | null> => {
   const columns: Array<string | null> = []
   let at = 7
-  for (let left = bytes.readInt16BE(5); left > 0; left--) {
+  for (let left = Math.min(bytes.readInt16BE(5), columnsAtMost); left > 0; left--) {
     const size = bytes.readInt32BE(at)
     at += 4
     columns.push(size === -1 ? null : bytes.toString("utf8", at, at + size))
@@ -333,8 +333,8 @@ export const parameterStatus = (name: string, value: string): Frame =>
 export const backendKeyData = (pid: number, secret: number): Frame =>
   frame(code.backendKeyData, int32(pid), int32(secret))
 
-/** The format that the rest of a Bind message asks for in a result's only column: 0 is text, 1 is binary. */
-export const resultFormat = (rest: Buffer): number => {
+/** Where the rest of a Bind message says in which formats it wants results. */
+const formatsAt = (rest: Buffer): number => {
   let at = 0
   const take = (bytes: 2 | 4): number => {
     const value = at + bytes > rest.length ? 0 : bytes === 2 ? rest.readInt16BE(at) : rest.readInt32BE(at)
@@ -342,9 +342,21 @@ export const resultFormat = (rest: Buffer): number => {
     return value
   }
   for (let formats = take(2); formats > 0; formats--) take(2)
-  for (let values = take(2); values > 0 && at < rest.length; values--) at += Math.max(0, take(4))
-  return take(2) > 0 ? take(2) : 0
+  for (let values = take(2); values > 0 && at < rest.length; values--) {
+    const size = take(4)
+    at += Math.max(0, size)
+  }
+  return at
 }
+
+/** The format that the rest of a Bind message asks for in a result's only column: 0 is text, 1 is binary. */
+export const resultFormat = (rest: Buffer): number => {
+  const at = formatsAt(rest)
+  return at + 4 <= rest.length && rest.readInt16BE(at) > 0 ? rest.readInt16BE(at + 2) : 0
+}
+
+/** The rest of a Bind message, asking for text. */
+export const inText = (rest: Buffer): Buffer => Buffer.concat([rest.subarray(0, formatsAt(rest)), int16(0)])
 
 /** Columns of type text, whose bytes are the same in either format. */
 export const rowDescription = (names: ReadonlyArray<string>, format = 0): Frame =>

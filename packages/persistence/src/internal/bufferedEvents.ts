@@ -22,6 +22,9 @@ import type { Parameters } from "./parameters.ts"
 
 export const table = "buffered_events"
 
+/** The column that orders the events of a run. */
+export const id = "id"
+
 /** The index that no two events pass with one id. */
 export const uniqueIndex = "idx_buffered_events_id"
 

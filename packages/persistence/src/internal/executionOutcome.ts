@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Current from "../CurrentExecution.ts"
 import { equals } from "../DataBlob.ts"
-import type { Expected, OwnedKey, RunKey } from "../Execution.ts"
+import type { Expected, OwnedKey, RunKey, Salvaged } from "../Execution.ts"
 import type { Mutation, Replacement, Snapshot } from "../ExecutionWrite.ts"
 import type { HistoryTask } from "../HistoryTask.ts"
 import { type Route, route } from "./currentRoute.ts"
@@ -60,7 +60,7 @@ const ofRun = Effect.fnUntraced(function* (at: OwnedKey, written: Written) {
 
 const done = Transaction.committed<Readonly<Record<string, unknown>>>({})
 
-const isThere = (found: Read.Found, { put, remove, run }: Written): boolean => {
+const isThere = (found: Salvaged, { put, remove, run }: Written): boolean => {
   if (Option.isNone(found.execution)) return false
   const { info, lastWriteVersion, nextEventId, state } = found.execution.value
   return (

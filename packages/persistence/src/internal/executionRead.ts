@@ -9,20 +9,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type DataBlob, Encoding } from "../DataBlob.ts"
-import type { ChasmNode, Execution, MutableState, RunKey } from "../Execution.ts"
+import type { ChasmNode, Execution, RunKey, Salvaged } from "../Execution.ts"
 import { ChasmPath, SignalId, TimerId } from "../Identifiers.ts"
 import type { MalformedRow } from "../PersistenceError.ts"
 import * as BufferedEvents from "./bufferedEvents.ts"
 import * as Parameters from "./parameters.ts"
 import * as Parts from "./parts.ts"
 import * as Row from "./row.ts"
-
-/** What could be read of a run, and what could not. */
-export interface Found extends Omit<MutableState, "execution"> {
-  /** None where the run has no row, or one that does not decode. */
-  readonly execution: Option.Option<Execution>
-  readonly malformed: ReadonlyArray<MalformedRow>
-}
 
 type Source = "execution" | "bufferedEvents" | Parts.PartName
 
@@ -129,53 +122,52 @@ const toExecution = (row: typeof ExecutionColumns.Type): Execution => ({
   state: { data: row.state, encoding: row.state_encoding }
 })
 
-const decode = Effect.fnUntraced(function* (key: RunKey, rows: ReadonlyArray<AnyRow>): Effect.fn.Return<Found> {
+const decode = Effect.fnUntraced(function* (key: RunKey, rows: ReadonlyArray<AnyRow>): Effect.fn.Return<Salvaged> {
   const malformed: Array<MalformedRow> = []
-  /** The rows of a table that decode, by the rest of their keys; `id` is the column that holds it. */
+  const kept = <A>(decoded: Effect.Effect<A, MalformedRow>): Effect.Effect<Option.Option<A>> =>
+    Effect.match(decoded, {
+      onFailure: (error) => {
+        malformed.push(error)
+        return Option.none()
+      },
+      onSuccess: Option.some
+    })
+  /** The rows of a table that decode, by the rest of their keys, which is in the column `id`. */
   const entries = Effect.fnUntraced(function* <K, A, B>(
     source: Source,
-    table: string,
-    id: string | undefined,
-    of: { readonly key: Schema.Decoder<K>; readonly row: Schema.Decoder<A> },
+    { id, table }: Pick<Parts.PartTable, "id" | "table">,
+    as: readonly [key: Schema.Decoder<K>, row: Schema.Decoder<A>],
     value: (row: A) => B
   ) {
     const found: Array<readonly [K, B]> = []
     for (const row of rows) {
       if (row.source !== source) continue
-      const own = row.event ?? row.name
-      const place = { table, key: id === undefined || own === null ? plain(key) : { ...plain(key), [id]: own } }
-      const decoded = yield* Effect.result(Effect.all([Row.decode(of.key, own, place), Row.decode(of.row, row, place)]))
-      if (decoded._tag === "Failure") malformed.push(decoded.failure)
-      else found.push([decoded.success[0], value(decoded.success[1])])
+      const own = row.event ?? row.name ?? ""
+      const place = { table, key: { ...plain(key), [id]: own } }
+      const named = Row.decode(Schema.Struct({ [id]: as[0] }), { [id]: own }, place)
+      const both = yield* kept(Effect.all([named, Row.decode(as[1], row, place)]))
+      // The struct has this one field.
+      if (Option.isSome(both)) found.push([both.value[0][id] as K, value(both.value[1])])
     }
     return found
   })
   const part = <K, A, B>(name: Parts.PartName, id: Schema.Decoder<K>, row: Schema.Decoder<A>, value: (row: A) => B) =>
-    entries(name, Parts.tables[name].table, Parts.tables[name].id, { key: id, row }, value)
-  const [execution] = yield* entries(
-    "execution",
-    "executions",
-    undefined,
-    { key: Schema.Null, row: ExecutionColumns },
-    toExecution
-  )
-  const buffered = yield* entries(
-    "bufferedEvents",
-    BufferedEvents.table,
-    "id",
-    { key: Schema.BigInt, row: BlobColumns },
-    toBlob
-  )
+    entries(name, Parts.tables[name], [id, row], value)
+  const first = rows.find(({ source }) => source === "execution")
+  const execution =
+    first === undefined
+      ? Option.none()
+      : yield* kept(Row.decode(ExecutionColumns, first, { table: "executions", key: plain(key) }))
+  const buffered = yield* entries("bufferedEvents", BufferedEvents, [Schema.BigInt, BlobColumns], toBlob)
+  const requested = yield* part("requestedSignals", SignalId, Schema.Struct({}), () => undefined)
   return {
-    execution: Option.map(Option.fromUndefinedOr(execution), ([, value]) => value),
+    execution: Option.map(execution, toExecution),
     activities: new Map(yield* part("activities", Schema.BigInt, BlobColumns, toBlob)),
     timers: new Map(yield* part("timers", TimerId, BlobColumns, toBlob)),
     children: new Map(yield* part("children", Schema.BigInt, BlobColumns, toBlob)),
     cancels: new Map(yield* part("cancels", Schema.BigInt, BlobColumns, toBlob)),
     signals: new Map(yield* part("signals", Schema.BigInt, BlobColumns, toBlob)),
-    requestedSignals: new Set(
-      (yield* part("requestedSignals", SignalId, Schema.Struct({}), () => undefined)).map(([id]) => id)
-    ),
+    requestedSignals: new Set(requested.map(([id]) => id)),
     chasmNodes: new Map(yield* part("chasmNodes", ChasmPath, NodeColumns, toNode)),
     bufferedEvents: buffered.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, event]) => event),
     malformed

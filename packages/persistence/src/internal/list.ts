@@ -22,30 +22,35 @@ export const size = (request: PageRequest): number => Math.max(1, Math.min(Math.
 export const start = <P>(tokens: Codec<P>, request: PageRequest) =>
   request.token === undefined ? Effect.succeedNone : Effect.asSome(tokens.decode(request.token))
 
-/** The page of a query's rows, of which there may be one more than `size` allows. */
+/**
+ * The page of a query's rows, of which there may be one more than `size` allows. A list that passes over rows gives
+ * those that are left, and by `rest` where it goes on after them, if it does.
+ */
 export const page = Effect.fnUntraced(function* <Row, A, P>(
   rows: ReadonlyArray<Row>,
   request: PageRequest,
   decode: (row: Row) => Effect.Effect<A, MalformedRow>,
   position: (row: Row) => P,
-  tokens: Codec<P>
+  tokens: Codec<P>,
+  rest?: P
 ): Effect.fn.Return<Page<A>, MalformedRow> {
   const items: Array<A> = []
   const most = size(request)
   let last: Row | undefined
   const after = (row: Row) => tokens.encode(position(row))
+  const end = rest === undefined ? undefined : tokens.encode(rest)
   for (const row of rows) {
     if (last !== undefined && items.length === most) return { items, next: after(last) }
     const decoded = yield* Effect.result(decode(row))
     if (decoded._tag === "Failure") {
       if (last !== undefined) return { items, next: after(last) }
       const { key, reason, table } = decoded.failure
-      return yield* new MalformedRow({ table, key, reason, next: rows.length > 1 ? after(row) : undefined })
+      return yield* new MalformedRow({ table, key, reason, next: rows.length > 1 ? after(row) : end })
     }
     items.push(decoded.success)
     last = row
   }
-  return { items, next: undefined }
+  return { items, next: end }
 })
 
 /** All items from the token on, in the memory of one page. */

@@ -44,12 +44,14 @@ export const create = Effect.fnUntraced(function* (table: Table, queue: TaskQueu
     if (rows[0]?.written === true) return
     return yield* new TaskQueueExists({ existing: yield* decode(table, queue.id, rows[0]) })
   })
+  // A row that is missing cannot be locked, so one that is still under way is met by creating it again.
   const verify = () =>
-    Effect.map(select(table, queue.id, "FOR UPDATE"), (found): Transaction.Outcome<void> => {
-      if (Option.isNone(found)) return Transaction.notCommitted
-      // Another one may have been there before, or come after ours was deleted.
-      return same(found.value, queue) ? Transaction.committed(undefined) : Transaction.unknown
-    })
+    Effect.map(body, Transaction.committed).pipe(
+      Effect.catchTag("TaskQueueExists", ({ existing }) =>
+        // Another one may have been there before, or come after ours was deleted.
+        Effect.succeed(same(existing, queue) ? Transaction.committed(undefined) : Transaction.unknown)
+      )
+    )
   yield* Transaction.autocommit(body, { operation: "CreateTaskQueue", verify })
 })
 

@@ -12,7 +12,7 @@ import { Encoding, equals } from "../DataBlob.ts"
 import * as PageToken from "../PageToken.ts"
 import { type Task, TaskQueueOwnershipLost } from "../TaskQueue.ts"
 import type { TaskQueueId } from "../TaskQueueId.ts"
-import { drain } from "./drain.ts"
+import { drain, first } from "./drain.ts"
 import * as List from "./list.ts"
 import { records } from "./records.ts"
 import * as Row from "./row.ts"
@@ -79,7 +79,7 @@ export const add = Effect.fnUntraced(function* <P>(
  * All tasks were written or none, so one tells. A task that is missing was never written for as long as nobody else
  * took the queue, because its owner completes no task before it knows that it is there.
  */
-const verify = Effect.fnUntraced(function* <P>(
+export const verify = Effect.fnUntraced(function* <P>(
   layout: Layout<P>,
   id: TaskQueueId,
   rangeId: bigint,
@@ -133,23 +133,11 @@ export const get = Effect.fnUntraced(function* <P>(
 export const completeLessThan = <P>(layout: Layout<P>, id: TaskQueueId, before: P, limit: number | undefined) =>
   drain(
     "CompleteTasksLessThan",
-    (rows) =>
-      Effect.gen(function* () {
-        const sql = yield* Transaction.sql
-        const order = columns(sql, layout.order)
-        const gone = yield* sql<{ readonly count: bigint }>`
-          WITH gone AS (
-            DELETE FROM ${sql(layout.tasks)}
-            WHERE ${matches(sql, key(id))} AND (${order}) IN (
-              SELECT ${order} FROM ${sql(layout.tasks)}
-              WHERE ${sql.and([matches(sql, key(id)), compare(sql, layout, "<", before)])}
-              ORDER BY ${order} LIMIT ${rows}
-            )
-            RETURNING 1
-          )
-          SELECT count(*) AS count FROM gone`
-        return Number(gone[0]?.count ?? 0)
-      }),
+    first({
+      table: layout.tasks,
+      order: layout.order,
+      where: (sql) => sql`${matches(sql, key(id))} AND ${compare(sql, layout, "<", before)}`
+    }),
     limit
   )
 

@@ -92,17 +92,20 @@ export const completeRange = (
 ): Stream.Stream<number, Transaction.Failure<never>, DsqlClient> => {
   const first = Effect.gen(function* () {
     const sql = yield* Transaction.sql
-    const order = sql.csv(rows.order.map((column) => sql`${sql(column)}`))
+    const key = [...Object.keys(rows.equal), ...rows.order]
+    // All columns of the key come from `doomed`: were some of them given as values, a planner that knows nothing of the
+    // table's size would go over the whole queue for each row.
     const [answer] = yield* sql<{ readonly deleted: bigint }>`
-      WITH deleted AS (
-        DELETE FROM ${sql(rows.table)}
-        WHERE ${inQueue(sql, rows)} AND (${order}) IN (
-          SELECT ${order} FROM ${sql(rows.table)} WHERE ${within(sql, rows, range)}
-          ORDER BY ${order} LIMIT ${perTransaction}
-        )
-        RETURNING 1
+      WITH doomed AS (
+        SELECT ${sql.csv(key.map((column) => sql`${sql(column)}`))}
+        FROM ${sql(rows.table)} WHERE ${within(sql, rows, range)}
+        ORDER BY ${sql.csv(rows.order.map((column) => sql`${sql(column)}`))} LIMIT ${perTransaction}
+      ),
+      deleted AS (
+        DELETE FROM ${sql(rows.table)} AS stored USING doomed
+        WHERE ${sql.and(key.map((column) => sql`stored.${sql(column)} = doomed.${sql(column)}`))}
       )
-      SELECT count(*) AS deleted FROM deleted`
+      SELECT count(*) AS deleted FROM doomed`
     return Number(answer?.deleted ?? 0n)
   })
   return Batch.drain(

@@ -1,0 +1,296 @@
+/**
+ * Histories: appended to, read, forked, trimmed and deleted, as branches of trees.
+ *
+ * No fence guards them. A writer is known by its transaction ids, which only grow, and what a stale or failed writer
+ * has left is passed over when it is read (`trim` takes it away). All writes leave the same rows behind however often
+ * they are done, so a lost answer is settled by doing them again.
+ *
+ * @since 0.1.0
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Size from "@effect-dsql/core/Size"
+import type * as Arr from "effect/Array"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as Branch from "./HistoryBranch.ts"
+import type { BranchId, ShardId, TreeId } from "./Identifiers.ts"
+import * as Nodes from "./internal/historyNodes.ts"
+import * as Reading from "./internal/historyReading.ts"
+import * as Removal from "./internal/historyRemoval.ts"
+import * as Tree from "./internal/historyTree.ts"
+import * as List from "./internal/list.ts"
+import { repeatable } from "./internal/repeatable.ts"
+import type { Page, PageRequest } from "./PageToken.ts"
+import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
+
+/**
+ * A branch, in the shard of its execution.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Located {
+  readonly shardId: ShardId
+  readonly branch: Branch.HistoryBranch
+}
+
+/**
+ * What is appended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Append extends Located {
+  readonly nodes: Arr.NonEmptyReadonlyArray<Branch.HistoryNode>
+  /** Makes the branch as well, with this description of whose history it is. */
+  readonly newBranch?: { readonly info: string } | undefined
+}
+
+/**
+ * Nodes of a branch from `min`, up to and without `max`. Left out: from the first, to the last.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface NodeRange extends Located {
+  readonly min?: bigint | undefined
+  readonly max?: bigint | undefined
+}
+
+/**
+ * A node, as the transaction that wrote it knows it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface NodeRef {
+  readonly nodeId: bigint
+  readonly txnId: bigint
+}
+
+/**
+ * A branch that is to be made from another.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Fork extends Located {
+  /** The first node that the new branch has of its own. */
+  readonly nodeId: bigint
+  /** The new branch's id. The same fork made twice is one. */
+  readonly branchId: BranchId
+  readonly info: string
+}
+
+/**
+ * What reading a page can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ReadError = TransactionError | MalformedRow | PageTokenInvalid
+
+/**
+ * Keeps histories.
+ *
+ * @example
+ * ```ts
+ * import { HistoryBranch, HistoryBranches, type Identifiers } from "@effect-dsql/persistence"
+ * import { Effect, Stream } from "effect"
+ *
+ * const record = (shardId: Identifiers.ShardId, branch: HistoryBranch.HistoryBranch, events: Uint8Array) =>
+ *   Effect.gen(function*() {
+ *     const history = yield* HistoryBranches.HistoryBranches
+ *     const first = { nodeId: 1n, txnId: 7n, prevTxnId: 0n, events: { data: events, encoding: "Proto3" as const } }
+ *     yield* history.append({ shardId, branch, nodes: [first], newBranch: { info: "order-4711" } })
+ *     yield* history.stream({ shardId, branch }).pipe(
+ *       Stream.runForEach((node) => Effect.log(`events from ${node.nodeId} on`))
+ *     )
+ *   })
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class HistoryBranches extends Context.Service<
+  HistoryBranches,
+  {
+    /** Writes nodes of a branch, and the branch itself if it is new; over those that are there. One round trip. */
+    readonly append: (append: Append) => Effect.Effect<void, TransactionError | LimitExceeded | Branch.HistoryInvalid>
+    /**
+     * A page of a branch's history in order, its ancestors' part included. Nodes that never became history are passed
+     * over: those whose transaction id is lower than one's before them. They count for the page's size, so a page may
+     * have fewer items than asked for. One round trip.
+     */
+    readonly read: (range: NodeRange, request?: PageRequest) => Effect.Effect<Page<Branch.HistoryNode>, ReadError>
+    /** A branch's history in order, in the memory of one page. One round trip for each page. */
+    readonly stream: (range: NodeRange, request?: PageRequest) => Stream.Stream<Branch.HistoryNode, ReadError>
+    /**
+     * A page of a branch's history from its end, following the chain of transactions from the one that wrote the last
+     * node: all other nodes are passed over. One round trip.
+     */
+    readonly readBackward: (
+      range: NodeRange & { readonly lastTxnId: bigint },
+      request?: PageRequest
+    ) => Effect.Effect<Page<Branch.HistoryNode>, ReadError>
+    /** A branch's history from its end, in the memory of one page. One round trip for each page. */
+    readonly streamBackward: (
+      range: NodeRange & { readonly lastTxnId: bigint },
+      request?: PageRequest
+    ) => Stream.Stream<Branch.HistoryNode, ReadError>
+    /** Makes a branch that shares the nodes before `nodeId` with another one, and gives it. One round trip. */
+    readonly fork: (
+      fork: Fork
+    ) => Effect.Effect<
+      Branch.HistoryBranch,
+      TransactionError | LimitExceeded | Branch.HistoryInvalid | Branch.BranchNotFound
+    >
+    /**
+     * Deletes the nodes up to a valid one that are not on its chain, and gives how many. With `beyond` it also deletes
+     * the branch's own nodes after the valid one, but for those that other branches read: for branches that nobody
+     * appends to. One round trip for each 1,000 nodes that are looked at, without their events, and one for each 1,000
+     * that are deleted; beyond, four.
+     */
+    readonly trim: (
+      trim: Located & NodeRef & { readonly beyond?: boolean | undefined }
+    ) => Effect.Effect<number, TransactionError | MalformedRow | Branch.BrokenChain>
+    /** Deletes nodes of the branch's own; those that are not there are deleted. One round trip for each 1,000. */
+    readonly deleteNodes: (
+      of: Located & { readonly nodes: ReadonlyArray<NodeRef> }
+    ) => Effect.Effect<void, TransactionError | Branch.HistoryInvalid>
+    /**
+     * Deletes a branch, with all nodes that no other branch of the tree reads. Four round trips for each 1,000 nodes:
+     * what may go depends on the other branches, whose rows are read in the same transaction. Stopped anywhere and run
+     * again, it finishes.
+     */
+    readonly delete: (located: Located) => Effect.Effect<void, TransactionError | MalformedRow>
+    /** A page of a tree's branches. One round trip. */
+    readonly listBranches: (
+      tree: { readonly shardId: ShardId; readonly treeId: TreeId },
+      request?: PageRequest
+    ) => Effect.Effect<Page<Branch.BranchInfo>, ReadError>
+    /** A tree's branches. One round trip for each page. */
+    readonly streamBranches: (
+      tree: { readonly shardId: ShardId; readonly treeId: TreeId },
+      request?: PageRequest
+    ) => Stream.Stream<Branch.BranchInfo, ReadError>
+    /** A page of the branches of all trees, by shard, tree and branch. One round trip. */
+    readonly listAllBranches: (
+      request?: PageRequest
+    ) => Effect.Effect<Page<Branch.BranchInfo & { readonly shardId: ShardId }>, ReadError>
+    /** The branches of all trees, by shard, tree and branch. One round trip for each page. */
+    readonly streamAllBranches: (
+      request?: PageRequest
+    ) => Stream.Stream<Branch.BranchInfo & { readonly shardId: ShardId }, ReadError>
+  }
+>()("@effect-dsql/persistence/HistoryBranches") {}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<HistoryBranches, never, DsqlClient> = Layer.effect(
+  HistoryBranches,
+  Effect.map(DsqlClient, (client) => {
+    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
+      Effect.provideService(effect, DsqlClient, client)
+    const read = (range: NodeRange, request: PageRequest = {}) => connected(Reading.page(forward(range), request))
+    const readBackward = (range: NodeRange & { readonly lastTxnId: bigint }, request: PageRequest = {}) =>
+      connected(Reading.page(backward(range), request))
+    const listBranches = (tree: Nodes.Tree, request: PageRequest = {}) => connected(Tree.page(tree, request))
+    const listAllBranches = (request: PageRequest = {}) => connected(Tree.page(undefined, request))
+    return HistoryBranches.of({
+      append: Effect.fn("HistoryBranches.append")((of) => connected(append(of))),
+      read: Effect.fn("HistoryBranches.read")(read),
+      stream: (range, request = {}) => List.stream(request, (next) => read(range, next)),
+      readBackward: Effect.fn("HistoryBranches.readBackward")(readBackward),
+      streamBackward: (range, request = {}) => List.stream(request, (next) => readBackward(range, next)),
+      fork: Effect.fn("HistoryBranches.fork")((of) => connected(fork(of))),
+      trim: Effect.fn("HistoryBranches.trim")((of) => connected(trim(of))),
+      deleteNodes: Effect.fn("HistoryBranches.deleteNodes")((of) => connected(deleteNodes(of))),
+      delete: Effect.fn("HistoryBranches.delete")((of) =>
+        connected(Stream.runDrain(Removal.removeBranch(tree(of), of.branch)))
+      ),
+      listBranches: Effect.fn("HistoryBranches.listBranches")(listBranches),
+      streamBranches: (tree, request = {}) => List.stream(request, (next) => listBranches(tree, next)),
+      listAllBranches: Effect.fn("HistoryBranches.listAllBranches")(listAllBranches),
+      streamAllBranches: (request = {}) => List.stream(request, listAllBranches)
+    })
+  })
+)
+
+const tree = ({ branch, shardId }: Located): Nodes.Tree => ({ shardId, treeId: branch.treeId })
+
+const reading = (range: NodeRange) => ({
+  ...tree(range),
+  branch: range.branch,
+  min: range.min ?? Branch.firstNodeId,
+  max: range.max ?? Branch.endless
+})
+
+const forward = (range: NodeRange): Reading.Reading => ({ ...reading(range), direction: "Forward", txnId: 0n })
+
+const backward = (range: NodeRange & { readonly lastTxnId: bigint }): Reading.Reading => ({
+  ...reading(range),
+  direction: "Backward",
+  txnId: range.lastTxnId
+})
+
+const invalid = (branch: Branch.HistoryBranch, reason: string) =>
+  new Branch.HistoryInvalid({ branchId: branch.branchId, reason })
+
+/** Nodes before its beginning are its ancestors', and none of a branch's business. */
+const own = (branch: Branch.HistoryBranch, nodes: ReadonlyArray<NodeRef>) => {
+  const begin = Branch.beginNodeId(branch)
+  const foreign = nodes.find(({ nodeId }) => nodeId < begin)
+  return foreign === undefined
+    ? Effect.void
+    : Effect.fail(invalid(branch, `it begins at node ${begin}; node ${foreign.nodeId} is not its own`))
+}
+
+const append = Effect.fnUntraced(function* ({ branch, newBranch, nodes, shardId }: Append) {
+  yield* own(branch, nodes)
+  if (new Set(nodes.map(({ nodeId, txnId }) => `${nodeId} ${txnId}`)).size < nodes.length) {
+    return yield* invalid(branch, "a node is given twice for one transaction")
+  }
+  const forkTime = yield* DateTime.now
+  const made = newBranch === undefined ? undefined : Tree.toRow({ branch, forkTime, info: newBranch.info }, shardId)
+  const of = { shardId, treeId: branch.treeId }
+  yield* Size.checkAll([
+    ...(made === undefined ? [] : [{ table: Tree.table, row: made, key: Tree.keyColumns }]),
+    ...nodes.map((node) => Nodes.toWrite(of, branch.branchId, node))
+  ])
+  yield* repeatable("AppendHistoryNodes", Nodes.upsert(of, branch.branchId, nodes, made))
+})
+
+const fork = Effect.fnUntraced(function* ({ branch, branchId, info, nodeId, shardId }: Fork) {
+  if (nodeId <= Branch.firstNodeId) {
+    return yield* invalid(branch, `a fork at node ${nodeId} would share nothing; fork at node 2 or later`)
+  }
+  const made = Branch.fork(branch, nodeId, branchId)
+  const row = Tree.toRow({ branch: made, forkTime: yield* DateTime.now, info }, shardId)
+  yield* Size.check(Tree.table, row, Tree.keyColumns)
+  yield* repeatable("ForkHistoryBranch", Tree.fork(branch, row))
+  return made
+})
+
+const trim = Effect.fnUntraced(function* (of: Located & NodeRef & { readonly beyond?: boolean | undefined }) {
+  const off = yield* Removal.offChain(tree(of), of.branch, of)
+  yield* Removal.removeNodes(tree(of), off)
+  if (of.beyond !== true) return off.length
+  const after = yield* Stream.runSum(Removal.removeBeyond(tree(of), of.branch, of.nodeId))
+  return off.length + after
+})
+
+const deleteNodes = Effect.fnUntraced(function* (of: Located & { readonly nodes: ReadonlyArray<NodeRef> }) {
+  yield* own(of.branch, of.nodes)
+  const { branchId } = of.branch
+  yield* Removal.removeNodes(
+    tree(of),
+    of.nodes.map((node) => ({ ...node, branchId }))
+  )
+})

@@ -1,0 +1,327 @@
+/**
+ * Queues of messages to other clusters, with a dead letter queue each.
+ *
+ * Messages are numbered from 0, without gaps, in the order in which they were
+ * sent; clusters read on from the last one that they have acknowledged. Whoever
+ * sends takes the queue's row of `queue_metadata`, so senders conflict by
+ * design, and are patient: those of one process wait for each other, those of
+ * several are tried again until they succeed.
+ *
+ * @since 0.1.0
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import { ConditionFailed, type LimitExceeded, type TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Size from "@effect-dsql/core/Size"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import { DataBlob, equals } from "./DataBlob.ts"
+import * as AckLevel from "./internal/ackLevels.ts"
+import { drain, first } from "./internal/drain.ts"
+import * as List from "./internal/list.ts"
+import * as Log from "./internal/messageLog.ts"
+import * as Row from "./internal/row.ts"
+import * as PageToken from "./PageToken.ts"
+import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
+
+/**
+ * Which queue: a positive number, and its negative for the queue's dead letters.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const QueueType = Schema.Int.check(Schema.isInt32()).pipe(Schema.brand("QueueType"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type QueueType = typeof QueueType.Type
+
+/**
+ * Changes of namespaces, on their way to other clusters.
+ *
+ * @since 0.1.0
+ * @category queues
+ */
+export const namespaceReplication: QueueType = QueueType.make(1)
+
+/**
+ * The dead letter queue of a queue: where its messages go that cannot be handled.
+ *
+ * @since 0.1.0
+ * @category queues
+ */
+export const deadLetters = (queue: QueueType): QueueType => QueueType.make(-Math.abs(queue))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const Message = Schema.Struct({ id: Schema.BigInt, message: DataBlob })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Message = typeof Message.Type
+
+/**
+ * Which messages: those after one id, up to another one, which is included.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Range {
+  /** Default: from the first message on. */
+  readonly after?: bigint | undefined
+  /** Default: up to the last one. */
+  readonly upTo?: bigint | undefined
+}
+
+/**
+ * How far each cluster has acknowledged a queue.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface AckLevels {
+  /** By cluster, the id of the last message that it has acknowledged. */
+  readonly levels: Readonly<Record<string, bigint>>
+  /** One more after each change; 0 before the first. */
+  readonly version: bigint
+}
+
+/**
+ * What reading can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ReadError = TransactionError | MalformedRow
+
+/**
+ * What reading a page can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type PageError = ReadError | PageTokenInvalid
+
+/**
+ * Keeps queues of messages.
+ *
+ * @example
+ * ```ts
+ * import { type DataBlob, Queues } from "@effect-dsql/persistence"
+ * import { Effect, Stream } from "effect"
+ *
+ * const publish = (message: DataBlob.DataBlob) =>
+ *   Effect.flatMap(Queues.Queues, (queues) => queues.enqueue(Queues.namespaceReplication, message))
+ *
+ * const consume = (cluster: string, handle: (message: DataBlob.DataBlob) => Effect.Effect<void>) =>
+ *   Effect.gen(function*() {
+ *     const queues = yield* Queues.Queues
+ *     const { levels } = yield* queues.ackLevels(Queues.namespaceReplication)
+ *     yield* queues.stream(Queues.namespaceReplication, { after: levels[cluster] }).pipe(
+ *       Stream.tap(({ message }) => handle(message)),
+ *       Stream.runForEach(({ id }) => queues.acknowledge(Queues.namespaceReplication, cluster, id))
+ *     )
+ *   })
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Queues extends Context.Service<
+  Queues,
+  {
+    /**
+     * Sends a message, and gives its number. One round trip; the first of a process or after a failure takes one more,
+     * and the first of an empty queue, a transaction, six.
+     *
+     * After a lost answer the message is looked for, by its bytes, among those that came since; where that does not
+     * tell, it ends with `CommitOutcomeUnknown`. So give each message bytes of its own, such as an id.
+     */
+    readonly enqueue: (queue: QueueType, message: DataBlob) => Effect.Effect<bigint, ReadError | LimitExceeded>
+    /** One page of messages, by number. One round trip. */
+    readonly read: (
+      queue: QueueType,
+      request?: Range & PageToken.PageRequest
+    ) => Effect.Effect<PageToken.Page<Message>, PageError>
+    /** Messages, by number. One round trip a page. */
+    readonly stream: (queue: QueueType, request?: Range & PageToken.PageRequest) => Stream.Stream<Message, PageError>
+    /**
+     * Deletes messages, the first ones first, and gives how many went. One round trip for 500. Run again after a
+     * failure, it goes on where it stopped.
+     *
+     * Numbers go on behind the last message, and in a queue that is empty behind the last one acknowledged: no message
+     * ever comes where a cluster does not look any more.
+     */
+    readonly delete: (queue: QueueType, range: Range) => Effect.Effect<number, TransactionError>
+    /** How far each cluster has acknowledged. One round trip. */
+    readonly ackLevels: (queue: QueueType) => Effect.Effect<AckLevels, ReadError>
+    /** Replaces how far each cluster has acknowledged, if the version is the expected one. One round trip. */
+    readonly updateAckLevels: (
+      queue: QueueType,
+      levels: AckLevels["levels"],
+      expectedVersion: bigint
+    ) => Effect.Effect<void, ReadError | LimitExceeded | ConditionFailed>
+    /**
+     * Notes that a cluster has acknowledged the messages up to this one; other clusters' levels stay, and its own
+     * never goes back. Two round trips, more where others do the same at once. Fails with `ConditionFailed` where they
+     * keep coming first.
+     */
+    readonly acknowledge: (
+      queue: QueueType,
+      cluster: string,
+      upTo: bigint
+    ) => Effect.Effect<void, ReadError | LimitExceeded | ConditionFailed>
+  }
+>()("@effect-dsql/persistence/Queues") {}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<Queues, never, DsqlClient> = Layer.effect(
+  Queues,
+  Effect.map(DsqlClient, (client) => {
+    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
+      Effect.provideService(effect, DsqlClient, client)
+    const senders = Log.makeSenders()
+    const page = Effect.fn("Queues.read")((queue: QueueType, request: Range & PageToken.PageRequest = {}) =>
+      connected(read(queue, request))
+    )
+    return Queues.of({
+      enqueue: Effect.fn("Queues.enqueue")((queue, message) => connected(enqueue(queue, message, senders(log(queue))))),
+      read: page,
+      stream: (queue, request = {}) => List.stream(request, (each) => page(queue, { ...request, ...each })),
+      delete: Effect.fn("Queues.delete")((queue, range) => connected(remove(queue, range))),
+      ackLevels: Effect.fn("Queues.ackLevels")((queue) => connected(ackLevels(queue))),
+      updateAckLevels: Effect.fn("Queues.updateAckLevels")((queue, levels, expected) =>
+        connected(updateAckLevels(queue, levels, expected))
+      ),
+      acknowledge: Effect.fn("Queues.acknowledge")((queue, cluster, upTo) =>
+        connected(acknowledge(queue, cluster, upTo))
+      )
+    })
+  })
+)
+
+const log = (queue: QueueType): Log.Log => ({
+  guard: { table: "queue_metadata", key: { queue_type: queue } },
+  messages: { table: "queue", key: { queue_type: queue } },
+  keepsLast: false
+})
+
+const enqueue = (queue: QueueType, message: DataBlob, sender: Log.Sender) =>
+  Log.send(log(queue), sender, message, (last, verify) =>
+    Effect.gen(function* () {
+      const settings = { operation: "EnqueueMessage", policy: Log.policy, verify }
+      const after = Effect.map(Log.append(log(queue), message, undefined), ({ id }) => id)
+      const id = last < 0n ? undefined : yield* Transaction.autocommit(after, settings)
+      return id ?? (yield* Transaction.run(enqueueFirst(queue, message), settings))
+    })
+  )
+
+/** The first message of an empty queue: numbered behind whatever has been acknowledged. */
+const enqueueFirst = Effect.fnUntraced(function* (queue: QueueType, message: DataBlob) {
+  const sql = yield* Transaction.sql
+  yield* sql`
+    INSERT INTO queue_metadata ${sql.insert({ queue_type: queue, version: 0n, ...AckLevel.encode({}) })}
+    ON CONFLICT (queue_type) DO NOTHING`
+  const { levels } = yield* select(queue, "FOR UPDATE")
+  const next = Object.values(levels).reduce((most, level) => (level > most ? level : most), -1n) + 1n
+  const { id } = yield* Log.append(log(queue), message, next)
+  return yield* Log.numbered(id)
+})
+
+const read = Effect.fnUntraced(function* (queue: QueueType, request: Range & PageToken.PageRequest) {
+  const { messages } = log(queue)
+  const tokens = PageToken.codec(Row.describe(messages), Schema.BigInt)
+  const after = Option.getOrElse(yield* List.start(tokens, request), () => request.after ?? -1n)
+  const body = Effect.flatMap(
+    Transaction.sql,
+    (sql) => sql<Log.MessageRow>`
+      SELECT message_id, message_payload, message_encoding FROM queue
+      WHERE queue_type = ${queue} AND message_id > ${after} AND message_id <= ${request.upTo ?? most}
+      ORDER BY message_id LIMIT ${List.size(request) + 1}`
+  )
+  const rows = yield* Transaction.autocommit(body, { operation: "ReadMessages", readOnly: true })
+  return yield* List.page(
+    rows,
+    request,
+    (row) => Log.decode(log(queue), row),
+    (row) => row.message_id,
+    tokens
+  )
+})
+
+/** The largest BIGINT. */
+const most = 2n ** 63n - 1n
+
+const remove = (queue: QueueType, { after = -1n, upTo = most }: Range) =>
+  drain(
+    "DeleteMessages",
+    first({
+      table: "queue",
+      order: ["message_id"],
+      where: (sql) => sql`queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}`
+    })
+  )
+
+const ackLevels = (queue: QueueType) =>
+  Transaction.autocommit(select(queue, ""), { operation: "GetAckLevels", readOnly: true })
+
+const select = Effect.fnUntraced(function* (queue: QueueType, lock: "" | "FOR UPDATE") {
+  const sql = yield* Transaction.sql
+  const rows = yield* sql`
+    SELECT data, data_encoding, version FROM queue_metadata WHERE queue_type = ${queue} ${sql.literal(lock)}`
+  const none: AckLevels = { version: 0n, levels: {} }
+  return rows[0] === undefined ? none : yield* AckLevel.decode(rows[0], { queue_type: queue })
+})
+
+const updateAckLevels = Effect.fnUntraced(function* (queue: QueueType, levels: AckLevels["levels"], expected: bigint) {
+  const { data, data_encoding } = AckLevel.encode(levels)
+  yield* Size.check("queue_metadata", { queue_type: queue, data, data_encoding, version: expected }, ["queue_type"])
+  const body = Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const rows = yield* sql<{ readonly written: boolean; readonly version: bigint | null }>`
+      WITH stored AS (
+        SELECT version FROM queue_metadata WHERE queue_type = ${queue}
+      ), written AS (
+        INSERT INTO queue_metadata (queue_type, data, data_encoding, version)
+        SELECT ${queue}::integer, ${data}::bytea, ${data_encoding}, ${expected}::bigint + 1
+        WHERE ${expected}::bigint = COALESCE((SELECT version FROM stored), 0)
+        ON CONFLICT (queue_type) DO UPDATE
+        SET data = excluded.data, data_encoding = excluded.data_encoding, version = excluded.version
+        WHERE queue_metadata.version = ${expected}
+        RETURNING 1
+      )
+      SELECT EXISTS (SELECT 1 FROM written) AS written, (SELECT version FROM stored) AS version`
+    if (rows[0]?.written === true) return
+    const what = `queue_metadata(${Row.describe(log(queue).guard)}).version`
+    yield* new ConditionFailed({ what, expected, actual: rows[0]?.version ?? undefined })
+  })
+  const verify = () =>
+    Effect.map(select(queue, "FOR UPDATE"), (found): Transaction.Outcome<void> => {
+      if (found.version === expected) return Transaction.notCommitted
+      const stored = { data: AckLevel.encode(found.levels).data, encoding: "Json" } as const
+      const same = found.version === expected + 1n && equals(stored, { data, encoding: "Json" })
+      return same ? Transaction.committed(undefined) : Transaction.unknown
+    })
+  yield* Transaction.autocommit(body, { operation: "UpdateAckLevels", verify })
+})
+
+const acknowledge = (queue: QueueType, cluster: string, upTo: bigint) =>
+  Effect.gen(function* () {
+    const { levels, version } = yield* ackLevels(queue)
+    const level = levels[cluster]
+    if (level !== undefined && level >= upTo) return
+    yield* updateAckLevels(queue, { ...levels, [cluster]: upTo }, version)
+  }).pipe(Effect.retry({ while: (error) => error._tag === "ConditionFailed", times: 100 }))

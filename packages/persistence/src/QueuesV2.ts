@@ -1,0 +1,392 @@
+/**
+ * Named queues of messages.
+ *
+ * Messages are numbered from 0, without gaps, in the order in which they were
+ * sent. Deleting moves the queue's first number in one step, then takes the
+ * rows away; the last row ever sent stays in the table, unread, so that numbers
+ * never begin again.
+ *
+ * @since 0.1.0
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Size from "@effect-dsql/core/Size"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import type { DataBlob } from "./DataBlob.ts"
+import { drain, first } from "./internal/drain.ts"
+import * as List from "./internal/list.ts"
+import * as Log from "./internal/messageLog.ts"
+import * as Partition from "./internal/queuePartition.ts"
+import * as Row from "./internal/row.ts"
+import * as PageToken from "./PageToken.ts"
+import { MalformedRow, type PageTokenInvalid } from "./PersistenceError.ts"
+import type { Message } from "./Queues.ts"
+
+/**
+ * What a queue is called among those of its type.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const QueueName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("QueueName"))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type QueueName = typeof QueueName.Type
+
+/**
+ * What a queue is found by.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const QueueKey = Schema.Struct({
+  /** What the queue is for. Temporal's numbers. */
+  type: Schema.Int.check(Schema.isInt32()),
+  name: QueueName
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type QueueKey = typeof QueueKey.Type
+
+/**
+ * A queue in a list.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface QueueInfo {
+  readonly name: QueueName
+  /** How many messages it has. */
+  readonly messages: bigint
+}
+
+const id = (tag: string) => `@effect-dsql/persistence/QueuesV2/${tag}`
+
+/**
+ * The queue is there already.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class QueueExists extends Schema.TaggedError<QueueExists>(id("QueueExists"))("QueueExists", {
+  queue: QueueKey
+}) {
+  override get message(): string {
+    return `there is a queue ${this.queue.name} of type ${this.queue.type} already`
+  }
+}
+
+/**
+ * There is no such queue: create it first.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class QueueNotFound extends Schema.TaggedError<QueueNotFound>(id("QueueNotFound"))("QueueNotFound", {
+  queue: QueueKey
+}) {
+  override get message(): string {
+    return `there is no queue ${this.queue.name} of type ${this.queue.type}: create it first`
+  }
+}
+
+/**
+ * What reading can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ReadError = TransactionError | MalformedRow | QueueNotFound
+
+/**
+ * What reading a page can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type PageError = ReadError | PageTokenInvalid
+
+/**
+ * Which messages, and which page of them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReadRequest extends PageToken.PageRequest {
+  /** The first message that is wanted. Default: the queue's first. */
+  readonly from?: bigint | undefined
+}
+
+/**
+ * Keeps named queues of messages.
+ *
+ * @example
+ * ```ts
+ * import { type DataBlob, QueuesV2 } from "@effect-dsql/persistence"
+ * import { Effect, Stream } from "effect"
+ *
+ * const dead = { type: 2, name: QueuesV2.QueueName.make("from-a_to-b") }
+ *
+ * const program = (message: DataBlob.DataBlob) =>
+ *   Effect.gen(function*() {
+ *     const queues = yield* QueuesV2.QueuesV2
+ *     yield* queues.create(dead).pipe(Effect.catchTag("QueueExists", () => Effect.void))
+ *     const id = yield* queues.enqueue(dead, message)
+ *     yield* Stream.runForEach(queues.stream(dead), (each) => Effect.logInfo(`message ${each.id}`))
+ *     yield* queues.rangeDelete(dead, id)
+ *   })
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class QueuesV2 extends Context.Service<
+  QueuesV2,
+  {
+    /** One round trip. */
+    readonly create: (queue: QueueKey) => Effect.Effect<void, TransactionError | LimitExceeded | QueueExists>
+    /**
+     * Sends a message, and gives its number. One round trip; the first of a process or after a failure takes one more.
+     *
+     * After a lost answer the message is looked for, by its bytes, among those that came since; where that does not
+     * tell, it ends with `CommitOutcomeUnknown`. So give each message bytes of its own, such as an id.
+     */
+    readonly enqueue: (
+      queue: QueueKey,
+      message: DataBlob
+    ) => Effect.Effect<bigint, TransactionError | LimitExceeded | QueueNotFound>
+    /** One page of messages, by number. One round trip, two where it is asked for deleted ones. */
+    readonly read: (queue: QueueKey, request?: ReadRequest) => Effect.Effect<PageToken.Page<Message>, PageError>
+    /** Messages, by number. One round trip a page. */
+    readonly stream: (queue: QueueKey, request?: ReadRequest) => Stream.Stream<Message, PageError>
+    /**
+     * Deletes the messages up to this one, and gives how many they were. A transaction of four round trips, after which
+     * none of them is read again, then one for 500 rows. Run again after a failure, it goes on where it stopped.
+     */
+    readonly rangeDelete: (queue: QueueKey, upTo: bigint) => Effect.Effect<bigint, ReadError>
+    /** One page of the queues of a type, by name. One round trip. */
+    readonly list: (
+      type: number,
+      request?: PageToken.PageRequest
+    ) => Effect.Effect<PageToken.Page<QueueInfo>, TransactionError | MalformedRow | PageTokenInvalid>
+    /** The queues of a type, by name. One round trip a page. */
+    readonly streamQueues: (
+      type: number,
+      request?: PageToken.PageRequest
+    ) => Stream.Stream<QueueInfo, TransactionError | MalformedRow | PageTokenInvalid>
+  }
+>()("@effect-dsql/persistence/QueuesV2") {}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<QueuesV2, never, DsqlClient> = Layer.effect(
+  QueuesV2,
+  Effect.map(DsqlClient, (client) => {
+    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
+      Effect.provideService(effect, DsqlClient, client)
+    const senders = Log.makeSenders()
+    const page = Effect.fn("QueuesV2.read")((queue: QueueKey, request: ReadRequest = {}) =>
+      connected(read(queue, request))
+    )
+    const queues = Effect.fn("QueuesV2.list")((type: number, request: PageToken.PageRequest = {}) =>
+      connected(list(type, request))
+    )
+    return QueuesV2.of({
+      create: Effect.fn("QueuesV2.create")((queue) => connected(create(queue))),
+      enqueue: Effect.fn("QueuesV2.enqueue")((queue, message) =>
+        connected(enqueue(queue, message, senders(log(queue))))
+      ),
+      read: page,
+      stream: (queue, request = {}) => List.stream(request, (each) => page(queue, { ...request, ...each })),
+      rangeDelete: Effect.fn("QueuesV2.rangeDelete")((queue, upTo) => connected(rangeDelete(queue, upTo))),
+      list: queues,
+      streamQueues: (type, request = {}) => List.stream(request, (each) => queues(type, each))
+    })
+  })
+)
+
+const keyOf = (queue: QueueKey) => ({ queue_type: queue.type, queue_name: queue.name })
+
+const log = (queue: QueueKey): Log.Log => ({
+  guard: { table: "queues", key: keyOf(queue) },
+  messages: { table: "queue_messages", key: { ...keyOf(queue), queue_partition: 0n } },
+  keepsLast: true
+})
+
+const metadata = (minMessageId: bigint) => ({
+  metadata_payload: Partition.encode(minMessageId),
+  metadata_encoding: "Proto3"
+})
+
+const create = Effect.fnUntraced(function* (queue: QueueKey) {
+  const row = { ...keyOf(queue), ...metadata(0n) }
+  yield* Size.check("queues", row, Object.keys(keyOf(queue)))
+  const body = Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const rows = yield* sql`
+      INSERT INTO queues ${sql.insert(row)} ON CONFLICT (queue_type, queue_name) DO NOTHING RETURNING 1 AS written`
+    if (rows.length === 0) yield* new QueueExists({ queue })
+  })
+  // A row that is missing cannot be locked, so one that is still under way is met by creating it again. One that is
+  // there says nothing of who made it.
+  const verify = () =>
+    Effect.map(body, Transaction.committed).pipe(
+      Effect.catchTag("QueueExists", () => Effect.succeed(Transaction.unknown))
+    )
+  yield* Transaction.autocommit(body, { operation: "CreateQueue", verify })
+})
+
+const enqueue = (queue: QueueKey, message: DataBlob, sender: Log.Sender) =>
+  Log.send(log(queue), sender, message, (_, verify) => {
+    const body = Effect.flatMap(Log.append(log(queue), message, 0n), ({ guarded, id }) =>
+      guarded ? Log.numbered(id) : Effect.fail(new QueueNotFound({ queue }))
+    )
+    return Transaction.autocommit(body, { operation: "EnqueueMessage", policy: Log.policy, verify })
+  })
+
+interface Found {
+  readonly metadata_payload: Uint8Array
+  readonly metadata_encoding: string
+}
+
+/** The columns of a message, null where the queue has none. */
+interface FoundMessage extends Found {
+  readonly message_id: bigint | null
+}
+
+const read = Effect.fnUntraced(function* (
+  queue: QueueKey,
+  request: ReadRequest
+): Effect.fn.Return<PageToken.Page<Message>, PageError, DsqlClient> {
+  const tokens = PageToken.codec(Row.describe(log(queue).messages), Schema.BigInt)
+  const after = yield* List.start(tokens, request)
+  const start = Option.match(after, { onNone: () => request.from ?? 0n, onSome: (position) => position + 1n })
+  const select = (from: bigint) =>
+    Transaction.autocommit(
+      Effect.flatMap(
+        Transaction.sql,
+        (sql) => sql<FoundMessage>`
+          SELECT metadata_payload, metadata_encoding, message_id, message_payload, message_encoding
+          FROM queues LEFT JOIN queue_messages ON queue_messages.queue_type = queues.queue_type
+            AND queue_messages.queue_name = queues.queue_name
+            AND queue_partition = 0 AND message_id >= ${from}
+          WHERE queues.queue_type = ${queue.type} AND queues.queue_name = ${queue.name}
+          ORDER BY message_id LIMIT ${List.size(request) + 1}`
+      ),
+      { operation: "ReadMessages", readOnly: true }
+    )
+  const found = yield* select(start)
+  if (found[0] === undefined) return yield* new QueueNotFound({ queue })
+  const min = yield* minMessageId(queue, found[0])
+  const rows = start < min ? yield* select(min) : found
+  return yield* List.page(
+    rows.flatMap((row) => (row.message_id === null ? [] : [Object.assign(row, { message_id: row.message_id })])),
+    request,
+    (row) => Log.decode(log(queue), row),
+    (row) => row.message_id,
+    tokens
+  )
+})
+
+const rangeDelete = Effect.fnUntraced(function* (queue: QueueKey, upTo: bigint) {
+  const { deleted, min } = yield* Transaction.run(advance(queue, upTo), {
+    operation: "RangeDeleteMessages",
+    // What the body found is true of this transaction if the queue begins where it was to, or has moved on since.
+    verify: (value) =>
+      Effect.gen(function* () {
+        const found = yield* select(queue, "FOR UPDATE")
+        if (Option.isNone(value) || Option.isNone(found)) return Transaction.unknown
+        const min = yield* minMessageId(queue, found.value)
+        return min >= value.value.min ? Transaction.committed(value.value) : Transaction.notCommitted
+      })
+  })
+  const rows = first({
+    table: "queue_messages",
+    order: ["message_id"],
+    where: (sql) => {
+      const own = Log.matches(sql, log(queue).messages.key)
+      return sql`${own} AND message_id < ${min} AND message_id < (SELECT max(message_id) FROM queue_messages WHERE ${own})`
+    }
+  })
+  yield* drain("RangeDeleteMessages", rows)
+  return deleted
+})
+
+/**
+ * Moves the first number of a queue behind a message, or behind the last one that there is. The row that is read is
+ * the row that is written, so of two who do it at once one conflicts.
+ */
+const advance = Effect.fnUntraced(function* (queue: QueueKey, upTo: bigint) {
+  const sql = yield* Transaction.sql
+  const rows = yield* sql<Found & { readonly last: bigint | null }>`
+    SELECT metadata_payload, metadata_encoding, (
+      SELECT max(message_id) FROM queue_messages WHERE ${Log.matches(sql, log(queue).messages.key)}
+    ) AS last
+    FROM queues WHERE ${Log.matches(sql, keyOf(queue))}`
+  if (rows[0] === undefined) return yield* new QueueNotFound({ queue })
+  const from = yield* minMessageId(queue, rows[0])
+  const last = rows[0].last ?? -1n
+  const min = (upTo < last ? upTo : last) + 1n
+  if (min <= from) return { min: from, deleted: 0n }
+  yield* sql`UPDATE queues SET ${sql.update(metadata(min))} WHERE ${Log.matches(sql, keyOf(queue))}`
+  return { min, deleted: min - from }
+})
+
+const select = Effect.fnUntraced(function* (queue: QueueKey, lock: "" | "FOR UPDATE") {
+  const sql = yield* Transaction.sql
+  const rows = yield* sql<Found>`
+    SELECT metadata_payload, metadata_encoding FROM queues
+    WHERE ${Log.matches(sql, keyOf(queue))} ${sql.literal(lock)}`
+  return Option.fromUndefinedOr(rows[0])
+})
+
+const list = Effect.fnUntraced(function* (type: number, request: PageToken.PageRequest) {
+  const tokens = PageToken.codec(`queues of type ${type}`, QueueName)
+  const after = Option.getOrElse(yield* List.start(tokens, request), () => "")
+  const body = Effect.flatMap(
+    Transaction.sql,
+    (sql) => sql<Found & { readonly queue_name: string; readonly last: bigint | null }>`
+      SELECT queue_name, metadata_payload, metadata_encoding, (
+        SELECT max(message_id) FROM queue_messages
+        WHERE queue_messages.queue_type = queues.queue_type AND queue_messages.queue_name = queues.queue_name
+          AND queue_partition = 0
+      ) AS last
+      FROM queues WHERE queue_type = ${type} AND queue_name > ${after}
+      ORDER BY queue_name LIMIT ${List.size(request) + 1}`
+  )
+  const rows = yield* Transaction.autocommit(body, { operation: "ListQueues", readOnly: true })
+  const name = (row: (typeof rows)[number]) => QueueName.make(row.queue_name)
+  const decode = (row: (typeof rows)[number]) =>
+    Effect.map(minMessageId({ type, name: name(row) }, row), (min): QueueInfo => ({
+      name: name(row),
+      messages: (row.last ?? -1n) + 1n - min
+    }))
+  return yield* List.page(rows, request, decode, name, tokens)
+})
+
+const Columns = Schema.Struct({ metadata_payload: Schema.Uint8Array, metadata_encoding: Schema.Literal("Proto3") })
+
+const minMessageId = (queue: QueueKey, row: Found): Effect.Effect<bigint, MalformedRow> => {
+  const place = { table: "queues", key: keyOf(queue) }
+  return Effect.flatMap(Row.decode(Columns, row, place), (columns) => {
+    const min = Partition.decode(columns.metadata_payload)
+    const reason = "metadata_payload: not a queue of exactly one partition"
+    return min === undefined
+      ? Effect.fail(new MalformedRow({ table: place.table, key: Row.describe(place), reason }))
+      : Effect.succeed(min)
+  })
+}

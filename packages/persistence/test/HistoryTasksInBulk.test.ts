@@ -1,0 +1,113 @@
+/**
+ * A hundred thousand tasks in one range: read in the memory of a page, deleted in transactions below the limits,
+ * whatever happens in between.
+ */
+import { Transaction } from "@effect-dsql/core"
+import { HistoryTask, HistoryTasks } from "@effect-dsql/persistence"
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Stream } from "effect"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { Control, EmulatedPersistence } from "./support/emulated.ts"
+import { shardId } from "./support/rows.ts"
+
+const range = { shardId: shardId(), category: HistoryTask.transfer, min: 1n, max: 100_001n }
+
+setFlagsFromString("--expose-gc")
+/** The function that V8 gives to code that may ask for a collection. */
+const collect = runInNewContext("gc") as () => void
+
+const heap = Effect.sync(() => {
+  collect()
+  return process.memoryUsage().heapUsed
+})
+
+/** Fills the range up to `count`, in transactions that DSQL takes. A task has a kilobyte. */
+const fill = (count: number) =>
+  Effect.gen(function* () {
+    for (let from = 1; from <= count; from += 3_000) {
+      const insert = Effect.flatMap(
+        Transaction.sql,
+        (sql) => sql`
+        INSERT INTO transfer_tasks (shard_id, task_id, data, data_encoding)
+        SELECT ${range.shardId}::integer, id, convert_to(repeat(id::text, 200), 'UTF8'), 'Proto3'
+        FROM generate_series(${from}::bigint, ${Math.min(count, from + 2_999)}::bigint) AS id`
+      )
+      yield* Transaction.autocommit(insert)
+    }
+  })
+
+const remaining = Transaction.autocommit(
+  Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const [row] = yield* sql<{ readonly count: bigint }>`
+      SELECT count(*) AS count FROM transfer_tasks WHERE shard_id = ${range.shardId}`
+    return Number(row?.count)
+  }),
+  { readOnly: true }
+)
+
+/** Deletes that arrived since the last reset. */
+const deletes = Effect.gen(function* () {
+  const control = yield* Control
+  return (yield* control.statements()).filter(({ sql }) => sql.includes("DELETE FROM")).length
+})
+
+layer(EmulatedPersistence, { excludeTestServices: true })("a hundred thousand tasks", (it) => {
+  it.effect("are read in the memory of a page and deleted below the limits, after a kill and a cut", () =>
+    Effect.gen(function* () {
+      const { immediate } = yield* HistoryTasks.HistoryTasks
+      const control = yield* Control
+      yield* fill(100_000)
+
+      yield* Stream.runDrain(immediate.stream({ ...range, max: 2_000n }, { size: 1_000 }))
+      yield* control.reset
+      const before = yield* heap
+      let highest = 0
+      let read = 0
+      yield* immediate.stream(range, { size: 1_000 }).pipe(
+        Stream.runForEachArray((page) =>
+          Effect.gen(function* () {
+            assert.isAtMost(page.length, 1_000)
+            assert.strictEqual(page[0]?.taskId, BigInt(read + 1))
+            read += page.length
+            if (read % 20_000 === 0) highest = Math.max(highest, (yield* heap) - before)
+          })
+        )
+      )
+      assert.strictEqual(read, 100_000)
+      assert.strictEqual((yield* control.counts()).roundTrips, 100)
+      // All of it would be a hundred megabytes; what is held is a page of one or two.
+      assert.isBelow(highest, 20 * 1024 * 1024)
+
+      // Killed in the middle: what was committed stays, and the transaction that was open is rolled back.
+      const third = yield* Deferred.make<void>()
+      let pieces = 0
+      const killed = yield* Effect.forkChild(
+        immediate.completeRange(range).pipe(
+          Stream.runForEach((rows) => {
+            assert.strictEqual(rows, 1_000)
+            return ++pieces === 3 ? Effect.andThen(Deferred.succeed(third, undefined), Effect.never) : Effect.void
+          })
+        )
+      )
+      yield* Deferred.await(third)
+      yield* Fiber.interrupt(killed)
+      assert.strictEqual(yield* remaining, 97_000)
+
+      // The connection is cut at the second transaction's DELETE.
+      yield* control.inject({ on: "statement", fault: "cut", nth: [2] })
+      const lost = yield* Effect.flip(Stream.runDrain(immediate.completeRange(range)))
+      yield* control.clear
+      assert.strictEqual(lost._tag, "ConnectionLost")
+      assert.strictEqual(yield* remaining, 96_000)
+
+      yield* control.reset
+      const deleted = yield* Stream.runSum(immediate.completeRange(range))
+      assert.strictEqual(deleted, 96_000)
+      // 1,000 rows at most in each; the last finds nothing.
+      assert.strictEqual(yield* deletes, 97)
+      assert.strictEqual(yield* remaining, 0)
+    })
+  )
+})

@@ -1,0 +1,73 @@
+/**
+ * The PostgreSQL beneath the emulators of a test run: one for all files, which
+ * find it by an environment variable, or one of its own for a file that finds
+ * none.
+ *
+ * @since 0.1.0
+ */
+import * as Postgres from "@effect-dsql/emulator/Postgres"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+
+/**
+ * The environment variable that names the server of a run, as a URL.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const variable = "EFFECT_DSQL_TEST_SERVER"
+
+// Nothing that a test writes has to outlive the machine.
+const settings = { max_connections: 400, fsync: "off", synchronous_commit: "off", full_page_writes: "off" }
+
+/**
+ * Starts a server that every process started from now on finds, until the scope
+ * closes.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const share: Effect.Effect<Postgres.Postgres, Postgres.PostgresError, Scope.Scope> = Effect.gen(function* () {
+  const server = yield* Postgres.make({ settings })
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      process.env[variable] = Redacted.value(server.url())
+    }),
+    () =>
+      Effect.sync(() => {
+        delete process.env[variable]
+      })
+  )
+  return server
+})
+
+/**
+ * The server of the run, or one that stops when the scope closes.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<Postgres.Postgres, Postgres.PostgresError, Scope.Scope> = Effect.suspend(() => {
+  const url = process.env[variable]
+  return url === undefined ? Postgres.make({ settings }) : Effect.succeed(fromUrl(new URL(url)))
+})
+
+/**
+ * A server that runs already, as an emulator takes it for the one beneath it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromUrl = (url: URL): Postgres.Postgres => ({
+  host: url.hostname,
+  port: Number(url.port),
+  username: url.username,
+  password: Redacted.make(url.password),
+  dataDirectory: "",
+  url: (database = "postgres") => {
+    const other = new URL(url)
+    other.pathname = `/${database}`
+    return Redacted.make(other.href)
+  }
+})

@@ -1,0 +1,66 @@
+/**
+ * Databases that have been migrated once, to be copied: one for each schema,
+ * known by what its statements are, made by whoever needs it first.
+ *
+ * @since 0.1.0
+ */
+import * as DsqlClient from "@effect-dsql/core/DsqlClient"
+import type { DsqlError } from "@effect-dsql/core/DsqlError"
+import type { Emulator, EmulatorError } from "@effect-dsql/emulator/Emulator"
+import type { Postgres } from "@effect-dsql/emulator/Postgres"
+import * as Migrator from "@effect-dsql/schema/Migrator"
+import type { MigrationError } from "@effect-dsql/schema/Migrator"
+import type { SchemaSource } from "@effect-dsql/schema/SchemaSource"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Reactivity from "effect/reactivity/Reactivity"
+import type { SqlError } from "effect/sql/SqlError"
+import { createHash } from "node:crypto"
+
+/**
+ * The name of the database that a schema is copied from.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const nameOf = (source: SchemaSource): string => {
+  const hash = createHash("sha256")
+  for (const { statements, version } of source.versions) {
+    hash.update(`${version}\n`)
+    for (const { checksum } of statements) hash.update(`${checksum}\n`)
+  }
+  return `template_${hash.digest("hex").slice(0, 32)}`
+}
+
+/**
+ * Makes a schema's template unless it is there, and gives its name. Others that
+ * want the same one wait for it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  server: Postgres,
+  emulator: Emulator,
+  source: SchemaSource
+): Effect.Effect<string, SqlError | EmulatorError | MigrationError | DsqlError> =>
+  Effect.gen(function* () {
+    const name = nameOf(source)
+    const sql = yield* Effect.provide(PgClient.makeClient({ url: server.url() }), Reactivity.layer)
+    yield* Effect.acquireRelease(sql`SELECT pg_advisory_lock(hashtext(${name}))`, () =>
+      Effect.orDie(sql`SELECT pg_advisory_unlock(hashtext(${name}))`)
+    )
+    const [found] = yield* sql<{
+      datistemplate: boolean
+    }>`SELECT datistemplate FROM pg_database WHERE datname = ${name}`
+    if (found?.datistemplate === true) return name
+    // What is no template yet is half made: whoever made it is gone.
+    if (found !== undefined) yield* emulator.dropDatabase(name)
+    yield* emulator.createDatabase(name)
+    yield* Effect.flatMap(Migrator.Migrator, (migrator) => migrator.setup({ source })).pipe(
+      Effect.provide(Migrator.layer.pipe(Layer.provide(DsqlClient.layerUrl({ url: emulator.url(name) }))))
+    )
+    yield* sql`UPDATE pg_database SET datistemplate = true WHERE datname = ${name}`
+    return name
+  }).pipe(Effect.scoped)

@@ -1,0 +1,98 @@
+import { Transaction } from "@effect-dsql/core"
+import { SchemaSource } from "@effect-dsql/schema"
+import { Server, Template, Testing } from "@effect-dsql/testing"
+import { NodeServices } from "@effect/platform-node"
+import { PgClient } from "@effect/sql-pg"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { Reactivity } from "effect/reactivity"
+
+const rows = (statement: string) =>
+  Transaction.autocommit(Effect.flatMap(Transaction.sql, (sql) => sql.unsafe(statement)))
+
+/** The names of the databases on the server that the run shares. */
+const databases = Effect.gen(function* () {
+  const server = yield* Server.make
+  const sql = yield* Effect.provide(PgClient.makeClient({ url: server.url() }), Reactivity.layer)
+  const found = yield* sql<{ datname: string }>`SELECT datname FROM pg_database`
+  return found.map(({ datname }) => datname)
+}).pipe(Effect.scoped)
+
+const nameOf = (url: Redacted.Redacted): string => new URL(Redacted.value(url)).pathname.slice(1)
+
+layer(Testing.layer({ source: SchemaSource.builtIn() }), { excludeTestServices: true, timeout: "60 seconds" })(
+  "Testing.layer",
+  (it) => {
+    it.effect("gives a database with the schema in it", () =>
+      Effect.gen(function* () {
+        const [version] = yield* rows("SELECT curr_version FROM schema_version")
+        const latest = SchemaSource.latest(yield* SchemaSource.builtIn()).version
+        assert.deepStrictEqual(version, { curr_version: String(latest) })
+      }).pipe(Effect.provide(NodeServices.layer))
+    )
+
+    it.effect("keeps DSQL's rules, and breaks on demand", () =>
+      Effect.gen(function* () {
+        const refused = yield* Effect.flip(rows("TRUNCATE shards"))
+        assert.strictEqual(refused._tag, "UnsupportedFeature")
+        const control = yield* Testing.Control
+        yield* control.inject({ on: "commit", fault: "conflict", nth: [1] })
+        const insert = "INSERT INTO cluster_metadata_info SELECT * FROM cluster_metadata_info WHERE false"
+        yield* control.reset
+        yield* rows(insert)
+        const { commits, statements } = yield* control.counts()
+        assert.deepStrictEqual({ commits, statements }, { commits: 1, statements: 2 })
+      })
+    )
+  }
+)
+
+// The clock of these tests stands still, and the emulator's must not.
+layer(Testing.layer(), { timeout: "60 seconds" })("Testing.layer without a schema, on a test clock", (it) => {
+  it.effect("gives an empty database", () =>
+    Effect.gen(function* () {
+      const tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+      assert.deepStrictEqual(yield* rows(tables), [])
+      yield* rows("CREATE TABLE t (id integer PRIMARY KEY)")
+      yield* rows("CREATE INDEX ASYNC ON t (id)")
+    })
+  )
+})
+
+describe("Testing.make", () => {
+  it.live("migrates a template once for all that ask at the same time, and copies it", () =>
+    Effect.gen(function* () {
+      const builtIn = yield* SchemaSource.builtIn()
+      const [first] = builtIn.versions
+      // A schema that no other file has, so that its template is not there yet.
+      const statements = first.statements.filter(({ target }) => target._tag === "CreateTable").slice(0, 2)
+      const own: SchemaSource.SchemaSource = { ...builtIn, name: "own", versions: [{ ...first, statements }] }
+      assert.notInclude(yield* databases, Template.nameOf(own))
+      const made = yield* Effect.all(
+        Array.from({ length: 4 }, () => Testing.make({ source: Effect.succeed(own) })),
+        { concurrency: "unbounded" }
+      )
+      const names = made.map(({ url }) => nameOf(url))
+      assert.strictEqual(new Set(names).size, 4)
+      assert.includeMembers([...(yield* databases)], [...names, Template.nameOf(own)])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("drops its database with its scope", () =>
+    Effect.gen(function* () {
+      const name = yield* Effect.scoped(Effect.map(Testing.make(), ({ url }) => nameOf(url)))
+      assert.notInclude(yield* databases, name)
+    })
+  )
+
+  it.live("starts a server of its own where the run has none", () =>
+    Effect.gen(function* () {
+      const url = process.env[Server.variable]
+      assert.isDefined(url)
+      delete process.env[Server.variable]
+      yield* Effect.addFinalizer(() => Effect.sync(() => (process.env[Server.variable] = url)))
+      const server = yield* Server.make
+      assert.notStrictEqual(Redacted.value(server.url()), url)
+    }).pipe(Effect.scoped)
+  )
+})
