@@ -103,8 +103,8 @@ describe("without a connection", () => {
             AWS_PROFILE: "work",
             AWS_EC2_METADATA_DISABLED: "true"
           },
-          /cannot connect to abc\.dsql\.us-east-1\.on\.aws:5432: no AWS credentials: set AWS_ACCESS_KEY_ID/,
-          "failed   token    no AWS credentials: set AWS_ACCESS_KEY_ID"
+          /cannot connect to abc\.dsql\.us-east-1\.on\.aws:5432: the SSO session of AWS profile work has ended: run aws sso login/,
+          "failed   token    the SSO session of AWS profile work has ended: run aws sso login --profile work"
         )
       }),
     minutes
