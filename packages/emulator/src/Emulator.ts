@@ -79,6 +79,8 @@ export interface Emulator {
   /** A connection without a socket, for clients that take a stream. */
   readonly connect: () => Duplex
   readonly control: Control.Control
+  /** Fails when the PostgreSQL beneath it ends, if that is its own. */
+  readonly ended: Effect.Effect<never, Postgres.PostgresError>
   /** Makes a database, from another one if that is named; nobody may be using that one. */
   readonly createDatabase: (name: string, template?: string) => Effect.Effect<void, EmulatorError>
   /** Drops a database, whoever uses it. */
@@ -176,6 +178,7 @@ export const make = Effect.fnUntraced(function* (
       return client
     },
     control: desk,
+    ended: server.ended ?? Effect.never,
     dropDatabase: (name) => Effect.mapError(cluster.dropDatabase(name), failed(`cannot drop database ${name}`)),
     createDatabase: (name, template) =>
       Effect.mapError(cluster.createDatabase(name, template), failed(`cannot create database ${name}`))

@@ -177,9 +177,9 @@ describeEmulated("what the store sends", (it) => {
       const texts = new Set((yield* control.statements()).map(({ sql }) => sql))
       assert.isAbove(texts.size, 20)
       for (const text of texts) {
-        // Half a transaction by itself is one that is left open.
-        if (text.startsWith("BEGIN") || text === "COMMIT") continue
-        assert.deepStrictEqual(yield* Linter.lint(text), [], text)
+        // These rules look at a file as a whole; the statements come one by one.
+        const options = { disable: ["transaction-left-open", "no-transaction"] }
+        assert.deepStrictEqual(yield* Linter.lint(text, options), [], text)
       }
     })
   )

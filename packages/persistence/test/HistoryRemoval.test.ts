@@ -36,14 +36,17 @@ const forked = Effect.gen(function* () {
 /** Five thousand nodes and a row for the branch, in three statements. */
 const long = Effect.gen(function* () {
   const history = yield* HistoryBranches.HistoryBranches
-  const { sql } = yield* DsqlClient.DsqlClient
   const of = located()
   yield* history.append({ ...of, nodes: [node(1, 1)], newBranch: { info: "" } })
   for (const from of [2, 2_502]) {
-    yield* sql`
+    const insert = Effect.flatMap(
+      Transaction.sql,
+      (sql) => sql`
       INSERT INTO history_node (shard_id, tree_id, branch_id, node_id, txn_id, prev_txn_id, data, data_encoding)
       SELECT ${of.shardId}::integer, ${of.branch.treeId}::uuid, ${of.branch.branchId}::uuid, n, -n, n - 1, 'events', 'Proto3'
       FROM generate_series(${from}::bigint, ${from + 2_499}::bigint) AS n`
+    )
+    yield* Transaction.autocommit(insert)
   }
   return of
 })
