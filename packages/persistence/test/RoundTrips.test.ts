@@ -1,6 +1,7 @@
 /**
  * What `docs/round-trips.md` says of each operation is what it takes.
  */
+import type { DsqlClient } from "@effect-dsql/core"
 import {
   Archetype,
   Executions,
@@ -63,7 +64,7 @@ const documented = table("Counted").map(([operation = "", ours, earlier, sends =
   sends
 }))
 
-type Stores = Persistence.Persistence
+type Stores = Persistence.Persistence | DsqlClient.DsqlClient
 
 /** Readies what an operation needs, and gives the operation. */
 type Readied<E = unknown> = Effect.Effect<Effect.Effect<unknown, E>, unknown, Stores>
