@@ -88,7 +88,12 @@ export class Shards extends Context.Service<
     ) => Effect.Effect<Shard, ShardError | LimitExceeded>
     /** The shard, if there is one. One round trip. */
     readonly read: (shardId: ShardId) => Effect.Effect<Option.Option<Shard>, ShardError>
-    /** Writes the shard if it still has the expected range. One round trip. */
+    /**
+     * Writes the shard if it still has the expected range. One round trip.
+     *
+     * After a lost answer the shard is known by its bytes. So let the info name its owner: of two who take a shard with
+     * the same info at once, both might be told that they have it.
+     */
     readonly update: (
       shard: Shard,
       expectedRangeId: bigint
