@@ -1,46 +1,33 @@
 /**
- * A database of its own for a test file, on the servers that all files share: an emulated Aurora DSQL, or the plain
- * PostgreSQL beneath it.
+ * A database of its own for a test file: on an emulated Aurora DSQL, or on the plain PostgreSQL beneath it, for what
+ * the emulator would get in the way of.
  */
 import { DsqlClient } from "@effect-dsql/core"
+import { Testing } from "@effect-dsql/testing"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, Redacted } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { randomUUID } from "node:crypto"
 import { inject } from "vitest"
 
-/** Makes a database on a server, and drops it when the scope closes. */
-const temporary = (
-  server: "postgresUrl" | "dsqlUrl",
-  statements: { readonly create: (name: string) => string; readonly drop: (name: string) => string }
-) =>
-  Effect.gen(function* () {
-    const name = `test_${randomUUID().replaceAll("-", "")}`
-    const url = new URL(inject(server))
-    const admin = yield* Effect.provide(PgClient.makeClient({ url: Redacted.make(url.href) }), Reactivity.layer)
-    yield* Effect.acquireRelease(admin.unsafe(statements.create(name)).unprepared, () =>
-      Effect.orDie(admin.unsafe(statements.drop(name)).unprepared)
-    )
-    url.pathname = `/${name}`
-    return Redacted.make(url.href)
-  })
-
 /** The URL of a database on plain PostgreSQL that exists for as long as the scope is open. */
-export const database = temporary("postgresUrl", {
-  create: (name) => `CREATE DATABASE ${name}`,
-  drop: (name) => `DROP DATABASE ${name} WITH (FORCE)`
+export const database = Effect.gen(function* () {
+  const name = `test_${randomUUID().replaceAll("-", "")}`
+  const url = new URL(inject("postgresUrl"))
+  const admin = yield* Effect.provide(PgClient.makeClient({ url: Redacted.make(url.href) }), Reactivity.layer)
+  yield* Effect.acquireRelease(admin.unsafe(`CREATE DATABASE ${name}`).unprepared, () =>
+    Effect.orDie(admin.unsafe(`DROP DATABASE ${name} WITH (FORCE)`).unprepared)
+  )
+  url.pathname = `/${name}`
+  return Redacted.make(url.href)
 })
 
-/** The URL of a database on the emulated Aurora DSQL that exists for as long as the scope is open. */
-export const clusterDatabase = temporary("dsqlUrl", {
-  create: (name) => `CALL emulator.control('{"createDatabase": {"name": "${name}"}}')`,
-  drop: (name) => `CALL emulator.control('{"dropDatabase": "${name}"}')`
-})
+/** The URL of a database on an emulated Aurora DSQL that exists for as long as the scope is open. */
+export const clusterDatabase = Effect.map(Testing.make(), ({ url }) => url)
 
 /** A client on a database of its own, on plain PostgreSQL. */
 export const TestDatabase = (options: DsqlClient.PoolOptions = {}) =>
   Layer.unwrap(Effect.map(database, (url) => DsqlClient.layerUrl({ ...options, url })))
 
-/** A client on a database of its own, on the emulated Aurora DSQL. */
-export const TestCluster = (options: DsqlClient.PoolOptions = {}) =>
-  Layer.unwrap(Effect.map(clusterDatabase, (url) => DsqlClient.layerUrl({ ...options, url })))
+/** A client on a database of its own, on an emulated Aurora DSQL. */
+export const TestCluster = (client: DsqlClient.PoolOptions = {}) => Testing.layer({ client })

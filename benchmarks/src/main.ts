@@ -8,6 +8,7 @@ import { Console, Effect, Layer, type Redacted, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { emulation } from "./Emulation.ts"
 import { fences } from "./Fences.ts"
+import { startup } from "./Startup.ts"
 import { transactions } from "./Transactions.ts"
 
 const schema = Effect.gen(function* () {
@@ -35,7 +36,8 @@ const onServer = <A, E>(
 const benchmarks = {
   transactions: onServer(transactions),
   fences: onServer(fences),
-  emulation: onServer(emulation)
+  emulation: onServer(emulation),
+  startup
 }
 
 const isName = (name: string): name is keyof typeof benchmarks => name in benchmarks

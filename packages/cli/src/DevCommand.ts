@@ -9,7 +9,6 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { createSecureContext } from "node:tls"
 import * as Connection from "./Connection.ts"
-import * as DataDirectory from "./DataDirectory.ts"
 import { InvalidUsage } from "./Failure.ts"
 import * as FaultSyntax from "./FaultSyntax.ts"
 import * as Files from "./Files.ts"
@@ -40,7 +39,7 @@ export const dev = Command.make(
     fault: Flag.String("fault").pipe(
       Flag.withMetavar("fault@event[:when]"),
       Flag.withDescription(
-        "What goes wrong, such as conflict@commit:3, cut@statement:1,4, unavailable@commit:10% or latency:20ms; repeatable"
+        "What goes wrong, such as conflict@commit:3, cut@statement:1,4, unavailable@commit:10%:times=2:label=orders or latency:20ms; repeatable"
       ),
       Flag.atLeast(0)
     ),
@@ -60,7 +59,12 @@ export const dev = Command.make(
     const Emulator = yield* Effect.promise(() => import("@effect-dsql/emulator/Emulator"))
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const emulator = yield* Emulator.make({ dataDirectory, port, tls, seed: input.seed })
+        const emulator = yield* Emulator.make({ dataDirectory, port, tls, seed: input.seed }).pipe(
+          Effect.catchIf(
+            (error) => error._tag === "PostgresError" && error.reason === "foreign",
+            ({ message }) => Effect.fail(new InvalidUsage({ message: `--data-dir ${message}` }))
+          )
+        )
         for (const scripted of faults) {
           yield* scripted._tag === "Rule"
             ? emulator.control.inject(scripted.rule)
@@ -73,7 +77,7 @@ export const dev = Command.make(
           dataDirectory: dataDirectory ?? null
         }
         yield* Output.print(shared, Json.Listening, listening, (paint) => text(listening, paint))
-        return yield* Effect.never
+        return yield* emulator.ended
       })
     )
   })
@@ -114,9 +118,7 @@ const kept = Effect.fnUntraced(function* ({ dataDir, ephemeral }: Input) {
     if (Option.isNone(dataDir)) return undefined
     return yield* new InvalidUsage({ message: "--data-dir and --ephemeral exclude each other: give one" })
   }
-  const path = Option.getOrElse(dataDir, () => ".data/dsql")
-  yield* DataDirectory.prepare(path)
-  return path
+  return Option.getOrElse(dataDir, () => ".data/dsql")
 })
 
 const certificate = Effect.fnUntraced(function* (certPath: Option.Option<string>, keyPath: Option.Option<string>) {

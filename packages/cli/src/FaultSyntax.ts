@@ -7,6 +7,8 @@
  * | `conflict@commit:3` | the third one does |
  * | `cut@statement:1,4` | the connection is cut at the first and the fourth statement |
  * | `unavailable@commit:10%` | one COMMIT in ten, as `--seed` decides |
+ * | `conflict@commit:times=2` | the first two COMMITs fail |
+ * | `cut@commit:10%:label=orders` | one COMMIT in ten of connections whose application_name is `orders` |
  * | `latency:20ms` | every round trip takes 20 milliseconds longer |
  *
  * @since 0.1.0
@@ -66,9 +68,12 @@ export const parse = (text: string): Effect.Effect<Scripted, InvalidUsage> => {
 
 /** The fault, or what is wrong with it. */
 const read = (text: string): Scripted | string => {
-  const [what = "", when, ...more] = text.split(":")
-  if (more.length > 0) return "it has more than one colon: write it as conflict@commit:3"
+  const [what = "", ...rest] = text.split(":")
+  const occasions = rest.filter((part) => !/^(?:times|label)=/.test(part))
+  const [when, second] = occasions
+  if (second !== undefined) return "it says more than one occasion: write it as conflict@commit:3"
   const [fault = "", on, ...others] = what.split("@")
+  if (fault === "latency" && rest.length > 1) return "it takes no more than its length: write it as latency:20ms"
   if (fault === "latency") return on === undefined ? latency(when) : "every round trip has it: write it as latency:20ms"
   if (!isFault(fault))
     return `there is no fault ${JSON.stringify(fault)}: choose ${Object.keys(events).join(", ")} or latency`
@@ -77,7 +82,9 @@ const read = (text: string): Scripted | string => {
     return `${fault} happens at ${events[fault].join(" or ")}: write it as ${fault}@${events[fault].at(-1)}`
   }
   const occasion = when === undefined ? {} : occasionOf(when)
-  return typeof occasion === "string" ? occasion : { _tag: "Rule", rule: { fault, on: event, ...occasion } }
+  if (typeof occasion === "string") return occasion
+  const limits = limitsOf(rest)
+  return typeof limits === "string" ? limits : { _tag: "Rule", rule: { fault, on: event, ...occasion, ...limits } }
 }
 
 const isFault = (text: string): text is Fault => Object.hasOwn(events, text)
@@ -85,6 +92,21 @@ const isFault = (text: string): text is Fault => Object.hasOwn(events, text)
 const latency = (text: string | undefined): Scripted | string => {
   const [, millis] = /^(\d{1,6})ms$/.exec(text ?? "") ?? []
   return millis === undefined ? "say how long: write it as latency:20ms" : { _tag: "Latency", millis: Number(millis) }
+}
+
+/** How often at most, and for whom. */
+const limitsOf = (parts: ReadonlyArray<string>): Pick<Rule, "times" | "label"> | string => {
+  const times = parts.filter((part) => part.startsWith("times=")).map((part) => part.slice(6))
+  const labels = parts.filter((part) => part.startsWith("label=")).map((part) => part.slice(6))
+  const [most] = times
+  const [label] = labels
+  if (times.length > 1 || (most !== undefined && !/^[1-9]\d{0,8}$/.test(most))) {
+    return "times says how often at most, once: write it as conflict@commit:times=2"
+  }
+  if (labels.length > 1 || label === "") {
+    return "label says whose connections, once: write it as conflict@commit:label=orders"
+  }
+  return { ...(most !== undefined && { times: Number(most) }), ...(label !== undefined && { label }) }
 }
 
 const occasionOf = (text: string): Pick<Rule, "nth" | "probability"> | string => {

@@ -7,6 +7,11 @@ describe("FaultSyntax.parse", () => {
     ["conflict@commit", { _tag: "Rule", rule: { fault: "conflict", on: "commit" } }],
     ["cut@statement:1,4", { _tag: "Rule", rule: { fault: "cut", on: "statement", nth: [1, 4] } }],
     ["unavailable@connect:2.5%", { _tag: "Rule", rule: { fault: "unavailable", on: "connect", probability: 0.025 } }],
+    ["conflict@commit:times=2", { _tag: "Rule", rule: { fault: "conflict", on: "commit", times: 2 } }],
+    [
+      "cut@commit:10%:times=3:label=orders",
+      { _tag: "Rule", rule: { fault: "cut", on: "commit", probability: 0.1, times: 3, label: "orders" } }
+    ],
     ["latency:20ms", { _tag: "Latency", millis: 20 }]
   ]
   it.effect.each(good)("reads %s", ([text, scripted]) =>
@@ -22,7 +27,10 @@ describe("FaultSyntax.parse", () => {
     ["conflict@commit:0", '"0" says no occasion'],
     ["conflict@commit:101%", '"101%" says no occasion'],
     ["conflict@commit:", '"" says no occasion'],
-    ["conflict@commit:1:2", "more than one colon"],
+    ["conflict@commit:1:2", "more than one occasion"],
+    ["conflict@commit:times=0", "times says how often at most"],
+    ["conflict@commit:label=", "label says whose connections"],
+    ["latency:20ms:label=a", "it takes no more than its length"],
     ["latency@statement:20ms", "every round trip has it: write it as latency:20ms"],
     ["latency:fast", "say how long: write it as latency:20ms"]
   ]

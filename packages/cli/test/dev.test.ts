@@ -2,8 +2,9 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { Reactivity } from "effect/reactivity"
-import { chmod } from "node:fs/promises"
+import { chmod, readFile } from "node:fs/promises"
 import { createServer } from "node:net"
+import { join } from "node:path"
 import { tree } from "./support/files.ts"
 import { run, start } from "./support/process.ts"
 
@@ -83,10 +84,24 @@ describe("effect-dsql dev", () => {
     })
   )
 
+  it.live("says so, and ends with 1, when the PostgreSQL beneath it dies", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory()
+      const running = yield* dev(["--port", yield* freePort], cwd)
+      const [pid] = (yield* Effect.promise(() => readFile(join(cwd, ".data/dsql/data/postmaster.pid"), "utf8"))).split(
+        "\n"
+      )
+      process.kill(Number(pid), "SIGKILL")
+      const { code, stderr } = yield* Effect.promise(() => running.ended)
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /error: the PostgreSQL server in [^\n]+ has ended: start again\n$/)
+    })
+  )
+
   const bad: ReadonlyArray<readonly [args: ReadonlyArray<string>, says: string]> = [
     [["--fault", "conflict@commit:often"], '"often" says no occasion'],
-    [["--data-dir", "."], ". holds other files: give --data-dir a new directory, or one that dev made"],
-    [["--data-dir", "a.pem"], "cannot read a.pem: it is not a directory"],
+    [["--data-dir", "."], "--data-dir . holds other files: choose a new directory, or one that was made for this"],
+    [["--data-dir", "a.pem"], "--data-dir a.pem is not a directory"],
     [["--tls-cert", "a.pem", "--tls-key", "a.pem"], "a.pem and a.pem are not a certificate and its key"],
     [["--tls-cert", "b.pem", "--tls-key", "a.pem"], "cannot read b.pem: there is nothing there"]
   ]

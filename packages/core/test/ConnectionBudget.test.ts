@@ -21,6 +21,18 @@ const statement = (text: string) =>
 
 const rows = Effect.map(statement("SELECT count(*)::integer AS n FROM dsql_connection_slots"), (found) => found[0]?.n)
 
+/** When the first slot ends, and what time it is, as the database has it in milliseconds. */
+const expiry = Effect.map(
+  Transaction.autocommit(
+    Effect.flatMap(
+      Transaction.sql,
+      (sql) => sql<{ readonly ends: Date; readonly now: Date }>`
+        SELECT min(expires_at) AS ends, now() AS now FROM dsql_connection_slots`
+    )
+  ),
+  ([row]) => [row?.ends.getTime() ?? 0, row?.now.getTime() ?? 0] as const
+)
+
 /** A process of its own, as far as the table can tell: it dies without a word when its scope is forgotten. */
 const budget = (options: ConnectionBudget.SlotOptions, scope: Scope.Scope) =>
   Effect.map(Layer.buildWithScope(Layer.fresh(ConnectionBudget.layerSlots(options)), scope), (context) =>
@@ -202,7 +214,7 @@ describe("ConnectionBudget.layerSlots", () => {
         process.execPath,
         [fileURLToPath(new URL("./fixtures/holdConnections.ts", import.meta.url))],
         {
-          env: { ...process.env, DSQL_URL: Redacted.value(url), CONNECTIONS: "10", LIMIT: "10", TTL: "3 seconds" },
+          env: { ...process.env, DSQL_URL: Redacted.value(url), CONNECTIONS: "10", LIMIT: "10", TTL: "5 seconds" },
           stdio: ["ignore", "pipe", "inherit"]
         }
       )
@@ -211,10 +223,13 @@ describe("ConnectionBudget.layerSlots", () => {
         child.stdout.once("data", () => resume(Effect.void))
       })
       yield* Effect.gen(function* () {
-        const mine = yield* budget({ limit: 10, slotSize: 5, ttl: "3 seconds" }, yield* Effect.scope)
+        const mine = yield* budget({ limit: 10, slotSize: 5, ttl: "5 seconds" }, yield* Effect.scope)
         yield* Effect.flip(take(mine))
         // It renews, so its room stays its own for longer than one time to live.
-        yield* Effect.sleep("4 seconds")
+        const [first] = yield* expiry
+        yield* Effect.repeat(Effect.sleep("50 millis"), {
+          until: () => Effect.map(expiry, ([, now]) => now > first + 1_000)
+        })
         yield* Effect.flip(take(mine))
         child.kill("SIGKILL")
         yield* Effect.flip(take(mine))

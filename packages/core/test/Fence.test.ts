@@ -89,7 +89,7 @@ const race = (id: number, fence: Guarding, when: "first" | "last", waits: boolea
   })
 
 /** The contract, the same on both servers but for who waits. */
-const suite = (name: string, database: ReturnType<typeof TestDatabase>, waits: boolean) =>
+const suite = (name: string, database: Layer.Layer<DsqlClient.Provided, unknown>, waits: boolean) =>
   layer(Layer.provideMerge(schema, database), { excludeTestServices: true })(`Fence on ${name}`, (it) => {
     it.effect("moves a token that is the expected one", () =>
       Effect.gen(function* () {

@@ -149,6 +149,14 @@ describe("rules over writes", () => {
   )
   finds("with WHERE", "DELETE FROM t WHERE id = 1; UPDATE t SET a = 1 WHERE id = 2", [])
   finds("INSERT of a whole table", "INSERT INTO t SELECT * FROM u", ["unbounded-insert 1:29"])
+  finds("INSERT of a whole table by way of a name", "WITH w AS (SELECT * FROM u) INSERT INTO t SELECT * FROM w", [
+    "unbounded-insert 1:26"
+  ])
+  finds(
+    "INSERT of what WITH bounds",
+    "WITH w AS (SELECT id FROM u WHERE id = 1 FOR UPDATE) INSERT INTO t SELECT * FROM w",
+    []
+  )
   finds(
     "INSERT of a part, or of a count",
     "INSERT INTO t SELECT * FROM u LIMIT 9; INSERT INTO t SELECT count(*) FROM u",

@@ -122,7 +122,17 @@ export interface Desk extends Control {
   readonly request: (connection: Connection, request: Request) => Effect.Effect<unknown>
 }
 
-const logged = 100_000
+/** Statements that are kept, and characters of them. */
+const logged = { statements: 100_000, characters: 32 * 1024 * 1024 }
+
+const nothing: Counts = { connections: 0, roundTrips: 0, statements: 0, commits: 0 }
+
+const sum = (a: Counts, b: Counts): Counts => ({
+  connections: a.connections + b.connections,
+  roundTrips: a.roundTrips + b.roundTrips,
+  statements: a.statements + b.statements,
+  commits: a.commits + b.commits
+})
 
 const matches = (label: string | undefined) => (each: { readonly label: string }) =>
   label === undefined || label === "" || each.label === label
@@ -136,8 +146,10 @@ const matches = (label: string | undefined) => (each: { readonly label: string }
 export const make = (options: { readonly seed: number; readonly log: boolean }): Desk => {
   const faults = Faults.make(options.seed)
   const open = new Set<Connection>()
-  let known: Array<Connection> = []
+  /** What connections did that are closed, by label. */
+  let past = new Map<string, Counts>()
   let arrivals: Array<Arrival> = []
+  let characters = 0
   let ids = 0
   let ahead = 0
   const latencies = new Map<string | undefined, number>()
@@ -146,17 +158,21 @@ export const make = (options: { readonly seed: number; readonly log: boolean }):
     open: (label, cut) => {
       const connection = { id: ++ids, opened: desk.now(), label, roundTrips: 0, statements: 0, commits: 0, cut }
       open.add(connection)
-      known.push(connection)
       return connection
     },
     close: (connection) => {
       open.delete(connection)
+      past.set(connection.label, sum(past.get(connection.label) ?? nothing, { ...connection, connections: 1 }))
     },
     connections: () => open.size,
     arrive: (connection, sql, inTransaction) => {
       connection.statements++
       if (!options.log) return
-      if (arrivals.length >= logged) arrivals = arrivals.slice(logged / 2)
+      characters += sql.length
+      if (arrivals.length >= logged.statements || characters > logged.characters) {
+        arrivals = arrivals.slice(Math.ceil(arrivals.length / 2))
+        characters = arrivals.reduce((total, arrival) => total + arrival.sql.length, sql.length)
+      }
       arrivals.push({ label: connection.label, connection: connection.id, sql, inTransaction })
     },
     delay: (label) => latencies.get(label) ?? latencies.get(undefined) ?? 0,
@@ -170,21 +186,18 @@ export const make = (options: { readonly seed: number; readonly log: boolean }):
       }),
     counts: (label) =>
       Effect.sync(() => {
-        const own = known.filter(matches(label))
-        const sum = (of: "roundTrips" | "statements" | "commits") => own.reduce((total, each) => total + each[of], 0)
-        return {
-          connections: own.length,
-          roundTrips: sum("roundTrips"),
-          statements: sum("statements"),
-          commits: sum("commits")
-        }
+        let total = nothing
+        for (const [closed, counts] of past) if (matches(label)({ label: closed })) total = sum(total, counts)
+        for (const each of open) if (matches(label)(each)) total = sum(total, { ...each, connections: 1 })
+        return total
       }),
     statements: (label) => Effect.sync(() => arrivals.filter(matches(label))),
     happened: Effect.sync(faults.happened),
     reset: Effect.sync(() => {
       arrivals = []
-      known = [...open]
-      for (const each of known) Object.assign(each, { roundTrips: 0, statements: 0, commits: 0 })
+      characters = 0
+      past = new Map()
+      for (const each of open) Object.assign(each, { roundTrips: 0, statements: 0, commits: 0 })
     }),
     cut: (label) =>
       Effect.sync(() => {

@@ -65,6 +65,25 @@ export interface Options {
 }
 
 /**
+ * What an emulator holds at one moment; nothing of it but `sessions` of jobs, one for each database, outlives its clients.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Holdings {
+  readonly connections: number
+  /** Sessions in PostgreSQL, those of the emulator's own jobs included. */
+  readonly sessions: number
+  readonly transactions: number
+  /** Transactions that have given their rows to others. */
+  readonly parked: number
+  /** Committed transactions whose row locks an open snapshot may still meet. */
+  readonly locks: number
+  /** Requests to PostgreSQL that are under way. */
+  readonly requests: number
+}
+
+/**
  * A running emulator.
  *
  * @since 0.1.0
@@ -79,6 +98,10 @@ export interface Emulator {
   /** A connection without a socket, for clients that take a stream. */
   readonly connect: () => Duplex
   readonly control: Control.Control
+  /** What it holds now, to look for leaks. */
+  readonly holdings: Effect.Effect<Holdings>
+  /** Fails when the PostgreSQL beneath it ends, if that is its own. */
+  readonly ended: Effect.Effect<never, Postgres.PostgresError>
   /** Makes a database, from another one if that is named; nobody may be using that one. */
   readonly createDatabase: (name: string, template?: string) => Effect.Effect<void, EmulatorError>
   /** Drops a database, whoever uses it. */
@@ -176,6 +199,20 @@ export const make = Effect.fnUntraced(function* (
       return client
     },
     control: desk,
+    holdings: Effect.sync(() => {
+      const databases = [...cluster.databases()]
+      const members = databases.flatMap((database) => [...database.members])
+      const transactions = members.flatMap((member) => member.transaction ?? [])
+      return {
+        connections: desk.connections(),
+        sessions: members.length,
+        transactions: transactions.length,
+        parked: transactions.filter(({ state }) => state === "parked").length,
+        locks: databases.reduce((total, database) => total + database.records.length, 0),
+        requests: cluster.steward.requests()
+      }
+    }),
+    ended: server.ended ?? Effect.never,
     dropDatabase: (name) => Effect.mapError(cluster.dropDatabase(name), failed(`cannot drop database ${name}`)),
     createDatabase: (name, template) =>
       Effect.mapError(cluster.createDatabase(name, template), failed(`cannot create database ${name}`))

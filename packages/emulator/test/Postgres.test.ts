@@ -2,7 +2,7 @@ import { Postgres } from "@effect-dsql/emulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { existsSync } from "node:fs"
-import { chmod, mkdtemp, rm, stat } from "node:fs/promises"
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -50,6 +50,56 @@ describe("Postgres.make", () => {
         error.message,
         `${dataDirectory} is in use by another server: stop that one, or choose another directory`
       )
+    })
+  )
+
+  it.live("initialises a directory once when two start in it at the same time", () =>
+    Effect.gen(function* () {
+      const dataDirectory = yield* temporary
+      const both = yield* Effect.all(
+        [Effect.result(Postgres.make({ dataDirectory })), Effect.result(Postgres.make({ dataDirectory }))],
+        {
+          concurrency: "unbounded"
+        }
+      )
+      const refused = both.flatMap((each) => (each._tag === "Failure" ? [each.failure.message] : []))
+      assert.deepStrictEqual(refused, [
+        `${dataDirectory} is in use by another server: stop that one, or choose another directory`
+      ])
+    })
+  )
+
+  it.live("takes over from an owner that was killed while it initialised", () =>
+    Effect.gen(function* () {
+      const dataDirectory = yield* temporary
+      // A process id that no process can have.
+      yield* Effect.promise(() => writeFile(join(dataDirectory, "initialising"), String(2 ** 30)))
+      yield* Effect.promise(() => mkdir(join(dataDirectory, "data.new")))
+      yield* Effect.scoped(Postgres.make({ dataDirectory }))
+      assert.isFalse(existsSync(join(dataDirectory, "initialising")))
+    })
+  )
+
+  it.live("leaves a directory alone that holds somebody else's files", () =>
+    Effect.gen(function* () {
+      const dataDirectory = yield* temporary
+      yield* Effect.promise(() => mkdir(join(dataDirectory, "data")))
+      const error = yield* Effect.flip(Postgres.make({ dataDirectory }))
+      assert.deepStrictEqual(
+        [error.reason, error.message],
+        ["foreign", `${dataDirectory} holds other files: choose a new directory, or one that was made for this`]
+      )
+    })
+  )
+
+  it.live("tells when the server dies", () =>
+    Effect.gen(function* () {
+      const { dataDirectory, ended = Effect.never } = yield* Postgres.make()
+      const [pid] = (yield* Effect.promise(() => readFile(join(dataDirectory, "data/postmaster.pid"), "utf8"))).split(
+        "\n"
+      )
+      process.kill(Number(pid), "SIGKILL")
+      assert.strictEqual((yield* Effect.flip(ended)).reason, "ended")
     })
   )
 

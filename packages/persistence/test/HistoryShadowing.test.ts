@@ -2,15 +2,21 @@
  * Whatever attempts fail on the way, a history reads as the batches that were acknowledged: forwards, backwards, in
  * pages of any size, over forks.
  */
-import { HistoryBranch, HistoryBranches } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { type HistoryBranch, HistoryBranches } from "@effect-dsql/persistence"
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import fc from "fast-check"
-import { EmulatedPersistence } from "./support/emulated.ts"
 import { branchId, located, node, readAll, readAllBackward } from "./support/history.ts"
+import { describeEmulated } from "./support/persistence.ts"
+
+interface Attempt {
+  readonly batches: ReadonlyArray<number>
+  readonly acknowledged: boolean
+  readonly fork: boolean
+}
 
 /** A writer appends batches that follow each other; it is acknowledged, or it was all for nothing. */
-const attempt = fc.record({
+const attempt: fc.Arbitrary<Attempt> = fc.record({
   batches: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }),
   acknowledged: fc.boolean(),
   /** Whether to fork before, and go on there; the fork shares all that is acknowledged. */
@@ -19,11 +25,11 @@ const attempt = fc.record({
 
 const seed = fc.sample(fc.integer(), 1)[0] ?? 1
 
-layer(EmulatedPersistence, { excludeTestServices: true })("a history with failed attempts in it", (it) => {
+describeEmulated("a history with failed attempts in it", (it) => {
   it.effect(`reads as what was acknowledged (seed ${seed})`, () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches
-      const check = (attempts: ReadonlyArray<typeof attempt extends fc.Arbitrary<infer A> ? A : never>, size: number) =>
+      const check = (attempts: ReadonlyArray<Attempt>, size: number) =>
         Effect.gen(function* () {
           let of = located()
           const truth: Array<HistoryBranch.HistoryNode> = []
@@ -31,7 +37,7 @@ layer(EmulatedPersistence, { excludeTestServices: true })("a history with failed
           for (const { acknowledged, batches, fork } of attempts) {
             if (fork && next > 1) {
               const forking = { ...of, nodeId: BigInt(next), branchId: branchId(), info: "" }
-              of = { ...of, branch: yield* history.fork(forking) }
+              of = { shardId: of.shardId, branch: yield* history.fork(forking) }
             }
             let [at, previous] = [next, last]
             const nodes: Array<HistoryBranch.HistoryNode> = []

@@ -2,14 +2,15 @@
  * A hundred thousand tasks in one range: read in the memory of a page, deleted in transactions below the limits,
  * whatever happens in between.
  */
-import { DsqlClient } from "@effect-dsql/core"
+import { Transaction } from "@effect-dsql/core"
 import { HistoryTask, HistoryTasks } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream } from "effect"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { Control, EmulatedPersistence } from "./support/emulated.ts"
+import { Control } from "./support/emulated.ts"
 import { shardId } from "./support/rows.ts"
+import { describeEmulated } from "./support/persistence.ts"
 
 const range = { shardId: shardId(), category: HistoryTask.transfer, min: 1n, max: 100_001n }
 
@@ -25,21 +26,27 @@ const heap = Effect.sync(() => {
 /** Fills the range up to `count`, in transactions that DSQL takes. A task has a kilobyte. */
 const fill = (count: number) =>
   Effect.gen(function* () {
-    const { sql } = yield* DsqlClient.DsqlClient
     for (let from = 1; from <= count; from += 3_000) {
-      yield* sql`
+      const insert = Effect.flatMap(
+        Transaction.sql,
+        (sql) => sql`
         INSERT INTO transfer_tasks (shard_id, task_id, data, data_encoding)
         SELECT ${range.shardId}::integer, id, convert_to(repeat(id::text, 200), 'UTF8'), 'Proto3'
         FROM generate_series(${from}::bigint, ${Math.min(count, from + 2_999)}::bigint) AS id`
+      )
+      yield* Transaction.autocommit(insert)
     }
   })
 
-const remaining = Effect.gen(function* () {
-  const { sql } = yield* DsqlClient.DsqlClient
-  const [row] = yield* sql<{ readonly count: bigint }>`
-    SELECT count(*) AS count FROM transfer_tasks WHERE shard_id = ${range.shardId}`
-  return Number(row?.count)
-})
+const remaining = Transaction.autocommit(
+  Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const [row] = yield* sql<{ readonly count: bigint }>`
+      SELECT count(*) AS count FROM transfer_tasks WHERE shard_id = ${range.shardId}`
+    return Number(row?.count)
+  }),
+  { readOnly: true }
+)
 
 /** Deletes that arrived since the last reset. */
 const deletes = Effect.gen(function* () {
@@ -47,7 +54,7 @@ const deletes = Effect.gen(function* () {
   return (yield* control.statements()).filter(({ sql }) => sql.includes("DELETE FROM")).length
 })
 
-layer(EmulatedPersistence, { excludeTestServices: true })("a hundred thousand tasks", (it) => {
+describeEmulated("a hundred thousand tasks", (it) => {
   it.effect("are read in the memory of a page and deleted below the limits, after a kill and a cut", () =>
     Effect.gen(function* () {
       const { immediate } = yield* HistoryTasks.HistoryTasks

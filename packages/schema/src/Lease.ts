@@ -25,6 +25,7 @@
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import { SharedLock } from "@effect-dsql/core/Fence"
+import * as RetryPolicy from "@effect-dsql/core/RetryPolicy"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import type * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
@@ -32,7 +33,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Schedule from "effect/Schedule"
+import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
@@ -192,7 +193,7 @@ const claim = Effect.fnUntraced(function* (database: string, owner: string, dura
   return { fence: row.fence + 1 } satisfies Claim
 })
 
-/** The owner's name is its own, so a claim whose answer was lost can be made again, and two first claims can meet. */
+/** A claim conflicts with whoever else claims, so it is made only where the lease looks free, and lost to them at once. */
 const acquire = (
   database: string,
   owner: string,
@@ -203,20 +204,31 @@ const acquire = (
   Effect.gen(function* () {
     let told = false
     while (true) {
-      const claimed: Claim = yield* reconnecting(
-        Transaction.run(claim(database, owner, duration), { operation: "TakeLease" })
-      ).pipe(Effect.retry({ schedule: Schedule.recurs(3), while: (error) => error._tag === "UniqueViolation" }))
-      if ("fence" in claimed) return claimed.fence
-      const { expires, owner: other } = claimed.holder
-      if (!wait) return yield* new LeaseHeld({ database, owner: other, expires })
-      if (!told) yield* onHeld(claimed.holder)
-      told = true
-      yield* Effect.sleep(pause)
+      const found = yield* reconnecting(
+        Transaction.autocommit(select(database), { operation: "LookAtLease", readOnly: true })
+      )
+      const isFree = found === undefined || found.expired || found.owner === owner
+      const claimed: Claim | undefined = isFree
+        ? yield* reconnecting(
+            Transaction.run(claim(database, owner, duration), { operation: "TakeLease", policy: RetryPolicy.none })
+          ).pipe(Effect.catchTags({ ConflictRetriesExhausted: () => lostClaim, UniqueViolation: () => lostClaim }))
+        : { holder: found }
+      if (claimed !== undefined && "fence" in claimed) return claimed.fence
+      if (claimed !== undefined) {
+        const { expires, owner: other } = claimed.holder
+        if (!wait) return yield* new LeaseHeld({ database, owner: other, expires })
+        if (!told) yield* onHeld(claimed.holder)
+        told = true
+      }
+      yield* Effect.sleep(Duration.millis(pause * (0.5 + (yield* Random.next))))
     }
   })
 
-// Often enough that a program that starts is not kept waiting, seldom enough that many do no harm.
-const pause = "250 millis"
+/** Another one claimed at the same time, the very first row perhaps. */
+const lostClaim = Effect.succeed(undefined)
+
+// Milliseconds: often enough that a program that starts is not kept waiting, seldom enough that many do no harm.
+const pause = 250
 
 /** Beats three times as often as it must, and whenever it is asked to. */
 const keeper = Effect.fnUntraced(function* (

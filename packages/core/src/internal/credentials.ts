@@ -92,7 +92,7 @@ const links: Effect.Effect<ReadonlyArray<Link>> = Effect.promise(async () => {
         provide: fromInstanceMetadata(),
         explain: () => [
           "instance",
-          "no AWS credentials: none are configured, and the instance metadata service does not answer: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or attach a role to the instance"
+          "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or attach a role to the instance: nothing is configured, and the instance metadata service does not answer"
         ]
       }
   ]

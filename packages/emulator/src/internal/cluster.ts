@@ -10,7 +10,7 @@ import * as Semaphore from "effect/Semaphore"
 import type * as Postgres from "../Postgres.ts"
 import * as Backend from "./backend.ts"
 import * as Install from "./install.ts"
-import type { Database, Member } from "./state.ts"
+import { type Database, type Member, prune } from "./state.ts"
 import * as Steward from "./steward.ts"
 import * as Parking from "./parking.ts"
 import * as Wire from "./wire.ts"
@@ -18,6 +18,8 @@ import * as Wire from "./wire.ts"
 /** All databases of one server. */
 export interface Cluster {
   readonly steward: Steward.Steward
+  /** The databases that somebody has connected to. */
+  readonly databases: () => Iterable<Database>
   /** Looks a database up, and prepares it the first time. */
   readonly database: (name: string) => Effect.Effect<Database, Backend.BackendLost>
   readonly dropDatabase: (name: string) => Effect.Effect<void, Backend.BackendLost>
@@ -42,7 +44,11 @@ export const join = Effect.fnUntraced(function* (database: Database, backend: Ba
   }
   yield* Effect.acquireRelease(
     Effect.sync(() => database.members.add(member)),
-    () => Effect.sync(() => database.members.delete(member))
+    () =>
+      Effect.sync(() => {
+        database.members.delete(member)
+        prune(database)
+      })
   )
   return member
 })
@@ -85,15 +91,22 @@ export const make = Effect.fnUntraced(function* (
   const maker = yield* Backend.connect(server, parametersOf("postgres"))
   const making = Semaphore.makeUnsafe(1)
   const steward = yield* Steward.make(main)
-  const databases = new Map<string, Database>()
+  const databases = new Map<string, { readonly database: Database; readonly scope: Scope.Closeable }>()
   yield* maker.query(Install.adminRole)
 
-  const connect = (name: string) =>
-    Effect.provideService(Backend.connect(server, parametersOf(name)), Scope.Scope, scope)
+  /** Closes what works in a database, which opens again when somebody connects to it. */
+  const close = (name: string) =>
+    Effect.suspend(() => {
+      const known = databases.get(name)
+      databases.delete(name)
+      return known === undefined ? Effect.void : Scope.close(known.scope, Exit.void)
+    })
 
   const open = Effect.fnUntraced(function* (name: string) {
-    const inner = yield* Scope.make()
-    const first = yield* Effect.provideService(Backend.connect(server, parametersOf(name)), Scope.Scope, inner)
+    const own = yield* Scope.fork(scope)
+    const inner = yield* Scope.fork(own)
+    const connected = Backend.connect(server, parametersOf(name))
+    const first = yield* Effect.onError(Scope.provide(connected, inner), () => Scope.close(own, Exit.void))
     const [installed] = yield* first.query(Install.isInstalled)
     if (installed === undefined) yield* first.query(Install.install)
     const gate = Semaphore.makeUnsafe(1)
@@ -104,7 +117,10 @@ export const make = Effect.fnUntraced(function* (
     const perform = (job: string, done: Deferred.Deferred<void>) =>
       Effect.gen(function* () {
         if (options.jobDelay > 0) yield* Effect.sleep(options.jobDelay)
-        worker ??= yield* Effect.provideService(join(database, yield* connect(name)), Scope.Scope, scope)
+        worker ??= yield* Scope.provide(
+          Effect.flatMap(connected, (backend) => join(database, backend)),
+          own
+        )
         yield* work(worker, job)
       }).pipe(
         queue.withPermits(1),
@@ -128,7 +144,7 @@ export const make = Effect.fnUntraced(function* (
       judge: (accused, locks) =>
         gate.withPermits(1)(
           Effect.gen(function* () {
-            judge ??= yield* connect(name)
+            judge ??= yield* Scope.provide(connected, own)
             const [row] = yield* judge.query(Install.isInConflict(accused.backend.pid, locks))
             return row?.[0] === "t"
           })
@@ -139,7 +155,7 @@ export const make = Effect.fnUntraced(function* (
           (job) => {
             const done = Deferred.makeUnsafe<void>()
             running.set(job, done)
-            return Effect.forkIn(perform(job, done), scope)
+            return Effect.forkIn(perform(job, done), own)
           },
           { discard: true }
         ),
@@ -150,7 +166,7 @@ export const make = Effect.fnUntraced(function* (
         }),
       now: options.now
     }
-    databases.set(name, database)
+    databases.set(name, { database, scope: own })
     // Jobs that the emulator was stopped over are taken up again.
     const left = yield* first.query("SELECT job_id FROM dsql_emulator.jobs WHERE status IN ('submitted', 'processing')")
     yield* first.query("UPDATE dsql_emulator.jobs SET status = 'submitted' WHERE status = 'processing'")
@@ -161,26 +177,24 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     steward,
+    databases: () => [...databases.values()].map(({ database }) => database),
     database: (name) =>
       making.withPermits(1)(
         Effect.suspend(() => {
           const known = databases.get(name)
-          return known === undefined ? open(name) : Effect.succeed(known)
+          return known === undefined ? open(name) : Effect.succeed(known.database)
         })
       ),
     dropDatabase: (name) =>
       making.withPermits(1)(
-        Effect.suspend(() => {
-          databases.delete(name)
-          return Effect.asVoid(maker.query(`DROP DATABASE ${quote(name)} WITH (FORCE)`))
-        })
+        Effect.andThen(close(name), Effect.asVoid(maker.query(`DROP DATABASE ${quote(name)} WITH (FORCE)`)))
       ),
     createDatabase: (name, template = "template1") =>
       making.withPermits(1)(
         Effect.gen(function* () {
           const literal = `'${template.replaceAll("'", "''")}'`
           // PostgreSQL copies a database that nobody uses; what the emulator keeps open there opens again.
-          databases.delete(template)
+          yield* close(template)
           yield* maker.query(
             `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = ${literal} AND pid <> pg_backend_pid()`
           )

@@ -160,7 +160,10 @@ const autocommit = Effect.fnUntraced(function* (
   const refusal = yield* strike(fault)
   if (refusal !== undefined) return refused(refusal)
   if (yield* isWatched(session, call.prepared)) return yield* counted(session, call, preamble, execution, fault)
-  const reply = yield* Parking.send(session, [...preamble, ...execution], 1)
+  const reply = yield* Effect.onError(Parking.send(session, [...preamble, ...execution], 1), () =>
+    // Whether it took effect nobody knows any more: the others take it that it did.
+    Effect.sync(() => void session.database.sequence++)
+  )
   if (reply.error !== undefined) {
     const cause = Wire.readError(reply.error)
     const lost = cause.sqlstate === "40001" || Parking.isYield(cause)

@@ -15,6 +15,8 @@ import * as Parking from "./parking.ts"
 export interface Steward {
   /** Call before a request; the answer is to be called after it. */
   readonly watch: (member: Member) => () => void
+  /** How many requests are under way. */
+  readonly requests: () => number
   /** Ends the statement or the session of a backend. */
   readonly signal: (pid: number, kind: "cancel" | "terminate") => Effect.Effect<void>
 }
@@ -96,6 +98,7 @@ export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scop
           watched.delete(pid)
         }
       },
+      requests: () => watched.size,
       signal: (pid, kind) =>
         Effect.sync(() => {
           orders.push(kind === "cancel" ? `pg_cancel_backend(${pid})` : `pg_terminate_backend(${pid})`)

@@ -302,7 +302,14 @@ export const commit = Effect.fnUntraced(function* (
   }
   const record = transaction.locks && isShared(member) ? yield* Locks.of(member, transaction) : undefined
   if (record !== undefined) database.records.push(record)
-  const reply = yield* Parking.send(member, [commitFrame], 1)
+  const reply = yield* Effect.onError(Parking.send(member, [commitFrame], 1), () =>
+    // Whether it took effect nobody knows any more: the others take it that it did.
+    Effect.sync(() => {
+      database.sequence++
+      for (const table of transaction.removes) database.removals.set(table, database.sequence)
+      if (record !== undefined) record.sequence = database.sequence
+    })
+  )
   member.transaction = undefined
   if (reply.error !== undefined || reply.tag !== "COMMIT") {
     database.records = database.records.filter((each) => each !== record)

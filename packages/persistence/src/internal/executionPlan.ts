@@ -113,30 +113,32 @@ const currentTypes = {
   data_encoding: "text"
 } as const
 
-/** Makes a run the current one, where `expected` is, or where nothing is if that is left out. */
-export const writeCurrent = (
-  plan: Plan<unknown>,
-  run: Pick<Snapshot, "runId" | "standing" | "lastWriteVersion" | "state">,
-  expected: RunId | undefined,
-  write: "insert" | "update"
-): void => {
-  const { currentKey, parameters, to } = plan
+type CurrentRun = Pick<Snapshot, "runId" | "standing" | "lastWriteVersion" | "state">
+
+const currentRow = (plan: Plan<unknown>, run: CurrentRun): Readonly<Record<string, string>> => {
+  const { key, table } = plan.to
   const columns = Current.toColumns(toCurrent(plan.at, run))
-  const bound = parameters.row(currentTypes, columns)
-  const token = expected === undefined ? undefined : `${to.table}.run_id = ${parameters.one("uuid", expected)}`
-  const set = Object.keys(bound).map((column) => `${column} = excluded.${column}`)
-  plan.rows.push({ table: to.table, columns: { ...to.key, ...columns }, key: Object.keys(to.key) })
-  plan.writes.push(
-    write === "update"
-      ? Fenced.update(to.table, currentKey, bound, token ?? "FALSE")
-      : Fenced.insert(
-          to.table,
-          { ...currentKey, ...bound },
-          token === undefined
-            ? ""
-            : `ON CONFLICT (${Object.keys(currentKey).join(", ")}) DO UPDATE SET ${set.join(", ")} WHERE ${token}`
-        )
-  )
+  plan.rows.push({ table, columns: { ...key, ...columns }, key: Object.keys(key) })
+  return plan.parameters.row(currentTypes, columns)
+}
+
+const isRun = ({ parameters, to }: Plan<unknown>, runId: RunId): string =>
+  `${to.table}.run_id = ${parameters.one("uuid", runId)}`
+
+/** Makes a run the current one where none is, or where `previous` is. */
+export const claimCurrent = (plan: Plan<unknown>, run: CurrentRun, previous: RunId | undefined): void => {
+  const row = currentRow(plan, run)
+  const key = Object.keys(plan.currentKey).join(", ")
+  const set = Object.keys(row).map((column) => `${column} = excluded.${column}`)
+  const resolve =
+    previous === undefined ? "" : `ON CONFLICT (${key}) DO UPDATE SET ${set.join(", ")} WHERE ${isRun(plan, previous)}`
+  plan.writes.push(Fenced.insert(plan.to.table, { ...plan.currentKey, ...row }, resolve))
+}
+
+/** Makes a run the current one in the place of `previous`. */
+export const replaceCurrent = (plan: Plan<unknown>, run: CurrentRun, previous: RunId): void => {
+  const row = currentRow(plan, run)
+  plan.writes.push(Fenced.update(plan.to.table, plan.currentKey, row, isRun(plan, previous)))
 }
 
 /** What the row of a run holds, beside its token. */

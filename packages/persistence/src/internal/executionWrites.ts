@@ -21,18 +21,17 @@ export const create = Effect.fnUntraced(function* (at: OwnedKey, mode: CreateMod
       const { previousRunId } = mode
       const previous = previousRunId === undefined ? "" : ` WHERE run_id <> ${parameters.one("uuid", previousRunId)}`
       current(`NOT EXISTS (SELECT 1 FROM current${previous})`)
-      Plan.writeCurrent(plan, run, previousRunId, "insert")
+      Plan.claimCurrent(plan, run, previousRunId)
       break
     }
     case "UpdateCurrent": {
       const previous = parameters.one("uuid", mode.previousRunId)
       const version = parameters.one("bigint", mode.previousLastWriteVersion)
-      const state = completed
       current(
         `EXISTS (SELECT 1 FROM current
-          WHERE run_id = ${previous} AND state = ${state} AND last_write_version = ${version})`
+          WHERE run_id = ${previous} AND state = ${completed} AND last_write_version = ${version})`
       )
-      Plan.writeCurrent(plan, run, mode.previousRunId, "update")
+      Plan.replaceCurrent(plan, run, mode.previousRunId)
       break
     }
     case "BypassCurrent":
@@ -56,7 +55,7 @@ export const update = Effect.fnUntraced(function* (at: OwnedKey, { mode, mutatio
   switch (mode) {
     case "UpdateCurrent":
       current(is(mutation.runId, plan))
-      Plan.writeCurrent(plan, newRun ?? mutation, mutation.runId, "update")
+      Plan.replaceCurrent(plan, newRun ?? mutation, mutation.runId)
       break
     case "BypassCurrent":
       current(isNot(mutation.runId, plan))
@@ -75,7 +74,7 @@ export const conflictResolve = Effect.fnUntraced(function* (at: OwnedKey, resolu
   if (resolution.mode === "UpdateCurrent") {
     const previous = (resolution.current ?? run).runId
     current(is(previous, plan))
-    Plan.writeCurrent(plan, newRun ?? run, previous, "update")
+    Plan.replaceCurrent(plan, newRun ?? run, previous)
     // A statement changes a row once.
     if (resolution.current?.runId === run.runId) {
       return yield* Effect.die(new Error(`run ${run.runId} is rebuilt and changed by one write: leave the change out`))

@@ -1,65 +1,51 @@
 /**
- * The first message of a queue that is not deleted, as Temporal keeps it: in the bytes of its protobuf message `Queue`,
- * a map of partitions, of which there is one, numbered 0, with the field `min_message_id`.
+ * The first message of a queue that is not deleted, as Temporal keeps it: in its message `Queue`, which here has one
+ * partition, numbered 0.
+ *
+ *     Queue          { map<int32, QueuePartition> partitions = 1; }
+ *     QueuePartition { int64 min_message_id = 1; }
  */
-
-type Field = readonly [number: number, value: bigint | Uint8Array]
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire"
+import * as Option from "effect/Option"
 
 /** The bytes of a queue whose first message has this id. */
 export const encode = (minMessageId: bigint): Uint8Array => {
-  const partition = minMessageId === 0n ? [] : [0x08, ...varint(minMessageId)]
-  const entry = [0x08, 0x00, 0x12, partition.length, ...partition]
-  return Uint8Array.from([0x0a, entry.length, ...entry])
+  const writer = new BinaryWriter()
+  writer.tag(1, WireType.LengthDelimited).fork()
+  writer.tag(1, WireType.Varint).int32(0)
+  writer.tag(2, WireType.LengthDelimited).fork()
+  // A field that has its default value is left out, as Proto3 does; those of a map's entry never are.
+  if (minMessageId !== 0n) writer.tag(1, WireType.Varint).int64(minMessageId)
+  return writer.join().join().finish()
 }
 
 /** The id of the first message; undefined where the bytes are not those of a queue of one partition. */
-export const decode = (bytes: Uint8Array): bigint | undefined => {
-  const entry = only(bytes, 1)
-  const partition = entry === undefined ? undefined : only(entry, 2)
+export const decode = (bytes: Uint8Array): bigint | undefined => Option.getOrUndefined(read(bytes))
+
+const read = Option.liftThrowable((bytes: Uint8Array): bigint | undefined => {
+  const entry = only(messages(bytes, 1))
+  const partition = entry === undefined ? undefined : only(messages(entry, 2))
   if (partition === undefined) return undefined
-  const found = fields(partition)
-  if (found === undefined) return undefined
-  const min = found.find(([number]) => number === 1)?.[1] ?? 0n
-  return typeof min === "bigint" ? min : undefined
-}
-
-/** The one message in a field of this number. */
-const only = (bytes: Uint8Array, number: number): Uint8Array | undefined => {
-  const found = (fields(bytes) ?? []).filter(([field]) => field === number)
-  const value = found.length === 1 ? found[0]?.[1] : undefined
-  return typeof value === "bigint" ? undefined : value
-}
-
-/** The fields of a message; undefined where the bytes are none, or have kinds of fields that no queue has. */
-const fields = (bytes: Uint8Array): ReadonlyArray<Field> | undefined => {
-  const found: Array<Field> = []
-  let at = 0
-  const number = (): bigint | undefined => {
-    let value = 0n
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = bytes[at++]
-      if (byte === undefined) return undefined
-      value |= BigInt(byte & 0x7f) << shift
-      if (byte < 0x80) return value
-    }
-    return undefined
+  const reader = new BinaryReader(partition)
+  let min = 0n
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag()
+    if (field === 1 && type === WireType.Varint) min = BigInt(reader.int64())
+    else reader.skip(type, field)
   }
-  while (at < bytes.length) {
-    const tag = number()
-    const value = number()
-    if (tag === undefined || value === undefined) return undefined
-    const kind = tag & 7n
-    if (kind === 0n) {
-      found.push([Number(tag >> 3n), value])
-    } else if (kind === 2n && value <= BigInt(bytes.length - at)) {
-      found.push([Number(tag >> 3n), bytes.subarray(at, at + Number(value))])
-      at += Number(value)
-    } else {
-      return undefined
-    }
+  return min
+})
+
+/** The messages in the fields of this number. Throws where the bytes are not a message. */
+const messages = (bytes: Uint8Array, number: number): ReadonlyArray<Uint8Array> => {
+  const reader = new BinaryReader(bytes)
+  const found: Array<Uint8Array> = []
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag()
+    if (field === number && type === WireType.LengthDelimited) found.push(reader.bytes())
+    else reader.skip(type, field)
   }
   return found
 }
 
-const varint = (value: bigint): ReadonlyArray<number> =>
-  value < 0x80n ? [Number(value)] : [Number(value & 0x7fn) | 0x80, ...varint(value >> 7n)]
+const only = <A>(all: ReadonlyArray<A>): A | undefined => (all.length === 1 ? all[0] : undefined)

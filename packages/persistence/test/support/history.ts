@@ -1,7 +1,7 @@
 /**
  * Histories with ids of their own.
  */
-import { DsqlClient } from "@effect-dsql/core"
+import { Transaction } from "@effect-dsql/core"
 import { HistoryBranch, HistoryBranches, Identifiers } from "@effect-dsql/persistence"
 import { Array as Arr, Effect, Stream } from "effect"
 import { randomUUID } from "node:crypto"
@@ -46,11 +46,14 @@ export const readAllBackward = (range: HistoryBranches.NodeRange & { readonly la
 
 /** How many rows a tree has in both tables. */
 export const rowsOf = ({ branch, shardId }: HistoryBranches.Located) =>
-  Effect.gen(function* () {
-    const { sql } = yield* DsqlClient.DsqlClient
-    const [row] = yield* sql<{ readonly nodes: bigint; readonly branches: bigint }>`
-      SELECT
-        (SELECT count(*) FROM history_node WHERE shard_id = ${shardId} AND tree_id = ${branch.treeId}) AS nodes,
-        (SELECT count(*) FROM history_tree WHERE shard_id = ${shardId} AND tree_id = ${branch.treeId}) AS branches`
-    return { nodes: Number(row?.nodes), branches: Number(row?.branches) }
-  })
+  Transaction.autocommit(
+    Effect.gen(function* () {
+      const sql = yield* Transaction.sql
+      const [row] = yield* sql<{ readonly nodes: bigint; readonly branches: bigint }>`
+        SELECT
+          (SELECT count(*) FROM history_node WHERE shard_id = ${shardId} AND tree_id = ${branch.treeId}) AS nodes,
+          (SELECT count(*) FROM history_tree WHERE shard_id = ${shardId} AND tree_id = ${branch.treeId}) AS branches`
+      return { nodes: Number(row?.nodes), branches: Number(row?.branches) }
+    }),
+    { readOnly: true }
+  )

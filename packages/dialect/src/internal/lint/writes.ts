@@ -1,7 +1,7 @@
 /**
  * Lint rules over changes of rows whose number the statement does not bound.
  */
-import type { Node, RangeVar } from "libpg-query"
+import type { Node, RangeVar, SelectStmt } from "libpg-query"
 import * as Tree from "../tree.ts"
 import type { Check, Spot } from "./script.ts"
 import { guide } from "./script.ts"
@@ -40,10 +40,16 @@ const copied: Check = {
     steps.flatMap(({ statement }): ReadonlyArray<Spot> => {
       const insert = Tree.as(statement.node, "InsertStmt")
       const select = Tree.as(insert?.selectStmt, "SelectStmt")
-      const table = select?.fromClause?.map((from) => Tree.as(from, "RangeVar")).find((from) => from !== undefined)
-      if (table === undefined || select?.whereClause !== undefined || select?.limitCount !== undefined) return []
-      // An aggregate without groups is one row.
-      if (select?.groupClause === undefined && (select?.targetList ?? []).every(isCall)) return []
+      const named = new Map(
+        [insert?.withClause, select?.withClause].flatMap((clause) =>
+          (clause?.ctes ?? []).flatMap((node) => {
+            const cte = Tree.as(node, "CommonTableExpr")
+            return cte?.ctename === undefined ? [] : [[cte.ctename, Tree.as(cte.ctequery, "SelectStmt")] as const]
+          })
+        )
+      )
+      const table = wholeTable(select, named)
+      if (table === undefined) return []
       return [
         {
           statement,
@@ -52,6 +58,23 @@ const copied: Check = {
         }
       ]
     })
+}
+
+/** The table that a query gives all rows of, also by way of queries that WITH names. */
+const wholeTable = (
+  select: SelectStmt | undefined,
+  named: ReadonlyMap<string, SelectStmt | undefined>
+): RangeVar | undefined => {
+  if (select?.whereClause !== undefined || select?.limitCount !== undefined) return undefined
+  const table = select?.fromClause?.map((from) => Tree.as(from, "RangeVar")).find((from) => from !== undefined)
+  // An aggregate without groups is one row.
+  if (table === undefined || (select?.groupClause === undefined && (select?.targetList ?? []).every(isCall))) {
+    return undefined
+  }
+  const name = table.schemaname === undefined ? table.relname : undefined
+  if (name === undefined || !named.has(name)) return table
+  // A name that is looked into once is not looked into again, or a recursive query would never end.
+  return wholeTable(named.get(name), new Map([...named].filter(([other]) => other !== name)))
 }
 
 const isCall = (target: Node): boolean => Tree.as(Tree.as(target, "ResTarget")?.val, "FuncCall") !== undefined
