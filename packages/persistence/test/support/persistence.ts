@@ -2,7 +2,7 @@
  * Suites of the stores, each on a migrated database of its own.
  *
  * That database is on an emulator of the suite's own, and whatever the suite sends there is linted when it ends: a
- * statement that Aurora DSQL would refuse fails it. Where `DSQL_ENDPOINT` names a cluster, `describeStores` runs
+ * statement that Aurora DSQL would refuse fails it. Where the environment names a cluster, `describeStores` runs
  * there instead; the other suites are skipped, and their names say why.
  */
 import { DsqlClient } from "@effect-dsql/core"
@@ -12,14 +12,14 @@ import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
 import { layer, type Vitest } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { describe } from "vitest"
+import { test } from "vitest"
 import { Migrated } from "../../../../test/migrated.ts"
 
 type Suite<R> = (it: Vitest.MethodsNonLive<R>) => void
 
 type Stores = Persistence.Persistence | DsqlClient.Provided
 
-const onCluster = process.env["DSQL_ENDPOINT"] !== undefined
+const onCluster = (process.env["DSQL_ENDPOINT"] ?? process.env["DSQL_URL"]) !== undefined
 
 /** A suite that shares its database with others: its ids are its own, and it assumes nothing of any table. */
 export const describeStores = (name: string, suite: Suite<Stores>): void =>
@@ -33,7 +33,7 @@ export const describeAlone = (name: string, suite: Suite<Stores>): void =>
 export const describeEmulated = (name: string, suite: Suite<Stores | Testing.Control>): void =>
   onCluster ? skip(name, "the emulator") : layer(Emulated, { excludeTestServices: true })(name, suite)
 
-const skip = (name: string, needs: string): void => void describe.skip(`${name} (needs ${needs})`, () => {})
+const skip = (name: string, needs: string): void => test.skip(`${name} (needs ${needs})`, () => {})
 
 /** Lints what the suite sends; what the log held before the suite reset it, too. */
 const Linted = Layer.effect(
