@@ -7,7 +7,7 @@ import { assert } from "@effect/vitest"
 import { Array as Arr, Effect, Stream } from "effect"
 import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
 import { branchId, chain, located, node, readAll, readAllBackward, rowsOf, written } from "./support/history.ts"
-import { describeEmulated } from "./support/persistence.ts"
+import { describeAlone, describeEmulated, describeStores } from "./support/persistence.ts"
 
 /** All pages of a list, by its tokens. */
 const pages = <A, E, R>(
@@ -25,7 +25,7 @@ const pages = <A, E, R>(
     return found
   })
 
-describeEmulated("HistoryBranches", (it) => {
+describeStores("HistoryBranches", (it) => {
   it.effect("makes a branch with its first node, and appends to it", () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches
@@ -203,27 +203,6 @@ describeEmulated("HistoryBranches", (it) => {
     })
   )
 
-  it.effect("refuses nodes that are not the branch's own, given twice or too large, before it sends them", () =>
-    Effect.gen(function* () {
-      const history = yield* HistoryBranches.HistoryBranches
-      const of = yield* written(located(), chain(3))
-      const branch = HistoryBranch.fork(of.branch, 3n, branchId())
-      yield* Effect.flatMap(Control, (control) => control.reset)
-      const foreign = yield* Effect.flip(history.append({ ...of, branch, nodes: [node(2, 9)] }))
-      assert.include(foreign, { _tag: "HistoryInvalid" } as const)
-      assert.include(foreign.message, "begins at node 3")
-      assert.strictEqual((yield* Effect.flip(history.append({ ...of, nodes: [node(0, 9)] })))._tag, "HistoryInvalid")
-      const twice = yield* Effect.flip(history.append({ ...of, nodes: [node(5, 9), node(5, 9)] }))
-      assert.strictEqual(twice._tag, "HistoryInvalid")
-      const events = { data: new Uint8Array(1024 * 1024 + 1), encoding: "Proto3" } as const
-      const large = yield* Effect.flip(history.append({ ...of, nodes: [{ ...node(5, 9), events }] }))
-      assert.include(large, { _tag: "LimitExceeded", limit: "column_bytes" } as const)
-      const removed = yield* Effect.flip(history.deleteNodes({ ...of, branch, nodes: [{ nodeId: 2n, txnId: 2n }] }))
-      assert.strictEqual(removed._tag, "HistoryInvalid")
-      assert.strictEqual((yield* (yield* Control).counts()).roundTrips, 0)
-    })
-  )
-
   it.effect("takes no token of another branch, of the other direction, nor one that was cut", () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches
@@ -265,6 +244,29 @@ describeEmulated("HistoryBranches", (it) => {
       )
       const rest = yield* history.readBackward({ ...of, max: 4n, lastTxnId: 3n }, { token: next })
       assert.deepStrictEqual(rest.items, nodes.slice(0, 2).toReversed())
+    })
+  )
+})
+
+describeEmulated("HistoryBranches, when its server is watched or broken,", (it) => {
+  it.effect("refuses nodes that are not the branch's own, given twice or too large, before it sends them", () =>
+    Effect.gen(function* () {
+      const history = yield* HistoryBranches.HistoryBranches
+      const of = yield* written(located(), chain(3))
+      const branch = HistoryBranch.fork(of.branch, 3n, branchId())
+      yield* Effect.flatMap(Control, (control) => control.reset)
+      const foreign = yield* Effect.flip(history.append({ ...of, branch, nodes: [node(2, 9)] }))
+      assert.include(foreign, { _tag: "HistoryInvalid" } as const)
+      assert.include(foreign.message, "begins at node 3")
+      assert.strictEqual((yield* Effect.flip(history.append({ ...of, nodes: [node(0, 9)] })))._tag, "HistoryInvalid")
+      const twice = yield* Effect.flip(history.append({ ...of, nodes: [node(5, 9), node(5, 9)] }))
+      assert.strictEqual(twice._tag, "HistoryInvalid")
+      const events = { data: new Uint8Array(1024 * 1024 + 1), encoding: "Proto3" } as const
+      const large = yield* Effect.flip(history.append({ ...of, nodes: [{ ...node(5, 9), events }] }))
+      assert.include(large, { _tag: "LimitExceeded", limit: "column_bytes" } as const)
+      const removed = yield* Effect.flip(history.deleteNodes({ ...of, branch, nodes: [{ nodeId: 2n, txnId: 2n }] }))
+      assert.strictEqual(removed._tag, "HistoryInvalid")
+      assert.strictEqual((yield* (yield* Control).counts()).roundTrips, 0)
     })
   )
 
@@ -317,7 +319,7 @@ describeEmulated("HistoryBranches", (it) => {
   )
 })
 
-describeEmulated("the list of all branches", (it) => {
+describeAlone("the list of all branches", (it) => {
   it.effect("begins without a token, and ends, at every boundary of a page", () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches

@@ -9,7 +9,7 @@ import * as Removal from "../src/internal/historyRemoval.ts"
 import * as Tree from "../src/internal/historyTree.ts"
 import { Control } from "./support/emulated.ts"
 import { branchId, chain, located, node, readAll, readAllBackward, rowsOf, written } from "./support/history.ts"
-import { describeEmulated } from "./support/persistence.ts"
+import { describeEmulated, describeStores } from "./support/persistence.ts"
 
 const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
 
@@ -51,7 +51,7 @@ const long = Effect.gen(function* () {
   return of
 })
 
-describeEmulated("HistoryBranches.delete", (it) => {
+describeStores("HistoryBranches.delete", (it) => {
   it.effect("of the base first leaves what the fork reads, then nothing", () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches
@@ -117,19 +117,6 @@ describeEmulated("HistoryBranches.delete", (it) => {
     })
   )
 
-  it.effect("of many nodes takes transactions below the limit, and the branch's row last", () =>
-    Effect.gen(function* () {
-      const history = yield* HistoryBranches.HistoryBranches
-      const control = yield* Control
-      const of = yield* long
-      yield* control.reset
-      yield* history.delete(of)
-      // 5,001 nodes, 1,000 in a transaction.
-      assert.strictEqual((yield* control.counts()).commits, 6)
-      assert.deepStrictEqual(yield* rowsOf(of), nothing)
-    })
-  )
-
   it.effect("that was interrupted in the middle finishes when it runs again", () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches
@@ -155,6 +142,21 @@ describeEmulated("HistoryBranches.delete", (it) => {
       yield* history.delete(of)
       assert.deepStrictEqual(yield* rowsOf(of), nothing)
       assert.deepStrictEqual(yield* sql`SELECT 1 FROM history_node WHERE tree_id = ${of.branch.treeId}`, [])
+    })
+  )
+})
+
+describeEmulated("HistoryBranches.delete, when its server is watched or broken,", (it) => {
+  it.effect("of many nodes takes transactions below the limit, and the branch's row last", () =>
+    Effect.gen(function* () {
+      const history = yield* HistoryBranches.HistoryBranches
+      const control = yield* Control
+      const of = yield* long
+      yield* control.reset
+      yield* history.delete(of)
+      // 5,001 nodes, 1,000 in a transaction.
+      assert.strictEqual((yield* control.counts()).commits, 6)
+      assert.deepStrictEqual(yield* rowsOf(of), nothing)
     })
   )
 
@@ -201,7 +203,7 @@ const race = (remove: (of: HistoryBranches.Located) => Effect.Effect<unknown, un
     return { attempts, left: yield* rowsOf(base) }
   })
 
-describeEmulated("two branches of one tree, deleted at once", (it) => {
+describeStores("two branches of one tree, deleted at once", (it) => {
   const treeOf = ({ branch, shardId }: HistoryBranches.Located) => ({ shardId, treeId: branch.treeId })
 
   it.effect("leave nothing behind: the later one starts over and takes what the other left to it", () =>
@@ -264,7 +266,7 @@ describeEmulated("two branches of one tree, deleted at once", (it) => {
   )
 })
 
-describeEmulated("HistoryBranches.trim", (it) => {
+describeStores("HistoryBranches.trim", (it) => {
   const trim = (of: HistoryBranches.Located, nodeId: number, txnId: number, beyond?: boolean) =>
     Effect.flatMap(HistoryBranches.HistoryBranches, (history) =>
       history.trim({ ...of, nodeId: BigInt(nodeId), txnId: BigInt(txnId), beyond })

@@ -107,6 +107,22 @@ const NodeColumns = Schema.Union([
   Schema.Struct({ ...Metadata, data: Schema.Null })
 ])
 
+const NoColumns = Schema.Struct({})
+
+const keyed = <K, E>(id: string, key: Schema.Codec<K, E>) => Schema.Struct({ [id]: key })
+
+/** What a row's key has beside the run's. A schema is compiled when it first decodes, so there is one for all rows. */
+const keys = {
+  bufferedEvents: keyed(BufferedEvents.id, Schema.BigInt),
+  activities: keyed(Parts.tables.activities.id, Schema.BigInt),
+  timers: keyed(Parts.tables.timers.id, TimerId),
+  children: keyed(Parts.tables.children.id, Schema.BigInt),
+  cancels: keyed(Parts.tables.cancels.id, Schema.BigInt),
+  signals: keyed(Parts.tables.signals.id, Schema.BigInt),
+  requestedSignals: keyed(Parts.tables.requestedSignals.id, SignalId),
+  chasmNodes: keyed(Parts.tables.chasmNodes.id, ChasmPath)
+}
+
 const toBlob = (row: typeof BlobColumns.Type): DataBlob => ({ data: row.data, encoding: row.data_encoding })
 
 const toNode = (row: typeof NodeColumns.Type): ChasmNode => ({
@@ -136,7 +152,7 @@ const decode = Effect.fnUntraced(function* (key: RunKey, rows: ReadonlyArray<Any
   const entries = Effect.fnUntraced(function* <K, A, B>(
     source: Source,
     { id, table }: Pick<Parts.PartTable, "id" | "table">,
-    as: readonly [key: Schema.Decoder<K>, row: Schema.Decoder<A>],
+    as: readonly [key: Schema.Decoder<Readonly<Record<string, K>>>, row: Schema.Decoder<A>],
     value: (row: A) => B
   ) {
     const found: Array<readonly [K, B]> = []
@@ -144,31 +160,35 @@ const decode = Effect.fnUntraced(function* (key: RunKey, rows: ReadonlyArray<Any
       if (row.source !== source) continue
       const own = row.event ?? row.name ?? ""
       const place = { table, key: { ...plain(key), [id]: own } }
-      const named = Row.decode(Schema.Struct({ [id]: as[0] }), { [id]: own }, place)
+      const named = Row.decode(as[0], { [id]: own }, place)
       const both = yield* kept(Effect.all([named, Row.decode(as[1], row, place)]))
       // The struct has this one field.
       if (Option.isSome(both)) found.push([both.value[0][id] as K, value(both.value[1])])
     }
     return found
   })
-  const part = <K, A, B>(name: Parts.PartName, id: Schema.Decoder<K>, row: Schema.Decoder<A>, value: (row: A) => B) =>
-    entries(name, Parts.tables[name], [id, row], value)
+  const part = <K, A, B>(
+    name: Parts.PartName,
+    id: Schema.Decoder<Readonly<Record<string, K>>>,
+    row: Schema.Decoder<A>,
+    value: (row: A) => B
+  ) => entries(name, Parts.tables[name], [id, row], value)
   const first = rows.find(({ source }) => source === "execution")
   const execution =
     first === undefined
       ? Option.none()
       : yield* kept(Row.decode(ExecutionColumns, first, { table: "executions", key: plain(key) }))
-  const buffered = yield* entries("bufferedEvents", BufferedEvents, [Schema.BigInt, BlobColumns], toBlob)
-  const requested = yield* part("requestedSignals", SignalId, Schema.Struct({}), () => undefined)
+  const buffered = yield* entries("bufferedEvents", BufferedEvents, [keys.bufferedEvents, BlobColumns], toBlob)
+  const requested = yield* part("requestedSignals", keys.requestedSignals, NoColumns, () => undefined)
   return {
     execution: Option.map(execution, toExecution),
-    activities: new Map(yield* part("activities", Schema.BigInt, BlobColumns, toBlob)),
-    timers: new Map(yield* part("timers", TimerId, BlobColumns, toBlob)),
-    children: new Map(yield* part("children", Schema.BigInt, BlobColumns, toBlob)),
-    cancels: new Map(yield* part("cancels", Schema.BigInt, BlobColumns, toBlob)),
-    signals: new Map(yield* part("signals", Schema.BigInt, BlobColumns, toBlob)),
+    activities: new Map(yield* part("activities", keys.activities, BlobColumns, toBlob)),
+    timers: new Map(yield* part("timers", keys.timers, BlobColumns, toBlob)),
+    children: new Map(yield* part("children", keys.children, BlobColumns, toBlob)),
+    cancels: new Map(yield* part("cancels", keys.cancels, BlobColumns, toBlob)),
+    signals: new Map(yield* part("signals", keys.signals, BlobColumns, toBlob)),
     requestedSignals: new Set(requested.map(([id]) => id)),
-    chasmNodes: new Map(yield* part("chasmNodes", ChasmPath, NodeColumns, toNode)),
+    chasmNodes: new Map(yield* part("chasmNodes", keys.chasmNodes, NodeColumns, toNode)),
     bufferedEvents: buffered.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, event]) => event),
     malformed
   }
