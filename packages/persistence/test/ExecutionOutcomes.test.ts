@@ -2,12 +2,11 @@
  * Writes whose answer is lost: what the caller is told is what became of them.
  */
 import { RetryPolicy, Transaction } from "@effect-dsql/core"
-import { Archetype, type Execution, Executions, type ExecutionWrite, Persistence } from "@effect-dsql/persistence"
+import { Archetype, type Execution, Executions, type ExecutionWrite } from "@effect-dsql/persistence"
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { Statement } from "effect/sql"
-import { Control, TestEmulator } from "../../../test/emulator.ts"
-import { Migrated } from "../../../test/migrated.ts"
+import { Control } from "../../../test/emulator.ts"
 import * as Outcome from "../src/internal/executionOutcome.ts"
 import * as Plan from "../src/internal/executionPlan.ts"
 import * as Writes from "../src/internal/executionWrites.ts"
@@ -26,8 +25,6 @@ import {
 } from "./support/executions.ts"
 import { TestPersistence } from "./support/persistence.ts"
 import { runId } from "./support/rows.ts"
-
-const Breaking = Persistence.layer.pipe(Layer.provideMerge(Migrated), Layer.provideMerge(TestEmulator()))
 
 const zombie = { standing: standing("Zombie") }
 
@@ -75,7 +72,7 @@ const given = Effect.gen(function* () {
   return { at, first: yield* created(at), other: yield* created(at, zombie) }
 })
 
-layer(Breaking, { excludeTestServices: true })("a write whose connection is cut", (it) => {
+layer(TestPersistence, { excludeTestServices: true })("a write whose connection is cut", (it) => {
   for (const [name, write] of Object.entries(settled)) {
     it.effect(`after ${name} took effect is a success`, () =>
       Effect.gen(function* () {

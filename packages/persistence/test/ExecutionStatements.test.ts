@@ -2,19 +2,10 @@
  * What the store sends: how many round trips, how large, and nothing that Aurora DSQL refuses.
  */
 import { Linter } from "@effect-dsql/dialect"
-import {
-  Archetype,
-  type Execution,
-  Executions,
-  HistoryTask,
-  Identifiers,
-  Persistence,
-  Shards
-} from "@effect-dsql/persistence"
+import { Archetype, type Execution, Executions, HistoryTask, Identifiers, Shards } from "@effect-dsql/persistence"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { Control, TestEmulator } from "../../../test/emulator.ts"
-import { Migrated } from "../../../test/migrated.ts"
+import { Effect } from "effect"
+import { Control } from "../../../test/emulator.ts"
 import {
   archetypes,
   chasm,
@@ -32,8 +23,7 @@ import {
   tasks
 } from "./support/executions.ts"
 import { blob, key, runId } from "./support/rows.ts"
-
-const Counted = Persistence.layer.pipe(Layer.provideMerge(Migrated), Layer.provideMerge(TestEmulator()))
+import { TestPersistence } from "./support/persistence.ts"
 
 /** Counts what a program sends; the connection is there already. */
 const counting = <A, E, R>(program: Effect.Effect<A, E, R>) =>
@@ -49,7 +39,7 @@ const counting = <A, E, R>(program: Effect.Effect<A, E, R>) =>
 
 const once = { roundTrips: 1, statements: 1 }
 
-layer(Counted, { excludeTestServices: true })("one round trip is enough", (it) => {
+layer(TestPersistence, { excludeTestServices: true })("one round trip is enough", (it) => {
   for (const [name, archetypeId] of archetypes) {
     it.effect(`for each operation on ${name}`, () =>
       Effect.gen(function* () {
@@ -132,7 +122,7 @@ layer(Counted, { excludeTestServices: true })("one round trip is enough", (it) =
   )
 })
 
-layer(Counted, { excludeTestServices: true })("what the store sends", (it) => {
+layer(TestPersistence, { excludeTestServices: true })("what the store sends", (it) => {
   it.effect("is accepted by Aurora DSQL", () =>
     Effect.gen(function* () {
       const control = yield* Control
@@ -195,7 +185,7 @@ layer(Counted, { excludeTestServices: true })("what the store sends", (it) => {
   )
 })
 
-layer(Counted, { excludeTestServices: true })("sizes", (it) => {
+layer(TestPersistence, { excludeTestServices: true })("sizes", (it) => {
   const large = (bytes: number) => ({ data: new Uint8Array(bytes), encoding: "Proto3" }) as const
   const mib = 1024 * 1024
 

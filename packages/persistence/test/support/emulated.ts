@@ -1,19 +1,13 @@
 /**
- * The stores on an emulator of their own, for tests that break it, count its round trips or read what arrived.
+ * The emulator beneath the stores, for tests that break it, count its round trips or read what arrived.
  */
 import { Linter } from "@effect-dsql/dialect"
-import { Persistence } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { Control, TestEmulator } from "../../../../test/emulator.ts"
-import { Migrated } from "../../../../test/migrated.ts"
+import { Effect } from "effect"
+import { Control } from "../../../../test/emulator.ts"
 
 export { Control } from "../../../../test/emulator.ts"
-
-export const EmulatedPersistence = Persistence.layer.pipe(
-  Layer.provideMerge(Migrated),
-  Layer.provideMerge(TestEmulator())
-)
+export { TestPersistence as EmulatedPersistence } from "./persistence.ts"
 
 /** Loses the answer of the next COMMIT, or of the next statement that commits by itself: before or after it took effect. */
 export const loseAnswer = (when: "before" | "after") =>
