@@ -51,23 +51,26 @@ const run = (block: string, cwd: string, env: Readonly<Record<string, string>>) 
   })
 
 layer(Layer.empty, { excludeTestServices: true })("the commands in the documentation", (it) => {
-  it.effect.each(pages)("%s", ([, blocks]) =>
-    Effect.gen(function* () {
-      const cwd = yield* directory
-      const url = new URL(Redacted.value(yield* clusterDatabase))
-      const env = {
-        PATH: `${cwd}:${process.env["PATH"] ?? ""}`,
-        HOME: cwd,
-        SQL_HOST: url.hostname,
-        SQL_PORT: url.port,
-        SQL_USER: decodeURIComponent(url.username),
-        SQL_PASSWORD: decodeURIComponent(url.password),
-        SQL_DATABASE: url.pathname.slice(1)
-      }
-      for (const block of blocks) {
-        const { code, output } = yield* run(block, cwd, env)
-        assert.strictEqual(code, 0, `${block}\n${output}`)
-      }
-    })
+  it.effect.each(pages)(
+    "%s",
+    ([, blocks]) =>
+      Effect.gen(function* () {
+        const cwd = yield* directory
+        const url = new URL(Redacted.value(yield* clusterDatabase))
+        const env = {
+          PATH: `${cwd}:${process.env["PATH"] ?? ""}`,
+          HOME: cwd,
+          SQL_HOST: url.hostname,
+          SQL_PORT: url.port,
+          SQL_USER: decodeURIComponent(url.username),
+          SQL_PASSWORD: decodeURIComponent(url.password),
+          SQL_DATABASE: url.pathname.slice(1)
+        }
+        for (const block of blocks) {
+          const { code, output } = yield* run(block, cwd, env)
+          assert.strictEqual(code, 0, `${block}\n${output}`)
+        }
+      }),
+    120_000
   )
 })

@@ -96,7 +96,7 @@ describe("the published packages", { timeout: 120_000 }, () => {
     assert.strictEqual((await run(process.execPath, ["main.js"], app)).stdout, `${imports.length}\n`)
   })
 
-  it.each(["@effect-dsql/cli/bin", "@effect-dsql/core/internal/classify"])("%s is not there", async (path) => {
+  it.each(["@effect-dsql/cli/bin", "@effect-dsql/core/internal/classify"])("%s is nobody else's", async (path) => {
     const failed = run(process.execPath, ["-e", `import(${JSON.stringify(path)})`], app)
     assert.include(String(await failed.catch((error: unknown) => error)), "ERR_PACKAGE_PATH_NOT_EXPORTED")
   })

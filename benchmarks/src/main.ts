@@ -8,6 +8,7 @@ import { Console, Effect, Layer, type Redacted, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { emulation } from "./Emulation.ts"
 import { fences } from "./Fences.ts"
+import { persistence } from "./Persistence.ts"
 import { startup } from "./Startup.ts"
 import { transactions } from "./Transactions.ts"
 
@@ -19,6 +20,9 @@ const schema = Effect.gen(function* () {
   yield* sql`INSERT INTO bench_guards SELECT id, 0 FROM generate_series(0, 9999) AS id`
 })
 
+// Durability is not what is compared, and a disk's fsync would hide everything else.
+const server = Postgres.make({ settings: { fsync: "off", synchronous_commit: "off" } })
+
 /** Runs a benchmark on a server of its own. */
 const onServer = <A, E>(
   benchmark: (
@@ -26,9 +30,7 @@ const onServer = <A, E>(
   ) => Effect.Effect<A, E, DsqlClient.DsqlClient | Reactivity.Reactivity | Scope.Scope>
 ) =>
   Effect.gen(function* () {
-    // Durability is not what is compared, and a disk's fsync would hide everything else.
-    const server = yield* Postgres.make({ settings: { fsync: "off", synchronous_commit: "off" } })
-    const url = server.url()
+    const url = (yield* server).url()
     const live = Layer.mergeAll(DsqlClient.layerUrl({ url, maxConnections: 8 }), Reactivity.layer)
     yield* Effect.provide(Effect.andThen(schema, Effect.scoped(benchmark(url))), live)
   }).pipe(Effect.scoped)
@@ -37,6 +39,7 @@ const benchmarks = {
   transactions: onServer(transactions),
   fences: onServer(fences),
   emulation: onServer(emulation),
+  persistence: Effect.scoped(Effect.flatMap(server, persistence)),
   startup
 }
 

@@ -6,6 +6,7 @@
 import * as Cause from "effect/Cause"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag, TerminalCapabilities } from "effect/cli"
 import * as Effect from "effect/Effect"
+import * as References from "effect/References"
 import * as Arguments from "./Arguments.ts"
 import { baseline } from "./BaselineCommand.ts"
 import { dev } from "./DevCommand.ts"
@@ -66,6 +67,9 @@ export const run = (args: ReadonlyArray<string>): Effect.Effect<void, Stop, Comm
     : [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
   return Command.runWith(command, { version: packageVersion() })(expanded).pipe(
     Effect.catchCause((cause) => ended(cause, presentation)),
+    // What the toolkit logs, such as a refused token that is asked for again, is no result, and no failure either.
+    Effect.provideService(References.LogToStderr, true),
+    Effect.provideService(References.MinimumLogLevel, presentation.verbose ? "Info" : "Error"),
     Effect.provide(CliConfig.layer({ builtIns })),
     Effect.updateService(CliOutput.Presenter, (presenter) => ({
       // An invalid command line is one line on standard error, not a page of help.

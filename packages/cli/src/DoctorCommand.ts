@@ -30,10 +30,10 @@ export const doctor = Command.make(
     const { diagnose } = yield* Effect.promise(() => import("./Doctor.ts"))
     const found = yield* diagnose(settings)
     yield* Output.print(shared, Json.Diagnosis, found, (paint) => text(found, paint))
-    const wrong = found.checks.filter(({ result }) => result === "failed").map(({ check }) => check)
-    if (wrong.length > 0) {
-      return yield* new Stop.Stop({ exitCode: wrong.some(isConnecting) ? ExitCode.connection : ExitCode.failed })
-    }
+    const failed = found.checks.some(({ result }) => result === "failed")
+    // The last check is skipped where there was no connection to ask it on.
+    const connected = found.checks.at(-1)?.result !== "skipped"
+    if (failed) return yield* new Stop.Stop({ exitCode: connected ? ExitCode.failed : ExitCode.connection })
   })
 ).pipe(
   Command.withDescription(`Ask everything that can be asked about a connection: token, network, TLS, role, version, clock, limits. One line
@@ -46,9 +46,6 @@ export const doctor = Command.make(
     }
   ])
 )
-
-const isConnecting = (check: Diagnosis["checks"][number]["check"]): boolean =>
-  ["token", "network", "tls"].includes(check)
 
 const colours = { ok: "good", failed: "bad", skipped: "attention" } as const
 

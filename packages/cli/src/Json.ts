@@ -192,6 +192,8 @@ export const Lint = Schema.Struct({
       file: text,
       line: Schema.Int,
       column: Schema.Int,
+      endLine: Schema.Int,
+      endColumn: Schema.Int,
       message: text,
       hint: text,
       sqlstate: Schema.optionalKey(text)

@@ -25,7 +25,7 @@ export const root = Command.make("effect-dsql").pipe(
       Flag.withDefault(false)
     ),
     verbose: Flag.Boolean("verbose").pipe(
-      Flag.withDescription("Show where in the program an error came from"),
+      Flag.withDescription("Show where in the program an error came from, and what was retried"),
       Flag.withDefault(false)
     ),
     color: Flag.Boolean("color").pipe(

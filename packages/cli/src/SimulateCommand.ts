@@ -1,5 +1,5 @@
 /**
- * `simulate`: what retry policies make of contention, in virtual time.
+ * `simulate`: what retry policies make of contention, or how long many processes take to connect, in virtual time.
  *
  * @since 0.1.0
  */
@@ -23,7 +23,8 @@ const number = (name: string, standard: string, description: string) =>
 
 /**
  * Prints one `Outcome` of `@effect-dsql/simulator/Contention` for each number of
- * contenders and each policy. As JSON it is `{"seed": …, "outcomes": [Outcome]}`.
+ * contenders and each policy, or, with `--connections`, one of
+ * `@effect-dsql/simulator/Connecting`. As JSON it is `{"seed": …, "outcomes": [Outcome]}`.
  *
  * @since 0.1.0
  * @category commands
@@ -46,6 +47,14 @@ export const simulate = Command.make(
       ),
       Flag.atLeast(0)
     ),
+    connections: Flag.String("connections").pipe(
+      Flag.withMetavar("processes x connections"),
+      Flag.withDescription(
+        "Simulate connecting instead, such as 20x100 for 20 processes with 100 connections each; several with commas"
+      ),
+      Flag.optional
+    ),
+    budget: number("budget", "9000", "With --connections: connections that all processes may have together"),
     svg: Flag.String("svg").pipe(
       Flag.withMetavar("file"),
       Flag.withDescription("Draw the results into this file as well"),
@@ -55,6 +64,8 @@ export const simulate = Command.make(
   Effect.fnUntraced(function* (input) {
     const shared = yield* Root.shared
     yield* Connection.refuse(yield* Root.root, "simulate")
+    if (Option.isSome(input.connections))
+      return yield* connecting(shared, { ...input, connections: input.connections.value })
     const { Chart, Contention, Policies, Table } = yield* Effect.promise(() => import("@effect-dsql/simulator"))
     const policies =
       input.policies.length === 0
@@ -85,7 +96,7 @@ export const simulate = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Simulate what retry policies make of clients that contend for the same rows; connects to nothing"
+    "Simulate what retry policies make of contention, or how a fleet connects, in virtual time; connects to nothing"
   ),
   Command.withExamples([
     { command: "effect-dsql simulate", description: "The default policy beside those that AWS ships" },
@@ -93,9 +104,38 @@ export const simulate = Command.make(
       command: "effect-dsql simulate --contenders 50 --latency 5 --policy effect-dsql --policy base=50,cap=5000",
       description: "A policy of your own, for a cluster that is near"
     },
-    { command: "effect-dsql simulate --svg contention.svg", description: "As a chart" }
+    { command: "effect-dsql simulate --svg contention.svg", description: "As a chart" },
+    {
+      command: "effect-dsql simulate --connections 20x100,44x500",
+      description: "How long a fleet takes to connect, and to come back after half of it was cut"
+    }
   ])
 )
+
+/** Simulates processes that connect, and prints what became of each scenario. */
+const connecting = Effect.fnUntraced(function* (
+  shared: Effect.Success<typeof Root.shared>,
+  input: { readonly connections: string; readonly budget: string; readonly latency: string; readonly seed: string }
+) {
+  const { Connecting, Table } = yield* Effect.promise(() => import("@effect-dsql/simulator"))
+  const { fields } = Connecting.Scenario
+  const scenarios = yield* Effect.forEach(
+    input.connections.split(","),
+    Effect.fnUntraced(function* (text) {
+      const [processes = "", connections = ""] = text.split("x")
+      return {
+        processes: yield* inRange("connections", fields.processes, processes),
+        connections: yield* inRange("connections", fields.connections, connections),
+        budget: yield* inRange("budget", fields.budget, input.budget),
+        latency: yield* inRange("latency", fields.latency, input.latency),
+        seed: input.seed
+      }
+    })
+  )
+  const outcomes = yield* Effect.forEach(scenarios, Connecting.simulate)
+  const json = Schema.Struct({ seed: Schema.String, outcomes: Schema.Array(Connecting.Outcome) })
+  yield* Output.print(shared, json, { seed: input.seed, outcomes }, () => Table.renderConnecting(outcomes))
+})
 
 /** Reads a number that has a range. */
 const inRange = (flag: string, range: Schema.Decoder<number>, text: string) =>

@@ -44,12 +44,33 @@ describe("Cli.run", () => {
       })
   )
 
-  it.effect.each(["setup-schema", "setup", "update-schema", "update", "status"])("explains %s with examples", (name) =>
+  const connecting = [
+    "setup-schema",
+    "setup",
+    "update-schema",
+    "update",
+    "status",
+    "plan",
+    "verify",
+    "repair",
+    "baseline",
+    "history",
+    "doctor"
+  ]
+  it.effect.each(connecting)("explains %s with examples", (name) =>
     Effect.gen(function* () {
       const { code, out } = yield* run([name, "--help"])
       assert.strictEqual(code, 0)
       assert.include(out, "EXAMPLES")
       assert.include(out, "[env: CLUSTER_ENDPOINT, SQL_HOST]")
+    })
+  )
+
+  it.effect.each(["bash", "zsh", "fish", "powershell"])("prints what completes its commands and flags in %s", (shell) =>
+    Effect.gen(function* () {
+      const { code, out } = yield* run(["--completions", shell])
+      assert.strictEqual(code, 0)
+      for (const word of ["doctor", "baseline", "rebuild", "schema-dir"]) assert.include(out, word)
     })
   )
 

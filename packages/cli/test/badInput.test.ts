@@ -13,7 +13,7 @@ describe("bad input", () => {
     readonly says: string
   }
   const update = ["update", "--schema-dir", "."]
-  const first = { "v1.0/manifest.json": manifest("1.0"), "v1.0/a.sql": "CREATE TABLE a (id INTEGER PRIMARY KEY);" }
+  const first = { "v1.1/manifest.json": manifest("1.1"), "v1.1/a.sql": "CREATE TABLE a (id INTEGER PRIMARY KEY);" }
   const second = (sql: string | Uint8Array) => ({ ...first, "v2.0/manifest.json": manifest("2.0"), "v2.0/a.sql": sql })
   const cases: ReadonlyArray<readonly [name: string, input: Case]> = [
     [
@@ -149,7 +149,10 @@ describe("bad input", () => {
       )
       yield* rows("INSERT INTO schema_version VALUES (0, 'postgres', now(), '1.1', '1.0')")
       const catalogue = Effect.all([
-        rows("SELECT oid, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY oid"),
+        // What the migrator writes down of a statement that was refused is no change of the schema.
+        rows(
+          "SELECT oid, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname !~ '^schema_(update_history|journal|lease)' ORDER BY oid"
+        ),
         rows("SELECT * FROM schema_version")
       ])
       const before = yield* catalogue

@@ -189,7 +189,7 @@ describe("effect-dsql", () => {
       const started = performance.now()
       const { code, stderr } = yield* run(["status", "-ep", "abc.dsql.us-east-1.on.aws"], env)
       assert.strictEqual(code, 3)
-      assert.include(stderr, "abc.dsql.us-east-1.on.aws:5432: no AWS credentials: set AWS_ACCESS_KEY_ID")
+      assert.include(stderr, "abc.dsql.us-east-1.on.aws:5432: no AWS credentials")
       assert.isBelow(performance.now() - started, 10_000)
     })
   )

@@ -51,13 +51,26 @@ describe("effect-dsql simulate", () => {
     })
   )
 
+  it.live("prints how processes connect, and come back, within a budget", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(["simulate", "--connections", "2x5,3x5", "--budget", "12"])
+      assert.deepStrictEqual([code, stderr], [0, ""])
+      const [titles, enough, few] = stdout.trimEnd().split("\n")
+      assert.match(titles ?? "", /^processes +connections each +open/)
+      assert.match(enough ?? "", /^2 +5 +10 +\d+ ms +\d+ ms +0 +0$/)
+      assert.match(few ?? "", /^3 +5 +12 +- +- +0 +[1-9]\d*$/)
+    })
+  )
+
   it.live.each([
     [["--contenders", "many"], '--contenders cannot be "many"'],
     [["--contenders", "10,"], '--contenders cannot be ""'],
     [["--latency", "0"], '--latency cannot be "0"'],
+    [["--connections", "20"], '--connections cannot be ""'],
+    [["--connections", "2x3", "--budget", "none"], '--budget cannot be "none"'],
     [["--runs", "1.5"], '--runs cannot be "1.5"'],
     [["--policy", "aws"], '"aws" is not a policy: it is one of effect-dsql, aws-connector, aws-drizzle'],
-    [["--svg", "missing/chart.svg"], "missing/chart.svg"],
+    [["--contenders", "2", "--runs", "1", "--svg", "missing/chart.svg"], "missing/chart.svg"],
     [["--endpoint", "localhost"], "simulate"]
   ] as const)("says in one line what is wrong with %j, and ends with 2", ([args, says]) =>
     Effect.gen(function* () {

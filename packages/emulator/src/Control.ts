@@ -67,6 +67,8 @@ export const Request = Schema.Struct({
   createDatabase: Schema.optional(Schema.Struct({ name: Schema.String, template: Schema.optional(Schema.String) })),
   /** Drops a database, whoever uses it. */
   dropDatabase: Schema.optional(Schema.String),
+  /** Answers with how often each fault happened. */
+  happened: Schema.optional(Schema.Boolean),
   /** Begins counting and logging anew. */
   reset: Schema.optional(Schema.Boolean),
   /** Cuts the connections with this label, or all for an empty string. */
@@ -89,6 +91,8 @@ export interface Control {
   readonly advance: (millis: number) => Effect.Effect<void>
   readonly counts: (label?: string) => Effect.Effect<Counts>
   readonly statements: (label?: string) => Effect.Effect<ReadonlyArray<Arrival>>
+  /** How often each fault happened since the emulator began, by its name and its event: `cut@commit`. */
+  readonly happened: Effect.Effect<Faults.Happened>
   readonly reset: Effect.Effect<void>
   /** Cuts connections as a broken network does; gives how many. */
   readonly cut: (label?: string) => Effect.Effect<number>
@@ -188,6 +192,7 @@ export const make = (options: { readonly seed: number; readonly log: boolean }):
         return total
       }),
     statements: (label) => Effect.sync(() => arrivals.filter(matches(label))),
+    happened: Effect.sync(faults.happened),
     reset: Effect.sync(() => {
       arrivals = []
       characters = 0
@@ -208,6 +213,7 @@ export const make = (options: { readonly seed: number; readonly log: boolean }):
       if (request.advance !== undefined) yield* desk.advance(request.advance)
       if (request.reset === true) yield* desk.reset
       if (request.cut !== undefined) return yield* desk.cut(request.cut)
+      if (request.happened === true) return yield* desk.happened
       if (request.statements !== undefined) return yield* desk.statements(request.statements)
       if (request.counts !== undefined) return yield* desk.counts(request.counts)
       return "ok"

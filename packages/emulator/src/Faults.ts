@@ -56,7 +56,17 @@ export interface Faults {
   readonly inject: (rule: Rule) => void
   readonly clear: () => void
   readonly decide: (on: Rule["on"], label: string) => Fault | undefined
+  /** How often each fault happened at each event, as `cut@commit`. */
+  readonly happened: () => Happened
 }
+
+/**
+ * How often each fault happened, by what `--fault` calls it: `cut@commit`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Happened = Readonly<Record<string, number>>
 
 /** Mulberry32: 32 bits of state are plenty for choosing what fails. */
 const random = (seed: number): (() => number) => {
@@ -78,6 +88,7 @@ const random = (seed: number): (() => number) => {
 export const make = (seed: number): Faults => {
   let rules: Array<{ readonly rule: Rule; readonly next: () => number; seen: number; done: number }> = []
   let injected = 0
+  const counts = new Map<string, number>()
   return {
     inject: (rule) => {
       // A generator for each rule: what one rule draws does not depend on the others.
@@ -100,7 +111,12 @@ export const make = (seed: number): Faults => {
         each.done++
         decided = rule.fault
       }
+      if (decided !== undefined) {
+        const name = `${decided}@${on}`
+        counts.set(name, (counts.get(name) ?? 0) + 1)
+      }
       return decided
-    }
+    },
+    happened: () => Object.fromEntries(counts)
   }
 }

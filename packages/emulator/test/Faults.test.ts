@@ -2,8 +2,8 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Faults } from "@effect-dsql/emulator"
 import { Effect } from "effect"
 import * as Shared from "./shared.ts"
+import { ask, conflict, gives, rows, schemaConflict, tells } from "./wireClient.ts"
 import * as WireClient from "./wireClient.ts"
-import { ask, conflict, gives, schemaConflict, tells } from "./wireClient.ts"
 
 const request = (value: unknown) => `CALL emulator.control('${JSON.stringify(value)}')`
 
@@ -27,6 +27,7 @@ describe("Faults.make", () => {
     faults.inject({ on: "commit", fault: "conflict", nth: [1, 3, 4], times: 2, label: "a" })
     const told = ["b", "a", "a", "a", "a"].map((label) => faults.decide("commit", label))
     assert.deepStrictEqual(told, [undefined, "conflict", undefined, "conflict", undefined])
+    assert.deepStrictEqual(faults.happened(), { "conflict@commit": 2 })
   })
 })
 
@@ -124,6 +125,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("fau
       yield* gives(control, request({ counts: name }), [
         [JSON.stringify({ connections: 1, roundTrips: 2, statements: 2, commits: 1 })]
       ])
+      const [happened] = yield* rows(control, request({ happened: true }))
+      assert.match(happened?.[0] ?? "", /"conflict@commit":\d/)
       assert.match(
         yield* ask(control, "CALL emulator.control('{\"inject\": 1}')"),
         /^22023 not a request to the emulator/

@@ -21,6 +21,7 @@ import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import { DataBlob, Encoding, equals } from "./DataBlob.ts"
 import { ShardId } from "./Identifiers.ts"
+import { repeatable } from "./internal/repeatable.ts"
 import * as Row from "./internal/row.ts"
 import { type MalformedRow, ShardOwnershipLost } from "./PersistenceError.ts"
 
@@ -88,7 +89,12 @@ export class Shards extends Context.Service<
     ) => Effect.Effect<Shard, ShardError | LimitExceeded>
     /** The shard, if there is one. One round trip. */
     readonly read: (shardId: ShardId) => Effect.Effect<Option.Option<Shard>, ShardError>
-    /** Writes the shard if it still has the expected range. One round trip. */
+    /**
+     * Writes the shard if it still has the expected range. One round trip.
+     *
+     * After a lost answer the shard is known by its bytes. So let the info name its owner: of two who take a shard with
+     * the same info at once, both might be told that they have it.
+     */
     readonly update: (
       shard: Shard,
       expectedRangeId: bigint
@@ -153,11 +159,8 @@ const getOrCreate = Effect.fnUntraced(function* (shardId: ShardId, create: () =>
       SELECT range_id, data, data_encoding FROM shards WHERE shard_id = ${shardId}`
     return yield* decode(shardId, rows[0])
   })
-  const verify = () =>
-    Effect.map(select(shardId, "FOR UPDATE"), (found) =>
-      Option.isSome(found) ? Transaction.committed(found.value) : Transaction.notCommitted
-    )
-  return yield* Transaction.autocommit(body, { operation: "GetOrCreateShard", verify })
+  // A row that is missing cannot be locked, so one that is still under way is met by creating it again.
+  return yield* repeatable("GetOrCreateShard", body)
 })
 
 const update = Effect.fnUntraced(function* (shard: Shard, expected: bigint) {

@@ -1,11 +1,11 @@
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { ClusterMember, ClusterMembership, type Identifiers, PageToken } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { DateTime, Deferred, Duration, Effect, Fiber, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { assertLinted, Control, EmulatedPersistence, loseAnswer, roundTrips } from "./support/emulated.ts"
+import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
 import { heartbeat } from "./support/rows.ts"
-import { TestPersistence } from "./support/persistence.ts"
+import { describeAlone, describeEmulated, describeStores } from "./support/persistence.ts"
 
 const using = <A, E, R>(f: (store: ClusterMembership.ClusterMembership["Service"]) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(ClusterMembership.ClusterMembership, f)
@@ -32,7 +32,7 @@ const records = Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) =>
   Effect.map(sql`SELECT 1 FROM cluster_membership`, (rows) => rows.length)
 )
 
-layer(TestPersistence, { excludeTestServices: true })("A heartbeat", (it) => {
+describeStores("A heartbeat", (it) => {
   it.effect("is not there before it is sent", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* using((store) => store.list()), { items: [], next: undefined })
@@ -95,7 +95,7 @@ layer(TestPersistence, { excludeTestServices: true })("A heartbeat", (it) => {
   })
 })
 
-layer(TestPersistence, { excludeTestServices: true })("A list of members", (it) => {
+describeAlone("A list of members", (it) => {
   it.effect("includes and excludes by role, host, address, heartbeat and session", () =>
     Effect.gen(function* () {
       const sessionStart = DateTime.makeUnsafe(1_759_000_000_000)
@@ -205,7 +205,7 @@ const expired = (count: number) =>
 
 const pruned = using((store) => store.prune())
 
-layer(TestPersistence, { excludeTestServices: true })("Pruning", (it) => {
+describeAlone("Pruning", (it) => {
   it.effect("deletes the records that have expired, and no other", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* pruned, 0)
@@ -250,7 +250,7 @@ layer(TestPersistence, { excludeTestServices: true })("Pruning", (it) => {
   )
 })
 
-layer(EmulatedPersistence, { excludeTestServices: true })("Pruning that was stopped", (it) => {
+describeEmulated("Pruning that was stopped", (it) => {
   it.effect("goes on where it is run again", () =>
     Effect.gen(function* () {
       yield* expired(1100)
@@ -273,7 +273,7 @@ layer(EmulatedPersistence, { excludeTestServices: true })("Pruning that was stop
   )
 })
 
-layer(EmulatedPersistence, { excludeTestServices: true })("A heartbeat whose answer was lost", (it) => {
+describeEmulated("A heartbeat whose answer was lost", (it) => {
   it.effect("is sent again, whether it took effect or not", () =>
     Effect.gen(function* () {
       for (const when of ["before", "after"] as const) {
@@ -292,7 +292,6 @@ layer(EmulatedPersistence, { excludeTestServices: true })("A heartbeat whose ans
       assert.strictEqual(yield* roundTrips(listed({})), 1)
       assert.strictEqual(yield* roundTrips(listed(filters)), 1)
       assert.strictEqual(yield* roundTrips(Effect.andThen(expired(499), pruned)), 2)
-      yield* assertLinted
     })
   )
 })

@@ -1,10 +1,10 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { ClusterMetadata, type DataBlob, Identifiers } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect, Result, Stream } from "effect"
-import { assertLinted, EmulatedPersistence, loseAnswer, roundTrips } from "./support/emulated.ts"
+import { loseAnswer, roundTrips } from "./support/emulated.ts"
 import { blob, clusterName } from "./support/rows.ts"
-import { TestPersistence } from "./support/persistence.ts"
+import { describeAlone, describeEmulated, describeStores } from "./support/persistence.ts"
 
 const using = <A, E, R>(f: (store: ClusterMetadata.ClusterMetadata["Service"]) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(ClusterMetadata.ClusterMetadata, f)
@@ -13,7 +13,7 @@ const fresh = (): ClusterMetadata.Cluster => ({ name: clusterName(), version: 0n
 
 const given = Effect.suspend(() => using((store) => store.save(fresh())))
 
-layer(TestPersistence, { excludeTestServices: true })("ClusterMetadata", (it) => {
+describeStores("ClusterMetadata", (it) => {
   it.effect("say of a cluster that is missing that there are none", () =>
     Effect.gen(function* () {
       const name = clusterName()
@@ -136,7 +136,7 @@ const overtaken = <E>(
     return { other, stored: yield* using((store) => store.get(read.name)) }
   })
 
-layer(TestPersistence, { excludeTestServices: true })("A save that another has overtaken", (it) => {
+describeStores("A save that another has overtaken", (it) => {
   it.effect("leaves what the other saved", () =>
     Effect.gen(function* () {
       const { other, stored } = yield* overtaken((read) => using((store) => store.save(read)))
@@ -157,7 +157,7 @@ layer(TestPersistence, { excludeTestServices: true })("A save that another has o
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("ClusterMetadata.list", (it) => {
+describeAlone("ClusterMetadata.list", (it) => {
   it.effect("gives every cluster once, by name, page by page and as a stream", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* using((store) => store.list()), { items: [], next: undefined })
@@ -193,7 +193,7 @@ layer(TestPersistence, { excludeTestServices: true })("ClusterMetadata.list", (i
   )
 })
 
-layer(EmulatedPersistence, { excludeTestServices: true })("A save whose answer was lost", (it) => {
+describeEmulated("A save whose answer was lost", (it) => {
   it.effect("was made, where the row says so, and was not, where the version is as it was", () =>
     Effect.gen(function* () {
       const saved = yield* given
@@ -239,7 +239,6 @@ layer(EmulatedPersistence, { excludeTestServices: true })("A save whose answer w
         })
       )
       assert.deepStrictEqual(counts, { save: 1, refused: 1, get: 1, list: 1, delete: 1 })
-      yield* assertLinted
     })
   )
 })

@@ -1,9 +1,9 @@
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { Archetype, type CurrentExecution, CurrentExecutions, Identifiers } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option } from "effect"
 import { current, key, runId } from "./support/rows.ts"
-import { TestPersistence } from "./support/persistence.ts"
+import { describeStores } from "./support/persistence.ts"
 
 const chasm = Archetype.ArchetypeId.make(4_294_967_295)
 
@@ -47,7 +47,7 @@ const lives: ReadonlyArray<readonly [CurrentExecution.State, CurrentExecution.St
 
 /** The contract, the same for every archetype. */
 const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
-  layer(TestPersistence, { excludeTestServices: true })(`CurrentExecutions of ${name}`, (it) => {
+  describeStores(`CurrentExecutions of ${name}`, (it) => {
     for (const [state, status] of lives) {
       it.effect(`inserts and selects a row that is ${state} and ${status}`, () =>
         Effect.gen(function* () {
@@ -264,7 +264,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
 suite("workflows", Archetype.workflow)
 suite("a CHASM archetype", chasm)
 
-layer(TestPersistence, { excludeTestServices: true })("CurrentExecutions of several archetypes", (it) => {
+describeStores("CurrentExecutions of several archetypes", (it) => {
   it.effect("takes an archetype that is left out for a workflow", () =>
     Effect.gen(function* () {
       const of = key(Archetype.workflow)

@@ -4,7 +4,7 @@
  */
 import { Fence, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { Archetype, type Execution, Executions, type ExecutionWrite, Shards } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { Statement } from "effect/sql"
 import * as Plan from "../src/internal/executionPlan.ts"
@@ -21,8 +21,8 @@ import {
   standing,
   tasks
 } from "./support/executions.ts"
-import { TestPersistence } from "./support/persistence.ts"
 import { blob } from "./support/rows.ts"
+import { describeStores } from "./support/persistence.ts"
 
 /** Changes the text of each statement, to take a fence out of it. */
 const rewriting =
@@ -135,7 +135,7 @@ const takeOver = (at: Execution.OwnedKey) =>
     shards.update({ shardId: at.shardId, rangeId: at.rangeId + 1n, info: blob() }, at.rangeId)
   )
 
-layer(TestPersistence, { excludeTestServices: true })("a host that lost its shard", (it) => {
+describeStores("a host that lost its shard", (it) => {
   for (const [name, write] of Object.entries(writes)) {
     it.effect(`does not ${name}, begun before the takeover`, () =>
       Effect.gen(function* () {
@@ -172,7 +172,7 @@ layer(TestPersistence, { excludeTestServices: true })("a host that lost its shar
   }
 })
 
-layer(TestPersistence, { excludeTestServices: true })("writers of one shard", (it) => {
+describeStores("writers of one shard", (it) => {
   const bothWrite = Effect.gen(function* () {
     const { at, first, other } = yield* given
     const executions = yield* Executions.Executions
@@ -201,7 +201,7 @@ layer(TestPersistence, { excludeTestServices: true })("writers of one shard", (i
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("a write from an old version of a run", (it) => {
+describeStores("a write from an old version of a run", (it) => {
   const olds = {
     "update the current run": writes["update the current run"],
     "continue as new": writes["continue as new"],
@@ -249,7 +249,7 @@ layer(TestPersistence, { excludeTestServices: true })("a write from an old versi
   }
 })
 
-layer(TestPersistence, { excludeTestServices: true })("a write that takes another run for the current one", (it) => {
+describeStores("a write that takes another run for the current one", (it) => {
   /** The current run changes hands before the write. */
   const replaced = Effect.gen(function* () {
     const before = yield* given
@@ -293,38 +293,35 @@ layer(TestPersistence, { excludeTestServices: true })("a write that takes anothe
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })(
-  "a reuse of a business id, begun before its run is written",
-  (it) => {
-    const reuse = Effect.fnUntraced(function* (fence: typeof asItIs) {
-      const { at, first } = yield* given
-      const executions = yield* Executions.Executions
-      const run = snapshot()
-      const write = Writes.create(
-        at,
-        { _tag: "UpdateCurrent", previousRunId: first.runId, previousLastWriteVersion: first.lastWriteVersion },
-        run
-      )
-      // It moves the version that the reuse names, in the run's own row.
-      const between = executions.update(at, { mode: "IgnoreCurrent", mutation: mutation(first.runId, 1n, completed) })
-      return { ...(yield* race(at, write, fence, between)), at, run }
+describeStores("a reuse of a business id, begun before its run is written", (it) => {
+  const reuse = Effect.fnUntraced(function* (fence: typeof asItIs) {
+    const { at, first } = yield* given
+    const executions = yield* Executions.Executions
+    const run = snapshot()
+    const write = Writes.create(
+      at,
+      { _tag: "UpdateCurrent", previousRunId: first.runId, previousLastWriteVersion: first.lastWriteVersion },
+      run
+    )
+    // It moves the version that the reuse names, in the run's own row.
+    const between = executions.update(at, { mode: "IgnoreCurrent", mutation: mutation(first.runId, 1n, completed) })
+    return { ...(yield* race(at, write, fence, between)), at, run }
+  })
+
+  it.effect("fails", () =>
+    Effect.gen(function* () {
+      const { changed, outcome } = yield* reuse(asItIs)
+      assert(outcome._tag === "Failure")
+      assert.propertyVal(outcome.failure, "_tag", "CurrentExecutionConflict")
+      assert.isFalse(changed)
     })
+  )
 
-    it.effect("fails", () =>
-      Effect.gen(function* () {
-        const { changed, outcome } = yield* reuse(asItIs)
-        assert(outcome._tag === "Failure")
-        assert.propertyVal(outcome.failure, "_tag", "CurrentExecutionConflict")
-        assert.isFalse(changed)
-      })
-    )
-
-    it.effect("would go through, if it only read the run", () =>
-      Effect.gen(function* () {
-        const { at, outcome, run } = yield* reuse(without(/(?<=run_id = \(SELECT run_id FROM named\)) FOR UPDATE/))
-        assert.strictEqual(outcome._tag, "Success")
-        assert.strictEqual((yield* get(at, run.runId)).execution.dbRecordVersion, 1n)
-      })
-    )
-  }
-)
+  it.effect("would go through, if it only read the run", () =>
+    Effect.gen(function* () {
+      const { at, outcome, run } = yield* reuse(without(/(?<=run_id = \(SELECT run_id FROM named\)) FOR UPDATE/))
+      assert.strictEqual(outcome._tag, "Success")
+      assert.strictEqual((yield* get(at, run.runId)).execution.dbRecordVersion, 1n)
+    })
+  )
+})

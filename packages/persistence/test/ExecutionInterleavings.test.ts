@@ -11,14 +11,14 @@ import {
   type Persistence,
   Shards
 } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { Statement } from "effect/sql"
 import * as fc from "fast-check"
 import * as Plan from "../src/internal/executionPlan.ts"
 import * as Writes from "../src/internal/executionWrites.ts"
 import { everything, mutation, replacement, snapshot, standing, tasks } from "./support/executions.ts"
-import { TestPersistence } from "./support/persistence.ts"
+import { describeStores } from "./support/persistence.ts"
 import { blob, key, shardId } from "./support/rows.ts"
 
 interface Given {
@@ -192,7 +192,7 @@ const check = (fence: typeof asItIs, runs: number) =>
     return yield* Effect.promise(() => fc.check(property, { numRuns: runs, seed }))
   })
 
-layer(TestPersistence, { excludeTestServices: true })(`writes that meet (seed ${seed})`, (it) => {
+describeStores(`writes that meet (seed ${seed})`, (it) => {
   it.effect(
     "leave what those that committed leave one after the other",
     () =>

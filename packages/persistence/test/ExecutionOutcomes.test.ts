@@ -3,10 +3,10 @@
  */
 import { RetryPolicy, Transaction } from "@effect-dsql/core"
 import { Archetype, type Execution, Executions, type ExecutionWrite } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { Statement } from "effect/sql"
-import { Control } from "../../../test/emulator.ts"
+import { Control } from "./support/emulated.ts"
 import * as Outcome from "../src/internal/executionOutcome.ts"
 import * as Plan from "../src/internal/executionPlan.ts"
 import * as Writes from "../src/internal/executionWrites.ts"
@@ -23,8 +23,8 @@ import {
   stateOf,
   tasks
 } from "./support/executions.ts"
-import { TestPersistence } from "./support/persistence.ts"
 import { runId } from "./support/rows.ts"
+import { describeEmulated, describeStores } from "./support/persistence.ts"
 
 const zombie = { standing: standing("Zombie") }
 
@@ -72,7 +72,7 @@ const given = Effect.gen(function* () {
   return { at, first: yield* created(at), other: yield* created(at, zombie) }
 })
 
-layer(TestPersistence, { excludeTestServices: true })("a write whose connection is cut", (it) => {
+describeEmulated("a write whose connection is cut", (it) => {
   for (const [name, write] of Object.entries(settled)) {
     it.effect(`after ${name} took effect is a success`, () =>
       Effect.gen(function* () {
@@ -150,7 +150,7 @@ layer(TestPersistence, { excludeTestServices: true })("a write whose connection 
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("what is stored after a write whose answer was lost", (it) => {
+describeStores("what is stored after a write whose answer was lost", (it) => {
   const outcome = <A, E>(verify: Effect.Effect<Transaction.Outcome<A>, E, Transaction.Transaction>) =>
     Effect.map(Transaction.run(verify), ({ _tag }) => _tag)
 

@@ -1,6 +1,6 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { type Archetype, type DataBlob, type Execution, Executions, Identifiers } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { randomUUID } from "node:crypto"
 import * as BufferedEvents from "../src/internal/bufferedEvents.ts"
@@ -17,8 +17,8 @@ import {
   signalId,
   timerId
 } from "./support/executions.ts"
-import { TestPersistence } from "./support/persistence.ts"
 import { blob } from "./support/rows.ts"
+import { describeStores } from "./support/persistence.ts"
 
 type Kind = keyof Execution.Parts
 type Entries = ReadonlyArray<readonly [key: bigint | string, value: unknown]>
@@ -51,7 +51,7 @@ const given = (kind: Kind, entries: Entries): object => ({
 })
 
 const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
-  layer(TestPersistence, { excludeTestServices: true })(`the parts of ${name}`, (it) => {
+  describeStores(`the parts of ${name}`, (it) => {
     /** Runs changes of one kind's entries one after the other, and gives what is there in the end. */
     const after = Effect.fnUntraced(function* (
       kind: Kind,
@@ -153,7 +153,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
 
 for (const [name, archetypeId] of archetypes) suite(name, archetypeId)
 
-layer(TestPersistence, { excludeTestServices: true })("buffered events", (it) => {
+describeStores("buffered events", (it) => {
   /** The stored ids of a run's events, and the events, in the order of the ids. */
   const stored = Effect.fnUntraced(function* (runId: Identifiers.RunId) {
     const { sql } = yield* DsqlClient.DsqlClient

@@ -3,9 +3,9 @@
  */
 import { Linter } from "@effect-dsql/dialect"
 import { Archetype, type Execution, Executions, HistoryTask, Identifiers, Shards } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { Control } from "../../../test/emulator.ts"
+import { Control } from "./support/emulated.ts"
 import {
   archetypes,
   chasm,
@@ -23,7 +23,7 @@ import {
   tasks
 } from "./support/executions.ts"
 import { blob, key, runId } from "./support/rows.ts"
-import { TestPersistence } from "./support/persistence.ts"
+import { describeEmulated } from "./support/persistence.ts"
 
 /** Counts what a program sends; the connection is there already. */
 const counting = <A, E, R>(program: Effect.Effect<A, E, R>) =>
@@ -39,7 +39,7 @@ const counting = <A, E, R>(program: Effect.Effect<A, E, R>) =>
 
 const once = { roundTrips: 1, statements: 1 }
 
-layer(TestPersistence, { excludeTestServices: true })("one round trip is enough", (it) => {
+describeEmulated("one round trip is enough", (it) => {
   for (const [name, archetypeId] of archetypes) {
     it.effect(`for each operation on ${name}`, () =>
       Effect.gen(function* () {
@@ -122,7 +122,7 @@ layer(TestPersistence, { excludeTestServices: true })("one round trip is enough"
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("what the store sends", (it) => {
+describeEmulated("what the store sends", (it) => {
   it.effect("is accepted by Aurora DSQL", () =>
     Effect.gen(function* () {
       const control = yield* Control
@@ -185,7 +185,7 @@ layer(TestPersistence, { excludeTestServices: true })("what the store sends", (i
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("sizes", (it) => {
+describeEmulated("sizes", (it) => {
   const large = (bytes: number) => ({ data: new Uint8Array(bytes), encoding: "Proto3" }) as const
   const mib = 1024 * 1024
 

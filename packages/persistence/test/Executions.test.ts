@@ -1,6 +1,6 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Archetype, type Execution, Executions, HistoryTask } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import {
   archetypes,
@@ -23,11 +23,11 @@ import {
   taskCount,
   tasks
 } from "./support/executions.ts"
-import { TestPersistence } from "./support/persistence.ts"
 import { blob, key, runId } from "./support/rows.ts"
+import { describeStores } from "./support/persistence.ts"
 
 const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
-  layer(TestPersistence, { excludeTestServices: true })(`Executions of ${name}`, (it) => {
+  describeStores(`Executions of ${name}`, (it) => {
     it.effect("set puts a run in the place of what is stored, and leaves the current execution", () =>
       Effect.gen(function* () {
         const at = yield* place(archetypeId)
@@ -163,7 +163,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
 
 for (const [name, archetypeId] of archetypes) suite(name, archetypeId)
 
-layer(TestPersistence, { excludeTestServices: true })("Executions of several archetypes", (it) => {
+describeStores("Executions of several archetypes", (it) => {
   it.effect("keep one business id apart: each has its own current run, and loses only its own", () =>
     Effect.gen(function* () {
       const executions = yield* Executions.Executions

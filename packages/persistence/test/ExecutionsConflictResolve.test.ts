@@ -1,5 +1,5 @@
 import { type Archetype, type Execution, Executions, type ExecutionWrite } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import {
   archetypes,
@@ -15,8 +15,8 @@ import {
   standing,
   stateOf
 } from "./support/executions.ts"
-import { TestPersistence } from "./support/persistence.ts"
 import { runId } from "./support/rows.ts"
+import { describeStores } from "./support/persistence.ts"
 
 const resolve = (at: Execution.OwnedKey, resolution: ExecutionWrite.ConflictResolution) =>
   Effect.flatMap(Executions.Executions, (executions) => executions.conflictResolve(at, resolution))
@@ -29,7 +29,7 @@ const currentIs = Effect.fnUntraced(function* (at: Execution.OwnedKey, run: Exec
 const zombie = { standing: standing("Zombie") }
 
 const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
-  layer(TestPersistence, { excludeTestServices: true })(`Executions.conflictResolve of ${name}`, (it) => {
+  describeStores(`Executions.conflictResolve of ${name}`, (it) => {
     it.effect("resets the current run", () =>
       Effect.gen(function* () {
         const at = yield* place(archetypeId)

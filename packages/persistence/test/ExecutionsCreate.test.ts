@@ -1,5 +1,5 @@
 import { type Archetype, type Execution, Executions, type ExecutionWrite } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import {
   archetypes,
@@ -15,8 +15,8 @@ import {
   stateOf,
   taskCount
 } from "./support/executions.ts"
-import { TestPersistence } from "./support/persistence.ts"
 import { runId } from "./support/rows.ts"
+import { describeStores } from "./support/persistence.ts"
 
 const brandNew: ExecutionWrite.CreateMode = { _tag: "BrandNew" }
 const bypass: ExecutionWrite.CreateMode = { _tag: "BypassCurrent" }
@@ -33,7 +33,7 @@ const create = (at: Execution.OwnedKey, mode: ExecutionWrite.CreateMode, run: Ex
 const completed = { standing: standing("Completed") }
 
 const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
-  layer(TestPersistence, { excludeTestServices: true })(`Executions.create of ${name}`, (it) => {
+  describeStores(`Executions.create of ${name}`, (it) => {
     it.effect("keeps a brand new run with all its parts and tasks, and makes it current", () =>
       Effect.gen(function* () {
         const at = yield* place(archetypeId)

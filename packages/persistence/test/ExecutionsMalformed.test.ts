@@ -1,10 +1,10 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Archetype, Executions } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { created, executionOf, mutation, place, snapshot } from "./support/executions.ts"
-import { TestPersistence } from "./support/persistence.ts"
 import { blob } from "./support/rows.ts"
+import { describeStores } from "./support/persistence.ts"
 
 /** A column of each table, and what it holds that it should not. */
 const spoiled = [
@@ -21,7 +21,7 @@ const spoiled = [
   ["buffered_events", "data_encoding", "'Thrift'"]
 ] as const
 
-layer(TestPersistence, { excludeTestServices: true })("a row that does not decode", (it) => {
+describeStores("a row that does not decode", (it) => {
   for (const [table, column, value] of spoiled) {
     it.effect(`is named with its key, and spoils nothing else: ${column} ${value} in ${table}`, () =>
       Effect.gen(function* () {

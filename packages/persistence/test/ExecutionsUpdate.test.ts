@@ -1,5 +1,5 @@
 import { type Archetype, type Execution, Executions, type ExecutionWrite } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import {
   archetypes,
@@ -16,8 +16,8 @@ import {
   stateOf,
   taskCount
 } from "./support/executions.ts"
-import { TestPersistence } from "./support/persistence.ts"
 import { runId } from "./support/rows.ts"
+import { describeStores } from "./support/persistence.ts"
 
 const update = (at: Execution.OwnedKey, change: ExecutionWrite.Update) =>
   Effect.flatMap(Executions.Executions, (executions) => executions.update(at, change))
@@ -43,7 +43,7 @@ const changed = (
 })
 
 const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
-  layer(TestPersistence, { excludeTestServices: true })(`Executions.update of ${name}`, (it) => {
+  describeStores(`Executions.update of ${name}`, (it) => {
     it.effect("changes the current run, and what the current execution says of it", () =>
       Effect.gen(function* () {
         const at = yield* place(archetypeId)

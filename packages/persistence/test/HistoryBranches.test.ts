@@ -3,10 +3,11 @@
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { HistoryBranch, HistoryBranches, PageToken } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Array as Arr, Effect, Stream } from "effect"
-import { assertLinted, Control, EmulatedPersistence, loseAnswer, roundTrips } from "./support/emulated.ts"
+import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
 import { branchId, chain, located, node, readAll, readAllBackward, rowsOf, written } from "./support/history.ts"
+import { describeEmulated } from "./support/persistence.ts"
 
 /** All pages of a list, by its tokens. */
 const pages = <A, E, R>(
@@ -24,7 +25,7 @@ const pages = <A, E, R>(
     return found
   })
 
-layer(EmulatedPersistence, { excludeTestServices: true })("HistoryBranches", (it) => {
+describeEmulated("HistoryBranches", (it) => {
   it.effect("makes a branch with its first node, and appends to it", () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches
@@ -314,11 +315,9 @@ layer(EmulatedPersistence, { excludeTestServices: true })("HistoryBranches", (it
       assert.strictEqual(yield* roundTrips(history.delete(of)), 4)
     })
   )
-
-  it.effect("sends nothing that the linter objects to", () => assertLinted)
 })
 
-layer(EmulatedPersistence, { excludeTestServices: true })("the list of all branches", (it) => {
+describeEmulated("the list of all branches", (it) => {
   it.effect("begins without a token, and ends, at every boundary of a page", () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches

@@ -3,12 +3,13 @@
  */
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { HistoryBranch, HistoryBranches } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Array as Arr, Deferred, Effect, Fiber } from "effect"
 import * as Removal from "../src/internal/historyRemoval.ts"
 import * as Tree from "../src/internal/historyTree.ts"
-import { assertLinted, Control, EmulatedPersistence } from "./support/emulated.ts"
+import { Control } from "./support/emulated.ts"
 import { branchId, chain, located, node, readAll, readAllBackward, rowsOf, written } from "./support/history.ts"
+import { describeEmulated } from "./support/persistence.ts"
 
 const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
 
@@ -50,7 +51,7 @@ const long = Effect.gen(function* () {
   return of
 })
 
-layer(EmulatedPersistence, { excludeTestServices: true })("HistoryBranches.delete", (it) => {
+describeEmulated("HistoryBranches.delete", (it) => {
   it.effect("of the base first leaves what the fork reads, then nothing", () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches
@@ -126,7 +127,6 @@ layer(EmulatedPersistence, { excludeTestServices: true })("HistoryBranches.delet
       // 5,001 nodes, 1,000 in a transaction.
       assert.strictEqual((yield* control.counts()).commits, 6)
       assert.deepStrictEqual(yield* rowsOf(of), nothing)
-      yield* assertLinted
     })
   )
 
@@ -201,7 +201,7 @@ const race = (remove: (of: HistoryBranches.Located) => Effect.Effect<unknown, un
     return { attempts, left: yield* rowsOf(base) }
   })
 
-layer(EmulatedPersistence, { excludeTestServices: true })("two branches of one tree, deleted at once", (it) => {
+describeEmulated("two branches of one tree, deleted at once", (it) => {
   const treeOf = ({ branch, shardId }: HistoryBranches.Located) => ({ shardId, treeId: branch.treeId })
 
   it.effect("leave nothing behind: the later one starts over and takes what the other left to it", () =>
@@ -264,7 +264,7 @@ layer(EmulatedPersistence, { excludeTestServices: true })("two branches of one t
   )
 })
 
-layer(EmulatedPersistence, { excludeTestServices: true })("HistoryBranches.trim", (it) => {
+describeEmulated("HistoryBranches.trim", (it) => {
   const trim = (of: HistoryBranches.Located, nodeId: number, txnId: number, beyond?: boolean) =>
     Effect.flatMap(HistoryBranches.HistoryBranches, (history) =>
       history.trim({ ...of, nodeId: BigInt(nodeId), txnId: BigInt(txnId), beyond })
@@ -341,7 +341,6 @@ layer(EmulatedPersistence, { excludeTestServices: true })("HistoryBranches.trim"
       yield* history.append({ ...of, nodes: [node(2_000, 9_000, 1_999), node(3_000, 9_001, 2_999)] })
       assert.strictEqual(yield* trim(of, 5_001, 5_001), 2)
       assert.strictEqual((yield* rowsOf(of)).nodes, 5_001)
-      yield* assertLinted
     })
   )
 })

@@ -3,11 +3,11 @@
  * pages of any size, over forks.
  */
 import { type HistoryBranch, HistoryBranches } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import fc from "fast-check"
-import { EmulatedPersistence } from "./support/emulated.ts"
 import { branchId, located, node, readAll, readAllBackward } from "./support/history.ts"
+import { describeEmulated } from "./support/persistence.ts"
 
 interface Attempt {
   readonly batches: ReadonlyArray<number>
@@ -25,7 +25,7 @@ const attempt: fc.Arbitrary<Attempt> = fc.record({
 
 const seed = fc.sample(fc.integer(), 1)[0] ?? 1
 
-layer(EmulatedPersistence, { excludeTestServices: true })("a history with failed attempts in it", (it) => {
+describeEmulated("a history with failed attempts in it", (it) => {
   it.effect(`reads as what was acknowledged (seed ${seed})`, () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches

@@ -1,9 +1,10 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { HistoryTask, HistoryTasks, Identifiers, PageToken, Shards } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import { assertLinted, Control, EmulatedPersistence, loseAnswer, roundTrips } from "./support/emulated.ts"
+import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
 import { blob, shardId } from "./support/rows.ts"
+import { describeEmulated } from "./support/persistence.ts"
 
 /** One kind of queue, as its contract sees it: tasks by a number that orders them. */
 interface Subject<Range, Key, Task> {
@@ -86,7 +87,7 @@ const suite = <Range, Key, Task, E>(
   table: string,
   make: Effect.Effect<Subject<Range, Key, Task>, E, DsqlClient.DsqlClient | HistoryTasks.HistoryTasks | Shards.Shards>
 ) =>
-  layer(EmulatedPersistence, { excludeTestServices: true })(`the queue in ${table}`, (it) => {
+  describeEmulated(`the queue in ${table}`, (it) => {
     it.effect("gives back what was added, in order, from the minimum up to the maximum", () =>
       Effect.gen(function* () {
         const { add, queue, range, task } = yield* make
@@ -230,7 +231,6 @@ const suite = <Range, Key, Task, E>(
         yield* Stream.runDrain(queue.stream(range(0, 40), { size: 2 }))
         yield* queue.complete(key(2))
         yield* Stream.runDrain(queue.completeRange(range(0, 40)))
-        yield* assertLinted
       })
     )
   })

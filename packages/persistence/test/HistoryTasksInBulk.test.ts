@@ -4,12 +4,13 @@
  */
 import { Transaction } from "@effect-dsql/core"
 import { HistoryTask, HistoryTasks } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream } from "effect"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { Control, EmulatedPersistence } from "./support/emulated.ts"
+import { Control } from "./support/emulated.ts"
 import { shardId } from "./support/rows.ts"
+import { describeEmulated } from "./support/persistence.ts"
 
 const range = { shardId: shardId(), category: HistoryTask.transfer, min: 1n, max: 100_001n }
 
@@ -53,7 +54,7 @@ const deletes = Effect.gen(function* () {
   return (yield* control.statements()).filter(({ sql }) => sql.includes("DELETE FROM")).length
 })
 
-layer(EmulatedPersistence, { excludeTestServices: true })("a hundred thousand tasks", (it) => {
+describeEmulated("a hundred thousand tasks", (it) => {
   it.effect("are read in the memory of a page and deleted below the limits, after a kill and a cut", () =>
     Effect.gen(function* () {
       const { immediate } = yield* HistoryTasks.HistoryTasks

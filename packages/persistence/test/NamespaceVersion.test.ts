@@ -1,10 +1,10 @@
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { type Identifiers, type Namespace, Namespaces } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Result, Stream } from "effect"
 import fc from "fast-check"
 import { blob, namespace, namespaceName } from "./support/rows.ts"
-import { TestPersistence } from "./support/persistence.ts"
+import { describeAlone } from "./support/persistence.ts"
 
 const using = <A, E, R>(f: (store: Namespaces.Namespaces["Service"]) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(Namespaces.Namespaces, f)
@@ -16,7 +16,7 @@ const sixteen = Array.from({ length: 16 }, (_, index) => index)
 
 const successes = <A, E>(outcomes: ReadonlyArray<Result.Result<A, E>>) => outcomes.filter(Result.isSuccess)
 
-layer(TestPersistence, { excludeTestServices: true })("Sixteen at once", (it) => {
+describeAlone("Sixteen at once", (it) => {
   it.effect("who create one name leave one winner, and the rest are told who it is", () =>
     Effect.gen(function* () {
       const before = yield* version
@@ -112,7 +112,7 @@ const create = (name: Identifiers.NamespaceName, between: Effect.Effect<void>, g
     yield* sql`INSERT INTO namespaces ${sql.insert({ ...columns, data: detail.data, data_encoding: detail.encoding })}`
   })
 
-layer(TestPersistence, { excludeTestServices: true })("A name, while its unique index is not there", (it) => {
+describeAlone("A name, while its unique index is not there", (it) => {
   it.effect("is given to one of two, whoever the other is, if both hold the metadata row", () =>
     Effect.gen(function* () {
       const { other, outcome, rows } = yield* race((name, between) => create(name, between, true))
@@ -146,7 +146,7 @@ layer(TestPersistence, { excludeTestServices: true })("A name, while its unique 
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("A deletion, which leaves the version as it is", (it) => {
+describeAlone("A deletion, which leaves the version as it is", (it) => {
   it.effect("conflicts with a change of the same namespace by its row", () =>
     Effect.gen(function* () {
       const created = yield* given
@@ -228,7 +228,7 @@ const follows = Effect.fnUntraced(function* (taken: Steps, update: Update) {
   }
 })
 
-layer(TestPersistence, { excludeTestServices: true })("Any of three namespaces and more", (it) => {
+describeAlone("Any of three namespaces and more", (it) => {
   const checked = (update: Update, all = steps) =>
     Effect.flatMap(Effect.context<DsqlClient.DsqlClient | Namespaces.Namespaces>(), (context) =>
       Effect.promise(() =>
@@ -341,7 +341,7 @@ const meet = Effect.fnUntraced(function* (all: Sessions) {
   for (const { notificationVersion } of stored) assert.isTrue(notificationVersion < before + BigInt(changes))
 })
 
-layer(TestPersistence, { excludeTestServices: true })("Two to four sessions at once", (it) => {
+describeAlone("Two to four sessions at once", (it) => {
   it.effect("give no version to two changes, and no name to two namespaces", () =>
     Effect.gen(function* () {
       const { sql } = yield* DsqlClient.DsqlClient

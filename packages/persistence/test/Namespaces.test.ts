@@ -1,9 +1,9 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { type Identifiers, Namespace, Namespaces, PageToken, PersistenceError } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { blob, namespace, namespaceId, namespaceName } from "./support/rows.ts"
-import { TestPersistence } from "./support/persistence.ts"
+import { describeAlone } from "./support/persistence.ts"
 
 const using = <A, E, R>(f: (store: Namespaces.Namespaces["Service"]) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(Namespaces.Namespaces, f)
@@ -27,7 +27,7 @@ const assertMissing = (of: { readonly id: Identifiers.NamespaceId; readonly name
     assert.include(byName, { _tag: "NamespaceNotFound", by: "name", value: of.name } as const)
   })
 
-layer(TestPersistence, { excludeTestServices: true })("Namespaces.create", (it) => {
+describeAlone("Namespaces.create", (it) => {
   it.effect("gives a namespace the version that was current, and moves that by one", () =>
     Effect.gen(function* () {
       const before = yield* version
@@ -83,7 +83,7 @@ layer(TestPersistence, { excludeTestServices: true })("Namespaces.create", (it) 
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("Namespaces.update", (it) => {
+describeAlone("Namespaces.update", (it) => {
   it.effect("replaces all but the id and the name, and moves the version by one", () =>
     Effect.gen(function* () {
       const created = yield* given
@@ -145,7 +145,7 @@ layer(TestPersistence, { excludeTestServices: true })("Namespaces.update", (it) 
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("Namespaces.rename", (it) => {
+describeAlone("Namespaces.rename", (it) => {
   it.effect("replaces the name with all the rest, and frees the old one", () =>
     Effect.gen(function* () {
       const created = yield* given
@@ -199,7 +199,7 @@ layer(TestPersistence, { excludeTestServices: true })("Namespaces.rename", (it) 
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("Namespaces.delete", (it) => {
+describeAlone("Namespaces.delete", (it) => {
   it.effect("deletes by id, twice without complaint, and leaves the version", () =>
     Effect.gen(function* () {
       const created = yield* given
@@ -228,7 +228,7 @@ layer(TestPersistence, { excludeTestServices: true })("Namespaces.delete", (it) 
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("Namespaces.list", (it) => {
+describeAlone("Namespaces.list", (it) => {
   const readPages = (size: number) =>
     using((store) =>
       Effect.gen(function* () {
@@ -304,7 +304,7 @@ layer(TestPersistence, { excludeTestServices: true })("Namespaces.list", (it) =>
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("The system namespace", (it) => {
+describeAlone("The system namespace", (it) => {
   const initialize = using((store) => store.initializeSystem(blob()))
 
   it.effect("is created once, local and under its own id", () =>
@@ -327,7 +327,7 @@ layer(TestPersistence, { excludeTestServices: true })("The system namespace", (i
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("Namespaces without their metadata", (it) => {
+describeAlone("Namespaces without their metadata", (it) => {
   it.effect("say what is missing", () =>
     Effect.gen(function* () {
       const { sql } = yield* DsqlClient.DsqlClient

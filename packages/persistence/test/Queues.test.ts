@@ -1,10 +1,10 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Queues } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
 import { randomInt } from "node:crypto"
-import { TestPersistence } from "./support/persistence.ts"
 import { blob } from "./support/rows.ts"
+import { describeStores } from "./support/persistence.ts"
 
 const service = Queues.Queues
 
@@ -31,7 +31,7 @@ const send = (queue: Queues.QueueType, count: number) =>
 
 /** The contract of a queue and of its dead letter queue. */
 const suite = (name: string, make: () => Queues.QueueType) =>
-  layer(TestPersistence, { excludeTestServices: true })(`A ${name}`, (it) => {
+  describeStores(`A ${name}`, (it) => {
     it.effect("numbers messages from 0 and gives them back in order, in pages of any size", () =>
       Effect.gen(function* () {
         const queue = make()

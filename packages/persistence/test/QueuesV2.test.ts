@@ -1,10 +1,10 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { type Queues, QueuesV2 } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Context, Effect, Layer, Result, Stream } from "effect"
 import { randomInt, randomUUID } from "node:crypto"
-import { TestPersistence } from "./support/persistence.ts"
 import { blob } from "./support/rows.ts"
+import { describeStores } from "./support/persistence.ts"
 
 const service = QueuesV2.QueuesV2
 
@@ -41,7 +41,7 @@ const stored = (queue: QueuesV2.QueueKey) =>
     return rows.map((row) => Number(row.message_id))
   })
 
-layer(TestPersistence, { excludeTestServices: true })("A named queue", (it) => {
+describeStores("A named queue", (it) => {
   it.effect("is created once, by one of eight who create it at once", () =>
     Effect.gen(function* () {
       const store = yield* service

@@ -1,9 +1,9 @@
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { Shards } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option } from "effect"
 import { blob, shardId } from "./support/rows.ts"
-import { TestPersistence } from "./support/persistence.ts"
+import { describeStores } from "./support/persistence.ts"
 
 const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
 
@@ -26,7 +26,7 @@ const tasks = (shard: Shards.Shard) =>
     return (yield* sql`SELECT task_id FROM transfer_tasks WHERE shard_id = ${shard.shardId}`).length
   })
 
-layer(TestPersistence, { excludeTestServices: true })("Shards", (it) => {
+describeStores("Shards", (it) => {
   it.effect("creates a shard with the given info, and reads it back", () =>
     Effect.gen(function* () {
       const shards = yield* Shards.Shards
@@ -174,7 +174,7 @@ const race = (
     return { outcome: yield* Fiber.join(stale), written: yield* tasks(shard) }
   })
 
-layer(TestPersistence, { excludeTestServices: true })("a stale owner's write, begun before the takeover", (it) => {
+describeStores("a stale owner's write, begun before the takeover", (it) => {
   it.effect("does not commit after it", () =>
     Effect.gen(function* () {
       const shards = yield* Shards.Shards
@@ -201,7 +201,7 @@ layer(TestPersistence, { excludeTestServices: true })("a stale owner's write, be
   )
 })
 
-layer(TestPersistence, { excludeTestServices: true })("a stale owner's update of the shard", (it) => {
+describeStores("a stale owner's update of the shard", (it) => {
   const takenOver = (
     update: (shard: Shards.Shard) => Effect.Effect<unknown, unknown, DsqlClient.DsqlClient | Shards.Shards>
   ) =>

@@ -1,12 +1,12 @@
 import { DsqlClient, Fence, RetryPolicy, Transaction } from "@effect-dsql/core"
 import type { TaskQueue } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option } from "effect"
 import * as Layout from "../src/internal/queueLayout.ts"
 import { add, verify } from "../src/internal/queueTasks.ts"
-import { TestPersistence } from "./support/persistence.ts"
 import { blob } from "./support/rows.ts"
 import { classic, fair, given, type Kind, tasksAt } from "./support/taskQueues.ts"
+import { describeStores } from "./support/persistence.ts"
 
 const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
 
@@ -34,7 +34,7 @@ const interleaved = <E, R>(
   })
 
 const suite = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
-  layer(TestPersistence, { excludeTestServices: true })(`Of ${kind.name}, tasks that a stale owner adds`, (it) => {
+  describeStores(`Of ${kind.name}, tasks that a stale owner adds`, (it) => {
     const visible = (queue: TaskQueue.TaskQueue) =>
       Effect.gen(function* () {
         const store = yield* kind.store
@@ -118,7 +118,7 @@ const suite = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
   })
 
 const owners = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
-  layer(TestPersistence, { excludeTestServices: true })(`Of ${kind.name}, the owner's writes`, (it) => {
+  describeStores(`Of ${kind.name}, the owner's writes`, (it) => {
     it.effect("do not conflict with each other: tasks beside tasks, tasks beside the queue's own update", () =>
       Effect.gen(function* () {
         const store = yield* kind.store
@@ -178,7 +178,7 @@ const underWay = <P>(
   })
 
 const unknown = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
-  layer(TestPersistence, { excludeTestServices: true })(`Of ${kind.name}, tasks that are still under way`, (it) => {
+  describeStores(`Of ${kind.name}, tasks that are still under way`, (it) => {
     it.effect("never come once they have been found missing", () =>
       Effect.gen(function* () {
         const settle = (queue: TaskQueue.TaskQueue, tasks: ReadonlyArray<TaskQueue.Task<P>>) =>

@@ -1,11 +1,12 @@
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { assertLinted, Control, EmulatedPersistence, loseAnswer, roundTrips } from "./support/emulated.ts"
+import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
 import { blob } from "./support/rows.ts"
 import { classic, fair, given, type Kind, queueId, tasksAt } from "./support/taskQueues.ts"
+import { describeEmulated } from "./support/persistence.ts"
 
 const suite = <P>(kind: Kind<P>) =>
-  layer(EmulatedPersistence, { excludeTestServices: true })(`With ${kind.name}`, (it) => {
+  describeEmulated(`With ${kind.name}`, (it) => {
     it.effect("leasing, updating, reading a queue and adding 100 tasks are one round trip each", () =>
       Effect.gen(function* () {
         const store = yield* kind.store
@@ -115,8 +116,6 @@ const suite = <P>(kind: Kind<P>) =>
         assert.deepStrictEqual((yield* store.getTasks(id)).items, [])
       })
     )
-
-    it.effect("every statement that was sent passes the linter", () => assertLinted)
   })
 
 suite(classic)

@@ -1,11 +1,11 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Identifiers, TaskQueueUserData } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect, Option, Result, Stream } from "effect"
 import { randomUUID } from "node:crypto"
-import { assertLinted, EmulatedPersistence, loseAnswer, roundTrips } from "./support/emulated.ts"
-import { TestPersistence } from "./support/persistence.ts"
+import { loseAnswer, roundTrips } from "./support/emulated.ts"
 import { blob } from "./support/rows.ts"
+import { describeEmulated, describeStores } from "./support/persistence.ts"
 
 const namespaceId = () => Identifiers.NamespaceId.make(randomUUID())
 const name = (text: string) => Identifiers.TaskQueueName.make(text)
@@ -23,7 +23,7 @@ const versions = (of: Identifiers.NamespaceId) =>
     return all.map((each) => [each.name, each.version])
   })
 
-layer(TestPersistence, { excludeTestServices: true })("User data of task queues", (it) => {
+describeStores("User data of task queues", (it) => {
   it.effect("begins with version 1, and gets one more with each update", () =>
     Effect.gen(function* () {
       const data = yield* store
@@ -204,7 +204,7 @@ layer(TestPersistence, { excludeTestServices: true })("User data of task queues"
   )
 })
 
-layer(EmulatedPersistence, { excludeTestServices: true })("User data of task queues, on the wire,", (it) => {
+describeEmulated("User data of task queues, on the wire,", (it) => {
   it.effect("is read and changed in one round trip, for however many queues", () =>
     Effect.gen(function* () {
       const data = yield* store
@@ -252,6 +252,4 @@ layer(EmulatedPersistence, { excludeTestServices: true })("User data of task que
       ])
     })
   )
-
-  it.effect("sends nothing that the linter refuses", () => assertLinted)
 })

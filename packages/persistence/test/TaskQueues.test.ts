@@ -1,14 +1,14 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { PageToken } from "@effect-dsql/persistence"
-import { assert, layer } from "@effect/vitest"
+import { assert } from "@effect/vitest"
 import { Effect, Option, Stream } from "effect"
-import { TestPersistence } from "./support/persistence.ts"
 import { blob } from "./support/rows.ts"
 import { classic, fair, given, type Kind, queueId, tasksAt } from "./support/taskQueues.ts"
+import { describeAlone, describeStores } from "./support/persistence.ts"
 
 /** The contract of the queues themselves, the same for both kinds. */
 const ownership = <P>(kind: Kind<P>) =>
-  layer(TestPersistence, { excludeTestServices: true })(`Of ${kind.name}, a queue`, (it) => {
+  describeStores(`Of ${kind.name}, a queue`, (it) => {
     it.effect("is created and read back, its id as it was given", () =>
       Effect.gen(function* () {
         const store = yield* kind.store
@@ -134,7 +134,7 @@ const ownership = <P>(kind: Kind<P>) =>
   })
 
 const lists = <P>(kind: Kind<P>) =>
-  layer(TestPersistence, { excludeTestServices: true })(`The list of ${kind.name}`, (it) => {
+  describeAlone(`The list of ${kind.name}`, (it) => {
     it.effect("gives each queue once, whatever the size of its pages", () =>
       Effect.gen(function* () {
         const store = yield* kind.store
@@ -177,7 +177,7 @@ const lists = <P>(kind: Kind<P>) =>
 
 /** The contract of their tasks, the same for both kinds. */
 const tasks = <P>(kind: Kind<P>) =>
-  layer(TestPersistence, { excludeTestServices: true })(`Of ${kind.name}, the tasks`, (it) => {
+  describeStores(`Of ${kind.name}, the tasks`, (it) => {
     it.effect("come back in order, in whatever order they were added", () =>
       Effect.gen(function* () {
         const store = yield* kind.store

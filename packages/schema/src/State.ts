@@ -11,6 +11,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Bookkeeping from "./Bookkeeping.ts"
 import * as Catalogue from "./Catalogue.ts"
 import type * as History from "./History.ts"
+import { rereading } from "./internal/reconnecting.ts"
 import * as Tables from "./internal/tables.ts"
 import * as Journal from "./Journal.ts"
 import * as Lease from "./Lease.ts"
@@ -64,7 +65,7 @@ export const select = (
  * @category accessors
  */
 export const read = (database: string): Effect.Effect<State, InvalidBookkeeping | TransactionError, DsqlClient> =>
-  Transaction.run(select(database), { operation: "ReadState", readOnly: true })
+  rereading(Transaction.run(select(database), { operation: "ReadState", readOnly: true }))
 
 /**
  * Reads everything that has run, in a READ ONLY transaction.
@@ -75,14 +76,16 @@ export const read = (database: string): Effect.Effect<State, InvalidBookkeeping 
 export const history = (
   database: string
 ): Effect.Effect<History.History, InvalidBookkeeping | TransactionError, DsqlClient> =>
-  Transaction.run(
-    Effect.gen(function* () {
-      const { journal, missing } = yield* select(database)
-      return {
-        database,
-        statements: journal,
-        changes: missing.includes(Tables.history) ? [] : yield* Bookkeeping.selectChanges
-      }
-    }),
-    { operation: "ReadHistory", readOnly: true }
+  rereading(
+    Transaction.run(
+      Effect.gen(function* () {
+        const { journal, missing } = yield* select(database)
+        return {
+          database,
+          statements: journal,
+          changes: missing.includes(Tables.history) ? [] : yield* Bookkeeping.selectChanges
+        }
+      }),
+      { operation: "ReadHistory", readOnly: true }
+    )
   )

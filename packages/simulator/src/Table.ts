@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Connecting from "./Connecting.ts"
 import type { Outcome } from "./Contention.ts"
 
 const columns: ReadonlyArray<readonly [title: string, cell: (outcome: Outcome) => string]> = [
@@ -23,7 +24,31 @@ const millis = (value: number) => (Number.isNaN(value) ? "-" : `${value.toFixed(
  * @since 0.1.0
  * @category rendering
  */
-export const render = (outcomes: ReadonlyArray<Outcome>): string => {
+export const render = (outcomes: ReadonlyArray<Outcome>): string => table(columns, outcomes)
+
+const connectingColumns: ReadonlyArray<readonly [title: string, cell: (outcome: Connecting.Outcome) => string]> = [
+  ["processes", ({ processes }) => String(processes)],
+  ["connections each", ({ connections }) => String(connections)],
+  ["open", ({ open }) => String(open)],
+  ["all full after", ({ filled }) => millis(filled ?? Number.NaN)],
+  ["after half was cut", ({ recovered }) => millis(recovered ?? Number.NaN)],
+  ["refused by cluster", ({ refusedByCluster }) => String(refusedByCluster)],
+  ["by budget", ({ refusedByBudget }) => String(refusedByBudget)]
+]
+
+/**
+ * The same for processes that connect.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const renderConnecting = (outcomes: ReadonlyArray<Connecting.Outcome>): string =>
+  table(connectingColumns, outcomes)
+
+const table = <A>(
+  columns: ReadonlyArray<readonly [title: string, cell: (outcome: A) => string]>,
+  outcomes: ReadonlyArray<A>
+): string => {
   const rows = [columns.map(([title]) => title), ...outcomes.map((outcome) => columns.map(([, cell]) => cell(outcome)))]
   const widths = columns.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows

@@ -21,6 +21,8 @@ export interface Running {
   readonly kill: (signal: NodeJS.Signals) => void
   /** What it printed first, or nothing where it ended without a word. */
   readonly spoke: Promise<string>
+  /** What it said first on standard error, or nothing where it ended without a word. */
+  readonly warned: Promise<string>
   readonly ended: Promise<Ended>
 }
 
@@ -44,6 +46,10 @@ export const start = (
     kill: (signal) => child.kill(signal),
     spoke: new Promise((resolve) => {
       child.stdout.once("data", (chunk: string) => resolve(chunk))
+      child.once("close", () => resolve(""))
+    }),
+    warned: new Promise((resolve) => {
+      child.stderr.once("data", (chunk: string) => resolve(chunk))
       child.once("close", () => resolve(""))
     }),
     ended: new Promise((resolve) => child.once("close", (code) => resolve({ code, stdout, stderr })))

@@ -1,13 +1,10 @@
 /**
- * The emulator beneath the stores, for tests that break it, count its round trips or read what arrived.
+ * What tests ask of the emulator beneath the stores.
  */
-import { Linter } from "@effect-dsql/dialect"
-import { assert } from "@effect/vitest"
+import { Control } from "@effect-dsql/testing/Testing"
 import { Effect } from "effect"
-import { Control } from "../../../../test/emulator.ts"
 
-export { Control } from "../../../../test/emulator.ts"
-export { TestPersistence as EmulatedPersistence } from "./persistence.ts"
+export { Control } from "@effect-dsql/testing/Testing"
 
 /** Loses the answer of the next COMMIT, or of the next statement that commits by itself: before or after it took effect. */
 export const loseAnswer = (when: "before" | "after") =>
@@ -26,13 +23,3 @@ export const roundTrips = <A, E, R>(operation: Effect.Effect<A, E, R>) =>
     yield* operation
     return (yield* control.counts()).roundTrips - before
   })
-
-/** Asserts that the linter finds nothing in any statement that arrived. */
-export const assertLinted = Effect.gen(function* () {
-  const control = yield* Control
-  const statements = [...new Set((yield* control.statements()).map(({ sql }) => sql))]
-  assert.isAbove(statements.length, 0)
-  // These rules look at a file as a whole; the statements come one by one.
-  const options = { disable: ["job-not-awaited", "transaction-left-open", "no-transaction"] }
-  for (const sql of statements) assert.deepStrictEqual(yield* Linter.lint(sql, options), [], sql)
-})

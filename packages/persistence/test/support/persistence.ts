@@ -1,11 +1,78 @@
 /**
- * The stores on a migrated database of their own.
+ * Suites of the stores, each on a migrated database of its own.
+ *
+ * That database is on an emulator of the suite's own, and whatever the suite sends there is linted when it ends: a
+ * statement that Aurora DSQL would refuse fails it. Where the environment names a cluster, `describeStores` runs
+ * there instead; the other suites are skipped, and their names say why.
  */
+import { DsqlClient } from "@effect-dsql/core"
+import { Linter } from "@effect-dsql/dialect"
 import { Persistence } from "@effect-dsql/persistence"
 import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
-import { Layer } from "effect"
+import { layer, type Vitest } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { test } from "vitest"
+import { Migrated } from "../../../../test/migrated.ts"
 
-export const TestPersistence = Persistence.layer.pipe(
+type Suite<R> = (it: Vitest.MethodsNonLive<R>) => void
+
+type Stores = Persistence.Persistence | DsqlClient.Provided
+
+const onCluster = (process.env["DSQL_ENDPOINT"] ?? process.env["DSQL_URL"]) !== undefined
+
+/** A suite that shares its database with others: its ids are its own, and it assumes nothing of any table. */
+export const describeStores = (name: string, suite: Suite<Stores>): void =>
+  onCluster ? layer(OnCluster, { excludeTestServices: true })(name, suite) : describeEmulated(name, suite)
+
+/** A suite that needs empty tables, or changes what others rely on: the one database of a cluster is not for it. */
+export const describeAlone = (name: string, suite: Suite<Stores>): void =>
+  onCluster ? skip(name, "a database for itself") : describeEmulated(name, suite)
+
+/** A suite that breaks its server, or counts what it receives. */
+export const describeEmulated = (name: string, suite: Suite<Stores | Testing.Control>): void =>
+  onCluster ? skip(name, "the emulator") : layer(Emulated, { excludeTestServices: true })(name, suite)
+
+const skip = (name: string, needs: string): void => test.skip(`${name} (needs ${needs})`, () => {})
+
+/** Lints what the suite sends; what the log held before the suite reset it, too. */
+const Linted = Layer.effect(
+  Testing.Control,
+  Effect.gen(function* () {
+    const control = yield* Testing.Control
+    const texts = new Set<string>()
+    const collect = Effect.map(control.statements(), (arrivals) => {
+      for (const { sql } of arrivals) texts.add(sql)
+    })
+    // The suite has sent nothing yet.
+    yield* control.reset
+    yield* Effect.addFinalizer(() =>
+      Effect.andThen(
+        collect,
+        Effect.suspend(() => lint(texts))
+      )
+    )
+    return { ...control, reset: Effect.andThen(collect, control.reset) }
+  })
+)
+
+const accepted = new Set<string>()
+
+// These rules look at a file as a whole; the statements come one by one.
+const options = { disable: ["job-not-awaited", "transaction-left-open", "no-transaction"] }
+
+const lint = Effect.fnUntraced(function* (texts: ReadonlySet<string>) {
+  for (const text of texts) {
+    if (accepted.has(text)) continue
+    const [finding] = yield* Linter.lint(text, options)
+    if (finding !== undefined) yield* Effect.die(new Error(`${finding.rule}: ${finding.message}\n${text}`))
+    accepted.add(text)
+  }
+})
+
+const Emulated = Persistence.layer.pipe(
+  Layer.provideMerge(Linted),
   Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn() }))
 )
+
+const OnCluster = Persistence.layer.pipe(Layer.provideMerge(Migrated), Layer.provideMerge(DsqlClient.layerConfig))

@@ -4,6 +4,7 @@
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type { InvalidBookkeeping } from "../SchemaError.ts"
 
 const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
   Schedule.upTo({ times: 8 })
@@ -17,3 +18,9 @@ export const isLost = (error: { readonly _tag: string }): boolean =>
 export const reconnecting = <A, E extends { readonly _tag: string }, R>(
   effect: Effect.Effect<A, E | TransactionError, R>
 ): Effect.Effect<A, E | TransactionError, R> => Effect.retry(effect, { schedule: patience, while: isLost })
+
+/** Reads again at once where a connection that had been idle turned out to be gone; a server that is not there is none. */
+export const rereading = <A, R>(
+  effect: Effect.Effect<A, InvalidBookkeeping | TransactionError, R>
+): Effect.Effect<A, InvalidBookkeeping | TransactionError, R> =>
+  Effect.retry(effect, { times: 3, while: (error) => error._tag === "ConnectionLost" && error.phase === "statement" })

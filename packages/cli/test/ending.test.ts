@@ -1,0 +1,106 @@
+/**
+ * What ends a command besides its work: a full disk, a reader that goes, a
+ * terminal that closes, files that change while it runs.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawn } from "node:child_process"
+import { closeSync, existsSync, openSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { breakable } from "./support/cluster.ts"
+import { manifest, tree } from "./support/files.ts"
+import { run, start } from "./support/process.ts"
+
+const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
+
+/** Runs it with a file for its standard output, or with a pipe that nobody reads. */
+const into = (path: string | undefined, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
+  Effect.callback<{ readonly code: number | null; readonly stderr: string }>((resume) => {
+    const file = path === undefined ? undefined : openSync(path, "w")
+    const child = spawn(process.execPath, [bin, ...args], {
+      env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", ...env },
+      stdio: ["ignore", file ?? "pipe", "pipe"]
+    })
+    if (file !== undefined) closeSync(file)
+    // What is written to it from now on is a broken pipe.
+    child.stdout?.destroy()
+    let stderr = ""
+    child.stderr?.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk))
+    child.once("close", (code) => resume(Effect.succeed({ code, stderr })))
+  })
+
+// The build of its index takes long enough to be in the middle of it.
+const slow = breakable({ jobDelay: "5 seconds" })
+
+const sql = `CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER);
+CREATE INDEX ASYNC a_n ON a (n);
+CREATE TABLE b (id INTEGER PRIMARY KEY);`
+
+const files = { "v1.0/manifest.json": manifest("1.0"), "v1.0/a.sql": sql }
+
+const here = ["--schema-dir", "."]
+
+/** Starts an update, and goes on when it waits for the index. */
+const building = (env: Readonly<Record<string, string>>, cwd: string) =>
+  Effect.gen(function* () {
+    assert.strictEqual((yield* run(["setup", "-v", "0.0"], env, { cwd })).code, 0)
+    const running = start(["update", ...here], env, { cwd })
+    assert.include(yield* Effect.promise(() => running.warned), "building  CREATE INDEX a_n")
+    return running
+  })
+
+describe("what ends a command", () => {
+  it.live.each(existsSync("/dev/full") ? ["--version", "--help"] : [])("a full disk is one line, and 74: %s", (flag) =>
+    Effect.map(into("/dev/full", [flag]), (ended) =>
+      assert.deepStrictEqual(ended, {
+        code: 74,
+        stderr: "error: cannot write the output: the disk is full: free some space, then run again\n"
+      })
+    )
+  )
+
+  it.live.each(["--version", "--help"])("a reader that is gone ends it with 141, without a word: %s", (flag) =>
+    Effect.map(into(undefined, [flag]), (ended) => assert.deepStrictEqual(ended, { code: 141, stderr: "" }))
+  )
+
+  const signals = [
+    ["SIGHUP", 129],
+    ["SIGINT", 130]
+  ] as const
+  it.live.each(signals)(
+    "%s in the middle of an update ends it with %i, and the next run goes on",
+    ([signal, code]) =>
+      Effect.gen(function* () {
+        const { env } = yield* slow
+        const cwd = yield* tree(files)
+        const running = yield* building(env, cwd)
+        running.kill(signal)
+        const ended = yield* Effect.promise(() => running.ended)
+        assert.deepStrictEqual([ended.code, ended.stdout], [code, ""])
+        assert.notInclude(ended.stderr, "error")
+        // The lease was given back: nobody is waited for.
+        const next = yield* run(["update", "--no-wait", ...here], env, { cwd })
+        assert.strictEqual(next.code, 0, next.stderr)
+        assert.include((yield* run(["verify", ...here], env, { cwd })).stdout, "1.0: no differences")
+      }),
+    120_000
+  )
+
+  it.live(
+    "files that change while it runs are not read again, and are noticed the next time",
+    () =>
+      Effect.gen(function* () {
+        const { env } = yield* slow
+        const cwd = yield* tree(files)
+        const running = yield* building(env, cwd)
+        writeFileSync(join(cwd, "v1.0/a.sql"), sql.replace("TABLE b (id", "TABLE b (uid"))
+        const ended = yield* Effect.promise(() => running.ended)
+        assert.deepStrictEqual([ended.code, ended.stdout.includes("is at 1.0")], [0, true], ended.stderr)
+        const after = yield* run(["update", ...here], env, { cwd })
+        assert.strictEqual(after.code, 1, after.stdout)
+        assert.match(after.stderr, /^error: [^\n]*a\.sql:3: [^\n]*has changed since it ran: change it back, or accept/)
+      }),
+    120_000
+  )
+})

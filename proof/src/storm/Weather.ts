@@ -1,0 +1,103 @@
+/**
+ * What goes wrong, and when: drawn from a seed, every kind at least once.
+ */
+import type { Faults } from "@effect-dsql/emulator"
+import { Effect, Random } from "effect"
+
+/** Names the workers' connections, which alone are broken. */
+export const label = "storm"
+
+type Rule = Pick<Faults.Rule, "fault" | "on">
+
+/** Faults that the emulator makes, as it counts them. */
+const rules = {
+  "conflict@commit": { on: "commit", fault: "conflict" },
+  "schema-conflict@commit": { on: "commit", fault: "schema-conflict" },
+  "unavailable@statement": { on: "statement", fault: "unavailable" },
+  "unavailable@commit": { on: "commit", fault: "unavailable" },
+  "unavailable-after@commit": { on: "commit", fault: "unavailable-after" },
+  "cut@statement": { on: "statement", fault: "cut" },
+  "cut@commit": { on: "commit", fault: "cut" },
+  "cut-after@commit": { on: "commit", fault: "cut-after" },
+  "too-many-connections@connect": { on: "connect", fault: "too-many-connections" },
+  "rate-exceeded@connect": { on: "connect", fault: "rate-exceeded" }
+} as const satisfies Record<string, Rule>
+
+/** Everything that goes wrong. */
+export const kinds = [
+  ...(Object.keys(rules) as ReadonlyArray<keyof typeof rules>),
+  "latency",
+  "cut all",
+  "kill worker",
+  "kill server"
+] as const
+
+export type Kind = (typeof kinds)[number]
+
+/** What is done to whom. */
+export type Event =
+  | { readonly _tag: "Fault"; readonly rule: Faults.Rule }
+  | { readonly _tag: "Latency"; readonly millis: number }
+  | { readonly _tag: "CutAll" }
+  | { readonly _tag: "KillWorker"; readonly worker: number }
+  | { readonly _tag: "KillServer" }
+
+/** Milliseconds after the beginning, and what happens then. */
+export interface Forecast {
+  readonly at: number
+  readonly event: Event
+}
+
+export interface Options {
+  readonly seed: string
+  readonly seconds: number
+  readonly workers: number
+}
+
+/** Each kind comes once in this many seconds. */
+const round = 20
+
+/** The storm of a seed. The last of its time is calm, so that what it left can settle. */
+export const forecast = ({ seed, seconds, workers }: Options): Effect.Effect<ReadonlyArray<Forecast>> =>
+  Effect.gen(function* () {
+    const rounds = Math.max(1, Math.round(seconds / round))
+    const length = (seconds * 1000) / rounds
+    const events: Array<Forecast> = []
+    for (let n = 0; n < rounds; n++) {
+      // A server that is killed forgets the faults that were asked of it: the others first.
+      const order = [...(yield* Random.shuffle(kinds.filter((kind) => kind !== "kill server"))), "kill server" as const]
+      const pause = (length * 0.7) / order.length
+      for (const [index, kind] of order.entries()) {
+        const at = Math.round(n * length + (index + (yield* Random.nextBetween(0.3, 0.7))) * pause)
+        for (const { after, event } of yield* drawn(kind, workers, pause)) events.push({ at: at + after, event })
+      }
+    }
+    return events.toSorted((a, b) => a.at - b.at)
+  }).pipe(Random.withSeed(seed))
+
+const drawn = Effect.fnUntraced(function* (kind: Kind, workers: number, pause: number) {
+  const now = (event: Event) => [{ after: 0, event }]
+  switch (kind) {
+    case "latency":
+      return [
+        ...now({ _tag: "Latency", millis: yield* Random.nextIntBetween(5, 40) }),
+        { after: Math.round(pause), event: { _tag: "Latency" as const, millis: 0 } }
+      ]
+    case "cut all":
+      return now({ _tag: "CutAll" })
+    case "kill worker":
+      return now({ _tag: "KillWorker", worker: yield* Random.nextIntBetween(0, workers - 1) })
+    case "kill server":
+      return now({ _tag: "KillServer" })
+    default: {
+      const rule = rules[kind]
+      const times = yield* Random.nextIntBetween(1, 4)
+      const fault = now({
+        _tag: "Fault",
+        rule: { ...rule, label, times, ...(rule.on !== "connect" && { probability: 0.3 }) }
+      })
+      // Nobody connects who has a connection.
+      return rule.on === "connect" ? [...fault, ...now({ _tag: "CutAll" })] : fault
+    }
+  }
+})

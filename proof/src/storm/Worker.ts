@@ -1,0 +1,43 @@
+/**
+ * A process that does all kinds of work at once, until its input ends or it is killed. It says a word when it begins.
+ */
+import { DsqlClient } from "@effect-dsql/core"
+import { Persistence } from "@effect-dsql/persistence"
+import { NodeRuntime } from "@effect/platform-node"
+import { Config, Console, Effect, Layer, Logger, Random } from "effect"
+import { match } from "./Matcher.ts"
+import { own } from "./Owner.ts"
+import { publish } from "./Publisher.ts"
+import { register } from "./Registrar.ts"
+import * as Scribe from "./Scribe.ts"
+import { label } from "./Weather.ts"
+
+const settings = Config.all({
+  worker: Config.String("STORM_WORKER"),
+  ledger: Config.String("STORM_LEDGER"),
+  seed: Config.String("STORM_SEED"),
+  shards: Config.Int("STORM_SHARDS"),
+  fenced: Config.Boolean("STORM_FENCED"),
+  url: Config.Redacted("STORM_URL")
+})
+
+const program = Effect.gen(function* () {
+  const { ledger, seed, url, worker, ...owner } = yield* settings
+  const client = DsqlClient.layerUrl({ url, applicationName: label, maxConnections: 6, waitTimeout: "2 seconds" })
+  let over = false
+  process.stdin.once("end", () => (over = true)).resume()
+  const isOver = Effect.sync(() => over)
+  yield* Console.log("ready")
+  const owning = own({ ...owner, isOver })
+  yield* Effect.all([owning, owning, match(isOver), register(isOver), publish(isOver)], {
+    concurrency: "unbounded",
+    discard: true
+  }).pipe(
+    Random.withSeed(`${seed} ${worker}`),
+    Effect.provide(Layer.provideMerge(Persistence.layer, client)),
+    Effect.provide(Scribe.layer(worker, ledger))
+  )
+})
+
+// What is refused and tried again is said at each time; here that is the weather.
+program.pipe(Effect.provide(Logger.layer([])), NodeRuntime.runMain)

@@ -1,0 +1,246 @@
+/**
+ * Each promise, broken: what the checks are for is found, and where nothing is broken nothing is found.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { checks, type Promised } from "../../src/storm/Checks.ts"
+import type { Attempt, Deed, Ledger } from "../../src/storm/Ledger.ts"
+import type { Stored } from "../../src/storm/Stored.ts"
+
+const attempt = (op: string, deed: Deed, at: bigint, told: Partial<Attempt> = {}): Attempt => ({
+  op,
+  deed,
+  began: at,
+  ended: at + 1n,
+  outcome: "Applied",
+  error: undefined,
+  value: undefined,
+  ...told
+})
+
+const note = (rangeId: bigint): Deed => ({ _tag: "Note", shardId: 1, rangeId })
+const step = (number: number): Deed => ({ _tag: "Step", shardId: 1, rangeId: 2n, workflow: "1/order", step: number })
+
+/** Two owners of a shard, who write; a queue that is filled and drained; a namespace, and two messages. */
+const ledger: Ledger = {
+  attempts: [
+    attempt("take 1", { _tag: "Takeover", shardId: 1, rangeId: 1n }, 10n),
+    attempt("note 1", note(1n), 20n),
+    attempt("take 2", { _tag: "Takeover", shardId: 1, rangeId: 2n }, 30n),
+    attempt("note 2", note(2n), 40n),
+    attempt("note 3", note(2n), 50n, { outcome: "Unknown", ended: undefined }),
+    attempt("late note", note(1n), 60n, { outcome: "Refused", error: "ShardOwnershipLost" }),
+    attempt("step 1", step(1), 70n),
+    attempt("step 2", step(2), 80n),
+    attempt("lease", { _tag: "Lease", queue: "emails" }, 90n, { value: 1n }),
+    attempt("tasks", { _tag: "Tasks", queue: "emails", rangeId: 1n, taskIds: [100n, 101n] }, 100n),
+    attempt("drain", { _tag: "Completion", queue: "emails", before: 102n }, 120n),
+    attempt("more tasks", { _tag: "Tasks", queue: "emails", rangeId: 1n, taskIds: [102n] }, 130n),
+    attempt("namespace", { _tag: "Namespace", id: "n", change: "Create" }, 140n, { value: 1n }),
+    attempt("change", { _tag: "Namespace", id: "n", change: "Update", version: 2n }, 150n),
+    attempt("message 1", { _tag: "Message" }, 160n, { value: 0n }),
+    attempt("message 2", { _tag: "Message" }, 170n, { value: 1n })
+  ],
+  deliveries: [
+    {
+      _tag: "Delivered",
+      queue: "emails",
+      at: 110n,
+      tasks: [
+        { taskId: 100n, op: "tasks" },
+        { taskId: 101n, op: "tasks" }
+      ]
+    }
+  ]
+}
+
+const stored: Stored = {
+  shards: [{ of: "1", rangeId: 2n }],
+  notes: [
+    { shardId: 1, id: 1n, op: "note 1", rangeId: 1n },
+    { shardId: 1, id: 2n, op: "note 2", rangeId: 2n }
+  ],
+  steps: [
+    { workflow: "1/order", step: 1, op: "step 1", rangeId: 2n },
+    { workflow: "1/order", step: 2, op: "step 2", rangeId: 2n }
+  ],
+  runs: [{ workflow: "1/order", runId: "r", step: 2, branch: "b", nodeId: 2n, txnId: 8n }],
+  currents: [{ workflow: "1/order", runId: "r" }],
+  nodes: [
+    { branch: "b", nodeId: 1n, txnId: 5n, prevTxnId: 0n },
+    // Of an attempt that failed: no history leads there.
+    { branch: "b", nodeId: 2n, txnId: 6n, prevTxnId: 5n },
+    { branch: "b", nodeId: 2n, txnId: 8n, prevTxnId: 5n }
+  ],
+  queues: [{ of: "emails", rangeId: 1n }],
+  tasks: [{ queue: "emails", taskId: 102n, op: "more tasks" }],
+  namespaces: [{ id: "n", version: 2n, op: "change" }],
+  namespaceVersion: 3n,
+  messages: [
+    { id: 0n, op: "message 1" },
+    { id: 1n, op: "message 2" }
+  ]
+}
+
+/** The promises that do not hold of what is given. */
+const broken = (from: Partial<Stored>, told: Partial<Ledger> = {}) =>
+  checks({ ...ledger, ...told }, { ...stored, ...from })
+    .filter((check) => check.broken.length > 0)
+    .map(({ promise }) => promise)
+
+/** The ledger with another attempt, or with one in place of another. */
+const told = (...changed: ReadonlyArray<Attempt>): Partial<Ledger> => ({
+  attempts: [...ledger.attempts.filter(({ op }) => !changed.some((each) => each.op === op)), ...changed]
+})
+
+const note3 = { shardId: 1, id: 3n, op: "note 3", rangeId: 2n }
+const first = <A>(rows: ReadonlyArray<A>) => rows.slice(0, 1)
+
+/** What is wrong with the rows, or with what was told, and the promises that it breaks. */
+const cases: ReadonlyArray<readonly [string, Partial<Stored>, Partial<Ledger>, ReadonlyArray<Promised>]> = [
+  ["a note that is missing", { notes: first(stored.notes) }, {}, ["every acknowledged write is there"]],
+  [
+    "a takeover that was taken back",
+    { shards: [{ of: "1", rangeId: 1n }] },
+    {},
+    ["every acknowledged write is there", "no write has an older token than the newest"]
+  ],
+  ["a lease that was taken back", { queues: [] }, {}, ["every acknowledged write is there"]],
+  ["a task that is neither there nor was delivered", { tasks: [] }, {}, ["every acknowledged write is there"]],
+  ["a namespace that is missing", { namespaces: [] }, {}, ["every acknowledged write is there"]],
+  [
+    "a namespace as it was before",
+    { namespaces: [{ id: "n", version: 1n, op: "namespace" }] },
+    {},
+    ["every acknowledged write is there"]
+  ],
+  [
+    "a task that was taken away and is there",
+    {
+      tasks: [...stored.tasks, { queue: "emails", taskId: 101n, op: "tasks" }]
+    },
+    {},
+    ["every acknowledged write is there"]
+  ],
+  [
+    "a note that is there twice",
+    { notes: [...stored.notes, { ...note3, op: "note 2" }] },
+    {},
+    ["no write is there twice"]
+  ],
+  [
+    "a message that is there twice",
+    { messages: [...stored.messages, { id: 2n, op: "message 1" }] },
+    {},
+    ["no write is there twice", "queues lose and repeat no ids"]
+  ],
+  [
+    "a note that was refused",
+    { notes: [...stored.notes, { ...note3, op: "late note" }] },
+    {},
+    ["nothing is there that was refused"]
+  ],
+  [
+    "a note that nobody wrote",
+    { notes: [...stored.notes, { ...note3, op: "?" }] },
+    {},
+    ["nothing is there that was refused"]
+  ],
+  [
+    "a part of some tasks",
+    {},
+    told(
+      attempt("more tasks", { _tag: "Tasks", queue: "emails", rangeId: 1n, taskIds: [102n, 103n] }, 130n, {
+        outcome: "Unknown"
+      })
+    ),
+    ["nothing is there that was refused"]
+  ],
+  [
+    "a row of an owner behind one of his successor",
+    {
+      notes: stored.notes.map((row) => ({ ...row, rangeId: 3n - row.rangeId }))
+    },
+    {},
+    ["no write has an older token than the newest"]
+  ],
+  [
+    "a write that began after the successor had the shard",
+    {},
+    told(attempt("note 1", note(1n), 35n)),
+    ["no write has an older token than the newest"]
+  ],
+  [
+    "a range that two were given",
+    {},
+    told(attempt("take 3", { _tag: "Takeover", shardId: 1, rangeId: 2n }, 31n)),
+    ["no token was given twice"]
+  ],
+  [
+    "a version of two changes",
+    {},
+    told(attempt("other", { _tag: "Namespace", id: "n", change: "Update", version: 1n }, 145n)),
+    ["no token was given twice"]
+  ],
+  ["a namespace of a version to come", { namespaceVersion: 2n }, {}, ["no token was given twice"]],
+  ["a current execution without its run", { runs: [] }, {}, ["current executions have their runs"]],
+  ["a workflow without a current execution", { currents: [] }, {}, ["current executions have their runs"]],
+  [
+    "a run that is behind its steps",
+    { runs: stored.runs.map((run) => ({ ...run, step: 1 })) },
+    {},
+    ["current executions have their runs"]
+  ],
+  ["a history without its first event", { nodes: stored.nodes.slice(1) }, {}, ["histories have no gaps"]],
+  ["a history whose last event is another's", { nodes: stored.nodes.slice(0, 2) }, {}, ["histories have no gaps"]],
+  [
+    "a gap in a journal",
+    {
+      notes: stored.notes.map((row) => ({ ...row, id: row.id * 2n - 1n }))
+    },
+    {},
+    ["queues lose and repeat no ids"]
+  ],
+  [
+    "a gap between messages",
+    { messages: stored.messages.map((row) => ({ ...row, id: row.id * 2n })) },
+    {},
+    ["queues lose and repeat no ids"]
+  ],
+  [
+    "a message with another's number",
+    {},
+    told(attempt("message 1", { _tag: "Message" }, 160n, { value: 5n })),
+    ["queues lose and repeat no ids"]
+  ],
+  [
+    "a task that came back",
+    {},
+    {
+      deliveries: [...ledger.deliveries, ...ledger.deliveries.map((each) => ({ ...each, at: 125n }))]
+    },
+    ["queues lose and repeat no ids"]
+  ]
+]
+
+describe("the checks of a storm", () => {
+  it("find nothing where everything is as it was told, whatever became of what is unknown", () => {
+    assert.deepStrictEqual(broken({}), [])
+    assert.deepStrictEqual(broken({ notes: [...stored.notes, note3] }), [])
+  })
+
+  for (const [wrong, rows, lines, promises] of cases) {
+    it(`find ${wrong}`, () => {
+      assert.deepStrictEqual(broken(rows, lines), promises)
+    })
+  }
+
+  it("are each tried", () => {
+    const tried = new Set(cases.flatMap(([, , , promises]) => promises))
+    assert.deepStrictEqual(
+      checks(ledger, stored)
+        .map(({ promise }) => promise)
+        .filter((promise) => !tried.has(promise)),
+      []
+    )
+  })
+})

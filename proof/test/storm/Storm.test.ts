@@ -1,0 +1,65 @@
+import { assert, describe, it } from "@effect/vitest"
+import { NodeServices } from "@effect/platform-node"
+import { Effect } from "effect"
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import * as Report from "../../src/storm/Report.ts"
+import * as Storm from "../../src/storm/Storm.ts"
+import { forecast, kinds } from "../../src/storm/Weather.ts"
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+
+const storm = (options: Partial<Storm.Options>) =>
+  Storm.run({ ...Storm.standard, seed: String(Date.now()), workers: 3, ...options }).pipe(
+    Effect.scoped,
+    Effect.provide(NodeServices.layer)
+  )
+
+describe("a storm", { timeout: 240_000 }, () => {
+  it.live("leaves everything as the workers were told, whatever went wrong", () =>
+    Effect.gen(function* () {
+      const result = yield* storm({ seconds: 12 })
+      // The seed is in the report.
+      const report = Report.table(result)
+      for (const kind of kinds) assert.isAbove(result.happened[kind] ?? 0, 0, `${kind}\n${report}`)
+      for (const [deed, { Applied }] of Report.outcomes(result)) assert.isAbove(Applied, 0, `${deed}\n${report}`)
+      assert.isTrue(Report.holds(result), report)
+    })
+  )
+
+  it.live("finds writes of owners who do not own any more, where they do not hold their shard", () =>
+    Effect.gen(function* () {
+      const result = yield* storm({ seconds: 4, shards: 1, weather: false, fenced: false })
+      const broken = result.checks.filter((check) => check.broken.length > 0).map(({ promise }) => promise)
+      assert.deepStrictEqual(broken, ["no write has an older token than the newest"], Report.table(result))
+    })
+  )
+})
+
+describe("a forecast", () => {
+  it.effect("is the same for the same seed, and has everything that can go wrong", () =>
+    Effect.gen(function* () {
+      const options = { seconds: 60, workers: 3 }
+      const first = yield* forecast({ ...options, seed: "a" })
+      assert.deepStrictEqual(yield* forecast({ ...options, seed: "a" }), first)
+      assert.notDeepEqual(yield* forecast({ ...options, seed: "b" }), first)
+      const drawn = new Set(
+        first.map(({ event }) => (event._tag === "Fault" ? `${event.rule.fault}@${event.rule.on}` : event._tag))
+      )
+      assert.strictEqual(drawn.size, kinds.length)
+      assert.isTrue(first.every(({ at }) => at < 60_000))
+    })
+  )
+})
+
+describe("the command", () => {
+  it("says in one line what it does not take", async () => {
+    const ended = await promisify(execFile)(process.execPath, [main, "--seconds", "1"]).then(
+      () => undefined,
+      (error: { readonly code: number; readonly stderr: string }) => error
+    )
+    assert.strictEqual(ended?.code, 2)
+    assert.strictEqual(ended?.stderr, "--seconds 1: a storm lasts 5 seconds or more\n")
+  })
+})

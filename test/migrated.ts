@@ -1,0 +1,13 @@
+/**
+ * The built-in schema, set up on whatever database the client is on.
+ */
+import { Migrator, SchemaSource } from "@effect-dsql/schema"
+import { NodeServices } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
+
+export const Migrated = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const migrator = yield* Migrator.Migrator
+    yield* migrator.setup({ source: yield* SchemaSource.builtIn() })
+  })
+).pipe(Layer.provide(Migrator.layer), Layer.provide(NodeServices.layer))
