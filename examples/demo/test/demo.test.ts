@@ -1,13 +1,13 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Persistence } from "@effect-dsql/persistence"
+import { SchemaSource } from "@effect-dsql/schema"
+import { Testing } from "@effect-dsql/testing"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { execFile } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { TestDatabase } from "../../../test/database.ts"
-import { Migrated } from "../../../test/migrated.ts"
 import { checks } from "../src/Checks.ts"
 import type { Result } from "../src/Protocol.ts"
 
@@ -47,7 +47,7 @@ const nothing: Result = {
   latencies: []
 }
 
-const Stores = Persistence.layer.pipe(Layer.provideMerge(Migrated), Layer.provideMerge(TestDatabase()))
+const Stores = Persistence.layer.pipe(Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn() })))
 
 /** Which promises do not hold for what a worker says that it was told. */
 const broken = (told: Partial<Result>) =>

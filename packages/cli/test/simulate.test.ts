@@ -70,7 +70,7 @@ describe("effect-dsql simulate", () => {
     [["--connections", "2x3", "--budget", "none"], '--budget cannot be "none"'],
     [["--runs", "1.5"], '--runs cannot be "1.5"'],
     [["--policy", "aws"], '"aws" is not a policy: it is one of effect-dsql, aws-connector, aws-drizzle'],
-    [["--svg", "missing/chart.svg"], "missing/chart.svg"],
+    [["--contenders", "2", "--runs", "1", "--svg", "missing/chart.svg"], "missing/chart.svg"],
     [["--endpoint", "localhost"], "simulate"]
   ] as const)("says in one line what is wrong with %j, and ends with 2", ([args, says]) =>
     Effect.gen(function* () {

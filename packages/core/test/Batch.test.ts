@@ -2,7 +2,7 @@ import { Batch, DsqlClient, Size, Transaction } from "@effect-dsql/core"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Array as Arr, Effect, Exit, Layer, Ref, Stream } from "effect"
 import fc from "fast-check"
-import { TestDatabase } from "../../../test/database.ts"
+import { TestCluster } from "../../../test/database.ts"
 
 const schema = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -25,7 +25,7 @@ const stored = (batch: string) =>
 
 const one = (n: number) => Array.from({ length: n }, (_, index) => index + 1)
 
-layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })("Batch", (it) => {
+layer(Layer.provideMerge(schema, TestCluster()), { excludeTestServices: true })("Batch", (it) => {
   it.effect("writes ten thousand and one rows in transactions of at most the rows allowed", () =>
     Effect.gen(function* () {
       const ids = one(10_001)
@@ -99,7 +99,13 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
   it.effect("drains a table by bounded deletes", () =>
     Effect.gen(function* () {
       const { sql } = yield* DsqlClient.DsqlClient
-      yield* sql`INSERT INTO events SELECT 'drained', id FROM generate_series(1, 7001) AS id`
+      for (const [first, last] of [
+        [1, 3_000],
+        [3_001, 6_000],
+        [6_001, 7_001]
+      ]) {
+        yield* sql`INSERT INTO events SELECT 'drained', id FROM generate_series(${first}::int, ${last}::int) AS id`
+      }
       const expire = (rows: number) =>
         Effect.flatMap(Transaction.sql, (tx) =>
           Effect.map(

@@ -1,7 +1,7 @@
 import { DsqlClient, DsqlError, Transaction } from "@effect-dsql/core"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
-import { database, TestDatabase } from "../../../test/database.ts"
+import { database, TestCluster } from "../../../test/database.ts"
 
 /** Errors as a cluster sent them: raised by the real server with the recorded fields. */
 const recorded: ReadonlyArray<{
@@ -90,7 +90,7 @@ const schema = Layer.effectDiscard(
   })
 )
 
-layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })("DsqlError", (it) => {
+layer(Layer.provideMerge(schema, TestCluster()), { excludeTestServices: true })("DsqlError", (it) => {
   for (const error of recorded) {
     it.effect(`classifies ${error.code} ${error.message} as ${error.is._tag}`, () =>
       Effect.gen(function* () {

@@ -46,6 +46,9 @@ export const schemas = 10
 /** New connections per second that a cluster accepts in the long run. Source: CHAP_quotas. */
 export const connectionsPerSecond = 100
 
+/** New connections that a cluster accepts at once after a quiet time. Source: CHAP_quotas. */
+export const connectionBurst = 1_000
+
 /** Connections that a cluster holds at most. Source: CHAP_quotas. */
 export const connections = 10_000
 
@@ -174,6 +177,15 @@ export const all: ReadonlyArray<Limit> = [
     value: connectionsPerSecond,
     unit: "connections/s",
     of: "new connections of a cluster",
+    sqlstate: "53400",
+    message: "Unable to accept connection, rate exceeded.",
+    ...quotas
+  },
+  {
+    name: "connectionBurst",
+    value: connectionBurst,
+    unit: "connections",
+    of: "new ones at once, before the rate counts",
     sqlstate: "53400",
     message: "Unable to accept connection, rate exceeded.",
     ...quotas

@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import { Limits } from "@effect-dsql/dialect"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -16,6 +17,7 @@ import type * as Scope from "effect/Scope"
 import { createServer, type Server } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Control from "./Control.ts"
+import * as Admission from "./internal/admission.ts"
 import type { BackendLost } from "./internal/backend.ts"
 import * as Cluster from "./internal/cluster.ts"
 import * as Connection from "./internal/connection.ts"
@@ -54,6 +56,8 @@ export interface Options {
   readonly databases?: "any" | "postgres" | undefined
   /** Connections at most; 10,000 as on the service. */
   readonly maxConnections?: number | undefined
+  /** New connections per second in the long run, a thousand at once after a quiet time; 100 as on the service. */
+  readonly connectionsPerSecond?: number | undefined
   /** Bytes that a message may have; 16 MiB when left out. */
   readonly maxMessageBytes?: number | undefined
   /** How long an asynchronous job takes to begin; 20 milliseconds when left out. The service takes seconds. */
@@ -177,7 +181,12 @@ export const make = Effect.fnUntraced(function* (
     tls: options.tls,
     authorize: options.authorize,
     databases: options.databases ?? "any",
-    maxConnections: options.maxConnections ?? 10_000,
+    maxConnections: options.maxConnections ?? Limits.connections,
+    admits: Admission.make({
+      rate: options.connectionsPerSecond ?? Limits.connectionsPerSecond,
+      burst: Limits.connectionBurst,
+      now: desk.now
+    }),
     maxMessageBytes: options.maxMessageBytes ?? 16 * 1024 * 1024
   }
   const scope = yield* Effect.scope

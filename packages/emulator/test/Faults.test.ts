@@ -3,6 +3,7 @@ import { Faults } from "@effect-dsql/emulator"
 import { Effect } from "effect"
 import * as Shared from "./shared.ts"
 import { ask, conflict, gives, rows, schemaConflict, tells } from "./wireClient.ts"
+import * as WireClient from "./wireClient.ts"
 
 const request = (value: unknown) => `CALL emulator.control('${JSON.stringify(value)}')`
 
@@ -181,6 +182,27 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("cou
       const took = performance.now() - before
       yield* control.latency(0, "slow")
       assert.isTrue(took >= 39 && took < 80, String(took))
+    })
+  )
+})
+
+// So slow that the test's own time adds none.
+const slow = { connectionsPerSecond: 0.001, databases: "postgres" } as const
+
+layer(Shared.layer(slow), { excludeTestServices: true, timeout: "60 seconds" })("new connections", (it) => {
+  it.effect("are refused beyond a thousand at once, until time has passed", () =>
+    Effect.gen(function* () {
+      const { emulator } = yield* Shared.Shared
+      // Whoever is admitted is told that there is no such database.
+      const knock = Effect.map(
+        Effect.scoped(WireClient.make(emulator.connect, "nowhere")),
+        ({ started }) => started.error?.sqlstate
+      )
+      const admitted = yield* Effect.replicateEffect(knock, 1_000)
+      assert.deepStrictEqual([...new Set(admitted)], ["3D000"])
+      assert.deepStrictEqual(yield* Effect.replicateEffect(knock, 2), ["53400", "53400"])
+      yield* emulator.control.advance(2_000_000)
+      assert.deepStrictEqual(yield* Effect.replicateEffect(knock, 3), ["3D000", "3D000", "53400"])
     })
   )
 })

@@ -290,7 +290,7 @@ const add = Effect.fnUntraced(function* (shardId: ShardId, rangeId: bigint, task
   yield* Add.check(shardId, tasks)
   yield* Transaction.autocommit(Add.insert(shardId, rangeId, tasks), {
     operation: "AddHistoryTasks",
-    verify: () => Add.verify(shardId, tasks)
+    verify: () => Add.verify(shardId, rangeId, tasks)
   })
 })
 

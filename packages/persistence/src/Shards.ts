@@ -21,6 +21,7 @@ import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import { DataBlob, Encoding, equals } from "./DataBlob.ts"
 import { ShardId } from "./Identifiers.ts"
+import { repeatable } from "./internal/repeatable.ts"
 import * as Row from "./internal/row.ts"
 import { type MalformedRow, ShardOwnershipLost } from "./PersistenceError.ts"
 
@@ -158,11 +159,8 @@ const getOrCreate = Effect.fnUntraced(function* (shardId: ShardId, create: () =>
       SELECT range_id, data, data_encoding FROM shards WHERE shard_id = ${shardId}`
     return yield* decode(shardId, rows[0])
   })
-  const verify = () =>
-    Effect.map(select(shardId, "FOR UPDATE"), (found) =>
-      Option.isSome(found) ? Transaction.committed(found.value) : Transaction.notCommitted
-    )
-  return yield* Transaction.autocommit(body, { operation: "GetOrCreateShard", verify })
+  // A row that is missing cannot be locked, so one that is still under way is met by creating it again.
+  return yield* repeatable("GetOrCreateShard", body)
 })
 
 const update = Effect.fnUntraced(function* (shard: Shard, expected: bigint) {

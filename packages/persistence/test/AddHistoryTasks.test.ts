@@ -143,8 +143,20 @@ describeStores("HistoryTasks.add", (it) => {
       const tasks = yield* HistoryTasks.HistoryTasks
       const { shardId, rangeId } = yield* given
       yield* tasks.add(shardId, rangeId, [immediate(HistoryTask.transfer, 1)])
-      const outcome = yield* Transaction.run(Add.verify(shardId, [immediate(HistoryTask.transfer, 1)]))
+      const outcome = yield* Transaction.run(Add.verify(shardId, rangeId, [immediate(HistoryTask.transfer, 1)]))
       assert.strictEqual(outcome._tag, "Unknown")
+    })
+  )
+
+  it.effect("does not say that tasks never were, which the next owner may have found and completed", () =>
+    Effect.gen(function* () {
+      const shards = yield* Shards.Shards
+      const shard = yield* given
+      const { shardId, rangeId } = shard
+      const added = ofEveryCategory(1)
+      assert.strictEqual((yield* Transaction.run(Add.verify(shardId, rangeId, added)))._tag, "NotCommitted")
+      yield* shards.update({ ...shard, rangeId: rangeId + 1n }, rangeId)
+      assert.strictEqual((yield* Transaction.run(Add.verify(shardId, rangeId, added)))._tag, "Unknown")
     })
   )
 })

@@ -1,7 +1,7 @@
 import { Event, Migrator, Version } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { execute, history, rows, snapshot, TestMigrator } from "./support/database.ts"
+import { Effect, Layer } from "effect"
+import { execute, history, rows, snapshot, PlainMigrator, TestMigrator } from "./support/database.ts"
 import { temporal, version } from "./support/schemas.ts"
 
 /** The catalogue and rows that every way to 1.1 has to end in. */
@@ -9,7 +9,8 @@ const reference = Effect.gen(function* () {
   const { setup } = yield* temporal
   yield* setup()
   return yield* snapshot
-}).pipe(Effect.provide(TestMigrator), Effect.scoped)
+  // On a database of its own, not on that of the test that compares with it.
+}).pipe(Effect.provide(Layer.fresh(TestMigrator)), Effect.scoped)
 
 describe("Migrator.setup", () => {
   it.live("records the version once, with its minimum and one row of history", () =>
@@ -158,7 +159,7 @@ describe("Migrator.setup", () => {
       const report = yield* setup()
       assert.strictEqual(report.applied, 5) // the four tables of the books and the seed row
       assert.deepStrictEqual(yield* snapshot, yield* reference)
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(PlainMigrator))
   )
 
   it.live("tells what it does as it does it", () =>

@@ -1,7 +1,7 @@
 import { Migrator, Version } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { execute, history, rows, TestMigrator } from "./support/database.ts"
+import { execute, history, rows, PlainMigrator, TestMigrator } from "./support/database.ts"
 import { sourceOf, temporal, version } from "./support/schemas.ts"
 
 describe("Migrator.update", () => {
@@ -142,7 +142,7 @@ describe("Migrator.update", () => {
       const report = yield* migrator.update({ source })
       assert.deepStrictEqual([report.present, report.applied], [2, 2])
       assert.strictEqual((yield* migrator.status({ source })).current as string, "1.1")
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(PlainMigrator))
   )
 
   it.live("leaves a database alone that is further than the schema, if it still works with it", () =>

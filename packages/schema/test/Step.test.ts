@@ -1,7 +1,7 @@
 import { Catalogue, type Event, Journal, SqlFile, Step } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { execute, TestMigrator } from "./support/database.ts"
+import { execute, PlainMigrator } from "./support/database.ts"
 
 /**
  * What Aurora DSQL has and PostgreSQL has not, as far as a step sees it: a job that is under way when it is first
@@ -47,7 +47,7 @@ describe("Catalogue.engine", () => {
       assert.strictEqual(yield* Catalogue.engine, "postgres")
       yield* sys("completed", "")
       assert.strictEqual(yield* Catalogue.engine, "dsql")
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(PlainMigrator))
   )
 })
 
@@ -62,7 +62,7 @@ describe("Step.run", () => {
         error.message,
         `a.sql:1: index t_name is invalid, its build failed (${details}): correct the rows, then build it again with repair`
       )
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(PlainMigrator))
   )
 
   it.live("waits for the job that a statement started, and reports its failure", () =>
@@ -72,7 +72,7 @@ describe("Step.run", () => {
       const validate = yield* statement("ALTER TABLE ASYNC t VALIDATE CONSTRAINT c")
       const error = yield* Effect.flip(run({ ...validate, text: `SELECT '${job}' AS job_id` }))
       assert.strictEqual(error.message, `a.sql:1: job ${job} failed: row 1 breaks it`)
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(PlainMigrator))
   )
 
   const differing: ReadonlyArray<readonly [text: string, problem: string]> = [
@@ -87,7 +87,7 @@ describe("Step.run", () => {
       yield* sys("completed", "")
       const error = yield* Effect.flip(run(yield* statement(text)))
       assert.strictEqual(error.message, `a.sql:1: ${problem}: rename or drop it, then run again`)
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(PlainMigrator))
   )
 
   const done: ReadonlyArray<readonly [text: string]> = [
@@ -107,7 +107,7 @@ describe("Step.run", () => {
         "CREATE VIEW v AS SELECT 1 AS x"
       )
       assert.deepStrictEqual(yield* run(yield* statement(text)), ["Present"])
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(PlainMigrator))
   )
 
   it.live("reads names as PostgreSQL does", () =>
@@ -118,7 +118,7 @@ describe("Step.run", () => {
       ])
       assert.deepStrictEqual(yield* run(yield* statement("CREATE TABLE Odd (id INT PRIMARY KEY)")), ["Applied"])
       assert.isFalse(yield* Catalogue.hasRows({ schema: "s", name: "Odd.Name" }))
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(PlainMigrator))
   )
 
   it.live("names the statement that the database refused, and its place", () =>
@@ -128,6 +128,6 @@ describe("Step.run", () => {
         error.message,
         'a.sql:3: CREATE INDEX i: relation "missing" does not exist; what ran before it stays, run again to go on'
       )
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(PlainMigrator))
   )
 })

@@ -19,7 +19,7 @@ const storm = (options: Partial<Storm.Options>) =>
 describe("a storm", { timeout: 240_000 }, () => {
   it.live("leaves everything as the workers were told, whatever went wrong", () =>
     Effect.gen(function* () {
-      const result = yield* storm({ seconds: 12 })
+      const result = yield* storm({ seconds: 10 })
       // The seed is in the report.
       const report = Report.table(result)
       for (const kind of kinds) assert.isAbove(result.happened[kind] ?? 0, 0, `${kind}\n${report}`)

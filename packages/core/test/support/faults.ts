@@ -15,6 +15,8 @@ const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
  * A table `effects` whose COMMITs fail as told: a deferred trigger raises at
  * COMMIT, as DSQL does, while the table `plan` has failures left for it.
  * Failures are counted by a sequence, because a sequence is not rolled back.
+ * An Aurora DSQL has no triggers, so this is for plain PostgreSQL; what its own
+ * conflicts do is in `TransactionOnDsql.test.ts`.
  */
 export const schema = Layer.effectDiscard(
   Effect.gen(function* () {

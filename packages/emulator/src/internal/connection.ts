@@ -31,6 +31,8 @@ export interface Setting {
   readonly authorize: ((token: string, user: string) => "ok" | "expired" | "denied") | undefined
   readonly databases: "any" | "postgres"
   readonly maxConnections: number
+  /** Whether one more connection may come now. */
+  readonly admits: () => boolean
   readonly maxMessageBytes: number
 }
 
@@ -180,7 +182,7 @@ const authenticate = Effect.fnUntraced(function* (
   }
   const fault = setting.desk.faults.decide("connect", label)
   if (fault === "expired-token") return Refusal.expiredToken
-  if (fault === "rate-exceeded") return Refusal.rateExceeded
+  if (fault === "rate-exceeded" || !setting.admits()) return Refusal.rateExceeded
   if (fault === "unavailable") return Refusal.unavailable
   if (fault === "too-many-connections" || setting.desk.connections() > setting.maxConnections) {
     return Refusal.tooManyConnections

@@ -1,7 +1,8 @@
 /**
  * What the emulator adds to a database: `sys`, as the service has it, and the
- * functions with which PostgreSQL itself answers for row locks, shadows and jobs.
+ * functions with which PostgreSQL itself answers for row locks, shadows, sizes and jobs.
  */
+import { Limits } from "@effect-dsql/dialect"
 
 /** The role that a cluster is born with. */
 export const adminRole = `
@@ -222,6 +223,69 @@ BEGIN
   END LOOP;
   RETURN total;
 END $$;
+
+-- A row that is large for what it may be: 2 MiB, and 1 MiB for each value, before compression.
+CREATE FUNCTION dsql_emulator.check_size() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  values text := (SELECT string_agg(format('(%L, %s)', format_type(t.oid, NULL), CASE
+      WHEN t.typlen > 0 THEN format('pg_column_size(($1).%I)', a.attname)
+      WHEN t.oid = 'bytea'::regtype THEN format('octet_length(($1).%I)', a.attname)
+      ELSE format('octet_length(($1).%I::text)', a.attname) END), ', ' ORDER BY a.attnum)
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = TG_RELID AND a.attnum > 0 AND NOT a.attisdropped);
+  longest text;
+  total bigint;
+BEGIN
+  EXECUTE format('SELECT min(type) FILTER (WHERE size > ${Limits.columnBytes}), sum(size) FROM (VALUES %s) v (type, size)', values)
+    INTO longest, total USING NEW;
+  IF longest IS NOT NULL THEN
+    RAISE EXCEPTION USING ERRCODE = '0A000',
+      MESSAGE = format('datatype limit greater than ${Limits.columnBytes} bytes not supported for %s', longest);
+  ELSIF total > ${Limits.rowBytes} THEN
+    RAISE EXCEPTION USING ERRCODE = '54000', MESSAGE = 'row size limit 2mb exceeded';
+  END IF;
+  RETURN NULL;
+END $$;
+
+-- Called for a key that is too long.
+CREATE FUNCTION dsql_emulator.refuse_key() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  RAISE EXCEPTION USING ERRCODE = '54000', MESSAGE = format('index row size exceeds maximum ${Limits.keyBytes} for index "%s"',
+    (SELECT conname FROM pg_constraint WHERE conrelid = TG_RELID AND contype = 'p'));
+END $$;
+
+-- Every new table gets what looks at its rows. PostgreSQL decides on the conditions without calling a function, and
+-- after the row is written: before, it would lock the row that it updates. The first is below what 2 MiB can be
+-- compressed to. As the triggers of foreign keys they are PostgreSQL's own: no list of triggers has them.
+CREATE FUNCTION dsql_emulator.guard_tables() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  target regclass;
+  key text;
+BEGIN
+  -- A table with a foreign key comes twice.
+  FOR target IN SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands() JOIN pg_class c ON c.oid = objid
+    WHERE classid = 'pg_class'::regclass AND c.relkind = 'r' AND c.relpersistence = 'p'
+  LOOP
+    EXECUTE format('CREATE TRIGGER dsql_emulator_size AFTER INSERT OR UPDATE ON %s FOR EACH ROW
+      WHEN (pg_column_size(NEW.*) > 16384) EXECUTE FUNCTION dsql_emulator.check_size()', target);
+    SELECT string_agg(CASE WHEN t.typcategory = 'S' OR t.oid = 'bytea'::regtype THEN 'octet_length' ELSE 'pg_column_size' END
+      || format('(NEW.%I)', a.attname), ' + ') INTO key
+    FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+    JOIN pg_type t ON t.oid = a.atttypid
+    WHERE i.indrelid = target AND i.indisprimary
+    HAVING bool_or(t.typlen < 0);
+    IF key IS NOT NULL THEN
+      EXECUTE format('CREATE TRIGGER dsql_emulator_key AFTER INSERT OR UPDATE ON %s FOR EACH ROW
+        WHEN (%s > ${Limits.keyBytes}) EXECUTE FUNCTION dsql_emulator.refuse_key()', target, key);
+    END IF;
+    UPDATE pg_trigger SET tgisinternal = true WHERE tgrelid = target AND tgname LIKE 'dsql\\_emulator\\_%';
+  END LOOP;
+END $$;
+CREATE EVENT TRIGGER dsql_emulator_guard ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
+  EXECUTE FUNCTION dsql_emulator.guard_tables();
 
 -- What the service says of itself; SQL functions, because the planner looks at them before it calls a built-in one.
 CREATE OR REPLACE FUNCTION pg_catalog.version() RETURNS text LANGUAGE sql STABLE STRICT PARALLEL SAFE

@@ -57,12 +57,17 @@ export const insert = Effect.fnUntraced(function* (
 
 /**
  * What became of an insert whose answer was lost. The shard is taken FOR UPDATE, so an insert that is still under way
- * conflicts with this. Tasks are given out to workers only once their insert is acknowledged: those that are not
- * there were never there.
+ * conflicts with this. The owner gives tasks out to workers only once their insert is acknowledged: those that are not
+ * there were never there, for as long as nobody else took the shard, who may have found them and completed them.
  */
-export const verify = Effect.fnUntraced(function* (shardId: ShardId, tasks: ReadonlyArray<HistoryTask>) {
+export const verify = Effect.fnUntraced(function* (
+  shardId: ShardId,
+  rangeId: bigint,
+  tasks: ReadonlyArray<HistoryTask>
+) {
   const sql = yield* Transaction.sql
-  yield* sql`SELECT range_id FROM shards WHERE shard_id = ${shardId} FOR UPDATE`
+  const [shard] = yield* sql<{ readonly range_id: bigint }>`
+    SELECT range_id FROM shards WHERE shard_id = ${shardId} FOR UPDATE`
   let found = 0
   let same = 0
   for (const { fixed, order, table, tasks: group } of groups(tasks)) {
@@ -75,7 +80,7 @@ export const verify = Effect.fnUntraced(function* (shardId: ShardId, tasks: Read
     found += stored.length
     same += stored.filter((row) => row.same).length
   }
-  if (found === 0) return Transaction.notCommitted
+  if (found === 0) return shard?.range_id === rangeId ? Transaction.notCommitted : Transaction.unknown
   return same === tasks.length ? Transaction.committed(undefined) : Transaction.unknown
 })
 

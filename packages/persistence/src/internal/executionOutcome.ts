@@ -20,7 +20,9 @@ import * as TaskGroups from "./taskGroups.ts"
 
 const takeShard = Effect.fnUntraced(function* (key: Current.Key) {
   const sql = yield* Transaction.sql
-  yield* sql`SELECT 1 FROM shards WHERE shard_id = ${key.shardId} FOR UPDATE`
+  const [shard] = yield* sql<{ readonly range_id: bigint }>`
+    SELECT range_id FROM shards WHERE shard_id = ${key.shardId} FOR UPDATE`
+  return shard?.range_id
 })
 
 /** What a write left of a run, if it took effect. */
@@ -45,7 +47,7 @@ export const ofMutation = (at: OwnedKey, run: Mutation) =>
  * the version that was expected says that nothing was written; what is further on no longer tells.
  */
 const ofRun = Effect.fnUntraced(function* (at: OwnedKey, written: Written) {
-  yield* takeShard(at)
+  const held = yield* takeShard(at)
   const { expected, run } = written
   const found = yield* Read.read({ ...at, runId: run.runId })
   const version = Option.match(found.execution, {
@@ -53,7 +55,10 @@ const ofRun = Effect.fnUntraced(function* (at: OwnedKey, written: Written) {
     onSome: ({ dbRecordVersion }) => dbRecordVersion
   })
   if (!("dbRecordVersion" in expected)) return isThere(found, written) ? done : Transaction.unknown
-  if (version === expected.dbRecordVersion) return Transaction.notCommitted
+  if (version === expected.dbRecordVersion) {
+    // A run that is not there may have been created, and deleted by the next owner.
+    return version === 0n && held !== at.rangeId ? Transaction.unknown : Transaction.notCommitted
+  }
   if (version !== expected.dbRecordVersion + 1n) return Transaction.unknown
   return isThere(found, written) ? done : Transaction.notCommitted
 })

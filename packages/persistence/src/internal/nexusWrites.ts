@@ -73,8 +73,13 @@ export const create = Effect.fnUntraced(function* (endpoint: Omit<NexusEndpoint,
     if (!written) return yield* new NexusEndpointVersionConflict({ id, expected: 0n, actual: version ?? 0n })
     return created
   })
-  const operation = "CreateNexusEndpoint"
-  return yield* Transaction.autocommit(body, { operation, verify: () => settle(created, tableVersion) })
+  const verify = Effect.fnUntraced(function* () {
+    const found = yield* settled(id)
+    // A row that is missing cannot be locked, so a first change that is still under way is met by doing it again.
+    if (found.actual === undefined && tableVersion === 0n) return Transaction.committed(yield* body)
+    return outcome(found, created, tableVersion)
+  })
+  return yield* Transaction.autocommit(body, { operation: "CreateNexusEndpoint", verify })
 })
 
 export const update = Effect.fnUntraced(function* (endpoint: NexusEndpoint, tableVersion: bigint) {
@@ -96,8 +101,8 @@ export const update = Effect.fnUntraced(function* (endpoint: NexusEndpoint, tabl
     if (version === null) return yield* new NexusEndpointNotFound({ id })
     return yield* new NexusEndpointVersionConflict({ id, expected, actual: version })
   })
-  const operation = "UpdateNexusEndpoint"
-  return yield* Transaction.autocommit(body, { operation, verify: () => settle(updated, tableVersion) })
+  const verify = () => Effect.map(settled(id), (found) => outcome(found, updated, tableVersion))
+  return yield* Transaction.autocommit(body, { operation: "UpdateNexusEndpoint", verify })
 })
 
 export const remove = Effect.fnUntraced(function* (id: EndpointId, tableVersion: bigint) {
@@ -119,17 +124,20 @@ export const remove = Effect.fnUntraced(function* (id: EndpointId, tableVersion:
 })
 
 /** Whether a write left this endpoint, at the table version that it was tried at. */
-const settle = (written: NexusEndpoint, tableVersion: bigint) =>
-  Effect.map(settled(written.id), ({ actual, found }): Transaction.Outcome<NexusEndpoint> => {
-    if (actual === tableVersion) return Transaction.notCommitted
-    // Without the status row nothing holds a change that may still be under way.
-    if (actual === undefined || Option.isNone(found)) return Transaction.unknown
-    const { spec, version } = found.value
-    if (version > written.version) return Transaction.unknown
-    return version === written.version && equals(spec, written.spec)
-      ? Transaction.committed(written)
-      : Transaction.notCommitted
-  })
+const outcome = (
+  { actual, found }: Effect.Success<ReturnType<typeof settled>>,
+  written: NexusEndpoint,
+  tableVersion: bigint
+): Transaction.Outcome<NexusEndpoint> => {
+  if (actual === tableVersion) return Transaction.notCommitted
+  // Without the status row nothing holds a change that may still be under way.
+  if (actual === undefined || Option.isNone(found)) return Transaction.unknown
+  const { spec, version } = found.value
+  if (version > written.version) return Transaction.unknown
+  return version === written.version && equals(spec, written.spec)
+    ? Transaction.committed(written)
+    : Transaction.notCommitted
+}
 
 /** The endpoint and the table version, held against every change that may still be under way. */
 const settled = Effect.fnUntraced(function* (id: EndpointId) {

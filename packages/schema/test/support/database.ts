@@ -1,14 +1,24 @@
 /**
- * A database of its own for each test, on the server that all files share.
+ * A database of its own for each test, on an emulated Aurora DSQL or on the PostgreSQL beneath it.
  */
 import { Transaction } from "@effect-dsql/core"
 import { Migrator } from "@effect-dsql/schema"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
-import { TestDatabase } from "../../../../test/database.ts"
+import { TestCluster, TestDatabase } from "../../../../test/database.ts"
 
 /** A migrator, and the client that it works with, on an empty database. */
 export const TestMigrator = Migrator.layer.pipe(
+  Layer.provideMerge(TestCluster()),
+  Layer.provideMerge(NodeServices.layer)
+)
+
+/**
+ * The same on plain PostgreSQL, for what an Aurora DSQL would not do on demand: run the translation of statements for
+ * PostgreSQL, answer with a job that never was, refuse a duplicate key at the statement that builds the index, hold the
+ * tables of a tool that made them for PostgreSQL.
+ */
+export const PlainMigrator = Migrator.layer.pipe(
   Layer.provideMerge(TestDatabase()),
   Layer.provideMerge(NodeServices.layer)
 )

@@ -1,0 +1,31 @@
+/**
+ * The matrix: each write, and what became of it at each step.
+ */
+import type { Cut } from "./Matrix.ts"
+import { names, type Step } from "./Steps.ts"
+
+/** A write and its cuts. */
+export interface Row {
+  readonly name: string
+  readonly cuts: ReadonlyArray<Cut>
+}
+
+/** What a write ended in at a step, wherever it was cut there. */
+const cell = (cuts: ReadonlyArray<Cut>, step: Step): string => {
+  const ends = cuts.filter((cut) => cut.step === step).map(({ holds, told }) => (holds ? told : `WRONG: ${told}`))
+  return ends.length === 0 ? "-" : [...new Set(ends)].join(" / ")
+}
+
+/** One line a write, one column a step. */
+export const table = (rows: ReadonlyArray<Row>): string => {
+  const lines = [["", ...names], ...rows.map(({ cuts, name }) => [name, ...names.map((step) => cell(cuts, step))])]
+  const widths = ["", ...names].map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  return lines
+    .map((line) =>
+      line
+        .map((text, column) => text.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd()
+    )
+    .join("\n")
+}
