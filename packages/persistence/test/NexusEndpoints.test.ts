@@ -293,7 +293,7 @@ describeEmulated("A change of a Nexus endpoint whose answer was lost", (it) => {
     Effect.gen(function* () {
       const { sql } = yield* DsqlClient.DsqlClient
       for (const when of ["before", "after"] as const) {
-        yield* sql`DELETE FROM nexus_endpoints_partition_status`
+        yield* sql`DELETE FROM nexus_endpoints_partition_status WHERE id = 0`
         yield* loseAnswer(when)
         yield* using((store) => store.create(endpoint(), 0n))
         assert.strictEqual(yield* tableVersion, 1n)
