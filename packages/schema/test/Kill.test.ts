@@ -43,7 +43,7 @@ const killed = (port: number, database: string, work: Omit<Order, "url">, n: num
   }).pipe(Effect.scoped)
 
 describe("a migrator's process", () => {
-  it.live.each(["setup"] as ReadonlyArray<Order["command"]>)(
+  it.live.each(["setup", "update"] as ReadonlyArray<Order["command"]>)(
     "may be killed after any step, and the next one ends where an undisturbed one ends: %s",
     (command) =>
       Effect.gen(function* () {
