@@ -119,17 +119,22 @@ export interface Write {
  * Checks the rows that one transaction writes: each as `check` does, and all together (3,000 rows, 10 MiB). The
  * server adds a little to the bytes for each row and each index, so what passes by a hair may still be refused.
  *
+ * `deleted` counts rows that the transaction deletes beside; `operation` names it in the error.
+ *
  * @since 0.1.0
  * @category checks
  */
-export const checkAll = (writes: ReadonlyArray<Write>): Effect.Effect<void, LimitExceeded> =>
+export const checkAll = (
+  writes: ReadonlyArray<Write>,
+  { deleted = 0, operation = "a transaction" }: { readonly deleted?: number; readonly operation?: string } = {}
+): Effect.Effect<void, LimitExceeded> =>
   Effect.gen(function* () {
     let bytes = 0
     for (const { key, row, table } of writes) {
       yield* check(table, row, key)
       bytes += rowBytes(row)
     }
-    yield* checkTransaction("a transaction", { rows: writes.length, bytes })
+    yield* checkTransaction(operation, { rows: writes.length + deleted, bytes })
   })
 
 const exceeded = (limit: LimitExceeded["limit"], what: string, size: number, maximum: number) =>

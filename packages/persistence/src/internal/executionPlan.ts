@@ -3,6 +3,7 @@
  */
 import { type LimitExceeded, SerializationConflict } from "@effect-dsql/core/DsqlError"
 import * as Fence from "@effect-dsql/core/Fence"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
@@ -12,7 +13,6 @@ import { type Mutation, type Replacement, type Snapshot, toCurrent } from "../Ex
 import type * as HistoryTask from "../HistoryTask.ts"
 import type { RunId } from "../Identifiers.ts"
 import type { ArchetypeUnspecified } from "../PersistenceError.ts"
-import * as Budget from "./budget.ts"
 import * as BufferedEvents from "./bufferedEvents.ts"
 import { type Route, route } from "./currentRoute.ts"
 import * as Guards from "./executionGuards.ts"
@@ -33,7 +33,7 @@ export interface Plan<E> {
   readonly currentKey: Readonly<Record<string, string>>
   readonly guards: Array<Fenced.Guard<E>>
   readonly writes: Array<string>
-  readonly rows: Array<Budget.SizedRow>
+  readonly rows: Array<Size.Write>
   /** Rows that are deleted by name. */
   deleted: number
   /** What the answer tells beside. */
@@ -76,7 +76,7 @@ export const make = Effect.fnUntraced(function* <E = never>(
 
 /** Checks the sizes of what was collected. */
 export const check = (plan: Plan<unknown>, operation: string): Effect.Effect<void, LimitExceeded> =>
-  Budget.check(operation, plan.rows, plan.deleted)
+  Size.checkAll(plan.rows, { operation, deleted: plan.deleted })
 
 /**
  * Sends what was collected, in one statement. A key that the guards saw free is taken only by somebody who committed
@@ -118,7 +118,7 @@ type CurrentRun = Pick<Snapshot, "runId" | "standing" | "lastWriteVersion" | "st
 const currentRow = (plan: Plan<unknown>, run: CurrentRun): Readonly<Record<string, string>> => {
   const { key, table } = plan.to
   const columns = Current.toColumns(toCurrent(plan.at, run))
-  plan.rows.push({ table, columns: { ...key, ...columns }, key: Object.keys(key) })
+  plan.rows.push({ table, row: { ...key, ...columns }, key: Object.keys(key) })
   return plan.parameters.row(currentTypes, columns)
 }
 
@@ -183,7 +183,7 @@ export const create = <E>(plan: Plan<Guards.RunRefusal | E>, name: string, run: 
   const keys = runKeys(plan, run.runId)
   const columns = headColumns(run)
   plan.guards.push(Guards.run(name, plan.at, run.runId, keys.bound, undefined, plan.parameters))
-  plan.rows.push({ table: "executions", columns: { ...keys.plain, ...columns }, key: Object.keys(keys.plain) })
+  plan.rows.push({ table: "executions", row: { ...keys.plain, ...columns }, key: Object.keys(keys.plain) })
   plan.writes.push(
     Fenced.insert("executions", {
       ...keys.bound,
@@ -233,7 +233,7 @@ export const mutate = <E>(plan: Plan<Guards.RunRefusal | E>, name: string, run: 
     plan.writes.push(BufferedEvents.append(plan.parameters, keys.bound, run.runId, run.bufferEvents))
     for (const { data, encoding } of run.bufferEvents) {
       const columns = { ...keys.plain, id: 0n, data, data_encoding: encoding }
-      plan.rows.push({ table: BufferedEvents.table, columns, key: [...Object.keys(keys.plain), "id"] })
+      plan.rows.push({ table: BufferedEvents.table, row: columns, key: [...Object.keys(keys.plain), "id"] })
     }
   }
   tasks(plan, run.tasks)
@@ -248,7 +248,7 @@ const update = <E>(
   const keys = runKeys(plan, run.runId)
   const columns = headColumns(run)
   plan.guards.push(Guards.run(name, plan.at, run.runId, keys.bound, run.expected, plan.parameters))
-  plan.rows.push({ table: "executions", columns: { ...keys.plain, ...columns }, key: Object.keys(keys.plain) })
+  plan.rows.push({ table: "executions", row: { ...keys.plain, ...columns }, key: Object.keys(keys.plain) })
   const set = { ...plan.parameters.row(headTypes, columns), db_record_version: "executions.db_record_version + 1" }
   const token = `executions.${Guards.token(run.expected, plan.parameters)}`
   plan.writes.push(Fenced.update("executions", keys.bound, set, token))
@@ -263,7 +263,7 @@ const put = (plan: Plan<unknown>, keys: Keys, part: Parts.PartName, rows: Readon
   const names = [...Object.keys(keys.bound), ...Object.keys(types)]
   const values = [...Object.values(keys.bound), ...Object.keys(types).map((column) => `part.${column}`)]
   const set = Object.keys(columns).map((column) => `${column} = excluded.${column}`)
-  for (const row of rows) plan.rows.push({ table, columns: { ...keys.plain, ...row }, key })
+  for (const row of rows) plan.rows.push({ table, row: { ...keys.plain, ...row }, key })
   plan.writes.push(
     `INSERT INTO ${table} (${names.join(", ")})
       SELECT ${values.join(", ")} FROM held, ${plan.parameters.records("part", types, rows)}
@@ -275,7 +275,7 @@ const put = (plan: Plan<unknown>, keys: Keys, part: Parts.PartName, rows: Readon
 export const tasks = (plan: Plan<unknown>, list: ReadonlyArray<HistoryTask.HistoryTask> | undefined): void => {
   const shard = { shard_id: plan.at.shardId }
   for (const { records, rows, to, values } of TaskGroups.groups(plan.parameters, list ?? [])) {
-    for (const row of rows) plan.rows.push({ table: to.table, columns: { ...shard, ...row }, key: to.key })
+    for (const row of rows) plan.rows.push({ table: to.table, row: { ...shard, ...row }, key: to.key })
     plan.writes.push(
       `INSERT INTO ${to.table} (shard_id, ${Object.keys(values).join(", ")})
         SELECT ${plan.key["shard_id"]}, ${Object.values(values).join(", ")} FROM held, ${records}`
