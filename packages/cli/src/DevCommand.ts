@@ -50,7 +50,7 @@ export const dev = Command.make(
   },
   Effect.fnUntraced(function* (input) {
     const shared = yield* Root.shared
-    yield* Connection.refuse(shared, "dev", ["port"])
+    yield* Connection.connectsToNothing(shared, "dev", ["port"])
     const port = yield* Connection.port(shared.port)
     const faults = yield* Effect.forEach(input.fault, FaultSyntax.parse)
     const tls = yield* certificate(input.tlsCert, input.tlsKey)

@@ -44,7 +44,7 @@ export const lint = Command.make(
   },
   Effect.fnUntraced(function* (input) {
     const shared = yield* root
-    yield* Connection.refuse(shared, "lint")
+    yield* Connection.connectsToNothing(shared, "lint")
     const at = Option.isSome(input.at) ? yield* serviceDate(input.at.value) : undefined
     const [listed, missing] = yield* Effect.partition(input.paths, Files.sql)
     const [sources, unreadable] = yield* Effect.partition(new Set(listed.flat()), (path) =>

@@ -63,7 +63,7 @@ export const simulate = Command.make(
   },
   Effect.fnUntraced(function* (input) {
     const shared = yield* Root.shared
-    yield* Connection.refuse(yield* Root.root, "simulate")
+    yield* Connection.connectsToNothing(yield* Root.root, "simulate")
     if (Option.isSome(input.connections))
       return yield* connecting(shared, { ...input, connections: input.connections.value })
     const { Chart, Contention, Policies, Table } = yield* Effect.promise(() => import("@effect-dsql/simulator"))
