@@ -3,7 +3,7 @@
  */
 import { Statement } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
-import { version } from "./install.ts"
+import { version } from "../database/install.ts"
 import * as Reach from "./reach.ts"
 import * as Refusal from "./refusal.ts"
 import { field, isTree, list, string, type Tree, visit } from "./tree.ts"

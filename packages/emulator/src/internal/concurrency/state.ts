@@ -4,9 +4,9 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
-import type { Backend, BackendLost } from "./backend.ts"
-import type { RowLocks } from "./install.ts"
-import type { Prepared } from "./statements.ts"
+import type { Backend, BackendLost } from "../postgres/backend.ts"
+import type { RowLocks } from "../database/install.ts"
+import type { Prepared } from "../statement/statements.ts"
 
 /** A statement with what it was called with. */
 export interface Call {

@@ -7,13 +7,13 @@
  * done; none of it can ever be committed.
  */
 import * as Effect from "effect/Effect"
-import type { BackendLost, Reply } from "./backend.ts"
-import * as Install from "./install.ts"
+import type { BackendLost, Reply } from "../postgres/backend.ts"
+import * as Install from "../database/install.ts"
 import * as Parking from "./parking.ts"
-import * as Refusal from "./refusal.ts"
+import * as Refusal from "../statement/refusal.ts"
 import type { Call, Member, Transaction } from "./state.ts"
-import { qualified, unqualified } from "./statements.ts"
-import * as Wire from "./wire.ts"
+import { qualified, unqualified } from "../statement/statements.ts"
+import * as Wire from "../protocol/wire.ts"
 
 /** Whether an error may come from a commit that the transaction cannot see. */
 const isSuspect = (sqlstate: string): boolean =>

@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { connect as open, type Socket } from "node:net"
-import type * as Postgres from "../Postgres.ts"
-import * as Scram from "./scram.ts"
-import * as Wire from "./wire.ts"
+import type * as Postgres from "../../Postgres.ts"
+import * as Scram from "../protocol/scram.ts"
+import * as Wire from "../protocol/wire.ts"
 
 /** The connection is gone, or was refused. */
 export class BackendLost extends Data.TaggedError("BackendLost")<{

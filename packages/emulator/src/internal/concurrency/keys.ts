@@ -4,10 +4,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { BackendLost } from "./backend.ts"
-import * as Install from "./install.ts"
+import type { BackendLost } from "../postgres/backend.ts"
+import * as Install from "../database/install.ts"
 import type { Key, Member, References, Transaction } from "./state.ts"
-import { type Prepared, qualified } from "./statements.ts"
+import { type Prepared, qualified } from "../statement/statements.ts"
 
 const Found = Schema.fromJsonString(
   Schema.Struct({ table: Schema.String, name: Schema.String, columns: Schema.Array(Schema.String) })

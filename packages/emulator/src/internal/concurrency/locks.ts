@@ -3,14 +3,14 @@
  * them at COMMIT; an older snapshot that comes to them later must not.
  */
 import * as Effect from "effect/Effect"
-import { BackendLost } from "./backend.ts"
-import type { RowLocks } from "./install.ts"
-import * as Install from "./install.ts"
+import { BackendLost } from "../postgres/backend.ts"
+import type { RowLocks } from "../database/install.ts"
+import * as Install from "../database/install.ts"
 import * as Keys from "./keys.ts"
 import * as Parking from "./parking.ts"
 import type { Call, Key, LockRecord, Member, Transaction } from "./state.ts"
-import { quote } from "./statements.ts"
-import * as Wire from "./wire.ts"
+import { quote } from "../statement/statements.ts"
+import * as Wire from "../protocol/wire.ts"
 
 /** A query that locks rows of one table, and that table's primary key. */
 interface Query {

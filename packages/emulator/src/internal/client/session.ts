@@ -4,12 +4,12 @@
  */
 import { Limits, type Statement } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
-import type { BackendLost } from "./backend.ts"
+import type { BackendLost } from "../postgres/backend.ts"
 import * as Execution from "./execution.ts"
-import * as Refusal from "./refusal.ts"
-import type { Prepared } from "./statements.ts"
-import * as Transaction from "./transaction.ts"
-import * as Wire from "./wire.ts"
+import * as Refusal from "../statement/refusal.ts"
+import type { Prepared } from "../statement/statements.ts"
+import * as Transaction from "../concurrency/transaction.ts"
+import * as Wire from "../protocol/wire.ts"
 
 /** A session with what its protocol remembers. */
 export interface Session extends Execution.Session {

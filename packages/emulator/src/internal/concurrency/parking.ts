@@ -5,10 +5,10 @@
  */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
-import type { BackendLost, Reply } from "./backend.ts"
+import type { BackendLost, Reply } from "../postgres/backend.ts"
 import * as Keys from "./keys.ts"
 import type { Call, Member, Transaction } from "./state.ts"
-import * as Wire from "./wire.ts"
+import * as Wire from "../protocol/wire.ts"
 
 /** What a client is told: messages, and an error that ends them. */
 export interface Outcome {

@@ -11,16 +11,16 @@
  */
 import { Limits } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
-import type { BackendLost } from "./backend.ts"
+import type { BackendLost } from "../postgres/backend.ts"
 import * as Doom from "./doom.ts"
-import * as Install from "./install.ts"
+import * as Install from "../database/install.ts"
 import * as Keys from "./keys.ts"
 import * as Locks from "./locks.ts"
 import * as Parking from "./parking.ts"
-import * as Refusal from "./refusal.ts"
+import * as Refusal from "../statement/refusal.ts"
 import { isShared, type Call, type Member, prune, type Transaction } from "./state.ts"
-import { type Prepared, qualified } from "./statements.ts"
-import * as Wire from "./wire.ts"
+import { type Prepared, qualified } from "../statement/statements.ts"
+import * as Wire from "../protocol/wire.ts"
 
 export const make = (
   since: number,
