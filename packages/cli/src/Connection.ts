@@ -197,6 +197,8 @@ export const run = <A, E extends CommandError, R>(
 export const address = (settings: Settings): string => `${host(settings)}:${settings.options.port ?? 5432}`
 
 /**
+ * The host alone.
+ *
  * @since 0.1.0
  * @category accessors
  */

@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
-import * as Files from "./Files.ts"
+import * as Files from "./internal/files.ts"
 import * as Output from "./Output.ts"
 import * as Root from "./Root.ts"
 

@@ -12,6 +12,8 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Rows from "./internal/transaction/rows.ts"
 
 /**
+ * A kind of server.
+ *
  * @since 0.1.0
  * @category models
  */

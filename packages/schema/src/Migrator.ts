@@ -89,6 +89,8 @@ export class Migrator extends Context.Service<
 >()("@effect-dsql/schema/Migrator") {}
 
 /**
+ * A migrator on the client that is there.
+ *
  * @since 0.1.0
  * @category layers
  */

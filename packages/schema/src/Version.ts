@@ -78,12 +78,16 @@ export const compare = (self: Version, that: Version): -1 | 0 | 1 => {
 }
 
 /**
+ * Whether a version is later than another.
+ *
  * @since 0.1.0
  * @category ordering
  */
 export const isAfter = (self: Version, that: Version): boolean => compare(self, that) > 0
 
 /**
+ * Whether two versions are the same number: `1.0` and `1.0.0` are.
+ *
  * @since 0.1.0
  * @category ordering
  */

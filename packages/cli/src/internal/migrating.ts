@@ -15,10 +15,10 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
-import * as Connection from "./Connection.ts"
-import { type CannotConnect, type CommandError, InvalidUsage } from "./Failure.ts"
-import * as Json from "./Json.ts"
-import * as Output from "./Output.ts"
+import * as Connection from "../Connection.ts"
+import { type CannotConnect, type CommandError, InvalidUsage } from "../Failure.ts"
+import * as Json from "../Json.ts"
+import * as Output from "../Output.ts"
 
 const schemaName = Flag.String("schema-name").pipe(
   Flag.withAlias("s"),
