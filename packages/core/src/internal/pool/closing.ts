@@ -33,7 +33,7 @@ export const sweeping = <C>(self: State<C>): Effect.Effect<never> =>
 
 const sweep = <C>(self: State<C>): Effect.Effect<void> =>
   Effect.sync(() => {
-    const now = Monotonic.nowUnsafe(self.clock)
+    const now = Monotonic.millisOf(self.clock)
     for (const entry of self.idle.slice()) {
       const idle = now - entry.idleSince >= self.settings.idleTimeout && self.entries.size > self.settings.min
       const reason = endOf(self, entry) ?? (idle ? "idle" : undefined)
