@@ -136,9 +136,9 @@ layer(Layer.provideMerge(schema, TestCluster()), { excludeTestServices: true })(
   )
 
   it.effect.each([
-    [{ rowsOf: () => Number.NaN }, "rowsOf says NaN, which is no size"],
-    [{ rowsOf: () => -1 }, "rowsOf says -1, which is no size"],
-    [{ bytesOf: () => Number.NaN }, "bytesOf says NaN, which is no size"],
+    [{ rowsOf: (): number => Number.NaN }, "rowsOf says NaN, which is no size"],
+    [{ rowsOf: (): number => -1 }, "rowsOf says -1, which is no size"],
+    [{ bytesOf: (): number => Number.NaN }, "bytesOf says NaN, which is no size"],
     [{ rows: 0 }, "rows must be a whole number of at least 1, and is 0"],
     [{ rows: Number.NaN }, "rows must be a whole number of at least 1, and is NaN"],
     [{ bytes: -1 }, "bytes must be a whole number of at least 1, and is -1"]

@@ -1,7 +1,7 @@
 /**
  * Milliseconds that only go forward, for what is measured or waited for: the wall clock may be set.
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 
 /** The reading of a clock. It has no meaning of its own, only its distance to another one of the same clock. */
