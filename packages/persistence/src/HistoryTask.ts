@@ -9,6 +9,7 @@
  */
 import * as Schema from "effect/Schema"
 import { DataBlob } from "./DataBlob.ts"
+import { ClusterName, ShardId } from "./Identifiers.ts"
 
 /**
  * A queue of tasks that are due at once, in the order of their ids.
@@ -145,3 +146,98 @@ export type ScheduledTask = typeof ScheduledTask.Type
  * @category models
  */
 export type HistoryTask = ImmediateTask | ScheduledTask
+
+/**
+ * An immediate task's place.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ImmediateKey {
+  readonly shardId: ShardId
+  readonly category: ImmediateCategory
+  readonly taskId: bigint
+}
+
+/**
+ * Immediate tasks with ids from `min`, up to and without `max`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ImmediateRange {
+  readonly shardId: ShardId
+  readonly category: ImmediateCategory
+  readonly min: bigint
+  readonly max: bigint
+}
+
+/**
+ * A scheduled task's place.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ScheduledKey {
+  readonly shardId: ShardId
+  readonly category: ScheduledCategory
+  readonly fireTime: FireTime
+  readonly taskId: bigint
+}
+
+/**
+ * Scheduled tasks that are due from `min`, up to and without `max`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ScheduledRange {
+  readonly shardId: ShardId
+  readonly category: ScheduledCategory
+  readonly min: FireTime
+  readonly max: FireTime
+}
+
+/**
+ * A replication task that could not be applied, kept apart with the cluster that it came from.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const DeadLetter = Schema.Struct({
+  sourceCluster: ClusterName,
+  shardId: ShardId,
+  taskId: Schema.BigInt,
+  task: DataBlob
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type DeadLetter = typeof DeadLetter.Type
+
+/**
+ * A dead letter's place.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DeadLetterKey {
+  readonly sourceCluster: ClusterName
+  readonly shardId: ShardId
+  readonly taskId: bigint
+}
+
+/**
+ * Dead letters of one cluster with task ids from `min`, up to and without `max`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DeadLetterRange {
+  readonly sourceCluster: ClusterName
+  readonly shardId: ShardId
+  readonly min: bigint
+  readonly max: bigint
+}
