@@ -97,6 +97,8 @@ export class ClusterMembers extends Context.Service<
 >()("@effect-dsql/persistence/ClusterMembers") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -72,6 +72,8 @@ export class Clusters extends Context.Service<
 >()("@effect-dsql/persistence/Clusters") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -100,6 +100,8 @@ export class CurrentExecutions extends Context.Service<
 >()("@effect-dsql/persistence/CurrentExecutions") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -141,6 +141,8 @@ export class Executions extends Context.Service<
 >()("@effect-dsql/persistence/Executions") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

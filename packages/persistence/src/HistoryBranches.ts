@@ -179,6 +179,8 @@ export class HistoryBranches extends Context.Service<
 >()("@effect-dsql/persistence/HistoryBranches") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -46,6 +46,8 @@ export const ScheduledCategory = Schema.Struct({
 export type ScheduledCategory = typeof ScheduledCategory.Type
 
 /**
+ * Which queue a task goes to.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -56,36 +58,48 @@ const immediate = (id: number): ImmediateCategory => ImmediateCategory.make({ ki
 const scheduled = (id: number): ScheduledCategory => ScheduledCategory.make({ kind: "Scheduled", id })
 
 /**
+ * Tasks that hand work on: to matching, to other executions.
+ *
  * @since 0.1.0
  * @category categories
  */
 export const transfer: ImmediateCategory = immediate(1)
 
 /**
+ * Timers that fire.
+ *
  * @since 0.1.0
  * @category categories
  */
 export const timer: ScheduledCategory = scheduled(2)
 
 /**
+ * Changes on their way to other clusters.
+ *
  * @since 0.1.0
  * @category categories
  */
 export const replication: ImmediateCategory = immediate(3)
 
 /**
+ * Changes of what is shown in lists of executions.
+ *
  * @since 0.1.0
  * @category categories
  */
 export const visibility: ImmediateCategory = immediate(4)
 
 /**
+ * Histories that are to be archived.
+ *
  * @since 0.1.0
  * @category categories
  */
 export const archival: ScheduledCategory = scheduled(5)
 
 /**
+ * Calls to the outside.
+ *
  * @since 0.1.0
  * @category categories
  */
@@ -107,6 +121,8 @@ export const FireTime = Schema.BigInt.pipe(Schema.brand("FireTime"))
 export type FireTime = typeof FireTime.Type
 
 /**
+ * A task that is due at once.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -124,6 +140,8 @@ export const ImmediateTask = Schema.Struct({
 export type ImmediateTask = typeof ImmediateTask.Type
 
 /**
+ * A task that is due at a time.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -142,6 +160,8 @@ export const ScheduledTask = Schema.Struct({
 export type ScheduledTask = typeof ScheduledTask.Type
 
 /**
+ * A task of either kind.
+ *
  * @since 0.1.0
  * @category models
  */

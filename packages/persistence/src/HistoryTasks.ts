@@ -108,6 +108,8 @@ export class HistoryTasks extends Context.Service<
 >()("@effect-dsql/persistence/HistoryTasks") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

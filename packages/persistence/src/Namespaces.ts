@@ -93,6 +93,8 @@ export class Namespaces extends Context.Service<
 >()("@effect-dsql/persistence/Namespaces") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

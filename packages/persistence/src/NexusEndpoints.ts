@@ -115,6 +115,8 @@ export class NexusEndpoints extends Context.Service<
 >()("@effect-dsql/persistence/NexusEndpoints") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -37,6 +37,8 @@ export const namespaceReplication: QueueType = QueueType.make(1)
 export const deadLetters = (queue: QueueType): QueueType => QueueType.make(-Math.abs(queue))
 
 /**
+ * A message, and its number in its queue.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -106,6 +106,8 @@ export class Queues extends Context.Service<
 >()("@effect-dsql/persistence/Queues") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -104,6 +104,8 @@ export class QueuesV2 extends Context.Service<
 >()("@effect-dsql/persistence/QueuesV2") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

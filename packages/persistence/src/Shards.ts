@@ -75,6 +75,8 @@ export class Shards extends Context.Service<
 >()("@effect-dsql/persistence/Shards") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -87,6 +87,8 @@ export class TaskQueueUserData extends Context.Service<
 >()("@effect-dsql/persistence/TaskQueueUserData") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -165,12 +165,16 @@ const make = <P>(name: string, layout: Layout<P>): Effect.Effect<Store<P>, never
   })
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layer: Layer.Layer<TaskQueues, never, DsqlClient> = Layer.effect(TaskQueues, make("TaskQueues", classic))
 
 /**
+ * Provides the store of fair queues.
+ *
  * @since 0.1.0
  * @category layers
  */

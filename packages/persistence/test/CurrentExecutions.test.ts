@@ -1,5 +1,5 @@
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
-import { Archetype, CurrentExecution, CurrentExecutions, Identifiers } from "@effect-dsql/persistence"
+import { Archetype, type CurrentExecution, CurrentExecutions, Identifiers } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option } from "effect"
 import { current, key, runId } from "./support/rows.ts"

@@ -1,5 +1,5 @@
 import { DsqlClient } from "@effect-dsql/core"
-import { type NexusEndpoint, NexusEndpoints, type PageToken, PersistenceError } from "@effect-dsql/persistence"
+import { type NexusEndpoint, NexusEndpoints, type PageToken, type PersistenceError } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect, Result, Stream } from "effect"
 import { loseAnswer, roundTrips } from "./support/emulated.ts"
