@@ -216,7 +216,7 @@ export const make = Effect.fnUntraced(function* (
         connections: desk.connections(),
         sessions: members.length,
         transactions: transactions.length,
-        parked: transactions.filter(({ state }) => state === "parked").length,
+        parked: transactions.filter(({ phase }) => phase._tag === "Parked").length,
         locks: databases.reduce((total, database) => total + database.records.length, 0),
         requests: cluster.steward.requests()
       }
