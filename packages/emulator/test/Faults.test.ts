@@ -1,5 +1,5 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Faults } from "@effect-dsql/emulator"
+import * as Faults from "../src/internal/control/faults.ts"
 import { Effect } from "effect"
 import * as Shared from "./shared.ts"
 import { ask, conflict, gives, rows, schemaConflict, tells } from "./wireClient.ts"
@@ -14,7 +14,7 @@ const draw = (seed: number) => {
   return Array.from({ length: 200 }, () => faults.decide("commit", ""))
 }
 
-describe("Faults.make", () => {
+describe("a source of faults", () => {
   it("draws the same faults from the same seed", () => {
     assert.deepStrictEqual(draw(7), draw(7))
     assert.notDeepEqual(draw(7), draw(8))

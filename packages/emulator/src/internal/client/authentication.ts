@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import type { Desk } from "../../Control.ts"
+import type { Desk } from "../control/desk.ts"
 import type { Frame } from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Refusal from "../statement/refusal.ts"

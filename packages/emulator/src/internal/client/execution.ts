@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Control from "../../Control.ts"
 import type { Fault } from "../../Faults.ts"
+import type * as Desk from "../control/desk.ts"
 import type { BackendLost } from "../postgres/backend.ts"
 import type { Cluster } from "../database/cluster.ts"
 import * as Keys from "../concurrency/keys.ts"
@@ -29,8 +30,8 @@ export class Cut extends Data.TaggedError("Cut")<{}> {}
 
 /** One client. */
 export interface Session extends Member {
-  readonly desk: Control.Desk
-  readonly connection: Control.Connection
+  readonly desk: Desk.Desk
+  readonly connection: Desk.Connection
   /** Makes and drops databases. */
   readonly databases: Pick<Cluster, "createDatabase" | "dropDatabase">
   /** Takes what is streamed; false asks for a pause. */
