@@ -13,7 +13,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { AttemptError } from "./internal/classify.ts"
+import type { AttemptError } from "./internal/errors/classify.ts"
 import * as internal from "./internal/pool.ts"
 
 /**

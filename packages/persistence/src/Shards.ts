@@ -194,8 +194,8 @@ const decode = (shardId: ShardId, row: unknown): Effect.Effect<Shard, MalformedR
     info: { data: columns.data, encoding: columns.data_encoding }
   }))
 
-/** A BIGINT comes as a bigint. */
-const toRangeId = (token: Token): bigint => BigInt(token)
+/** A BIGINT that is NOT NULL comes as a bigint. */
+const toRangeId = (token: Token | null): bigint => BigInt(token ?? 0n)
 
 const ownership = <A, E, R>(shardId: ShardId, effect: Effect.Effect<A, E | ConditionFailed, R>) =>
   Effect.mapError(effect, (error) =>

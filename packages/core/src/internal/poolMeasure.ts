@@ -7,7 +7,7 @@ import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import type { EndReason, Stats } from "../ConnectionPool.ts"
 import * as PoolMetrics from "../PoolMetrics.ts"
-import type { AttemptError } from "./classify.ts"
+import type { AttemptError } from "./errors/classify.ts"
 import * as gauges from "./gauges.ts"
 
 /** Shows a pool's gauges until the scope closes. */

@@ -171,8 +171,8 @@ const decode = (table: Table, id: TaskQueueId, row: unknown) =>
 
 const same = (a: TaskQueue, b: TaskQueue): boolean => a.rangeId === b.rangeId && equals(a.info, b.info)
 
-/** A BIGINT comes as a bigint. */
-const toRangeId = (token: Token): bigint => BigInt(token)
+/** A BIGINT that is NOT NULL comes as a bigint. */
+const toRangeId = (token: Token | null): bigint => BigInt(token ?? 0n)
 
 const owned = <A, E, R>(id: TaskQueueId, effect: Effect.Effect<A, E | ConditionFailed, R>) =>
   Effect.mapError(effect, (error) =>
