@@ -20,7 +20,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Tracer from "effect/Tracer"
 import { DsqlClient } from "./DsqlClient.ts"
 import * as DsqlError from "./DsqlError.ts"
-import * as Monotonic from "./internal/monotonic.ts"
+import * as Monotonic from "./internal/time/monotonic.ts"
 import * as Attempts from "./internal/transaction/attempt.ts"
 import { classify } from "./internal/errors/classify.ts"
 import { Deadline } from "./internal/transaction/deadline.ts"
@@ -213,7 +213,7 @@ const execute = <A, E, R, R2>(
     Effect.withFiber<A, Failure<E>, Exclude<R | R2, Transaction>>((fiber) => {
       const name = options.operation ?? "transaction"
       if (Option.isSome(Context.getOption(fiber.context, Transaction))) return Effect.die(nested(name))
-      const start = Monotonic.millisOf(fiber.getRef(Clock.Clock))
+      const start = Monotonic.nowUnsafe(fiber.getRef(Clock.Clock))
       const operation = { name, policy: options.policy ?? RetryPolicy.standard, start }
       const deadline = deadlineAt(operation, options.deadline)
       const effect = settled({ client, body, options, operation, attempt, isSingle })

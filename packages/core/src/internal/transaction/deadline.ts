@@ -4,7 +4,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { DeadlineExceeded } from "../../DsqlError.ts"
-import * as Monotonic from "../monotonic.ts"
+import * as Monotonic from "../time/monotonic.ts"
 
 /** When the transaction that is being run has to be over; undefined where it has no deadline. */
 export const Deadline = Context.Reference<
@@ -15,7 +15,7 @@ export const Deadline = Context.Reference<
 export const withinDeadline = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeadlineExceeded, R> =>
   Effect.flatMap(Deadline, (deadline) => {
     if (deadline === undefined) return effect
-    return Effect.flatMap(Monotonic.millis, (now) =>
+    return Effect.flatMap(Monotonic.now, (now) =>
       Effect.timeoutOrElse(effect, {
         duration: Math.max(0, deadline.at - now),
         orElse: () => Effect.fail(new DeadlineExceeded({ operation: deadline.operation, deadline: deadline.millis }))

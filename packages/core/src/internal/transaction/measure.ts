@@ -10,8 +10,8 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type { SerializationConflict } from "../../DsqlError.ts"
 import * as TransactionMetrics from "../../TransactionMetrics.ts"
-import * as Monotonic from "../monotonic.ts"
-import * as rareLog from "../rareLog.ts"
+import * as Monotonic from "../time/monotonic.ts"
+import * as rareLog from "../metrics/rareLog.ts"
 
 /** An attempt lost a conflict. */
 export const conflict = (operation: string, code: SerializationConflict["code"]): Effect.Effect<void> =>
@@ -55,7 +55,7 @@ const latencyOf = (operation: string): Metric.Metric<number, unknown> => {
 
 /** The transaction that began at `start`, in monotonic milliseconds, is over, for good or ill. */
 export const end = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E>): Effect.Effect<void> =>
-  Effect.flatMap(Monotonic.millis, (now) => {
+  Effect.flatMap(Monotonic.now, (now) => {
     const latency = Metric.update(latencyOf(operation), now - start)
     return Exit.isSuccess(exit) ? latency : Effect.andThen(latency, failed(operation, errorClass(exit.cause)))
   })

@@ -14,7 +14,7 @@ import {
   type SerializationConflict
 } from "../../DsqlError.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
-import * as Monotonic from "../monotonic.ts"
+import * as Monotonic from "../time/monotonic.ts"
 import type { AttemptFailure } from "./attempt.ts"
 import { Deadline } from "./deadline.ts"
 import { type Outcome, unknown } from "./outcome.ts"
@@ -84,7 +84,7 @@ const finalTags: ReadonlySet<string> = new Set([
 ])
 
 const persistently = <A, E, R>(attempt: Effect.Effect<A, E, R>, name: string, policy: RetryPolicy) =>
-  Effect.flatMap(Monotonic.millis, (start) =>
+  Effect.flatMap(Monotonic.now, (start) =>
     Effect.retry(
       retrying({ name, policy, start }, () => attempt),
       { schedule: untilConnected, while: isLost }

@@ -1,0 +1,64 @@
+/**
+ * The client of Effect SQL for PostgreSQL, on connections of a pool of ours.
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import type * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Effect from "effect/Effect"
+import type { Reactivity } from "effect/reactivity/Reactivity"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { Borrower } from "effect/sql/SqlConnection"
+import * as Statement from "effect/sql/Statement"
+import type { ConnectionPool } from "../../ConnectionPool.ts"
+import { type AttemptError, carry } from "../errors/classify.ts"
+import type { Session } from "./session.ts"
+import { type Acquire, withTransaction } from "../transaction/withTransaction.ts"
+
+type PgJson = Statement.Custom<"PgJson", unknown>
+
+/** The driver's compiler knows the fragment by this name. */
+const json = Statement.custom<PgJson>("PgJson")
+
+/** Makes the client, and the effect that reserves a connection. */
+export const make = Effect.fnUntraced(function* (
+  pool: ConnectionPool<Session>,
+  config: PgConnection.Config
+): Effect.fn.Return<{ readonly sql: PgClient.PgClient; readonly reserve: Acquire }, never, Reactivity> {
+  const session = Effect.mapError(pool.get, (error) => carry(error, "connect"))
+  const reserve = Effect.flatMap(session, (found) => found.pin)
+  const client = yield* SqlClient.make({
+    driver: "pg",
+    acquirer: session,
+    borrower: borrower(pool),
+    transactionAcquirer: reserve,
+    compiler: PgClient.makeCompiler(),
+    spanAttributes: [
+      ["db.system.name", "postgresql"],
+      ["db.namespace", config.database ?? "postgres"],
+      ["server.address", config.host ?? "localhost"],
+      ["server.port", config.port ?? 5432]
+    ]
+  })
+  const sql: PgClient.PgClient = Object.assign(client, {
+    [PgClient.TypeId]: PgClient.TypeId,
+    config,
+    json: (value: unknown) => Statement.fragment([json(value, undefined, undefined)]),
+    listen: (channel: string) => Effect.flatMap(reserve, (found) => found.connection.listen(channel)),
+    notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`),
+    withTransaction: withTransaction(client, reserve)
+  })
+  return { sql, reserve }
+})
+
+/** A failure that came before the connection was lent is the pool's own, of a type that Effect SQL does not take. */
+const borrower =
+  (pool: ConnectionPool<Session>): Borrower =>
+  <A, E, R>(use: (session: Session) => Effect.Effect<A, E, R>) =>
+    Effect.suspend(() => {
+      let lent = false
+      const used = pool.use((found) => {
+        lent = true
+        return use(found)
+      })
+      // The flag says which of the two it is; the compiler cannot see that.
+      return Effect.mapError(used, (error) => (lent ? (error as E) : carry(error as AttemptError, "connect")))
+    })

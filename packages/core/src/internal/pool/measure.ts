@@ -1,0 +1,61 @@
+/**
+ * What a pool reports: its gauges, read when they are asked for, and its counters.
+ */
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import type * as Scope from "effect/Scope"
+import * as PoolMetrics from "../../PoolMetrics.ts"
+import type { AttemptError } from "../errors/classify.ts"
+import * as gauges from "../metrics/gauges.ts"
+import * as Monotonic from "../time/monotonic.ts"
+import type { Ending, stats } from "./state.ts"
+
+/** Shows a pool's gauges until the scope closes. */
+export const register = (
+  pool: string,
+  values: () => ReturnType<typeof stats>
+): Effect.Effect<void, never, Scope.Scope> =>
+  gauges.register(
+    [
+      [Metric.withAttributes(PoolMetrics.maxOpen, { pool }), "max"],
+      [Metric.withAttributes(PoolMetrics.open, { pool }), "open"],
+      [Metric.withAttributes(PoolMetrics.idle, { pool }), "idle"],
+      [Metric.withAttributes(PoolMetrics.inUse, { pool }), "inUse"],
+      [Metric.withAttributes(PoolMetrics.waiting, { pool }), "waiting"]
+    ],
+    values
+  )
+
+/** No connection was free at once. */
+export const waited = (pool: string, millis: number): Effect.Effect<void> =>
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(PoolMetrics.waits, { pool }), 1),
+    Metric.update(Metric.withAttributes(PoolMetrics.waitDuration, { pool }), millis)
+  )
+
+/** A request for a connection ended without one. */
+export const refused = (pool: string, error: AttemptError): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(PoolMetrics.refusals, { pool, error_class: classOf(error) }), 1)
+
+const classOf = (error: AttemptError): string =>
+  error._tag === "ConnectionUnavailable" ? `${error._tag}.${error.reason}` : error._tag
+
+/** Times the opening of a connection, and counts it where it fails. */
+export const connecting = <A, E extends AttemptError, R>(pool: string, open: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Monotonic.now, (start) =>
+    Effect.matchEffect(open, {
+      onSuccess: (connection) =>
+        Effect.flatMap(Monotonic.now, (now) =>
+          Effect.as(Metric.update(Metric.withAttributes(PoolMetrics.connectLatency, { pool }), now - start), connection)
+        ),
+      onFailure: (error) =>
+        Effect.andThen(
+          Metric.update(Metric.withAttributes(PoolMetrics.connectFailures, { pool, error_class: classOf(error) }), 1),
+          Effect.fail(error)
+        )
+    })
+  )
+
+/** A connection was closed. */
+export const closed = (pool: string, reason: Ending): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(PoolMetrics.closed, { pool, reason }), 1)
