@@ -33,7 +33,7 @@ export interface Expression {
  * @category models
  */
 export interface Values {
-  readonly bigint: bigint | number
+  readonly bigint: bigint
   readonly boolean: boolean
   readonly bytea: Uint8Array
   readonly "double precision": number
