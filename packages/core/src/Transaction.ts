@@ -85,8 +85,14 @@ export const sql: Effect.Effect<SqlClient.SqlClient, never, Transaction> = Effec
 export interface Options<A, R = never> {
   /** The label in metrics, spans and logs. Default: `transaction`. */
   readonly operation?: string | undefined
-  /** Begins READ ONLY: it never conflicts on data, and writes are refused. Default: false. */
-  readonly readOnly?: boolean | undefined
+  /**
+   * Begins READ ONLY: it never conflicts on data, and writes are refused. Default: false.
+   *
+   * The service can be told so of a transaction, and not of one statement. So the first time that a program sends a
+   * text by `autocommit`, it is sent in a transaction, which costs two round trips more. `proven` says that a test has
+   * shown the text to read and nothing else: then it is one round trip from the first time on.
+   */
+  readonly readOnly?: boolean | "proven" | undefined
   /** When conflicts are retried. Default: `RetryPolicy.standard`. */
   readonly policy?: RetryPolicy.RetryPolicy | undefined
   /**
@@ -163,7 +169,7 @@ export const run = <A, E, R, R2 = never>(
   body: Effect.Effect<A, E, R> & NotNested<R>,
   options: Options<A, R2> = {}
 ): Effect.Effect<A, Failure<E>, DsqlClient | Exclude<R | R2, Transaction>> =>
-  execute(body, options, options.readOnly === true ? Attempts.inReadOnlyTransaction : Attempts.inTransaction, false)
+  execute(body, options, isReadOnly(options) ? Attempts.inReadOnlyTransaction : Attempts.inTransaction, false)
 
 /**
  * Runs a body of exactly one statement, which commits by itself: one round
@@ -171,8 +177,7 @@ export const run = <A, E, R, R2 = never>(
  * is a defect.
  *
  * With `readOnly` a lost answer is a `ConnectionLost`, because nothing can have
- * been written: the server refuses to. It can be told so only of a transaction,
- * so the first time that a program sends a text so, it is sent in one.
+ * been written.
  *
  * @example
  * ```ts
@@ -190,7 +195,15 @@ export const autocommit = <A, E, R, R2 = never>(
   body: Effect.Effect<A, E, R> & NotNested<R>,
   options: Options<A, R2> = {}
 ): Effect.Effect<A, Failure<E>, DsqlClient | Exclude<R | R2, Transaction>> =>
-  execute(body, options, options.readOnly === true ? Attempts.inReadOnlyStatement : Attempts.inStatement, true)
+  execute(
+    body,
+    options,
+    isReadOnly(options) ? Attempts.inReadOnlyStatement(options.readOnly) : Attempts.inStatement,
+    true
+  )
+
+const isReadOnly = (options: Pick<Options<unknown>, "readOnly">): boolean =>
+  options.readOnly !== undefined && options.readOnly !== false
 
 /** How a body is run. */
 interface Execution<A, E, R, R2> {

@@ -62,15 +62,19 @@ export const inStatement: Attempt = (client, effect) =>
       })
   )
 
-/** As one statement that only reads. */
-export const inReadOnlyStatement: Attempt = (client, effect) =>
-  orInTransaction(singleStatement(client, effect, Reading.provenToRead(client.sql)), ({ text }) =>
-    Effect.tap(inReadOnlyTransaction(client, effect), () =>
-      Effect.sync(() => {
-        if (text !== undefined) Reading.proveToRead(client.sql, text)
-      })
+/** As one statement that only reads, which is `proven`, or is yet to be. */
+export const inReadOnlyStatement =
+  (readOnly: boolean | "proven" | undefined): Attempt =>
+  (client, effect) =>
+    orInTransaction(
+      singleStatement(client, effect, readOnly === "proven" ? anything : Reading.provenToRead(client.sql)),
+      ({ text }) =>
+        Effect.tap(inReadOnlyTransaction(client, effect), () =>
+          Effect.sync(() => {
+            if (text !== undefined) Reading.proveToRead(client.sql, text)
+          })
+        )
     )
-  )
 
 const orInTransaction = <A, E, E2, R>(
   single: Effect.Effect<A, E, R>,

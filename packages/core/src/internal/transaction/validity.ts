@@ -72,8 +72,9 @@ const before = (client: SqlClient, until: number): Guard.Guard<SqlError> =>
  * Waits until what was sent is void, by the server's clock and whichever server is asked. Gives false where that cannot
  * be known soon: nothing was sent that names an instant, or the server's clock is far from what it was taken for.
  */
-export const over = (client: SqlClient, { until }: Validity): Effect.Effect<boolean, SqlError> =>
+export const over = (client: SqlClient, validity: Validity): Effect.Effect<boolean, SqlError> =>
   Effect.withFiber((fiber) => {
+    const { until } = validity
     if (until === undefined) return Effect.succeed(false)
     if (until === always) return Effect.succeed(true)
     const { skew, valid } = fiber.getRef(Lifetime)
