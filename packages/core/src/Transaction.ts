@@ -226,7 +226,7 @@ const execute = <A, E, R, R2>(
     Effect.withFiber<A, Failure<E>, Exclude<R | R2, Transaction>>((fiber) => {
       const name = options.operation ?? "transaction"
       if (Option.isSome(Context.getOption(fiber.context, Transaction))) return Effect.die(nested(name))
-      const start = Monotonic.nowUnsafe(fiber.getRef(Clock.Clock))
+      const start = Monotonic.millisOf(fiber.getRef(Clock.Clock))
       const operation = { name, policy: options.policy ?? RetryPolicy.standard, start }
       const deadline = deadlineAt(operation, options.deadline)
       const effect = settled({ client, body, options, operation, attempt, isSingle })

@@ -252,7 +252,7 @@ const read = Effect.fnUntraced(function* (queue: QueueType, request: Range & Pag
       WHERE queue_type = ${queue} AND message_id > ${after} AND message_id <= ${request.upTo ?? most}
       ORDER BY message_id LIMIT ${List.size(request) + 1}`
   )
-  const rows = yield* Transaction.autocommit(body, { operation: "ReadMessages", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ReadMessages", readOnly: "proven" })
   return yield* List.page(
     rows,
     request,
@@ -276,7 +276,7 @@ const remove = (queue: QueueType, { after = -1n, upTo = most }: Range) =>
   )
 
 const ackLevels = (queue: QueueType) =>
-  Transaction.autocommit(select(queue, ""), { operation: "GetAckLevels", readOnly: true })
+  Transaction.autocommit(select(queue, ""), { operation: "GetAckLevels", readOnly: "proven" })
 
 const select = Effect.fnUntraced(function* (queue: QueueType, lock: "" | "FOR UPDATE") {
   const sql = yield* Transaction.sql

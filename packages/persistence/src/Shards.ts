@@ -121,7 +121,7 @@ export const layer: Layer.Layer<Shards, never, DsqlClient> = Layer.effect(
     return Shards.of({
       getOrCreate: Effect.fn("Shards.getOrCreate")((shardId, create) => connected(getOrCreate(shardId, create))),
       read: Effect.fn("Shards.read")((shardId) =>
-        connected(Transaction.autocommit(select(shardId, ""), { operation: "ReadShard", readOnly: true }))
+        connected(Transaction.autocommit(select(shardId, ""), { operation: "ReadShard", readOnly: "proven" }))
       ),
       update: Effect.fn("Shards.update")((shard, expected) => connected(update(shard, expected))),
       shared: (shardId, rangeId) => ownership(shardId, Fence.shared(guard(shardId), rangeId)),

@@ -15,7 +15,7 @@ export const Deadline = Context.Reference<
 export const withinDeadline = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeadlineExceeded, R> =>
   Effect.flatMap(Deadline, (deadline) => {
     if (deadline === undefined) return effect
-    return Effect.flatMap(Monotonic.now, (now) =>
+    return Effect.flatMap(Monotonic.millis, (now) =>
       Effect.timeoutOrElse(effect, {
         duration: Math.max(0, deadline.at - now),
         orElse: () => Effect.fail(new DeadlineExceeded({ operation: deadline.operation, deadline: deadline.millis }))

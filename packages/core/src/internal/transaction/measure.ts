@@ -55,7 +55,7 @@ const latencyOf = (operation: string): Metric.Metric<number, unknown> => {
 
 /** The transaction that began at `start`, in monotonic milliseconds, is over, for good or ill. */
 export const end = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E>): Effect.Effect<void> =>
-  Effect.flatMap(Monotonic.now, (now) => {
+  Effect.flatMap(Monotonic.millis, (now) => {
     const latency = Metric.update(latencyOf(operation), now - start)
     return Exit.isSuccess(exit) ? latency : Effect.andThen(latency, failed(operation, errorClass(exit.cause)))
   })

@@ -57,14 +57,14 @@ const afterConflict = <A, E, R>(
     )
     // A delay that ends after the deadline would be waited for in vain.
     const isInTime = (delay: Duration.Duration) =>
-      deadline === undefined || Monotonic.nowUnsafe(clock) + Duration.toMillis(delay) < deadline.at
+      deadline === undefined || Monotonic.millisOf(clock) + Duration.toMillis(delay) < deadline.at
     const observed = policy.pipe(
       Schedule.while(({ duration }) => isInTime(duration)),
       Schedule.tap(({ duration, input }) => measure.retry(name, attempts + 1, duration, input))
     )
     const exhausted = (last: SerializationConflict) =>
       Effect.suspend(() => {
-        const elapsed = Monotonic.nowUnsafe(clock) - start
+        const elapsed = Monotonic.millisOf(clock) - start
         return Effect.fail(new ConflictRetriesExhausted({ operation: name, attempts, elapsed, last }))
       })
     return Effect.flatMap(Effect.retryOrElse(next, observed, exhausted), Effect.fromResult)

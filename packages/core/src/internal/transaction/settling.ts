@@ -84,7 +84,7 @@ const finalTags: ReadonlySet<string> = new Set([
 ])
 
 const persistently = <A, E, R>(attempt: Effect.Effect<A, E, R>, name: string, policy: RetryPolicy) =>
-  Effect.flatMap(Monotonic.now, (start) =>
+  Effect.flatMap(Monotonic.millis, (start) =>
     Effect.retry(
       retrying({ name, policy, start }, () => attempt),
       { schedule: untilConnected, while: isLost }

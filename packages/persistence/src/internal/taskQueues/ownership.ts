@@ -56,7 +56,7 @@ export const create = Effect.fnUntraced(function* (table: Table, queue: TaskQueu
 })
 
 export const get = (table: Table, id: TaskQueueId) =>
-  Transaction.autocommit(select(table, id, ""), { operation: "GetTaskQueue", readOnly: true })
+  Transaction.autocommit(select(table, id, ""), { operation: "GetTaskQueue", readOnly: "proven" })
 
 /**
  * Raises the range against everybody who holds it. The lock is FOR UPDATE, because raising a column that is no key
@@ -148,7 +148,7 @@ export const list = Effect.fnUntraced(function* (table: Table, request: PageToke
       SELECT range_hash, task_queue_id, range_id, data, data_encoding FROM ${sql(table)}
       WHERE ${rest} ORDER BY range_hash, task_queue_id LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueues", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueues", readOnly: "proven" })
   const idOf = (row: (typeof rows)[number]): TaskQueueId => ({ rangeHash: row.range_hash, uuid: row.task_queue_id })
   return yield* List.page(rows, request, (row) => decode(table, idOf(row), row), idOf, tokens(table))
 })
