@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
-import { SourceUnreadable } from "../SchemaError.ts"
+import { SourceUnreadable } from "../../SourceError.ts"
 
 /** The names in a directory. */
 export const list = (path: string): Effect.Effect<ReadonlyArray<string>, SourceUnreadable, FileSystem.FileSystem> =>

@@ -1,45 +1,15 @@
 /**
  * The SQL files of a schema: their statements, and where each stands.
- *
- * @since 0.1.0
  */
 import * as Linter from "@effect-dsql/dialect/Linter"
 import * as Statement from "@effect-dsql/dialect/Statement"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
-import { InvalidStatement, SourceUnreadable } from "./SchemaError.ts"
-import { of as targetOf, summary as summaryOf, type Target } from "./Target.ts"
+import { InvalidStatement, SourceUnreadable } from "../../SourceError.ts"
+import type { SqlStatement } from "../../SqlStatement.ts"
+import { of as targetOf, summary as summaryOf } from "./target.ts"
 
-/**
- * A statement of a schema file.
- *
- * @since 0.1.0
- * @category models
- */
-export interface SqlStatement {
-  /** As written, for Aurora DSQL. */
-  readonly text: string
-  /** The same for plain PostgreSQL, which has no ASYNC. */
-  readonly postgres: string
-  /** Whether DSQL answers with the id of a job that does the work. */
-  readonly async: boolean
-  /** Whether it changes rows, not the catalogue: then what is recorded of it commits with it. */
-  readonly changesRows: boolean
-  /** SHA-256 of its text in hexadecimal, whatever the line endings. */
-  readonly checksum: string
-  /** The file and line, for people: `versioned/v1.0/schema.sql:12`. */
-  readonly location: string
-  /** What it does, in a few words: `CREATE TABLE shards`. */
-  readonly summary: string
-  readonly target: Target
-}
-
-/**
- * Makes a statement of what a parser found.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Makes a statement of what a parser found. */
 export const make = (statement: Statement.Statement, location: string): SqlStatement => {
   const target = targetOf(statement.node)
   return {
@@ -58,9 +28,6 @@ export const make = (statement: Statement.Statement, location: string): SqlState
  * Reads the statements of a file. What Aurora DSQL would refuse is refused, with
  * the linter's rule and advice, and so is what a schema may not hold: statements
  * that begin or end a transaction, change the session, or only read.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const parse = (
   bytes: Uint8Array,
@@ -76,7 +43,7 @@ export const parse = (
       ({ column, line, message }) => new InvalidStatement({ path, line, column, problem: message })
     )
     for (const statement of statements) {
-      const problem = refusal(statement)
+      const problem = problemOf(statement)
       if (problem !== undefined) {
         return yield* new InvalidStatement({ path, line: statement.line, column: statement.column, problem })
       }
@@ -90,7 +57,7 @@ export const parse = (
     return statements.map((statement) => make(statement, `${path}:${statement.line}`))
   })
 
-const refusal = (statement: Statement.Statement): string | undefined => {
+const problemOf = (statement: Statement.Statement): string | undefined => {
   switch (statement.kind) {
     case "transaction":
       return "a schema file cannot begin or end a transaction, each statement has one of its own: remove it"

@@ -1,58 +1,13 @@
 /**
- * What a statement leaves behind in the catalogue, by which one can see that it has run.
- *
- * @since 0.1.0
+ * Reads what a statement leaves behind in the catalogue from its parse tree.
  */
 import type * as Statement from "@effect-dsql/dialect/Statement"
+import type { Name, Target } from "../../SqlStatement.ts"
 
-/**
- * The name of a relation. Without a schema it is looked for, and created, in the current one.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Name {
-  readonly schema: string | undefined
-  readonly name: string
-}
-
-/**
- * - `CreateTable` to `CreateRelation`: something is there that was not.
- * - `AddColumn` to `ValidateConstraint`: a table has changed.
- * - `RenameRelation`, `Drop`: something is gone.
- * - `Other`: anything else; the whole catalogue shows whether it changed.
- *
- * @since 0.1.0
- * @category models
- */
-export type Target =
-  | { readonly _tag: "CreateTable"; readonly name: Name; readonly columns: ReadonlyArray<string> }
-  | { readonly _tag: "CreateIndex"; readonly name: Name; readonly table: Name; readonly unique: boolean }
-  | { readonly _tag: "CreateRelation"; readonly name: Name; readonly kind: "view" | "sequence" }
-  | { readonly _tag: "AddColumn"; readonly table: Name; readonly column: string }
-  | { readonly _tag: "DropColumn"; readonly table: Name; readonly column: string }
-  | { readonly _tag: "RenameColumn"; readonly table: Name; readonly column: string; readonly to: string }
-  | { readonly _tag: "AddConstraint"; readonly table: Name; readonly constraint: string }
-  | { readonly _tag: "DropConstraint"; readonly table: Name; readonly constraint: string }
-  | { readonly _tag: "ValidateConstraint"; readonly table: Name; readonly constraint: string }
-  | { readonly _tag: "RenameRelation"; readonly name: Name; readonly to: Name }
-  | { readonly _tag: "Drop"; readonly name: Name; readonly kind: "table" | "index" | "view" | "sequence" }
-  | { readonly _tag: "Other" }
-
-/**
- * A name as one writes it.
- *
- * @since 0.1.0
- * @category accessors
- */
+/** A name as one writes it. */
 export const display = (name: Name): string => (name.schema === undefined ? name.name : `${name.schema}.${name.name}`)
 
-/**
- * The relations that a target is about: those to look up in the catalogue.
- *
- * @since 0.1.0
- * @category accessors
- */
+/** The relations that a target is about: those to look up in the catalogue. */
 export const names = (target: Target): ReadonlyArray<Name> => {
   switch (target._tag) {
     case "CreateTable":
@@ -71,12 +26,7 @@ export const names = (target: Target): ReadonlyArray<Name> => {
 
 type Tree = Statement.Statement["node"]
 
-/**
- * Reads a parsed statement.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Reads a parsed statement. */
 export const of = (node: Tree): Target => {
   if ("CreateStmt" in node) {
     const { relation, tableElts } = node.CreateStmt
@@ -176,12 +126,7 @@ const drop = ({ objects, removeType }: Fields<"DropStmt">): Target => {
 // Long enough to tell statements apart, short enough for a line.
 const summaryLength = 60
 
-/**
- * What a statement does, in a few words: `CREATE TABLE shards`.
- *
- * @since 0.1.0
- * @category accessors
- */
+/** What a statement does, in a few words: `CREATE TABLE shards`. */
 export const summary = (text: string, target: Target): string => {
   switch (target._tag) {
     case "CreateTable":

@@ -5,8 +5,6 @@
  * A statement that changes rows commits together with its row. DDL cannot, so a
  * row that says begun and not finished leaves open what happened, and the
  * catalogue answers it.
- *
- * @since 0.1.0
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
@@ -15,65 +13,44 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import * as Catalogue from "./Catalogue.ts"
-import * as History from "./History.ts"
-import { reconnecting } from "./internal/reconnecting.ts"
-import * as Lease from "./Lease.ts"
-import type { LeaseLost } from "./SchemaError.ts"
-import type { SqlStatement } from "./SqlFile.ts"
+import * as History from "../../History.ts"
+import type { LeaseLost } from "../../MigrationError.ts"
+import { reconnecting } from "../transaction/reconnecting.ts"
+import * as Rows from "../transaction/rows.ts"
+import { type Key, type Keyed, rowOf } from "./key.ts"
+import * as Lease from "./lease.ts"
 
-/**
- * A statement's place: its version, and which of the version's statements it is, from 1.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Key {
-  readonly version: string
-  readonly ordinal: number
-}
+const Row = Schema.Struct({
+  ...History.Statement.fields,
+  started: Schema.DateTimeUtcFromDate,
+  finished: Schema.NullOr(Schema.DateTimeUtcFromDate),
+  /** Before a statement whose effect has no name, a digest of the catalogue: whether it changed tells whether it ran. */
+  catalogue: Schema.NullOr(Schema.String)
+})
 
-/**
- * What the journal says of a statement.
- *
- * @since 0.1.0
- * @category models
- */
-export type Row = History.Statement
+/** What the journal says of a statement. */
+export type Row = typeof Row.Type
 
-/**
- * Whether it is open what became of a statement: it was begun, and nothing is known of its end.
- *
- * @since 0.1.0
- * @category guards
- */
+/** Whether it is open what became of a statement: it was begun, and nothing is known of its end. */
 export const isOpen = (row: Row): boolean => row.finished === null && row.error === null
 
 /**
  * Reads the journal of a database, in the order in which the statements began. For a transaction that reads more.
- *
- * @since 0.1.0
- * @category accessors
  */
 export const select = (database: string): Effect.Effect<ReadonlyArray<Row>, SqlError, Transaction.Transaction> =>
-  Catalogue.select(
-    History.Statement,
+  Rows.select(
+    Row,
     (sql) => sql`SELECT version, ordinal, statement, checksum, catalogue, started_at AS started,
         finished_at AS finished, owner, fence, job_id AS job, error
       FROM schema_journal WHERE db_name = ${database} ORDER BY started_at, ordinal`
   )
 
-/**
- * Where the outcome of statements is written down.
- *
- * @since 0.1.0
- * @category models
- */
+/** Where the outcome of statements is written down. */
 export interface Journal {
   /** Undefined where nothing is known of a statement. */
   readonly find: (key: Key) => Row | undefined
   /** Before it runs. */
-  readonly begin: (key: Key, statement: SqlStatement, catalogue: string | null) => Write
+  readonly begin: (statement: Keyed, catalogue: string | null) => Write
   /** The job that does its work. */
   readonly attach: (key: Key, job: string) => Write
   /** After it ran. */
@@ -81,7 +58,7 @@ export interface Journal {
   /** After it was refused. */
   readonly refuse: (key: Key, error: string) => Write
   /** That the catalogue showed it to have run before. */
-  readonly adopt: (key: Key, statement: SqlStatement) => Write
+  readonly adopt: (statement: Keyed) => Write
   /** That the files have it no longer. */
   readonly remove: (key: Key) => Write
   /** After it ran, in its own transaction. */
@@ -94,12 +71,7 @@ export interface Journal {
 
 type Write = Effect.Effect<void, LeaseLost | TransactionError, DsqlClient>
 
-/**
- * Keeps no journal: every statement is decided by the catalogue alone, and nobody else is kept out.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Keeps no journal: every statement is decided by the catalogue alone, and nobody else is kept out. */
 export const none: Journal = {
   find: () => undefined,
   begin: () => Effect.void,
@@ -113,19 +85,13 @@ export const none: Journal = {
   renew: Effect.void
 }
 
-/**
- * Keeps a journal under a lease. `rows` is what it held when the lease was taken.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Keeps a journal under a lease. `rows` is what it held when the lease was taken. */
 export const make = (lease: Lease.Lease, rows: ReadonlyArray<Row>): Journal => {
   const { database, fence, owner } = lease
-  const known = new Map(rows.map((row) => [`${row.version} ${row.ordinal}`, row]))
   // Fixed values under a fence: the same write again, after a lost answer, changes nothing.
   const write = (body: Effect.Effect<void, LeaseLost | SqlError, Transaction.Transaction>): Write =>
     reconnecting(Transaction.autocommit(body, { operation: "WriteJournal" }))
-  const put = (key: Key, { checksum, summary }: SqlStatement, catalogue: string | null, isDone: boolean) =>
+  const put = ({ key, statement: { checksum, summary } }: Keyed, catalogue: string | null, isDone: boolean) =>
     write(
       Effect.gen(function* () {
         const sql = yield* Transaction.sql
@@ -160,12 +126,12 @@ export const make = (lease: Lease.Lease, rows: ReadonlyArray<Row>): Journal => {
     })
   const finished = (key: Key) => set(key, (sql) => sql`finished_at = now(), error = NULL`)
   return {
-    find: ({ ordinal, version }) => known.get(`${version} ${ordinal}`),
-    begin: (key, statement, catalogue) => put(key, statement, catalogue, false),
+    find: (key) => rowOf(rows, key),
+    begin: (statement, catalogue) => put(statement, catalogue, false),
     attach: (key, job) => write(set(key, (sql) => sql`job_id = ${job}`)),
     finish: (key) => write(finished(key)),
     refuse: (key, error) => write(set(key, (sql) => sql`error = ${error.slice(0, 1024)}`)),
-    adopt: (key, statement) => put(key, statement, null, true),
+    adopt: (statement) => put(statement, null, true),
     remove: (key) =>
       write(
         Effect.gen(function* () {
@@ -201,6 +167,6 @@ const checked = Effect.fnUntraced(function* (
   statement: (held: Fragment) => Effect.Effect<ReadonlyArray<object>, SqlError>
 ): Effect.fn.Return<void, LeaseLost | SqlError, Transaction.Transaction> {
   const held = yield* Lease.held(lease)
-  const [row] = yield* Catalogue.select(Written, () => statement(held))
+  const [row] = yield* Rows.select(Written, () => statement(held))
   if (row?.written !== true) return yield* Lease.lost(lease)
 })

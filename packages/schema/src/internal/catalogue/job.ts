@@ -2,8 +2,6 @@
  * Jobs of Aurora DSQL: `CREATE INDEX ASYNC` and `ALTER TABLE ASYNC` answer with
  * the id of one, and do their work in it. `sys.jobs` forgets a job about half an
  * hour after it ended, so an index's own validity is what counts.
- *
- * @since 0.1.0
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
@@ -11,34 +9,25 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as Catalogue from "./Catalogue.ts"
-import { reconnecting } from "./internal/reconnecting.ts"
-import type { Name } from "./Target.ts"
+import type * as Catalogue from "./catalogue.ts"
+import { reconnecting } from "../transaction/reconnecting.ts"
+import type { Name } from "../../SqlStatement.ts"
+import * as Rows from "../transaction/rows.ts"
 
 // 26 characters of base32 on the service.
 const JobRow = Schema.Struct({ job_id: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,64}$/)) })
 
-/**
- * The id in the answer of an ASYNC statement; undefined where there was nothing to do.
- *
- * @since 0.1.0
- * @category accessors
- */
+/** The id in the answer of an ASYNC statement; undefined where there was nothing to do. */
 export const idOf = (rows: ReadonlyArray<unknown>): string | undefined =>
   Schema.is(JobRow)(rows[0]) ? rows[0].job_id : undefined
 
-/**
- * The job that is building an index, if one is under way.
- *
- * @since 0.1.0
- * @category accessors
- */
+/** The job that is building an index, if one is under way. */
 export const building = (
   { name }: Name,
   { schema }: Catalogue.Relation
 ): Effect.Effect<string | undefined, TransactionError, DsqlClient> =>
   Effect.map(
-    Catalogue.read(
+    Rows.read(
       JobRow,
       (sql) => sql`SELECT job_id::text AS job_id FROM sys.jobs
         WHERE job_type = 'INDEX_BUILD' AND object_name = ${`${schema}.${name}`}
@@ -47,27 +36,17 @@ export const building = (
     ([row]) => row?.job_id
   )
 
-/**
- * What the service says about a job; undefined where it says nothing, or has forgotten it.
- *
- * @since 0.1.0
- * @category accessors
- */
+/** What the service says about a job; undefined where it says nothing, or has forgotten it. */
 export const details = (job: string): Effect.Effect<string | undefined, TransactionError, DsqlClient> =>
   Effect.map(
-    Catalogue.read(
+    Rows.read(
       Schema.Struct({ details: Schema.NullOr(Schema.String) }),
       (sql) => sql`SELECT details::text AS details FROM sys.jobs WHERE job_id = ${job}`
     ),
     ([row]) => row?.details ?? undefined
   )
 
-/**
- * How a job stands, as the service says it.
- *
- * @since 0.1.0
- * @category models
- */
+/** How a job stands, as the service says it. */
 export interface Progress {
   /** `unknown` where the service has forgotten it. */
   readonly status: "submitted" | "processing" | "completed" | "failed" | "unknown"
@@ -80,9 +59,6 @@ const Status = Schema.Struct({ status: Schema.Literals(["submitted", "processing
 /**
  * Follows a job until it ends, however long it takes, and tells how it stands each time that it looks. It looks
  * rather than waits in `sys.wait_for_job`, because a wait is a transaction, which the service ends after 300 seconds.
- *
- * @since 0.1.0
- * @category execution
  */
 export const follow = (
   job: string,
@@ -92,7 +68,7 @@ export const follow = (
     const start = yield* Clock.currentTimeMillis
     const look = Effect.gen(function* () {
       const [row] = yield* reconnecting(
-        Catalogue.read(Status, (sql) => sql`SELECT status::text AS status FROM sys.jobs WHERE job_id = ${job}`)
+        Rows.read(Status, (sql) => sql`SELECT status::text AS status FROM sys.jobs WHERE job_id = ${job}`)
       )
       const status = row?.status ?? "unknown"
       yield* onProgress({ status, elapsed: (yield* Clock.currentTimeMillis) - start })

@@ -1,24 +1,24 @@
 /**
  * What a schema owns on a database, and dropping it.
- *
- * @since 0.1.0
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
-import * as Catalogue from "./Catalogue.ts"
-import { reconnecting } from "./internal/reconnecting.ts"
-import type { Lease } from "./Lease.ts"
-import type { Owned } from "./Migration.ts"
-import type { LeaseLost } from "./SchemaError.ts"
-import { label, type SchemaSource } from "./SchemaSource.ts"
-import type { State } from "./State.ts"
-import { display, type Name } from "./Target.ts"
-import * as Version from "./Version.ts"
+import type { OwnedTable } from "../../Migration.ts"
+import type { LeaseLost } from "../../MigrationError.ts"
+import type { SchemaSource } from "../../SchemaSource.ts"
+import type { Name } from "../../SqlStatement.ts"
+import * as Version from "../../Version.ts"
+import { keyed, rowOf } from "../books/key.ts"
+import type { Lease } from "../books/lease.ts"
+import * as Catalogue from "../catalogue/catalogue.ts"
+import { display } from "../sql/target.ts"
+import { reconnecting } from "../transaction/reconnecting.ts"
+import type { Standing } from "./route.ts"
 
 /** A relation of the schema that is there. */
-interface Found extends Owned {
+export interface Found extends OwnedTable {
   readonly name: Name
   readonly kind: "table" | "view" | "sequence"
 }
@@ -26,18 +26,15 @@ interface Found extends Owned {
 /**
  * The names that belong to a schema at the version that is recorded, or at any where none is: the tables, views and
  * sequences that its statements create or rename to, and have not dropped again. In the order in which they came.
- *
- * @since 0.1.0
- * @category accessors
  */
-export const names = (source: SchemaSource, { journal, recorded }: Pick<State, "journal" | "recorded">) => {
+export const names = (source: SchemaSource, { journal, recorded }: Standing) => {
   const isSetUp = recorded !== undefined || journal.length > 0
   const owned = new Map<string, Name>()
   for (const version of source.versions) {
     const ran = recorded !== undefined && !Version.isAfter(version.version, recorded.version)
-    for (const [i, { target }] of version.statements.entries()) {
-      const begun = journal.some((row) => row.version === label(version) && row.ordinal === i + 1)
-      if (isSetUp && !ran && !begun) continue
+    for (const { key, statement } of keyed(version)) {
+      if (isSetUp && !ran && rowOf(journal, key) === undefined) continue
+      const { target } = statement
       if (target._tag === "CreateTable" || target._tag === "CreateRelation") {
         owned.set(display(target.name), target.name)
       }
@@ -52,12 +49,7 @@ export const names = (source: SchemaSource, { journal, recorded }: Pick<State, "
   return [...owned.values()]
 }
 
-/**
- * The relations among these names that are there.
- *
- * @since 0.1.0
- * @category accessors
- */
+/** The relations among these names that are there. */
 export const find = (names: ReadonlyArray<Name>): Effect.Effect<ReadonlyArray<Found>, TransactionError, DsqlClient> =>
   Effect.gen(function* () {
     const snapshot = yield* Transaction.autocommit(Catalogue.lookup(names), {
@@ -75,12 +67,7 @@ export const find = (names: ReadonlyArray<Name>): Effect.Effect<ReadonlyArray<Fo
     return found.flat()
   })
 
-/**
- * Drops one, if it is there.
- *
- * @since 0.1.0
- * @category execution
- */
+/** Drops one, if it is there. */
 export const drop = (
   { kind, name }: Found,
   /** Proves that it may still be dropped. */

@@ -19,15 +19,12 @@
  *
  * Time is the database's, read in each statement: a migrator whose clock jumps
  * neither loses its lease nor keeps it too long.
- *
- * @since 0.1.0
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import { SharedLock } from "@effect-dsql/core/Fence"
 import * as RetryPolicy from "@effect-dsql/core/RetryPolicy"
 import * as Transaction from "@effect-dsql/core/Transaction"
-import type * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -39,17 +36,12 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
-import * as Catalogue from "./Catalogue.ts"
-import { reconnecting } from "./internal/reconnecting.ts"
-import type { LeaseOptions } from "./Migration.ts"
-import { LeaseHeld, LeaseLost, TooFewConnections } from "./SchemaError.ts"
+import type { LeaseOptions } from "../../Migration.ts"
+import { LeaseHeld, LeaseLost, TooFewConnections } from "../../MigrationError.ts"
+import { reconnecting } from "../transaction/reconnecting.ts"
+import * as Rows from "../transaction/rows.ts"
 
-/**
- * A lease that is held.
- *
- * @since 0.1.0
- * @category models
- */
+/** A lease that is held. */
 export interface Lease {
   /** The name that the version is recorded under. */
   readonly database: string
@@ -60,49 +52,42 @@ export interface Lease {
   readonly renew: Effect.Effect<void, LeaseLost | TransactionError>
 }
 
-/**
- * What the lease row says.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Holder {
-  readonly owner: string
-  readonly fence: number
-  readonly expires: DateTime.Utc
-  /** Whether its time is over, so that anybody may take it. */
-  readonly expired: boolean
-}
-
 const Row = Schema.Struct({
+  /** Empty where it was given back. */
   owner: Schema.String,
   fence: Schema.Int,
   expires: Schema.DateTimeUtcFromDate,
+  /** Whether its time is over, so that anybody may take it. */
   expired: Schema.Boolean
 })
 
-/**
- * Who holds the lease; undefined where nobody does. For a transaction that reads more.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const select = (database: string): Effect.Effect<Holder | undefined, SqlError, Transaction.Transaction> =>
+/** What the lease row says. */
+export type Row = typeof Row.Type
+
+/** Reads the row, for a transaction that reads more; undefined where nobody has ever held the lease. */
+export const select = (database: string): Effect.Effect<Row | undefined, SqlError, Transaction.Transaction> =>
   Effect.map(
-    Catalogue.select(
+    Rows.select(
       Row,
       (sql) => sql`SELECT owner, fence, expires_at AS expires, expires_at <= now() AS expired
-        FROM schema_lease WHERE db_name = ${database} AND owner <> ''`
+        FROM schema_lease WHERE db_name = ${database}`
     ),
     ([row]) => row
   )
 
+/** Who is migrating, or was when it died; undefined where the lease was given back. */
+export const holderOf = (row: Row | undefined): Row | undefined => (row?.owner === "" ? undefined : row)
+
+/**
+ * Whether nobody can have written under the lease between a look at its row and this lease: it had been given back,
+ * and this one is the next. A lease that only ran out is not enough: a COMMIT of its owner may have been under way.
+ */
+export const follows = ({ fence }: Pick<Lease, "fence">, seen: Row | undefined): boolean =>
+  holderOf(seen) === undefined && fence === (seen?.fence ?? 0) + 1
+
 /**
  * The rows of a lease that is still held, for the WITH of a statement that writes under it. The statement has to
  * read them, and fails to write where there are none.
- *
- * @since 0.1.0
- * @category fences
  */
 export const held = (
   lease: Pick<Lease, "database" | "fence" | "owner">
@@ -114,26 +99,18 @@ export const held = (
       AND fence = ${lease.fence} AND expires_at > now() ${lock}`
   })
 
-/**
- * The error of a write that found no such row.
- *
- * @since 0.1.0
- * @category fences
- */
+/** The error of a write that found no such row. */
 export const lost = ({ database, owner }: Pick<Lease, "database" | "owner">): LeaseLost =>
   new LeaseLost({ database, owner })
 
 /**
  * Runs an effect under the lease of a database, and gives the lease back. What it still does when the lease is lost
  * is interrupted. While another migrator is at work it waits, and `onHeld` is told, or it fails.
- *
- * @since 0.1.0
- * @category execution
  */
 export const hold = <A, E, R>(
   database: string,
   options: LeaseOptions,
-  onHeld: (holder: Holder) => Effect.Effect<void>,
+  onHeld: (holder: Row) => Effect.Effect<void>,
   use: (lease: Lease) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | LeaseHeld | LeaseLost | TooFewConnections | TransactionError, R | DsqlClient> =>
   Effect.scoped(
@@ -153,18 +130,13 @@ export const hold = <A, E, R>(
     })
   )
 
-/**
- * Ends the lease of whoever has it, who then cannot write any more. Gives who it was.
- *
- * @since 0.1.0
- * @category execution
- */
-export const revoke = (database: string): Effect.Effect<Holder | undefined, TransactionError, DsqlClient> =>
+/** Ends the lease of whoever has it, who then cannot write any more. Gives who it was. */
+export const revoke = (database: string): Effect.Effect<Row | undefined, TransactionError, DsqlClient> =>
   Transaction.run(
     Effect.gen(function* () {
       const sql = yield* Transaction.sql
       yield* sql`SELECT fence FROM schema_lease WHERE db_name = ${database} FOR UPDATE`
-      const holder = yield* select(database)
+      const holder = holderOf(yield* select(database))
       if (holder === undefined) return undefined
       yield* sql`UPDATE schema_lease SET owner = '', fence = fence + 1, expires_at = now() WHERE db_name = ${database}`
       return holder
@@ -172,12 +144,12 @@ export const revoke = (database: string): Effect.Effect<Holder | undefined, Tran
     { operation: "RevokeLease" }
   )
 
-type Claim = { readonly fence: number } | { readonly holder: Holder }
+type Claim = { readonly fence: number } | { readonly holder: Row }
 
 const claim = Effect.fnUntraced(function* (database: string, owner: string, duration: Duration.Duration) {
   const sql = yield* Transaction.sql
   const span = sql`${Duration.toMillis(duration)}::double precision * interval '1 millisecond'`
-  const [row] = yield* Catalogue.select(
+  const [row] = yield* Rows.select(
     Row,
     (sql) => sql`SELECT owner, fence, expires_at AS expires, expires_at <= now() AS expired
       FROM schema_lease WHERE db_name = ${database} FOR UPDATE`
@@ -199,13 +171,13 @@ const acquire = (
   owner: string,
   duration: Duration.Duration,
   wait: boolean,
-  onHeld: (holder: Holder) => Effect.Effect<void>
+  onHeld: (holder: Row) => Effect.Effect<void>
 ) =>
   Effect.gen(function* () {
     let told = false
     while (true) {
       const found = yield* reconnecting(
-        Transaction.autocommit(select(database), { operation: "LookAtLease", readOnly: true })
+        Transaction.autocommit(Effect.map(select(database), holderOf), { operation: "LookAtLease", readOnly: true })
       )
       const isFree = found === undefined || found.expired || found.owner === owner
       const claimed: Claim | undefined = isFree

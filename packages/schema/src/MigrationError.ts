@@ -1,127 +1,16 @@
 /**
- * Everything that can be wrong with a schema and its migration, as a closed
- * union of tagged errors. What goes wrong between the program and the database
- * is a `DsqlError` of `@effect-dsql/core`.
+ * Everything that a migration can end with, as a closed union of tagged errors.
+ * What goes wrong between the program and the database is a `DsqlError` of
+ * `@effect-dsql/core`.
  *
  * Each message is one line and says what happened, where, and what to do.
  *
  * @since 0.1.0
  */
-import type { DsqlError } from "@effect-dsql/core/DsqlError"
+import type { DsqlError, TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
-
-const list = (names: ReadonlyArray<string>): string => names.join(", ")
-
-/**
- * A text that is not a version.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidVersion extends Data.TaggedError("InvalidVersion")<{ readonly text: string }> {
-  override get message(): string {
-    return `${JSON.stringify(this.text)} is not a version: write numbers with dots, such as 1.1`
-  }
-}
-
-/**
- * A version that the schema does not have.
- *
- * @since 0.1.0
- * @category errors
- */
-export class UnknownVersion extends Data.TaggedError("UnknownVersion")<{
-  readonly version: string
-  /** The schema that was looked in. */
-  readonly source: string
-  /** The versions that it has, in order. */
-  readonly known: ReadonlyArray<string>
-}> {
-  override get message(): string {
-    return `${this.source} has no version ${this.version}: choose one of ${list(this.known)}`
-  }
-}
-
-/**
- * There is no built-in schema of this name.
- *
- * @since 0.1.0
- * @category errors
- */
-export class UnknownSchema extends Data.TaggedError("UnknownSchema")<{
-  readonly name: string
-  readonly known: ReadonlyArray<string>
-}> {
-  override get message(): string {
-    return `there is no built-in schema ${JSON.stringify(this.name)}: choose ${list(this.known)}, or give a directory of your own`
-  }
-}
-
-/**
- * A directory or a file of a schema cannot be read.
- *
- * @since 0.1.0
- * @category errors
- */
-export class SourceUnreadable extends Data.TaggedError("SourceUnreadable")<{
-  readonly path: string
-  /** Why, and what to do. */
-  readonly problem: string
-}> {
-  override get message(): string {
-    return `cannot read ${this.path}: ${this.problem}`
-  }
-}
-
-/**
- * A directory of versions whose contents do not make sense.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidSource extends Data.TaggedError("InvalidSource")<{
-  readonly path: string
-  readonly problem: string
-}> {
-  override get message(): string {
-    return `${this.path}: ${this.problem}`
-  }
-}
-
-/**
- * A `manifest.json` that is missing a field, has a wrong one, or is not JSON.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidManifest extends Data.TaggedError("InvalidManifest")<{
-  readonly path: string
-  readonly problem: string
-}> {
-  override get message(): string {
-    return `${this.path} is not a manifest: ${this.problem}`
-  }
-}
-
-/**
- * A statement that cannot be parsed, or that a schema may not hold.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidStatement extends Data.TaggedError("InvalidStatement")<{
-  readonly path: string
-  /** From 1. */
-  readonly line: number
-  /** From 1. */
-  readonly column: number
-  readonly problem: string
-}> {
-  override get message(): string {
-    return `${this.path}:${this.line}:${this.column}: ${this.problem}`
-  }
-}
+import type { UnknownVersion } from "./SourceError.ts"
 
 /**
  * The database has no recorded schema version.
@@ -146,10 +35,11 @@ export class NotSetUp extends Data.TaggedError("NotSetUp")<{
  */
 export class Downgrade extends Data.TaggedError("Downgrade")<{
   readonly current: string
-  readonly target: string
+  /** The version that was asked for. */
+  readonly requested: string
 }> {
   override get message(): string {
-    return `the database is at ${this.current}, after ${this.target}: there is no way back but a backup (see Rollback in docs/migrations.md): use a tool that knows ${this.current}`
+    return `the database is at ${this.current}, after ${this.requested}: there is no way back but a backup (see Rollback in docs/migrations.md): use a tool that knows ${this.current}`
   }
 }
 
@@ -191,6 +81,21 @@ export class IncompatibleVersion extends Data.TaggedError("IncompatibleVersion")
     return behind
       ? `this program expects version ${expected}, the database is at ${current}: run update-schema`
       : `this program expects version ${expected}, the database is at ${current} and works with programs from ${minCompatible} on: update the program`
+  }
+}
+
+/**
+ * What is recorded in the bookkeeping tables is not what they are for.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidBookkeeping extends Data.TaggedError("InvalidBookkeeping")<{
+  readonly table: string
+  readonly problem: string
+}> {
+  override get message(): string {
+    return `${this.table} cannot be trusted: ${this.problem}`
   }
 }
 
@@ -267,21 +172,6 @@ export class TooFewConnections extends Data.TaggedError("TooFewConnections")<{}>
 }
 
 /**
- * What is recorded in the bookkeeping tables is not what they are for.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidBookkeeping extends Data.TaggedError("InvalidBookkeeping")<{
-  readonly table: string
-  readonly problem: string
-}> {
-  override get message(): string {
-    return `${this.table} cannot be trusted: ${this.problem}`
-  }
-}
-
-/**
  * What a statement would create is there already, but is something else.
  *
  * @since 0.1.0
@@ -354,27 +244,12 @@ export class StatementRefused extends Data.TaggedError("StatementRefused")<{
 }
 
 /**
- * What is wrong with files: found before anything runs.
+ * What a migration can end with.
  *
  * @since 0.1.0
  * @category models
  */
-export type SourceError =
-  | InvalidVersion
-  | UnknownVersion
-  | UnknownSchema
-  | SourceUnreadable
-  | InvalidSource
-  | InvalidManifest
-  | InvalidStatement
-
-/**
- * What is wrong with the database's state.
- *
- * @since 0.1.0
- * @category models
- */
-export type StateError =
+export type MigrationError =
   | NotSetUp
   | Downgrade
   | VersionGap
@@ -388,13 +263,7 @@ export type StateError =
   | IndexInvalid
   | JobFailed
   | StatementRefused
-
-/**
- * Every error of this package.
- *
- * @since 0.1.0
- * @category models
- */
-export type SchemaError = SourceError | StateError
+  | UnknownVersion
+  | TransactionError
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim()

@@ -4,7 +4,7 @@
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { InvalidBookkeeping } from "../SchemaError.ts"
+import type { InvalidBookkeeping } from "../../MigrationError.ts"
 
 const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
   Schedule.upTo({ times: 8 })

@@ -3,7 +3,7 @@
  */
 import { Prompt, TerminalCapabilities } from "effect/cli"
 import * as Effect from "effect/Effect"
-import { Declined, InvalidUsage } from "./Failure.ts"
+import { Declined, InvalidUsage } from "../Failure.ts"
 
 /** Goes on where the user agrees; `flag` is what was given, `loss` what it does, as in `drop 3 tables`. */
 export const confirm = Effect.fnUntraced(function* (format: "text" | "json", flag: string, loss: string) {

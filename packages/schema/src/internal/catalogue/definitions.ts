@@ -4,7 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Catalogue from "../Catalogue.ts"
+import * as Catalogue from "./catalogue.ts"
+import * as Rows from "../transaction/rows.ts"
 
 /** What is there, as SQL, and which indexes are not valid. */
 export interface Definitions {
@@ -14,14 +15,14 @@ export interface Definitions {
 
 /** The schema in which names without one are looked for. */
 export const currentSchema = Effect.map(
-  Catalogue.read(Schema.Struct({ schema: Schema.String }), (sql) => sql`SELECT current_schema()::text AS schema`),
+  Rows.read(Schema.Struct({ schema: Schema.String }), (sql) => sql`SELECT current_schema()::text AS schema`),
   ([row]) => row?.schema ?? "public"
 )
 
 /** Reads all tables, indexes, views and sequences of some schemas. */
 export const read = (schemas: ReadonlyArray<string>) =>
   Effect.gen(function* () {
-    const columns = yield* Catalogue.read(
+    const columns = yield* Rows.read(
       ColumnRow,
       (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
           a.attname::text AS column, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required,
@@ -35,7 +36,7 @@ export const read = (schemas: ReadonlyArray<string>) =>
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND ${sql.in("n.nspname", schemas)}
         ORDER BY n.nspname, c.relname, a.attnum`
     )
-    const constraints = yield* Catalogue.read(
+    const constraints = yield* Rows.read(
       ConstraintRow,
       (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, k.conname::text AS constraint,
           pg_catalog.pg_get_constraintdef(k.oid) AS definition
@@ -45,7 +46,7 @@ export const read = (schemas: ReadonlyArray<string>) =>
         WHERE k.contype IN ('p', 'u', 'c', 'f') AND ${sql.in("n.nspname", schemas)}
         ORDER BY k.conname`
     )
-    const indexes = yield* Catalogue.read(
+    const indexes = yield* Rows.read(
       IndexRow,
       (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, i.indisvalid AS valid,
           CASE WHEN k.oid IS NULL THEN pg_catalog.pg_get_indexdef(i.indexrelid) END AS definition

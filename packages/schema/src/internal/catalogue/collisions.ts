@@ -1,13 +1,12 @@
 /**
  * The rows that keep a unique index from being built: keys that more than one row has.
- *
- * @since 0.1.0
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Catalogue from "./Catalogue.ts"
-import type { Name } from "./Target.ts"
+import * as Catalogue from "./catalogue.ts"
+import type { Name } from "../../SqlStatement.ts"
+import * as Rows from "../transaction/rows.ts"
 
 // Enough to see what is wrong, few enough for a line.
 const shown = 5
@@ -28,13 +27,10 @@ const Key = Schema.Struct({ key: Schema.NullOr(Schema.String), rows: Schema.Int 
 /**
  * Reads a few of the keys that rows of an index's table share, each as `(name) = (x) in 2 rows`: none where it is not
  * unique, and none where they cannot be read, because this is said beside an error that matters more.
- *
- * @since 0.1.0
- * @category accessors
  */
 export const of = (index: Name): Effect.Effect<ReadonlyArray<string>, never, DsqlClient> =>
   Effect.gen(function* () {
-    const parts = yield* Catalogue.read(
+    const parts = yield* Rows.read(
       Part,
       (sql) => sql`SELECT t.relname::text AS table, n.nspname::text AS schema, i.indisunique AS unique,
           NOT i.indnullsnotdistinct AS distinct, pg_catalog.pg_get_expr(i.indpred, i.indrelid) AS predicate, k AS position,
@@ -59,7 +55,7 @@ export const of = (index: Name): Effect.Effect<ReadonlyArray<string>, never, Dsq
     ]
     const where = conditions.length === 0 ? "" : `WHERE ${conditions.map((each) => `(${each})`).join(" AND ")}`
     const groups = columns.map((_, i) => i + 2).join(", ")
-    const rows = yield* Catalogue.read(
+    const rows = yield* Rows.read(
       Key,
       (sql) =>
         sql.unsafe(`SELECT concat_ws(', ', ${columns.map((_, i) => `k${i}::text`).join(", ")}) AS key, rows FROM (

@@ -1,19 +1,13 @@
 /**
  * Whether the catalogue shows that a statement has run.
- *
- * @since 0.1.0
  */
-import type { Relation, Snapshot } from "./Catalogue.ts"
-import { ObjectDiffers } from "./SchemaError.ts"
-import type { SqlStatement } from "./SqlFile.ts"
-import { display, type Name, type Target } from "./Target.ts"
+import type { Relation, Snapshot } from "./catalogue.ts"
+import { ObjectDiffers } from "../../MigrationError.ts"
+import type { SqlStatement } from "../../SqlStatement.ts"
+import type { Name, Target } from "../../SqlStatement.ts"
+import { display } from "../sql/target.ts"
 
-/**
- * Whether what a statement would bring about is there. `Other` shows nothing by itself.
- *
- * @since 0.1.0
- * @category guards
- */
+/** Whether what a statement would bring about is there. `Other` shows nothing by itself. */
 export const shows = (target: Target, { find }: Snapshot): boolean => {
   switch (target._tag) {
     case "CreateTable":
@@ -46,9 +40,6 @@ export const shows = (target: Target, { find }: Snapshot): boolean => {
 /**
  * How what is there under the name of a statement's object differs from it, as far as a name, its columns and its
  * table tell; undefined where it does not.
- *
- * @since 0.1.0
- * @category accessors
  */
 export const difference = ({ location, target }: SqlStatement, { find }: Snapshot): ObjectDiffers | undefined => {
   if (target._tag !== "CreateTable" && target._tag !== "CreateIndex" && target._tag !== "CreateRelation") {

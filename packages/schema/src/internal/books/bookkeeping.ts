@@ -2,8 +2,6 @@
  * Which version a database is at: the tables `schema_version` and
  * `schema_update_history`, with the columns and the meaning that Temporal's own
  * tools and server give them, so that either tool can read the other's database.
- *
- * @since 0.1.0
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
@@ -11,20 +9,16 @@ import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
-import * as Catalogue from "./Catalogue.ts"
-import * as History from "./History.ts"
-import { reconnecting } from "./internal/reconnecting.ts"
-import * as Tables from "./internal/tables.ts"
-import * as Lease from "./Lease.ts"
-import { InvalidBookkeeping, type LeaseLost } from "./SchemaError.ts"
-import * as Version from "./Version.ts"
+import { VersionChange } from "../../History.ts"
+import { InvalidBookkeeping, type LeaseLost } from "../../MigrationError.ts"
+import * as Version from "../../Version.ts"
+import * as Catalogue from "../catalogue/catalogue.ts"
+import { reconnecting } from "../transaction/reconnecting.ts"
+import * as Rows from "../transaction/rows.ts"
+import * as Lease from "./lease.ts"
+import * as Tables from "./tables.ts"
 
-/**
- * What `schema_version` says about a database.
- *
- * @since 0.1.0
- * @category models
- */
+/** What `schema_version` says about a database. */
 export interface Recorded {
   readonly version: Version.Version
   /** The oldest version that a program may expect and still work with this database. */
@@ -34,9 +28,6 @@ export interface Recorded {
 /**
  * The name that versions are recorded under where none is given. The earlier tool
  * always wrote this one, whatever database it was connected to.
- *
- * @since 0.1.0
- * @category constants
  */
 export const defaultDatabase = "postgres"
 
@@ -45,15 +36,12 @@ const partition = 0
 
 /**
  * Reads what is recorded, for a transaction that reads more; undefined where nothing is. The table has to be there.
- *
- * @since 0.1.0
- * @category accessors
  */
 export const select = (
   database: string
 ): Effect.Effect<Recorded | undefined, InvalidBookkeeping | SqlError, Transaction.Transaction> =>
   Effect.gen(function* () {
-    const [row] = yield* Catalogue.select(
+    const [row] = yield* Rows.select(
       VersionRow,
       (sql) => sql`SELECT curr_version, min_compatible_version FROM schema_version
         WHERE version_partition = ${partition} AND db_name = ${database}`
@@ -66,12 +54,7 @@ export const select = (
         }
   })
 
-/**
- * The tables of the books that are not there yet. One that is there and is something else is an error.
- *
- * @since 0.1.0
- * @category accessors
- */
+/** The tables of the books that are not there yet. One that is there and is something else is an error. */
 export const missing: Effect.Effect<
   ReadonlyArray<Tables.Book>,
   InvalidBookkeeping | SqlError,
@@ -96,9 +79,6 @@ export const missing: Effect.Effect<
 /**
  * Reads what is recorded; undefined where nothing is. A failure to read is an
  * error and never mistaken for an empty database.
- *
- * @since 0.1.0
- * @category accessors
  */
 export const read = (
   database: string
@@ -110,32 +90,24 @@ export const read = (
     { operation: "ReadSchemaVersion", readOnly: true }
   )
 
-/**
- * The changes of version, oldest first, of every database name: the table does not keep it.
- *
- * @since 0.1.0
- * @category accessors
- */
+const ChangeRow = Schema.Struct({ ...VersionChange.fields, time: Schema.DateTimeUtcFromDate })
+
+/** The changes of version, oldest first, of every database name: the table does not keep it. */
 export const selectChanges: Effect.Effect<
-  ReadonlyArray<History.Change>,
+  ReadonlyArray<VersionChange>,
   SqlError,
   Transaction.Transaction
 > = Effect.suspend(() =>
-  Catalogue.select(
-    History.Change,
+  Rows.select(
+    ChangeRow,
     (sql) => sql`SELECT update_time AT TIME ZONE 'UTC' AS time, description, manifest_md5 AS "manifestMd5",
         new_version AS to, old_version AS from
       FROM schema_update_history WHERE version_partition = ${partition} ORDER BY update_time`
   )
 )
 
-/**
- * A change of version, as it is recorded.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Change extends Recorded {
+/** A change of version, as it is recorded. */
+export interface NewVersion extends Recorded {
   readonly description: string
   /** Empty where there was no manifest. */
   readonly manifestMd5: string
@@ -146,13 +118,10 @@ export interface Change extends Recorded {
 /**
  * Records a version and adds it to the history, in one transaction under the lease. The times are the server's, in
  * UTC.
- *
- * @since 0.1.0
- * @category execution
  */
 export const record = (
   lease: Lease.Lease,
-  change: Change
+  to: NewVersion
 ): Effect.Effect<void, LeaseLost | TransactionError, DsqlClient> =>
   reconnecting(
     Transaction.run(
@@ -161,8 +130,8 @@ export const record = (
         const held = yield* Lease.held(lease)
         const rows = yield* sql`WITH held AS (${held}) INSERT INTO schema_version
             (version_partition, db_name, creation_time, curr_version, min_compatible_version)
-          SELECT ${partition}::integer, ${lease.database}, now() AT TIME ZONE 'UTC', ${change.version},
-            ${change.minCompatible} FROM held
+          SELECT ${partition}::integer, ${lease.database}, now() AT TIME ZONE 'UTC', ${to.version},
+            ${to.minCompatible} FROM held
           ON CONFLICT (version_partition, db_name) DO UPDATE SET
             creation_time = excluded.creation_time,
             curr_version = excluded.curr_version,
@@ -172,19 +141,14 @@ export const record = (
         yield* sql`INSERT INTO schema_update_history
             (version_partition, year, month, update_time, description, manifest_md5, new_version, old_version)
           SELECT ${partition}, extract(year FROM utc)::integer, extract(month FROM utc)::integer, utc,
-            ${change.description}, ${change.manifestMd5}, ${change.version}, ${change.from}
+            ${to.description}, ${to.manifestMd5}, ${to.version}, ${to.from}
           FROM (SELECT now() AT TIME ZONE 'UTC' AS utc) clock`
       }),
-      { operation: "RecordSchemaVersion", verify: () => isRecorded(lease.database, change) }
+      { operation: "RecordSchemaVersion", verify: () => isRecorded(lease.database, to) }
     )
   )
 
-/**
- * Forgets the version of a database and its journal, in one transaction under the lease; its history stays.
- *
- * @since 0.1.0
- * @category execution
- */
+/** Forgets the version of a database and its journal, in one transaction under the lease; its history stays. */
 export const forget = (lease: Lease.Lease): Effect.Effect<void, LeaseLost | TransactionError, DsqlClient> =>
   reconnecting(
     Transaction.run(
@@ -217,12 +181,12 @@ const recordedVersion = (column: string, text: string | null) =>
       )
 
 /** Settles a lost COMMIT: FOR UPDATE makes one that is still under way conflict with this look. */
-const isRecorded = (database: string, change: Change) =>
+const isRecorded = (database: string, to: NewVersion) =>
   Effect.map(
     Effect.flatMap(
       Transaction.sql,
       (sql) => sql`SELECT curr_version FROM schema_version
-        WHERE version_partition = ${partition} AND db_name = ${database} AND curr_version = ${change.version}
+        WHERE version_partition = ${partition} AND db_name = ${database} AND curr_version = ${to.version}
         FOR UPDATE`
     ),
     (rows) => (rows.length > 0 ? Transaction.committed<void>(undefined) : Transaction.notCommitted)

@@ -7,14 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import { createHash } from "node:crypto"
-import * as Catalogue from "../Catalogue.ts"
+import * as Rows from "../transaction/rows.ts"
 
 const Line = Schema.Struct({ line: Schema.NullOr(Schema.String) })
 
 /** Reads it, as SHA-256 in hexadecimal. */
 export const digest: Effect.Effect<string, SqlError, Transaction> = Effect.suspend(() =>
   Effect.map(
-    Catalogue.select(
+    Rows.select(
       Line,
       (sql) => sql`WITH n AS (
         SELECT oid, nspname, nspacl FROM pg_catalog.pg_namespace

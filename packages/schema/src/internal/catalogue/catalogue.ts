@@ -1,31 +1,12 @@
 /**
- * What the database's catalogue says: which server it is and what is in it.
- *
- * @since 0.1.0
+ * What the database's catalogue says is there.
  */
-import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
-import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
-import type { Name } from "./Target.ts"
+import type { Name } from "../../SqlStatement.ts"
+import * as Rows from "../transaction/rows.ts"
 
-/**
- * Which server answers: Aurora DSQL (or an emulator of it), or plain PostgreSQL.
- *
- * @since 0.1.0
- * @category models
- */
-export type Engine = "dsql" | "postgres"
-
-/**
- * A table, index, view or sequence that is there.
- *
- * @since 0.1.0
- * @category models
- */
+/** A table, index, view or sequence that is there. */
 export interface Relation {
   readonly kind: "table" | "index" | "view" | "sequence" | "other"
   /** The schema that it is in. */
@@ -38,62 +19,18 @@ export interface Relation {
   readonly index: { readonly table: string; readonly unique: boolean; readonly valid: boolean } | undefined
 }
 
-type Read<A> = Effect.Effect<A, TransactionError, DsqlClient>
-
-/**
- * Some relations, as they were when they were looked up together.
- *
- * @since 0.1.0
- * @category models
- */
+/** Some relations, as they were when they were looked up together. */
 export interface Snapshot {
   /** Undefined where there is none of the name. */
   readonly find: (name: Name) => Relation | undefined
 }
 
-type Body<A> = Effect.Effect<A, SqlError, Transaction.Transaction>
-
-/**
- * Asks the server which one it is: only DSQL has `sys.jobs`, and a way to wait for one.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const selectEngine: Body<Engine> = Effect.suspend(() =>
-  Effect.map(
-    select(
-      Schema.Struct({ dsql: Schema.Boolean }),
-      (sql) => sql`SELECT EXISTS (
-          SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-          WHERE n.nspname = 'sys' AND c.relname = 'jobs'
-        ) OR EXISTS (
-          SELECT 1 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-          WHERE n.nspname = 'sys' AND p.proname = 'wait_for_job'
-        ) AS dsql`
-    ),
-    ([row]) => (row?.dsql === true ? "dsql" : "postgres")
-  )
-)
-
-/**
- * The same in a statement of its own.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const engine: Read<Engine> = Effect.suspend(() => alone(selectEngine))
-
-/**
- * Looks relations up together, in one statement.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const lookup = (names: ReadonlyArray<Name>): Body<Snapshot> =>
+/** Looks relations up together, in one statement. */
+export const lookup = (names: ReadonlyArray<Name>): Rows.Selection<Snapshot> =>
   names.length === 0
     ? Effect.succeed({ find: () => undefined })
     : Effect.map(
-        select(RelationRow, (sql) => {
+        Rows.select(RelationRow, (sql) => {
           const named = sql.in(
             "relname",
             names.map(({ name }) => name)
@@ -123,68 +60,23 @@ export const lookup = (names: ReadonlyArray<Name>): Body<Snapshot> =>
         })
       )
 
-/**
- * Looks one relation up, in a statement of its own; undefined where there is none of the name.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const relation = (name: Name): Read<Relation | undefined> =>
-  Effect.map(alone(lookup([name])), ({ find }) => find(name))
+/** Looks one relation up, in a statement of its own; undefined where there is none of the name. */
+export const relation = (name: Name): Rows.Reading<Relation | undefined> =>
+  Effect.map(Rows.alone(lookup([name])), ({ find }) => find(name))
 
-/**
- * Whether a table holds any row.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const hasRows = (name: Name): Read<boolean> =>
+/** Whether a table holds any row. */
+export const hasRows = (name: Name): Rows.Reading<boolean> =>
   Effect.map(
-    read(
+    Rows.read(
       Schema.Struct({ rows: Schema.Boolean }),
       (sql) => sql`SELECT EXISTS (SELECT 1 FROM ${sql.literal(quoted(name))}) AS rows`
     ),
     ([row]) => row?.rows === true
   )
 
-/**
- * A name as SQL writes it.
- *
- * @since 0.1.0
- * @category accessors
- */
+/** A name as SQL writes it. */
 export const quoted = ({ name, schema }: Name): string =>
   [schema, name].flatMap((part) => (part === undefined ? [] : `"${part.replaceAll('"', '""')}"`)).join(".")
-
-/**
- * Reads rows in a transaction, and decodes them.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const select = <A, I>(
-  row: Schema.Codec<A, I>,
-  statement: (sql: SqlClient) => Effect.Effect<ReadonlyArray<object>, SqlError>
-): Body<ReadonlyArray<A>> =>
-  Effect.flatMap(
-    Effect.flatMap(Transaction.sql, statement),
-    // A catalogue whose rows have another shape is a defect of this program, not of its input.
-    (rows) => Effect.orDie(Schema.decodeUnknownEffect(Schema.Array(row))(rows))
-  )
-
-/**
- * Reads rows in a statement of its own, and decodes them.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const read = <A, I>(
-  row: Schema.Codec<A, I>,
-  statement: (sql: SqlClient) => Effect.Effect<ReadonlyArray<object>, SqlError>
-): Read<ReadonlyArray<A>> => alone(select(row, statement))
-
-const alone = <A>(body: Body<A>): Read<A> =>
-  Transaction.autocommit(body, { operation: "ReadCatalogue", readOnly: true })
 
 const kinds: Readonly<Record<string, Relation["kind"]>> = {
   r: "table",

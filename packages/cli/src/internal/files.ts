@@ -2,7 +2,7 @@
  * Reads the files that a command line names. Whatever cannot be read is a
  * `SourceUnreadable`: its path, why, and what to do.
  */
-import { SourceUnreadable } from "@effect-dsql/schema/SchemaError"
+import { SourceUnreadable } from "@effect-dsql/schema/SourceError"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"

@@ -2,7 +2,7 @@
  * The tables that a migrator keeps its own books in. The first two are those of the earlier tool, column by column;
  * the others are this tool's, and the earlier one leaves them alone.
  */
-import type { SqlStatement } from "../SqlFile.ts"
+import type { SqlStatement } from "../../SqlStatement.ts"
 
 /** A table of the books, and the columns that it must have. */
 export interface Book extends SqlStatement {

@@ -3,8 +3,6 @@
  * the catalogue, run in a transaction of its own where it is missing, and waited
  * for where the service does the work later. Nothing is decided by the text of an
  * error: whatever a statement ended with, the catalogue says whether it ran.
- *
- * @since 0.1.0
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
@@ -13,51 +11,35 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { SqlError } from "effect/sql/SqlError"
-import * as Catalogue from "./Catalogue.ts"
-import * as Collisions from "./Collisions.ts"
-import { Event } from "./Event.ts"
-import * as Evidence from "./Evidence.ts"
-import { digest } from "./internal/digest.ts"
-import { isLost, reconnecting } from "./internal/reconnecting.ts"
-import * as Job from "./Job.ts"
-import * as Journal from "./Journal.ts"
-import { IndexInvalid, JobFailed, type LeaseLost, type ObjectDiffers, StatementRefused } from "./SchemaError.ts"
-import type { SqlStatement } from "./SqlFile.ts"
-import { display, names, type Target } from "./Target.ts"
+import type { Engine } from "../../Engine.ts"
+import { Event } from "../../Event.ts"
+import { IndexInvalid, JobFailed, type LeaseLost, type ObjectDiffers, StatementRefused } from "../../MigrationError.ts"
+import type { SqlStatement, Target } from "../../SqlStatement.ts"
+import * as Journal from "../books/journal.ts"
+import type { Keyed } from "../books/key.ts"
+import * as Catalogue from "../catalogue/catalogue.ts"
+import * as Collisions from "../catalogue/collisions.ts"
+import { digest } from "../catalogue/digest.ts"
+import * as Evidence from "../catalogue/evidence.ts"
+import * as Job from "../catalogue/job.ts"
+import { display, names } from "../sql/target.ts"
+import { isLost, reconnecting } from "../transaction/reconnecting.ts"
 
-/**
- * Why a step failed.
- *
- * @since 0.1.0
- * @category models
- */
+/** Why a step failed. */
 export type StepError = ObjectDiffers | IndexInvalid | JobFailed | StatementRefused | LeaseLost | TransactionError
 
-/**
- * What a step runs with.
- *
- * @since 0.1.0
- * @category models
- */
+/** What a step runs with. */
 export interface Setting {
-  readonly engine: Catalogue.Engine
+  readonly engine: Engine
   readonly journal: Journal.Journal
   readonly emit: (event: Event) => Effect.Effect<void>
 }
 
-/**
- * Makes sure that a statement has run, and writes down that it has. What has run does not run again.
- *
- * @since 0.1.0
- * @category execution
- */
-export const run = (
-  key: Journal.Key,
-  statement: SqlStatement,
-  setting: Setting
-): Effect.Effect<void, StepError, DsqlClient> =>
+/** Makes sure that a statement has run, and writes down that it has. What has run does not run again. */
+export const run = (step: Keyed, setting: Setting): Effect.Effect<void, StepError, DsqlClient> =>
   Effect.gen(function* () {
     const { emit, journal } = setting
+    const { key, statement } = step
     const { location, summary, target } = statement
     const row = journal.find(key)
     if (row !== undefined && row.finished !== null) return yield* emit(Event.Present({ location, summary }))
@@ -65,14 +47,14 @@ export const run = (
     const before = row !== undefined && Journal.isOpen(row) ? row.catalogue : seen.digest
     if (yield* hasRun(statement, before, seen)) {
       yield* settle(statement, setting, row?.job ?? undefined)
-      yield* journal.adopt(key, statement)
+      yield* journal.adopt(step)
       return yield* emit(Event.Present({ location, summary }))
     }
-    yield* journal.begin(key, statement, seen.digest)
+    yield* journal.begin(step, seen.digest)
     if (statement.changesRows) {
-      yield* refusing(change(key, statement, setting), key, statement, journal)
+      yield* refusing(manipulate(step, setting), step, journal)
     } else {
-      const job = yield* refusing(define(statement, seen, setting), key, statement, journal)
+      const job = yield* refusing(define(statement, seen, setting), step, journal)
       if (job !== undefined) yield* journal.attach(key, job)
       yield* settle(statement, setting, job).pipe(
         Effect.tapError((error) =>
@@ -152,7 +134,7 @@ const define = (statement: SqlStatement, before: Seen, { engine, journal }: Sett
   )
 
 /** Changes rows, and writes down that it did, in one transaction. */
-const change = (key: Journal.Key, { text }: SqlStatement, { journal }: Setting) => {
+const manipulate = ({ key, statement: { text } }: Keyed, { journal }: Setting) => {
   const { committed } = journal
   return retrying(
     Transaction.run(
@@ -174,8 +156,7 @@ const change = (key: Journal.Key, { text }: SqlStatement, { journal }: Setting) 
 /** Says which statement was refused, and writes it down. */
 const refusing = <A, R>(
   effect: Effect.Effect<A, LeaseLost | ObjectDiffers | TransactionError, R>,
-  key: Journal.Key,
-  { location, summary }: SqlStatement,
+  { key, statement: { location, summary } }: Keyed,
   journal: Journal.Journal
 ) =>
   Effect.catch(
