@@ -1,17 +1,18 @@
 /**
  * One session of the driver as Effect SQL wants it, which says when it is not to be used again.
  */
-import type { PgConnection } from "@effect/sql-pg/PgConnection"
+import type { PgConnection, Result } from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
+import { see } from "../errors/conflictSeen.ts"
 import type { EndReason } from "../../ConnectionPool.ts"
 
-type Params = ReadonlyArray<unknown>
+export type Params = ReadonlyArray<unknown>
 
-type Transform = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
+export type Transform = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
 
 export class Session implements Connection {
   readonly connection: PgConnection
@@ -28,7 +29,7 @@ export class Session implements Connection {
   )
 
   executeRaw(sql: string, params: Params) {
-    return this.watched(this.connection.query(sql, params))
+    return this.ask(sql, params, true)
   }
 
   execute(sql: string, params: Params, transform: Transform) {
@@ -48,25 +49,31 @@ export class Session implements Connection {
   }
 
   executeStream(sql: string, params: Params, transform: Transform) {
-    const rows = this.connection.stream(sql, params)
+    const rows = Stream.tapError(this.connection.stream(sql, params), see)
     return transform === undefined ? rows : Stream.map(rows, (row) => transform([row])[0])
   }
 
+  protected ask(sql: string, params: Params, prepare: boolean): Effect.Effect<Result, SqlError> {
+    return this.watched(this.connection.query(sql, params, prepare))
+  }
+
   private rows(sql: string, params: Params, transform: Transform, prepare: boolean) {
-    return Effect.map(this.watched(this.connection.query(sql, params, prepare)), ({ rows }) =>
-      transform === undefined ? rows : transform(rows)
-    )
+    return Effect.map(this.ask(sql, params, prepare), ({ rows }) => (transform === undefined ? rows : transform(rows)))
   }
 
   /** The answer of an interrupted statement, or the request to cancel it, may still be under way. */
   private watched<A>(answer: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
     return Effect.onError(answer, (cause) =>
-      Effect.sync(() => {
-        for (const reason of cause.reasons) {
+      Effect.forEach(
+        cause.reasons,
+        (reason) => {
           if (reason._tag === "Interrupt") this.end("interrupted")
-          if (reason._tag === "Fail" && reason.error.reason._tag === "ConnectionError") this.end("lost")
-        }
-      })
+          if (reason._tag !== "Fail") return Effect.void
+          if (reason.error.reason._tag === "ConnectionError") this.end("lost")
+          return see(reason.error)
+        },
+        { discard: true }
+      )
     )
   }
 }
