@@ -10,7 +10,6 @@ import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { promisify } from "node:util"
 import { publint } from "publint"
 import { afterAll, beforeAll, inject } from "vitest"
 
@@ -22,15 +21,20 @@ const app = join(scratch, "app")
 
 /** Runs a program; npm, too, is run by the Node that is pinned. It gets to its registry as this process would. */
 const run = async (file: string, args: ReadonlyArray<string>, cwd: string, env: NodeJS.ProcessEnv = process.env) => {
-  const PATH = `${dirname(process.execPath)}${delimiter}${process.env["PATH"] ?? ""}`
-  try {
-    return await promisify(execFile)(file, args, { cwd, env: { ...env, PATH }, timeout: 120_000 })
-  } catch (error) {
-    // What it printed is what one wants to see, and is not in the error's message: this is what execFile rejects with.
-    const { stderr, stdout } = error as { readonly stdout: string; readonly stderr: string }
-    throw new Error(`${file} ${args.join(" ")}\n${stdout}${stderr}`, { cause: error })
-  }
+  const ended = await end(file, args, cwd, env)
+  // What it printed is what one wants to see.
+  if (ended.code !== 0) throw new Error(`${file} ${args.join(" ")}\n${ended.stdout}${ended.stderr}`)
+  return ended
 }
+
+/** Runs a program to its end, whatever that is. */
+const end = (file: string, args: ReadonlyArray<string>, cwd: string, env: NodeJS.ProcessEnv = process.env) =>
+  new Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>((resolve) => {
+    const PATH = `${dirname(process.execPath)}${delimiter}${process.env["PATH"] ?? ""}`
+    const child = execFile(file, args, { cwd, env: { ...env, PATH }, timeout: 120_000 }, (_, stdout, stderr) =>
+      resolve({ code: child.exitCode, stdout, stderr })
+    )
+  })
 
 const tarballOf = (name: string) => {
   const { version } = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8"))
@@ -99,6 +103,15 @@ describe("the published packages", { timeout: 120_000 }, () => {
   it.each(["@effect-dsql/cli/bin", "@effect-dsql/core/internal/classify"])("%s is nobody else's", async (path) => {
     const failed = run(process.execPath, ["-e", `import(${JSON.stringify(path)})`], app)
     assert.include(String(await failed.catch((error: unknown) => error)), "ERR_PACKAGE_PATH_NOT_EXPORTED")
+  })
+
+  it.each(["18", "20"])("under Node %s the command line says which Node it needs, and ends with 2", async (node) => {
+    const bin = join(app, "node_modules/@effect-dsql/cli/dist/bin.js")
+    for (const arg of ["status", "--version"]) {
+      const { code, stderr, stdout } = await end("npx", ["-y", "--prefer-offline", `node@${node}`, bin, arg], app)
+      assert.deepStrictEqual([code, stdout], [2, ""])
+      assert.match(stderr, /^error: effect-dsql needs Node 22\.19 or newer, and this is \d+\.\d+\.\d+: [^\n]*\n$/)
+    }
   })
 
   it.each(["effect-dsql", "temporal-dsql-tool"])("%s runs", async (bin) => {

@@ -14,7 +14,7 @@ import { doctor } from "./DoctorCommand.ts"
 import * as Failure from "./Failure.ts"
 import type { CommandError } from "./Failure.ts"
 import { history } from "./HistoryCommand.ts"
-import { packageVersion } from "./internal/packageVersion.ts"
+import { packageVersion } from "./internal/manifest.ts"
 import { lint } from "./LintCommand.ts"
 import * as Output from "./Output.ts"
 import { plan } from "./PlanCommand.ts"
@@ -65,7 +65,7 @@ export const run = (args: ReadonlyArray<string>): Effect.Effect<void, Stop, Comm
   const builtIns = expanded.some((arg) => names.has(arg))
     ? [GlobalFlag.Help, GlobalFlag.Completions]
     : [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
-  return Command.runWith(command, { version: packageVersion() })(expanded).pipe(
+  return Command.runWith(command, { version: packageVersion })(expanded).pipe(
     Effect.catchCause((cause) => ended(cause, presentation)),
     // What the toolkit logs, such as a refused token that is asked for again, is no result, and no failure either.
     Effect.provideService(References.LogToStderr, true),

@@ -64,6 +64,16 @@ describe("what ends a command", () => {
     Effect.map(into(undefined, [flag]), (ended) => assert.deepStrictEqual(ended, { code: 141, stderr: "" }))
   )
 
+  it.live.each(["json", "sarif"])("a report that is longer than a pipe holds arrives whole: %s", (format) =>
+    Effect.gen(function* () {
+      const input = "CREATE TABLE a (id serial);\n".repeat(3_000)
+      const ended = yield* run(["lint", "--format", format, "-"], {}, { input })
+      assert.strictEqual(ended.code, 1)
+      assert.isAbove(ended.stdout.length, 500_000)
+      assert.doesNotThrow(() => JSON.parse(ended.stdout))
+    })
+  )
+
   const signals = [
     ["SIGHUP", 129],
     ["SIGINT", 130]
