@@ -20,7 +20,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
-import { type Account, account, type Binaries, find } from "./internal/binaries.ts"
+import { type Account, account, type Binaries, find } from "./internal/postgres/binaries.ts"
 
 /**
  * PostgreSQL could not be initialised, started or reached, or has ended.
@@ -76,7 +76,7 @@ const draft = "data.new"
 const lockFile = "initialising"
 
 const supervisor = fileURLToPath(
-  new URL(`./internal/supervisor${Path.extname(fileURLToPath(import.meta.url))}`, import.meta.url)
+  new URL(`./internal/postgres/supervisor${Path.extname(fileURLToPath(import.meta.url))}`, import.meta.url)
 )
 
 /**

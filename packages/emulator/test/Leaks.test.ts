@@ -4,7 +4,7 @@ import { Client } from "pg"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { inject } from "vitest"
-import * as Wire from "../src/internal/wire.ts"
+import * as Wire from "../src/internal/protocol/wire.ts"
 import * as Shared from "./shared.ts"
 
 setFlagsFromString("--expose_gc")

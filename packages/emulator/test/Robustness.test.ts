@@ -4,7 +4,7 @@ import * as fc from "fast-check"
 import { connect } from "node:net"
 import { Client } from "pg"
 import { inject } from "vitest"
-import * as Wire from "../src/internal/wire.ts"
+import * as Wire from "../src/internal/protocol/wire.ts"
 import * as Shared from "./shared.ts"
 import { gives, tells } from "./wireClient.ts"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Statements from "../src/internal/statements.ts"
+import * as Statements from "../src/internal/statement/statements.ts"
 
 const prepare = Statements.make()
 const one = (sql: string) =>

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { make } from "../src/internal/scram.ts"
-import * as Wire from "../src/internal/wire.ts"
+import { make } from "../src/internal/protocol/scram.ts"
+import * as Wire from "../src/internal/protocol/wire.ts"
 
 const seed = 20_260_918
 const name = fc.string().map((text) => text.replaceAll("\0", ""))

@@ -4,7 +4,7 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Duplex } from "node:stream"
-import * as Wire from "../src/internal/wire.ts"
+import * as Wire from "../src/internal/protocol/wire.ts"
 
 export interface Result {
   readonly tag: string | undefined

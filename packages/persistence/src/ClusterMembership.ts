@@ -31,9 +31,9 @@ import {
 } from "./ClusterMember.ts"
 import { HostId } from "./Identifiers.ts"
 import { drain } from "./internal/drain.ts"
-import * as List from "./internal/list.ts"
+import * as List from "./internal/page/list.ts"
 import { repeatable } from "./internal/repeatable.ts"
-import * as Row from "./internal/row.ts"
+import * as Row from "./internal/page/row.ts"
 import * as PageToken from "./PageToken.ts"
 import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
 

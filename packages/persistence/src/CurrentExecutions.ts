@@ -21,8 +21,8 @@ import type * as Option from "effect/Option"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Current from "./CurrentExecution.ts"
 import type { RunId } from "./Identifiers.ts"
-import { type Route, route } from "./internal/currentRoute.ts"
-import * as Row from "./internal/row.ts"
+import { type Route, route } from "./internal/executions/currentRoute.ts"
+import * as Row from "./internal/page/row.ts"
 import { type ArchetypeUnspecified, type MalformedRow } from "./PersistenceError.ts"
 
 /**

@@ -33,11 +33,11 @@ import {
 import type { ConflictResolution, CreateMode, Replacement, Snapshot, Update } from "./ExecutionWrite.ts"
 import type { HistoryTask } from "./HistoryTask.ts"
 import type { RunId } from "./Identifiers.ts"
-import { route } from "./internal/currentRoute.ts"
-import * as Outcome from "./internal/executionOutcome.ts"
-import * as Plan from "./internal/executionPlan.ts"
-import * as Read from "./internal/executionRead.ts"
-import * as Writes from "./internal/executionWrites.ts"
+import { route } from "./internal/executions/currentRoute.ts"
+import * as Outcome from "./internal/executions/outcome.ts"
+import * as Plan from "./internal/executions/plan.ts"
+import * as Read from "./internal/executions/read.ts"
+import * as Writes from "./internal/executions/writes.ts"
 import type { ArchetypeUnspecified, MalformedRow, ShardOwnershipLost } from "./PersistenceError.ts"
 
 /**

@@ -26,12 +26,12 @@ import {
   type ScheduledTask
 } from "./HistoryTask.ts"
 import { ClusterName, ShardId } from "./Identifiers.ts"
-import * as Add from "./internal/addTasks.ts"
-import * as List from "./internal/list.ts"
+import * as Add from "./internal/historyTasks/add.ts"
+import * as List from "./internal/page/list.ts"
 import { repeatable } from "./internal/repeatable.ts"
-import type { Position, Range, TaskRows } from "./internal/taskRows.ts"
-import * as Rows from "./internal/taskRows.ts"
-import { taskTable } from "./internal/taskTable.ts"
+import type { Position, Range, TaskRows } from "./internal/historyTasks/rows.ts"
+import * as Rows from "./internal/historyTasks/rows.ts"
+import { taskTable } from "./internal/historyTasks/table.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
 import type { MalformedRow, PageTokenInvalid, ShardOwnershipLost } from "./PersistenceError.ts"
 

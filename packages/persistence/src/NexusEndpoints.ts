@@ -20,9 +20,9 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { EndpointId } from "./Identifiers.ts"
-import * as List from "./internal/list.ts"
-import { decode, select, table } from "./internal/nexusRows.ts"
-import * as Writes from "./internal/nexusWrites.ts"
+import * as List from "./internal/page/list.ts"
+import { decode, select, table } from "./internal/nexus/rows.ts"
+import * as Writes from "./internal/nexus/writes.ts"
 import {
   type NexusEndpoint,
   NexusEndpointNotFound,

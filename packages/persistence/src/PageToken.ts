@@ -10,7 +10,7 @@
 import { crc32 } from "node:zlib"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { PageToken as PageTokenSchema } from "./internal/pageToken.ts"
+import { PageToken as PageTokenSchema } from "./internal/page/pageToken.ts"
 import { PageTokenInvalid } from "./PersistenceError.ts"
 
 /**

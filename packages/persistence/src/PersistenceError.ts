@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { PageToken } from "./internal/pageToken.ts"
+import { PageToken } from "./internal/page/pageToken.ts"
 
 const id = (tag: string) => `@effect-dsql/persistence/PersistenceError/${tag}`
 

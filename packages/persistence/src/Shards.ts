@@ -22,7 +22,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { DataBlob, Encoding, equals } from "./DataBlob.ts"
 import { ShardId } from "./Identifiers.ts"
 import { repeatable } from "./internal/repeatable.ts"
-import * as Row from "./internal/row.ts"
+import * as Row from "./internal/page/row.ts"
 import { type MalformedRow, ShardOwnershipLost } from "./PersistenceError.ts"
 
 /**

@@ -2,7 +2,7 @@ import { Identifiers } from "@effect-dsql/persistence"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect } from "effect"
 import fc from "fast-check"
-import * as BranchInfo from "../src/internal/branchInfo.ts"
+import * as BranchInfo from "../src/internal/history/branchInfo.ts"
 
 const place = { table: "history_tree", key: { branch_id: "b" } }
 

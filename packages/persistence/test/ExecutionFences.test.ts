@@ -7,8 +7,8 @@ import { Archetype, type Execution, Executions, type ExecutionWrite, Shards } fr
 import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { Statement } from "effect/sql"
-import * as Plan from "../src/internal/executionPlan.ts"
-import * as Writes from "../src/internal/executionWrites.ts"
+import * as Plan from "../src/internal/executions/plan.ts"
+import * as Writes from "../src/internal/executions/writes.ts"
 import {
   created,
   currentRun,

@@ -7,9 +7,9 @@ import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { Statement } from "effect/sql"
 import { Control } from "./support/emulated.ts"
-import * as Outcome from "../src/internal/executionOutcome.ts"
-import * as Plan from "../src/internal/executionPlan.ts"
-import * as Writes from "../src/internal/executionWrites.ts"
+import * as Outcome from "../src/internal/executions/outcome.ts"
+import * as Plan from "../src/internal/executions/plan.ts"
+import * as Writes from "../src/internal/executions/writes.ts"
 import {
   created,
   currentRun,

@@ -3,7 +3,7 @@ import { type Archetype, type DataBlob, type Execution, Executions, Identifiers 
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { randomUUID } from "node:crypto"
-import * as BufferedEvents from "../src/internal/bufferedEvents.ts"
+import * as BufferedEvents from "../src/internal/executions/bufferedEvents.ts"
 import {
   archetypes,
   chasmPath,

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { decode, encode } from "../src/internal/queuePartition.ts"
+import { decode, encode } from "../src/internal/queues/partition.ts"
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 

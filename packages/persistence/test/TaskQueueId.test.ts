@@ -2,7 +2,7 @@ import { Identifiers, TaskQueueId } from "@effect-dsql/persistence"
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { createHash } from "node:crypto"
-import { fingerprint32 } from "../src/internal/farmhash.ts"
+import { fingerprint32 } from "../src/internal/taskQueues/farmhash.ts"
 
 const namespaceId = Identifiers.NamespaceId.make("32049b68-7872-4094-8e63-d0dd59896a83")
 

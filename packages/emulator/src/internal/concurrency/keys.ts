@@ -1,0 +1,77 @@
+/**
+ * Keys of tables: what PostgreSQL's unique indexes know of them, and what a
+ * snapshot knows that they do not.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { BackendLost } from "../postgres/backend.ts"
+import * as Install from "../database/install.ts"
+import type { Key, Member, References, Transaction } from "./state.ts"
+import { type Prepared, qualified } from "../statement/statements.ts"
+
+const Found = Schema.fromJsonString(
+  Schema.Struct({ table: Schema.String, name: Schema.String, columns: Schema.Array(Schema.String) })
+)
+const decodeKey = Schema.decodeUnknownSync(Found)
+
+export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect.fn.Return<References, BackendLost> {
+  const { database } = member
+  if (database.references.version === database.version) return database.references
+  const { version } = database
+  const rows = yield* member.backend.query(Install.references)
+  const named = (kind: string) => new Set(rows.flatMap(([found, table]) => (found === kind ? (table ?? []) : [])))
+  const unique = new Map<string, Array<Key>>()
+  for (const [kind, text] of rows) {
+    if (kind !== "primary" && kind !== "unique") continue
+    const { columns, name, table } = decodeKey(text)
+    unique.set(table, [...(unique.get(table) ?? []), { name, columns, primary: kind === "primary" }])
+  }
+  database.references = { version, keys: named("key"), children: named("child"), acting: named("acting"), unique }
+  return database.references
+})
+
+/** Whether a statement updates one row at most, and none of its keys. */
+export const isOneRow = ({ plan, targets }: Prepared, references: References): boolean => {
+  const [target] = targets
+  if (plan._tag !== "Plain" || target === undefined || targets.length > 1 || target.change !== "update") return false
+  const { columns, table } = target
+  return (
+    !references.acting.has(table) &&
+    !columns.some((column) => references.keys.has(`${table}.${column}`)) &&
+    references.unique.get(table)?.some((key) => key.columns.every((column) => plan.fixed.includes(column))) === true
+  )
+}
+
+const everyTable = "*"
+
+/** Which tables lose keys by a statement, and which gain some. */
+export const noteKeys = (transaction: Transaction, prepared: Prepared, references: References) => {
+  for (const { change, columns, table } of prepared.targets) {
+    const rekeys = columns.some((column) => references.keys.has(`${table}.${column}`))
+    if (change === "delete" || rekeys) {
+      transaction.removes.add(table)
+      if (references.acting.has(table)) transaction.removes.add(everyTable)
+    }
+    if (change === "insert" || rekeys) transaction.adds.add(table)
+  }
+}
+
+/**
+ * Whether the transaction put a key into a table that its snapshot has there already. PostgreSQL looks for keys in what
+ * is committed, so it lets one pass that somebody else has deleted since.
+ */
+export const hasGhosts = Effect.fnUntraced(function* (
+  member: Member,
+  transaction: Transaction
+): Effect.fn.Return<boolean, BackendLost> {
+  const { removals } = member.database
+  const { adds, snapshot = 0 } = transaction
+  if (adds.size === 0) return false
+  const any = removals.get(everyTable) ?? 0
+  const suspects = [...adds].filter((table) => Math.max(any, removals.get(table) ?? 0) > snapshot)
+  if (suspects.length === 0) return false
+  const [row] = yield* member.backend.query(
+    Install.hasGhosts(suspects.map((name) => qualified({ schema: undefined, name })))
+  )
+  return row?.[0] === "t"
+})

@@ -1,0 +1,108 @@
+/**
+ * Nobody waits on Aurora DSQL. On PostgreSQL a statement does, for the row lock
+ * of another transaction: the steward sees it and parks that other transaction.
+ *
+ * Two that wait for each other are a cycle; one of them is told to yield.
+ */
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import type { Backend, BackendLost } from "../postgres/backend.ts"
+import type { Member } from "./state.ts"
+import * as Parking from "./parking.ts"
+
+/** Watches requests that are under way. */
+export interface Steward {
+  /** Call before a request; the answer is to be called after it. */
+  readonly watch: (member: Member) => () => void
+  /** How many requests are under way. */
+  readonly requests: () => number
+  /** Ends the statement or the session of a backend. */
+  readonly signal: (pid: number, kind: "cancel" | "terminate") => Effect.Effect<void>
+}
+
+interface Watched {
+  readonly member: Member
+  readonly since: number
+  next: number
+}
+
+/** Milliseconds after which a request is suspected of waiting for a lock. */
+const patience = 3
+
+const pids = (text: string | null | undefined): ReadonlyArray<number> =>
+  text === null || text === undefined || text === "{}" ? [] : text.slice(1, -1).split(",").map(Number)
+
+/** Starts a steward that works until the scope closes. */
+export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const watched = new Map<number, Watched>()
+    const wake = yield* Queue.sliding<void>(1)
+    const orders: Array<string> = []
+
+    const victimOf = (start: number, blocked: ReadonlyMap<number, ReadonlyArray<number>>): Member | undefined => {
+      const path: Array<number> = []
+      for (let pid: number | undefined = start; pid !== undefined;) {
+        const seen = path.indexOf(pid)
+        if (seen !== -1) {
+          const cycle = path.slice(seen).flatMap((each) => watched.get(each)?.member ?? [])
+          return cycle.toSorted((a, b) => (b.transaction?.since ?? 0) - (a.transaction?.since ?? 0))[0]
+        }
+        path.push(pid)
+        pid = blocked.get(pid)?.find((other) => blocked.has(other))
+      }
+      return undefined
+    }
+
+    const round = Effect.gen(function* () {
+      const now = performance.now()
+      const due = [...watched.values()].filter((each) => each.next <= now)
+      for (const each of due) each.next = now + Math.min(100, Math.max(patience, (now - each.since) / 2))
+      if (due.length === 0) return
+      const rows = yield* backend.query(
+        `SELECT pid, pg_blocking_pids(pid) FROM unnest('{${[...watched.keys()].join(",")}}'::int[]) pid`
+      )
+      const blocked = new Map(
+        rows.map(([pid, by]) => [Number(pid), pids(by)] as const).filter(([, by]) => by.length > 0)
+      )
+      for (const [pid, by] of blocked) {
+        const waiting = watched.get(pid)
+        if (waiting === undefined) continue
+        for (const member of waiting.member.database.members) {
+          if (by.includes(member.backend.pid)) yield* Parking.park(member)
+        }
+        const victim = victimOf(pid, blocked)
+        if (victim !== undefined) orders.push(`pg_cancel_backend(${victim.backend.pid})`)
+      }
+    })
+
+    yield* Effect.gen(function* () {
+      while (true) {
+        if (watched.size === 0 && orders.length === 0) yield* Queue.take(wake)
+        if (orders.length > 0) yield* backend.query(`SELECT ${[...new Set(orders.splice(0))].join(", ")}`)
+        else yield* Effect.sleep(patience)
+        yield* round
+      }
+    }).pipe(
+      Effect.catch((lost: BackendLost) => Effect.logError("the emulator lost its server", lost.error.message)),
+      Effect.forkScoped
+    )
+
+    return {
+      watch: (member) => {
+        const { pid } = member.backend
+        const since = performance.now()
+        watched.set(pid, { member, since, next: since + patience })
+        if (watched.size === 1) Queue.offerUnsafe(wake, undefined)
+        return () => {
+          watched.delete(pid)
+        }
+      },
+      requests: () => watched.size,
+      signal: (pid, kind) =>
+        Effect.sync(() => {
+          orders.push(kind === "cancel" ? `pg_cancel_backend(${pid})` : `pg_terminate_backend(${pid})`)
+          Queue.offerUnsafe(wake, undefined)
+        })
+    }
+  })

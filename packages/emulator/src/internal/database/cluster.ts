@@ -1,0 +1,207 @@
+/**
+ * The databases of one emulator, and what works in them without a client: the
+ * judge of row locks, and the jobs.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type * as Postgres from "../../Postgres.ts"
+import * as Backend from "../postgres/backend.ts"
+import * as Install from "./install.ts"
+import { type Database, type Member, prune } from "../concurrency/state.ts"
+import * as Steward from "../concurrency/steward.ts"
+import * as Parking from "../concurrency/parking.ts"
+import * as Wire from "../protocol/wire.ts"
+
+/** All databases of one server. */
+export interface Cluster {
+  readonly steward: Steward.Steward
+  /** The databases that somebody has connected to. */
+  readonly databases: () => Iterable<Database>
+  /** Looks a database up, and prepares it the first time. */
+  readonly database: (name: string) => Effect.Effect<Database, Backend.BackendLost>
+  readonly dropDatabase: (name: string) => Effect.Effect<void, Backend.BackendLost>
+  readonly createDatabase: (name: string, template: string | undefined) => Effect.Effect<void, Backend.BackendLost>
+}
+
+const parametersOf = (database: string): ReadonlyArray<readonly [string, string]> => [
+  ["user", "postgres"],
+  ["database", database],
+  ["application_name", "effect-dsql emulator"],
+  ["client_encoding", "UTF8"]
+]
+
+/** Joins a backend to a database until the scope closes. */
+export const join = Effect.fnUntraced(function* (database: Database, backend: Backend.Backend) {
+  const member: Member = {
+    backend,
+    database,
+    gate: Semaphore.makeUnsafe(1),
+    transaction: undefined,
+    catalogue: undefined
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => database.members.add(member)),
+    () =>
+      Effect.sync(() => {
+        database.members.delete(member)
+        prune(database)
+      })
+  )
+  return member
+})
+
+/** Runs jobs one after the other, each as the service does: from submitted to completed or failed. */
+const work = Effect.fnUntraced(function* (worker: Member, job: string) {
+  const [row] = yield* worker.backend.query(
+    `UPDATE dsql_emulator.jobs j SET status = 'processing' WHERE job_id = '${job}' AND status = 'submitted'
+     RETURNING command, job_type <> 'INDEX_BUILD' OR EXISTS (SELECT FROM pg_index WHERE indexrelid = j.object_id)`
+  )
+  const command = row?.[0]
+  if (command === undefined || command === null) return
+  let status = "completed"
+  let details: string | null = row?.[1] === "t" ? null : "relation does not exist"
+  if (details === null) {
+    const reply = yield* Parking.send(worker, [Wire.query(command)], 1)
+    if (reply.error !== undefined) {
+      const error = Wire.readError(reply.error)
+      const isDuplicate = error.sqlstate === "23505"
+      status = error.sqlstate === "42P01" ? "completed" : "failed"
+      details = isDuplicate ? "Found duplicate key while validating index for UCVs" : error.message
+    }
+  }
+  const text = details === null ? "NULL" : `'${details.replaceAll("'", "''")}'`
+  yield* worker.backend.query(
+    `UPDATE dsql_emulator.jobs SET status = '${status}', details = ${text}, update_time = now() WHERE job_id = '${job}'`
+  )
+  worker.database.version++
+})
+
+const quote = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`
+
+/** Makes the databases of a server known. */
+export const make = Effect.fnUntraced(function* (
+  server: Postgres.Postgres,
+  options: { readonly now: () => number; readonly jobDelay: number }
+): Effect.fn.Return<Cluster, Backend.BackendLost, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const main = yield* Backend.connect(server, parametersOf("postgres"))
+  const maker = yield* Backend.connect(server, parametersOf("postgres"))
+  const making = Semaphore.makeUnsafe(1)
+  const steward = yield* Steward.make(main)
+  const databases = new Map<string, { readonly database: Database; readonly scope: Scope.Closeable }>()
+  yield* maker.query(Install.adminRole)
+
+  /** Closes what works in a database, which opens again when somebody connects to it. */
+  const close = (name: string) =>
+    Effect.suspend(() => {
+      const known = databases.get(name)
+      databases.delete(name)
+      return known === undefined ? Effect.void : Scope.close(known.scope, Exit.void)
+    })
+
+  const open = Effect.fnUntraced(function* (name: string) {
+    const own = yield* Scope.fork(scope)
+    const inner = yield* Scope.fork(own)
+    const connected = Backend.connect(server, parametersOf(name))
+    const first = yield* Effect.onError(Scope.provide(connected, inner), () => Scope.close(own, Exit.void))
+    const [installed] = yield* first.query(Install.isInstalled)
+    if (installed === undefined) yield* first.query(Install.install)
+    const gate = Semaphore.makeUnsafe(1)
+    const queue = Semaphore.makeUnsafe(1)
+    const running = new Map<string, Deferred.Deferred<void>>()
+    let judge: Backend.Backend | undefined
+    let worker: Member | undefined
+    const perform = (job: string, done: Deferred.Deferred<void>) =>
+      Effect.gen(function* () {
+        if (options.jobDelay > 0) yield* Effect.sleep(options.jobDelay)
+        worker ??= yield* Scope.provide(
+          Effect.flatMap(connected, (backend) => join(database, backend)),
+          own
+        )
+        yield* work(worker, job)
+      }).pipe(
+        queue.withPermits(1),
+        Effect.catch((lost) => Effect.logError(`job ${job} was lost`, lost.error.message)),
+        Effect.ensuring(
+          Effect.andThen(
+            Deferred.succeed(done, undefined),
+            Effect.sync(() => running.delete(job))
+          )
+        )
+      )
+    const database: Database = {
+      name,
+      watch: steward.watch,
+      members: new Set(),
+      version: 0,
+      sequence: 0,
+      records: [],
+      removals: new Map(),
+      references: { version: -1, keys: new Set(), children: new Set(), acting: new Set(), unique: new Map() },
+      judge: (accused, locks) =>
+        gate.withPermits(1)(
+          Effect.gen(function* () {
+            judge ??= yield* Scope.provide(connected, own)
+            const [row] = yield* judge.query(Install.isInConflict(accused.backend.pid, locks))
+            return row?.[0] === "t"
+          })
+        ),
+      work: (jobs) =>
+        Effect.forEach(
+          jobs,
+          (job) => {
+            const done = Deferred.makeUnsafe<void>()
+            running.set(job, done)
+            return Effect.forkIn(perform(job, done), own)
+          },
+          { discard: true }
+        ),
+      finished: (job) =>
+        Effect.suspend(() => {
+          const done = running.get(job)
+          return done === undefined ? Effect.void : Deferred.await(done)
+        }),
+      now: options.now
+    }
+    databases.set(name, { database, scope: own })
+    // Jobs that the emulator was stopped over are taken up again.
+    const left = yield* first.query("SELECT job_id FROM dsql_emulator.jobs WHERE status IN ('submitted', 'processing')")
+    yield* first.query("UPDATE dsql_emulator.jobs SET status = 'submitted' WHERE status = 'processing'")
+    yield* Scope.close(inner, Exit.void)
+    yield* database.work(left.flatMap(([job]) => job ?? []))
+    return database
+  })
+
+  return {
+    steward,
+    databases: () => [...databases.values()].map(({ database }) => database),
+    database: (name) =>
+      making.withPermits(1)(
+        Effect.suspend(() => {
+          const known = databases.get(name)
+          return known === undefined ? open(name) : Effect.succeed(known.database)
+        })
+      ),
+    dropDatabase: (name) =>
+      making.withPermits(1)(
+        Effect.andThen(close(name), Effect.asVoid(maker.query(`DROP DATABASE ${quote(name)} WITH (FORCE)`)))
+      ),
+    createDatabase: (name, template = "template1") =>
+      making.withPermits(1)(
+        Effect.gen(function* () {
+          const literal = `'${template.replaceAll("'", "''")}'`
+          // PostgreSQL copies a database that nobody uses; what the emulator keeps open there opens again.
+          yield* close(template)
+          yield* maker.query(
+            `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = ${literal} AND pid <> pg_backend_pid()`
+          )
+          yield* maker.query(
+            `CREATE DATABASE ${quote(name)} TEMPLATE ${quote(template)} OWNER admin STRATEGY file_copy`
+          )
+        })
+      )
+  }
+})

@@ -1,0 +1,111 @@
+/**
+ * Adding history tasks of any categories in one statement, below the shard that they belong to.
+ */
+import * as Fence from "@effect-dsql/core/Fence"
+import * as Size from "@effect-dsql/core/Size"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { Fragment } from "effect/sql/Statement"
+import type { HistoryTask } from "../../HistoryTask.ts"
+import type { ShardId } from "../../Identifiers.ts"
+import { ShardOwnershipLost } from "../../PersistenceError.ts"
+import { records } from "../records.ts"
+import { inQueue, value } from "./rows.ts"
+import { taskTable, type TaskTable } from "./table.ts"
+
+/** Checks the sizes of tasks, one by one and together. */
+export const check = (shardId: ShardId, tasks: ReadonlyArray<HistoryTask>) =>
+  Size.checkAll(
+    tasks.map((task) => {
+      const { fixed, key, table } = taskTable(task.category)
+      return { table, row: { shard_id: shardId, ...fixed, ...row(task) }, key }
+    })
+  )
+
+/**
+ * Inserts the tasks while the shard has this range. The shard's row is locked FOR KEY SHARE in the same statement: of
+ * this and a takeover, the later committer conflicts, and sees the range of the other when it runs again.
+ */
+export const insert = Effect.fnUntraced(function* (
+  shardId: ShardId,
+  rangeId: bigint,
+  tasks: ReadonlyArray<HistoryTask>
+) {
+  const sql = yield* Transaction.sql
+  const lock = yield* Fence.SharedLock
+  const inserts = groups(tasks).map(
+    ({ key, fixed, table, order, tasks }, index) => sql`
+      ${sql.literal(`inserted_${index}`)} AS (
+        INSERT INTO ${sql(table)} (${sql.csv([...key, "data", "data_encoding"].map((column) => sql`${sql(column)}`))})
+        SELECT ${sql.csv([
+          sql`${shardId}::integer`,
+          ...Object.values(fixed).map((id) => sql`${id}::integer`),
+          ...order.map((column) => value(sql, column, added(sql, column)))
+        ])}, added.data, added.data_encoding
+        FROM guard, ${rows(sql, tasks)} WHERE guard.range_id = ${rangeId}
+      )`
+  )
+  const [guard] = yield* sql<{ readonly range_id: bigint }>`
+    WITH guard AS (SELECT range_id FROM shards WHERE shard_id = ${shardId} ${sql.literal(lock)}),
+    ${sql.csv(inserts)}
+    SELECT range_id FROM guard`
+  if (guard?.range_id !== rangeId) {
+    yield* new ShardOwnershipLost({ shardId, expected: rangeId, actual: guard?.range_id })
+  }
+})
+
+/**
+ * What became of an insert whose answer was lost. The shard is taken FOR UPDATE, so an insert that is still under way
+ * conflicts with this. The owner gives tasks out to workers only once their insert is acknowledged: those that are not
+ * there were never there, for as long as nobody else took the shard, who may have found them and completed them.
+ */
+export const verify = Effect.fnUntraced(function* (
+  shardId: ShardId,
+  rangeId: bigint,
+  tasks: ReadonlyArray<HistoryTask>
+) {
+  const sql = yield* Transaction.sql
+  const [shard] = yield* sql<{ readonly range_id: bigint }>`
+    SELECT range_id FROM shards WHERE shard_id = ${shardId} FOR UPDATE`
+  let found = 0
+  let same = 0
+  for (const { fixed, order, table, tasks: group } of groups(tasks)) {
+    const joined = order.map((column) => sql`${sql(column)} = ${value(sql, column, added(sql, column))}`)
+    const stored = yield* sql<{ readonly same: boolean }>`
+      SELECT stored.data = added.data AND stored.data_encoding = added.data_encoding AS same
+      FROM (SELECT * FROM ${sql(table)} WHERE ${inQueue(sql, { table, order, equal: { shard_id: shardId, ...fixed } })})
+        AS stored
+      JOIN ${rows(sql, group)} ON ${sql.and(joined.map((on) => sql`stored.${on}`))}`
+    found += stored.length
+    same += stored.filter((row) => row.same).length
+  }
+  if (found === 0) return shard?.range_id === rangeId ? Transaction.notCommitted : Transaction.unknown
+  return same === tasks.length ? Transaction.committed(undefined) : Transaction.unknown
+})
+
+interface Group extends TaskTable {
+  readonly tasks: ReadonlyArray<HistoryTask>
+}
+
+/** The tasks of each category. */
+const groups = (tasks: ReadonlyArray<HistoryTask>): ReadonlyArray<Group> =>
+  Array.from(
+    Map.groupBy(tasks, ({ category }) => `${category.kind} ${category.id}`).values(),
+    (tasks): Group | undefined => (tasks[0] === undefined ? undefined : { ...taskTable(tasks[0].category), tasks })
+  ).filter((group) => group !== undefined)
+
+/** The columns beside the shard and the category. An immediate task has no fire time, and nothing reads this one. */
+const row = (task: HistoryTask) => ({
+  fire_time: "fireTime" in task ? task.fireTime : 0n,
+  task_id: task.taskId,
+  data: task.task.data,
+  data_encoding: task.task.encoding
+})
+
+const rows = (sql: SqlClient, tasks: ReadonlyArray<HistoryTask>): Fragment =>
+  sql`${records(sql, { fire_time: "bigint", task_id: "bigint", data: "bytea", data_encoding: "text" }, tasks.map(row))}
+    AS added (fire_time, task_id, data, data_encoding)`
+
+const added = (sql: SqlClient, column: "visibility_timestamp" | "task_id"): Fragment =>
+  column === "visibility_timestamp" ? sql`added.fire_time` : sql`added.task_id`

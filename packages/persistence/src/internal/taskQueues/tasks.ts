@@ -1,0 +1,158 @@
+/**
+ * The tasks of task queues.
+ */
+import * as Fence from "@effect-dsql/core/Fence"
+import * as Size from "@effect-dsql/core/Size"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { Encoding, equals } from "../../DataBlob.ts"
+import * as PageToken from "../../PageToken.ts"
+import { type Task, TaskQueueOwnershipLost } from "../../TaskQueue.ts"
+import type { TaskQueueId } from "../../TaskQueueId.ts"
+import { drain, first } from "../drain.ts"
+import * as List from "../page/list.ts"
+import { records } from "../records.ts"
+import * as Row from "../page/row.ts"
+import { columns, key, type Found, type Layout, matches } from "./layout.ts"
+
+/** Which tasks of a queue, from one position on, up to another that is not included. */
+export interface Range<P> {
+  readonly from?: P | undefined
+  readonly before?: P | undefined
+}
+
+export const create = Effect.fnUntraced(function* <P>(
+  layout: Layout<P>,
+  id: TaskQueueId,
+  rangeId: bigint,
+  tasks: ReadonlyArray<Task<P>>
+) {
+  const primary = [...Object.keys(key(id)), ...layout.order]
+  const rows = tasks.map((task) => toRow(layout, task))
+  yield* Size.checkAll(rows.map((row) => ({ table: layout.tasks, row: { ...key(id), ...row }, key: primary })))
+  yield* Transaction.autocommit(add(layout, id, rangeId, tasks), {
+    operation: "CreateTasks",
+    verify: () => verify(layout, id, rangeId, tasks)
+  })
+})
+
+const toRow = <P>(layout: Layout<P>, { position, task }: Task<P>) => ({
+  ...layout.toColumns(position),
+  data: task.data,
+  data_encoding: task.encoding
+})
+
+/** One statement, which holds the queue and writes below it. */
+export const add = Effect.fnUntraced(function* <P>(
+  layout: Layout<P>,
+  id: TaskQueueId,
+  rangeId: bigint,
+  tasks: ReadonlyArray<Task<P>>
+) {
+  const sql = yield* Transaction.sql
+  const lock = yield* Fence.SharedLock
+  const types = {
+    ...Object.fromEntries(layout.order.map((column) => [column, "bigint"] as const)),
+    data: "bytea",
+    data_encoding: "text"
+  } as const
+  const rows = tasks.map((task) => toRow(layout, task))
+  const names = columns(sql, Object.keys(types))
+  const found = yield* sql<{ readonly range_id: bigint | null }>`
+    WITH guard AS (
+      SELECT range_id FROM ${sql(layout.queues)} WHERE ${matches(sql, key(id))} ${sql.literal(lock)}
+    ), written AS (
+      INSERT INTO ${sql(layout.tasks)} (range_hash, task_queue_id, ${names})
+      SELECT ${id.rangeHash}::bigint, ${id.uuid}::uuid, ${names}
+      FROM guard, ${records(sql, types, rows)} AS task (${names})
+      WHERE guard.range_id = ${rangeId}
+    )
+    SELECT (SELECT range_id FROM guard) AS range_id`
+  const actual = found[0]?.range_id ?? undefined
+  if (actual !== rangeId) yield* new TaskQueueOwnershipLost({ id, expected: rangeId, actual })
+})
+
+/**
+ * All tasks were written or none, so one tells. A task that is missing was never written for as long as nobody else
+ * took the queue, because its owner completes no task before it knows that it is there.
+ */
+export const verify = Effect.fnUntraced(function* <P>(
+  layout: Layout<P>,
+  id: TaskQueueId,
+  rangeId: bigint,
+  tasks: ReadonlyArray<Task<P>>
+): Effect.fn.Return<Transaction.Outcome<void>, unknown, Transaction.Transaction> {
+  const [task] = tasks
+  if (task === undefined) return Transaction.committed(undefined)
+  const held = yield* Fence.exclusive({ table: layout.queues, key: key(id), token: "range_id" })
+  const sql = yield* Transaction.sql
+  const rows = yield* sql<Found>`
+    SELECT * FROM ${sql(layout.tasks)} WHERE ${matches(sql, { ...key(id), ...layout.toColumns(task.position) })}`
+  if (rows[0] !== undefined) {
+    const stored = yield* decode(layout, id, rows[0])
+    return equals(stored.task, task.task) ? Transaction.committed(undefined) : Transaction.notCommitted
+  }
+  return Option.contains(held, rangeId) ? Transaction.notCommitted : Transaction.unknown
+})
+
+const tokens = <P>(layout: Layout<P>, id: TaskQueueId) =>
+  PageToken.codec(Row.describe({ table: layout.tasks, key: key(id) }), layout.position)
+
+export const get = Effect.fnUntraced(function* <P>(
+  layout: Layout<P>,
+  id: TaskQueueId,
+  request: Range<P> & PageToken.PageRequest
+) {
+  const after = Option.getOrUndefined(yield* List.start(tokens(layout, id), request))
+  const body = Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const bounds = [
+      compare(sql, layout, ">=", request.from),
+      compare(sql, layout, "<", request.before),
+      compare(sql, layout, ">", after)
+    ]
+    const order = columns(sql, layout.order)
+    return yield* sql<Found>`
+      SELECT ${order}, data, data_encoding FROM ${sql(layout.tasks)}
+      WHERE ${sql.and([matches(sql, key(id)), ...bounds])}
+      ORDER BY ${order} LIMIT ${List.size(request) + 1}`
+  })
+  const rows = yield* Transaction.autocommit(body, { operation: "GetTasks", readOnly: true })
+  return yield* List.page(
+    rows,
+    request,
+    (row) => decode(layout, id, row),
+    (row) => layout.fromColumns(row),
+    tokens(layout, id)
+  )
+})
+
+export const completeLessThan = <P>(layout: Layout<P>, id: TaskQueueId, before: P, limit: number | undefined) =>
+  drain(
+    "CompleteTasksLessThan",
+    first({
+      table: layout.tasks,
+      order: layout.order,
+      where: (sql) => sql`${matches(sql, key(id))} AND ${compare(sql, layout, "<", before)}`
+    }),
+    limit
+  )
+
+const compare = <P>(sql: SqlClient, layout: Layout<P>, operator: ">=" | ">" | "<", position: P | undefined) => {
+  if (position === undefined) return sql.literal("TRUE")
+  const values = Object.values(layout.toColumns(position)).map((value) => sql`${value}::bigint`)
+  return sql`(${columns(sql, layout.order)}) ${sql.literal(operator)} (${sql.csv(values)})`
+}
+
+const decode = <P>(layout: Layout<P>, id: TaskQueueId, row: Found) => {
+  const position = layout.fromColumns(row)
+  const place = { table: layout.tasks, key: { ...key(id), ...layout.toColumns(position) } }
+  const schema = Schema.Struct({ data: Schema.Uint8Array, data_encoding: Encoding })
+  return Effect.map(Row.decode(schema, row, place), (columns): Task<P> => ({
+    position,
+    task: { data: columns.data, encoding: columns.data_encoding }
+  }))
+}
