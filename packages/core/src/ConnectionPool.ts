@@ -10,11 +10,13 @@
  *
  * @since 0.1.0
  */
-import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Limits from "@effect-dsql/dialect/Limits"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { AttemptError } from "./internal/classify.ts"
-import * as internal from "./internal/pool.ts"
+import type * as DsqlError from "./DsqlError.ts"
+import * as pool from "./internal/pool/make.ts"
+import * as TokenBucket from "./internal/time/tokenBucket.ts"
 
 /**
  * How many connections there are, how long they live and how fast they are opened.
@@ -47,13 +49,20 @@ export interface Options {
 }
 
 /**
- * Why a connection ended: its life was over, it was idle for long, it broke, a statement on it was interrupted, or the
- * pool was closed.
+ * Why a connection cannot be used again: it broke, or a statement on it was interrupted.
  *
  * @since 0.1.0
  * @category models
  */
-export type EndReason = "life" | "idle" | "lost" | "interrupted" | "shutdown"
+export type EndReason = "lost" | "interrupted"
+
+/**
+ * Why there is no connection: the one that would have been opened failed, or the pool has no time or no room for it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Failure = Exclude<DsqlError.DsqlError, DsqlError.ConditionFailed | DsqlError.ConflictRetriesExhausted>
 
 /**
  * Opens one connection, which lives until the scope closes. `end` says that it is not to be used again; it may be called
@@ -62,7 +71,7 @@ export type EndReason = "life" | "idle" | "lost" | "interrupted" | "shutdown"
  * @since 0.1.0
  * @category models
  */
-export type Open<C> = (end: (reason: EndReason) => void) => Effect.Effect<C, AttemptError, Scope.Scope>
+export type Open<C> = (end: (reason: EndReason) => void) => Effect.Effect<C, Failure, Scope.Scope>
 
 /**
  * What a pool holds at one moment.
@@ -86,9 +95,9 @@ export interface Stats {
  */
 export interface ConnectionPool<C> {
   /** A connection of one's own until the scope closes. */
-  readonly get: Effect.Effect<C, AttemptError, Scope.Scope>
+  readonly get: Effect.Effect<C, Failure, Scope.Scope>
   /** A connection of one's own for the time of an effect. */
-  readonly use: <A, E, R>(effect: (connection: C) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | AttemptError, R>
+  readonly use: <A, E, R>(effect: (connection: C) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | Failure, R>
   readonly stats: Effect.Effect<Stats>
 }
 
@@ -98,5 +107,22 @@ export interface ConnectionPool<C> {
  * @since 0.1.0
  * @category constructors
  */
-export const make: <C>(open: Open<C>, options?: Options) => Effect.Effect<ConnectionPool<C>, never, Scope.Scope> =
-  internal.make
+export const make = <C>(open: Open<C>, options: Options = {}): Effect.Effect<ConnectionPool<C>, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const millis = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
+    const min = options.minConnections ?? 0
+    const settings = {
+      name: options.name ?? "effect-dsql",
+      min,
+      max: Math.max(min, options.maxConnections ?? 10),
+      idleTimeout: millis(options.idleTimeout ?? "1 minute"),
+      life: millis(options.connectionLife ?? "55 minutes"),
+      waitTimeout: millis(options.waitTimeout ?? "30 seconds"),
+      drainTimeout: millis(options.drainTimeout ?? "1 minute")
+    }
+    if (settings.life >= Limits.connectionMinutes * 60_000) {
+      return Effect.die(new Error(`connectionLife must be below the service's ${Limits.connectionMinutes} minutes`))
+    }
+    const bucket = TokenBucket.make({ perSecond: options.connectRate ?? 10, burst: options.connectBurst ?? 100 })
+    return pool.make(open, settings, bucket)
+  })

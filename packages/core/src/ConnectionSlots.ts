@@ -9,10 +9,12 @@
  *
  * @since 0.1.0
  */
-import * as Effect from "effect/Effect"
+import * as Limits from "@effect-dsql/dialect/Limits"
+import * as Duration from "effect/Duration"
+import * as Layer from "effect/Layer"
+import { ConnectionBudget } from "./ConnectionBudget.ts"
 import type { DsqlClient } from "./DsqlClient.ts"
-import type { TransactionError } from "./DsqlError.ts"
-import * as Transaction from "./Transaction.ts"
+import * as slots from "./internal/budget/slots.ts"
 
 /**
  * The statement that makes the table.
@@ -27,89 +29,47 @@ export const ddl = `CREATE TABLE dsql_connection_slots (
 )`
 
 /**
- * The slots that there are, and for how long one is leased.
+ * How the budget is cut into slots, and how long one is held without a sign of life.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Slots {
-  readonly count: number
-  readonly ttlMillis: number
+export interface Options {
+  /** Connections of all processes together. Default: 9,000 of the service's 10,000. */
+  readonly limit?: number | undefined
+  /** Connections that a process leases at once. Default: 10. */
+  readonly slotSize?: number | undefined
+  /** After this without a sign of life a process's room is free for others; it gives one three times as often. Default: 1 minute. */
+  readonly ttl?: Duration.Input | undefined
 }
 
 /**
- * Leases a slot that nobody holds; undefined where there is none. The search begins at `offset`, which differs from
- * holder to holder, so that they do not all want the same one.
+ * A budget for all processes that connect to a cluster, kept in a table of that cluster (see `ddl`) on
+ * a connection of its own, which is outside of the budget.
+ *
+ * @example
+ * ```ts
+ * import { ConnectionSlots, DsqlClient } from "@effect-dsql/core"
+ * import { Layer } from "effect"
+ *
+ * const endpoint = "abc.dsql.us-east-1.on.aws"
+ * const budget = ConnectionSlots.layer({ limit: 2_000 }).pipe(
+ *   Layer.provide(DsqlClient.layer({ endpoint, maxConnections: 1, applicationName: "budget" }))
+ * )
+ * const live = DsqlClient.layer({ endpoint, maxConnections: 50 }).pipe(Layer.provide(budget))
+ * ```
  *
  * @since 0.1.0
- * @category operations
+ * @category layers
  */
-export const claim = (
-  slots: Slots,
-  holder: string,
-  offset: number
-): Effect.Effect<number | undefined, TransactionError, DsqlClient> =>
-  Transaction.autocommit(
-    Effect.gen(function* () {
-      const sql = yield* Transaction.sql
-      const rows = yield* sql<{ readonly slot: number }>`
-        INSERT INTO dsql_connection_slots AS held (slot, holder, expires_at)
-        SELECT free.slot, ${holder}::uuid, now() + ${slots.ttlMillis}::integer * interval '1 millisecond'
-        FROM (
-          SELECT n, (n + ${offset}::integer) % ${slots.count}::integer AS slot
-          FROM generate_series(0, ${slots.count}::integer - 1) AS n
-        ) AS free
-        WHERE NOT EXISTS (
-          SELECT 1 FROM dsql_connection_slots AS other WHERE other.slot = free.slot AND other.expires_at > now()
-        )
-        ORDER BY free.n LIMIT 1
-        ON CONFLICT (slot) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
-        WHERE held.expires_at <= now()
-        RETURNING slot`
-      return rows[0]?.slot
-    }),
-    { operation: "ClaimConnectionSlot" }
+export const layer = (options: Options = {}): Layer.Layer<never, never, DsqlClient> => {
+  const limit = options.limit ?? Limits.connections - 1_000
+  return Layer.effect(
+    ConnectionBudget,
+    slots.make({
+      limit,
+      slotSize: Math.min(options.slotSize ?? 10, limit),
+      ttlMillis: Duration.toMillis(Duration.fromInputUnsafe(options.ttl ?? "1 minute"))
+    })
   )
-
-/**
- * Renews all slots of a holder, and says which they are.
- *
- * @since 0.1.0
- * @category operations
- */
-export const renew = (
-  slots: Slots,
-  holder: string
-): Effect.Effect<ReadonlyArray<number>, TransactionError, DsqlClient> =>
-  Transaction.autocommit(
-    Effect.gen(function* () {
-      const sql = yield* Transaction.sql
-      const rows = yield* sql<{ readonly slot: number }>`
-        UPDATE dsql_connection_slots SET expires_at = now() + ${slots.ttlMillis}::integer * interval '1 millisecond'
-        WHERE holder = ${holder}::uuid AND slot < ${slots.count}
-        RETURNING slot`
-      return rows.map((row) => row.slot)
-    }),
-    { operation: "RenewConnectionSlots" }
-  )
-
-/**
- * Gives slots back. Those that are not the holder's any more are left alone, so that giving back twice, or late, changes
- * nothing.
- *
- * @since 0.1.0
- * @category operations
- */
-export const release = (
-  holder: string,
-  slots: ReadonlyArray<number>
-): Effect.Effect<void, TransactionError, DsqlClient> =>
-  slots.length === 0
-    ? Effect.void
-    : Transaction.autocommit(
-        Effect.gen(function* () {
-          const sql = yield* Transaction.sql
-          yield* sql`DELETE FROM dsql_connection_slots WHERE holder = ${holder}::uuid AND ${sql.in("slot", slots)}`
-        }),
-        { operation: "ReleaseConnectionSlots" }
-      )
+}

@@ -21,12 +21,13 @@ import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
+import type { Connection } from "effect/sql/SqlConnection"
+import type { SqlError } from "effect/sql/SqlError"
+import { ConnectionBudget } from "./ConnectionBudget.ts"
 import * as ConnectionPool from "./ConnectionPool.ts"
 import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
-import { Budget } from "./internal/budgetReference.ts"
-import * as Client from "./internal/client.ts"
-import { open, type Target } from "./internal/connector.ts"
-import type { Acquire } from "./internal/withTransaction.ts"
+import * as Client from "./internal/connection/client.ts"
+import { open, type Target } from "./internal/connection/connector.ts"
 import * as TokenSource from "./TokenSource.ts"
 
 /**
@@ -41,7 +42,7 @@ export class DsqlClient extends Context.Service<
     /** The Effect SQL client underneath. Its statements commit by themselves, one by one. */
     readonly sql: PgClient.PgClient
     /** Reserves a connection of one's own, until the scope closes. */
-    readonly reserve: Acquire
+    readonly reserve: Effect.Effect<Connection, SqlError, Scope.Scope>
     /** What the pool holds now. */
     readonly pool: Effect.Effect<ConnectionPool.Stats>
   }
@@ -282,7 +283,7 @@ const fromTarget = Effect.fnUntraced(function* (
   const config = { ...target.config, applicationName }
   const connectTimeout = Duration.fromInputUnsafe(options.connectTimeout ?? "10 seconds")
   const connect = open({ ...target, config, connectTimeout })
-  const budget = yield* Budget
+  const budget = yield* ConnectionBudget
   const pool = yield* ConnectionPool.make((end) => Effect.andThen(budget.lease, connect(end)), {
     ...options,
     name: applicationName

@@ -18,7 +18,7 @@ import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import * as Semaphore from "effect/Semaphore"
 import { AuthenticationFailed } from "./DsqlError.ts"
-import * as Credentials from "./internal/credentials.ts"
+import * as Credentials from "./internal/connection/credentials.ts"
 import * as TokenMetrics from "./TokenMetrics.ts"
 
 /**

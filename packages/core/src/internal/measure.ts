@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type { SerializationConflict } from "../DsqlError.ts"
 import * as TransactionMetrics from "../TransactionMetrics.ts"
-import * as rareLog from "./rareLog.ts"
+import * as rareLog from "./metrics/rareLog.ts"
 
 /** An attempt lost a conflict. */
 export const conflict = (operation: string, code: SerializationConflict["code"]): Effect.Effect<void> =>

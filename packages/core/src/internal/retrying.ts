@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import { ConflictRetriesExhausted, SerializationConflict } from "../DsqlError.ts"
 import type { RetryPolicy } from "../RetryPolicy.ts"
-import { afterFailure } from "./afterFailure.ts"
+import { afterFailure } from "./time/afterFailure.ts"
 import * as measure from "./measure.ts"
 
 /** Retries while attempts conflict, and gives up when the policy does or the deadline comes first. */

@@ -121,8 +121,8 @@ export const badDay = Effect.fnUntraced(function* (emulator: Emulator.Emulator) 
   const keeper = yield* build(DsqlClient.layer({ ...options, applicationName: "budget", maxConnections: 1 }))
   const own = <A, E>(effect: Effect.Effect<A, E, DsqlClient.DsqlClient>) => Effect.provideContext(effect, keeper)
   yield* own(Transaction.autocommit(ask(ConnectionSlots.ddl)))
-  const leasing = Effect.fnUntraced(function* (options: ConnectionBudget.SlotOptions, within: Scope.Scope) {
-    const slots = Layer.fresh(ConnectionBudget.layerSlots(options))
+  const leasing = Effect.fnUntraced(function* (options: ConnectionSlots.Options, within: Scope.Scope) {
+    const slots = Layer.fresh(ConnectionSlots.layer(options))
     const budget = Context.get(yield* own(Layer.buildWithScope(slots, within)), ConnectionBudget.ConnectionBudget)
     return Scope.provide(budget.lease, within)
   })

@@ -8,10 +8,10 @@ import type { Reactivity } from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Borrower } from "effect/sql/SqlConnection"
 import * as Statement from "effect/sql/Statement"
-import type { ConnectionPool } from "../ConnectionPool.ts"
-import { type AttemptError, carry } from "./classify.ts"
+import type { ConnectionPool } from "../../ConnectionPool.ts"
+import { type AttemptError, carry } from "../classify.ts"
 import type { Session } from "./session.ts"
-import { type Acquire, withTransaction } from "./withTransaction.ts"
+import { type Acquire, withTransaction } from "../withTransaction.ts"
 
 type PgJson = Statement.Custom<"PgJson", unknown>
 

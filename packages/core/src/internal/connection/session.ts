@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import type { EndReason } from "../ConnectionPool.ts"
+import type { EndReason } from "../../ConnectionPool.ts"
 
 type Params = ReadonlyArray<unknown>
 

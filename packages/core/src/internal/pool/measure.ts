@@ -1,17 +1,20 @@
 /**
  * What a pool reports: its gauges, read when they are asked for, and its counters.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
-import type { EndReason, Stats } from "../ConnectionPool.ts"
-import * as PoolMetrics from "../PoolMetrics.ts"
-import type { AttemptError } from "./classify.ts"
-import * as gauges from "./gauges.ts"
+import * as PoolMetrics from "../../PoolMetrics.ts"
+import type { AttemptError } from "../classify.ts"
+import * as gauges from "../metrics/gauges.ts"
+import * as Monotonic from "../time/monotonic.ts"
+import type { Ending, stats } from "./state.ts"
 
 /** Shows a pool's gauges until the scope closes. */
-export const register = (pool: string, stats: () => Stats): Effect.Effect<void, never, Scope.Scope> =>
+export const register = (
+  pool: string,
+  values: () => ReturnType<typeof stats>
+): Effect.Effect<void, never, Scope.Scope> =>
   gauges.register(
     [
       [Metric.withAttributes(PoolMetrics.maxOpen, { pool }), "max"],
@@ -20,7 +23,7 @@ export const register = (pool: string, stats: () => Stats): Effect.Effect<void, 
       [Metric.withAttributes(PoolMetrics.inUse, { pool }), "inUse"],
       [Metric.withAttributes(PoolMetrics.waiting, { pool }), "waiting"]
     ],
-    stats
+    values
   )
 
 /** No connection was free at once. */
@@ -39,10 +42,10 @@ const classOf = (error: AttemptError): string =>
 
 /** Times the opening of a connection, and counts it where it fails. */
 export const connecting = <A, E extends AttemptError, R>(pool: string, open: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(Clock.currentTimeMillis, (start) =>
+  Effect.flatMap(Monotonic.now, (start) =>
     Effect.matchEffect(open, {
       onSuccess: (connection) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.flatMap(Monotonic.now, (now) =>
           Effect.as(Metric.update(Metric.withAttributes(PoolMetrics.connectLatency, { pool }), now - start), connection)
         ),
       onFailure: (error) =>
@@ -54,5 +57,5 @@ export const connecting = <A, E extends AttemptError, R>(pool: string, open: Eff
   )
 
 /** A connection was closed. */
-export const closed = (pool: string, reason: EndReason): Effect.Effect<void> =>
+export const closed = (pool: string, reason: Ending): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(PoolMetrics.closed, { pool, reason }), 1)

@@ -3,8 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import * as BudgetMetrics from "../BudgetMetrics.ts"
-import * as gauges from "./gauges.ts"
+import * as BudgetMetrics from "../../BudgetMetrics.ts"
+import * as gauges from "../metrics/gauges.ts"
 
 /** Shows a budget's gauges until the scope closes. */
 export const register = (values: () => { readonly limit: number; readonly leased: number; readonly used: number }) =>

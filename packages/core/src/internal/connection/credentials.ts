@@ -7,7 +7,7 @@
 import type { DsqlSignerConfig } from "@aws-sdk/dsql-signer"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import { AuthenticationFailed } from "../DsqlError.ts"
+import { AuthenticationFailed } from "../../DsqlError.ts"
 
 type Step = NonNullable<AuthenticationFailed["step"]>
 

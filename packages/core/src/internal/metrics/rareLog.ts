@@ -4,7 +4,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as TokenBucket from "./tokenBucket.ts"
+import * as TokenBucket from "../time/tokenBucket.ts"
 
 type Level = "Debug" | "Info" | "Warn"
 

@@ -1,0 +1,105 @@
+/**
+ * The slots that this process holds: more are claimed when room is short, and all are renewed until they are given back.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { randomUUID } from "node:crypto"
+import type { ConnectionBudget } from "../../ConnectionBudget.ts"
+import { DsqlClient } from "../../DsqlClient.ts"
+import { TooManyConnections, type TransactionError } from "../../DsqlError.ts"
+import * as rareLog from "../metrics/rareLog.ts"
+import * as measure from "./measure.ts"
+import { full, use } from "./room.ts"
+import * as SlotTable from "./slotTable.ts"
+
+/** How the budget is cut, and for how long a slot is held without a sign of life. */
+export interface Options {
+  readonly limit: number
+  readonly slotSize: number
+  readonly ttlMillis: number
+}
+
+/** Makes a budget of the slots that there are. */
+export const make = Effect.fnUntraced(function* ({
+  limit,
+  slotSize,
+  ttlMillis
+}: Options): Effect.fn.Return<ConnectionBudget, never, DsqlClient | Scope.Scope> {
+  const client = yield* DsqlClient
+  const slots = { count: Math.floor(limit / slotSize), ttlMillis }
+  const holder = randomUUID()
+  const offset = yield* Random.nextIntBetween(0, slots.count)
+  const claiming = Semaphore.makeUnsafe(1)
+  const state = { used: 0 }
+  let held: ReadonlySet<number> = new Set()
+  const clock = yield* Clock.Clock
+  let renewedAt = clock.currentTimeMillisUnsafe()
+  // Who was not heard of for so long may have lost its room to others, and does not know.
+  const isStale = () => held.size > 0 && clock.currentTimeMillisUnsafe() - renewedAt >= ttlMillis
+  const room = () => (isStale() ? 0 : held.size * slotSize)
+  const asked = <A>(effect: Effect.Effect<A, TransactionError, DsqlClient>) =>
+    Effect.provideService(effect, DsqlClient, client)
+
+  const claim = Effect.gen(function* () {
+    if (isStale()) return yield* stale
+    const now = clock.currentTimeMillisUnsafe()
+    const slot = yield* asked(SlotTable.claim(slots, holder, offset)).pipe(
+      Effect.mapError(
+        (cause) =>
+          new TooManyConnections({
+            message: `no room could be leased in dsql_connection_slots: ${cause.message}`,
+            cause
+          })
+      )
+    )
+    if (slot === undefined) return yield* full(limit)
+    if (held.size === 0) renewedAt = now
+    held = new Set([...held, slot])
+  })
+
+  const renew = Effect.gen(function* () {
+    if (held.size === 0) return
+    const now = clock.currentTimeMillisUnsafe()
+    const renewed = new Set(yield* asked(SlotTable.renew(slots, holder)))
+    renewedAt = now
+    yield* measure.lost([...held].filter((slot) => !renewed.has(slot)).length)
+    held = renewed
+    yield* Effect.ignore(Effect.whileLoop({ while: () => room() < state.used, body: () => claim, step: () => {} }))
+    const surplus = [...held].slice(Math.ceil(state.used / slotSize))
+    held = new Set([...held].filter((slot) => !surplus.includes(slot)))
+    yield* asked(SlotTable.release(holder, surplus))
+  }).pipe(
+    claiming.withPermit,
+    Effect.catch((error) =>
+      Effect.andThen(
+        measure.renewFailed,
+        rareLog.log("Warn", "connection budget not renewed", { error: error._tag, reason: error.message })
+      )
+    )
+  )
+
+  yield* measure.register(() => ({ limit, leased: room(), used: state.used }))
+  // What does not come through in time runs out by itself.
+  const giveBack = Effect.suspend(() => asked(SlotTable.release(holder, [...held])))
+  yield* Effect.addFinalizer(() => Effect.ignore(Effect.interruptible(Effect.timeout(giveBack, "5 seconds"))))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(ttlMillis / 3), renew)))
+  const inRoom = use(state, room)
+  const more: ConnectionBudget["lease"] = Effect.flatMap(inRoom, (had) =>
+    had
+      ? Effect.void
+      : Effect.andThen(
+          claim,
+          Effect.suspend(() => more)
+        )
+  )
+  return { lease: Effect.flatMap(inRoom, (had) => (had ? Effect.void : claiming.withPermit(more))) }
+})
+
+/** What had been leased may be somebody else's by now. */
+export const stale = Effect.andThen(
+  measure.refused,
+  Effect.fail(new TooManyConnections({ message: "the connection budget was not renewed in time" }))
+)

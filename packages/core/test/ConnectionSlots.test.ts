@@ -1,0 +1,224 @@
+import { ConnectionBudget, ConnectionSlots, DsqlClient, Transaction } from "@effect-dsql/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Exit, Layer, Metric, Option, Redacted, Schedule, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import fc from "fast-check"
+import { spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
+import { fileURLToPath } from "node:url"
+import { clusterDatabase } from "../../../test/database.ts"
+import * as SlotTable from "../src/internal/budget/slotTable.ts"
+
+/** A database on the emulated Aurora DSQL with the table of slots, and a client on it. */
+const cluster = Effect.gen(function* () {
+  const url = yield* clusterDatabase
+  const client = yield* Layer.build(DsqlClient.layerUrl({ url, maxConnections: 8 }))
+  yield* Effect.provide(statement(ConnectionSlots.ddl), client)
+  return { url, client }
+})
+
+const statement = (text: string) =>
+  Transaction.autocommit(Effect.flatMap(Transaction.sql, (sql) => sql.unsafe<{ readonly n: number }>(text)))
+
+const rows = Effect.map(statement("SELECT count(*)::integer AS n FROM dsql_connection_slots"), (found) => found[0]?.n)
+
+/** When the first slot ends, and what time it is, as the database has it in milliseconds. */
+const expiry = Effect.map(
+  Transaction.autocommit(
+    Effect.flatMap(
+      Transaction.sql,
+      (sql) => sql<{ readonly ends: Date; readonly now: Date }>`
+        SELECT min(expires_at) AS ends, now() AS now FROM dsql_connection_slots`
+    )
+  ),
+  ([row]) => [row?.ends.getTime() ?? 0, row?.now.getTime() ?? 0] as const
+)
+
+/** A process of its own, as far as the table can tell: it dies without a word when its scope is forgotten. */
+const budget = (options: ConnectionSlots.Options, scope: Scope.Scope) =>
+  Effect.map(Layer.buildWithScope(Layer.fresh(ConnectionSlots.layer(options)), scope), (context) =>
+    Context.get(context, ConnectionBudget.ConnectionBudget)
+  )
+
+/** Leases room, for as long as the scope that is given back is open. */
+const take = (from: ConnectionBudget.ConnectionBudget) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    yield* Scope.provide(from.lease, scope)
+    return scope
+  })
+
+const takeAll = (from: ConnectionBudget.ConnectionBudget) =>
+  Effect.gen(function* () {
+    const scopes: Array<Scope.Closeable> = []
+    for (;;) {
+      const scope = yield* Effect.option(take(from))
+      if (scope._tag === "None") return scopes
+      scopes.push(scope.value)
+    }
+  })
+
+const slots = { count: 4, ttlMillis: 60_000 }
+
+describe("the table of slots", () => {
+  it.live("gives each slot to one holder, and gives nothing beyond the last", () =>
+    Effect.gen(function* () {
+      const { client } = yield* cluster
+      yield* Effect.gen(function* () {
+        const claims = yield* Effect.all(
+          Array.from({ length: 6 }, (_, index) => SlotTable.claim(slots, randomUUID(), index)),
+          { concurrency: "unbounded" }
+        )
+        const got = claims.filter((slot) => slot !== undefined)
+        assert.deepStrictEqual(got.toSorted(), [0, 1, 2, 3])
+      }).pipe(Effect.provide(client))
+    })
+  )
+
+  it.live("takes nothing from who holds it now when it is given back late, or twice", () =>
+    Effect.gen(function* () {
+      const { client } = yield* cluster
+      yield* Effect.gen(function* () {
+        const [mine, other] = [randomUUID(), randomUUID()]
+        assert.strictEqual(yield* SlotTable.claim(slots, mine, 2), 2)
+        yield* SlotTable.release(mine, [2])
+        yield* SlotTable.release(mine, [2])
+        assert.strictEqual(yield* rows, 0)
+        assert.strictEqual(yield* SlotTable.claim(slots, other, 2), 2)
+        yield* SlotTable.release(mine, [2])
+        assert.deepStrictEqual(yield* SlotTable.renew(slots, other), [2])
+      }).pipe(Effect.provide(client))
+    })
+  )
+
+  it.live("frees a slot when the database's clock says so", () =>
+    Effect.gen(function* () {
+      const { client } = yield* cluster
+      yield* Effect.gen(function* () {
+        const [dead, heir] = [randomUUID(), randomUUID()]
+        const one = { count: 1, ttlMillis: 60_000 }
+        assert.strictEqual(yield* SlotTable.claim(one, dead, 0), 0)
+        assert.isUndefined(yield* SlotTable.claim(one, heir, 0))
+        yield* statement("UPDATE dsql_connection_slots SET expires_at = now() - interval '1 millisecond'")
+        assert.strictEqual(yield* SlotTable.claim(one, heir, 0), 0)
+        assert.deepStrictEqual(yield* SlotTable.renew(one, dead), [])
+      }).pipe(Effect.provide(client))
+    })
+  )
+
+  it.live("lets holders renew at the same time without a conflict", () =>
+    Effect.gen(function* () {
+      const { client } = yield* cluster
+      yield* Effect.gen(function* () {
+        const many = { count: 8, ttlMillis: 60_000 }
+        const holders = Array.from({ length: 8 }, () => randomUUID())
+        for (const [index, holder] of holders.entries()) yield* SlotTable.claim(many, holder, index)
+        yield* Effect.all(
+          holders.map((holder) => Effect.replicateEffect(SlotTable.renew(many, holder), 10)),
+          { concurrency: "unbounded" }
+        )
+        const conflicts = (yield* Metric.snapshot).filter(
+          ({ attributes, id }) =>
+            id === "dsql_tx_conflict_total" && attributes?.["operation"] === "RenewConnectionSlots"
+        )
+        assert.deepStrictEqual(conflicts, [])
+      }).pipe(Effect.provide(client), Effect.provideService(Metric.MetricRegistry, new Map()))
+    })
+  )
+})
+
+describe("ConnectionSlots.layer", () => {
+  it.live("never gives more room than there is, whoever asks and in whatever order", () =>
+    Effect.gen(function* () {
+      const { client } = yield* cluster
+      const services = yield* Effect.context<Scope.Scope>()
+      const run = Effect.runPromiseWith(Context.merge(services, client))
+      const seed = 20_261_121
+      // A step is a process and whether it takes room or gives the oldest back; -1 lets the processes renew.
+      const step = fc.tuple(fc.integer({ min: 0, max: 2 }), fc.constantFrom("take", "take", "give", "renew"))
+      yield* Effect.promise(() =>
+        fc.assert(
+          fc.asyncProperty(fc.array(step, { maxLength: 25 }), (steps) =>
+            run(
+              Effect.gen(function* () {
+                const own = yield* Scope.make()
+                const options = { limit: 7, slotSize: 2, ttl: "1 minute" } as const
+                const processes: ReadonlyArray<ConnectionBudget.ConnectionBudget> = [
+                  yield* budget(options, own),
+                  yield* budget(options, own),
+                  yield* budget(options, own)
+                ]
+                const taken: Array<Array<Scope.Closeable>> = [[], [], []]
+                for (const [process, action] of steps) {
+                  const mine = taken[process] ?? []
+                  if (action === "take") {
+                    const from = processes[process]
+                    const scope = from === undefined ? Option.none() : yield* Effect.option(take(from))
+                    if (Option.isSome(scope)) mine.push(scope.value)
+                  } else if (action === "give") {
+                    const scope = mine.shift()
+                    if (scope !== undefined) yield* Scope.close(scope, Exit.void)
+                  } else yield* TestClock.adjust("20 seconds")
+                  const used = taken.flat().length
+                  assert.isAtMost(used, 6)
+                  assert.isAtLeast((yield* rows) ?? 0, Math.ceil(used / 2))
+                }
+                yield* Scope.close(own, Exit.void)
+                assert.strictEqual(yield* rows, 0)
+              }).pipe(Effect.scoped, Effect.provide(TestClock.layer()))
+            )
+          ),
+          { seed, numRuns: 15 }
+        )
+      ).pipe(Effect.tapCause(() => Effect.log(`seed ${seed}`)))
+    })
+  )
+
+  it.live("gives a killed process's room to others once its time is over, and not before", () =>
+    Effect.gen(function* () {
+      const { client, url } = yield* cluster
+      const child = spawn(
+        process.execPath,
+        [fileURLToPath(new URL("./fixtures/holdConnections.ts", import.meta.url))],
+        {
+          env: { ...process.env, DSQL_URL: Redacted.value(url), CONNECTIONS: "10", LIMIT: "10", TTL: "5 seconds" },
+          stdio: ["ignore", "pipe", "inherit"]
+        }
+      )
+      yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
+      yield* Effect.callback<void>((resume) => {
+        child.stdout.once("data", () => resume(Effect.void))
+      })
+      yield* Effect.gen(function* () {
+        const mine = yield* budget({ limit: 10, slotSize: 5, ttl: "5 seconds" }, yield* Effect.scope)
+        yield* Effect.flip(take(mine))
+        // It renews, so its room stays its own for longer than one time to live.
+        const [first] = yield* expiry
+        yield* Effect.repeat(Effect.sleep("50 millis"), {
+          until: () => Effect.map(expiry, ([, now]) => now > first + 1_000)
+        })
+        yield* Effect.flip(take(mine))
+        child.kill("SIGKILL")
+        yield* Effect.flip(take(mine))
+        yield* Effect.retry(take(mine), Schedule.spaced("50 millis"))
+        assert.strictEqual((yield* takeAll(mine)).length, 9)
+      }).pipe(Effect.provide(client))
+    })
+  )
+
+  it.live("gives no more room while it is not heard of", () =>
+    Effect.gen(function* () {
+      const { client } = yield* cluster
+      yield* Effect.gen(function* () {
+        const mine = yield* budget({ limit: 10, slotSize: 5, ttl: "1 minute" }, yield* Effect.scope)
+        yield* take(mine)
+        yield* statement("ALTER TABLE dsql_connection_slots RENAME TO out_of_reach")
+        yield* TestClock.adjust("1 minute")
+        const failure = yield* Effect.flip(take(mine))
+        assert.strictEqual(failure.message, "the connection budget was not renewed in time")
+        yield* statement("ALTER TABLE out_of_reach RENAME TO dsql_connection_slots")
+        yield* Effect.retry(Effect.andThen(TestClock.adjust("20 seconds"), take(mine)), Schedule.recurs(10))
+      }).pipe(Effect.provide(TestClock.layer()), Effect.provide(client))
+    })
+  )
+})
