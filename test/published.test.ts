@@ -5,7 +5,7 @@
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core"
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
@@ -104,6 +104,46 @@ describe("the published packages", { timeout: 120_000 }, () => {
     const failed = run(process.execPath, ["-e", `import(${JSON.stringify(path)})`], app)
     assert.include(String(await failed.catch((error: unknown) => error)), "ERR_PACKAGE_PATH_NOT_EXPORTED")
   })
+
+  // The policies of npm 12 and pnpm skip install scripts, and as root the directory is closed to whoever runs the server.
+  const installs = [
+    ["npm@11", ["install", "--ignore-scripts"]],
+    ["npm@12", ["install"]],
+    ["pnpm@12.21.0", ["add"]]
+  ] as const
+  it.each(installs)(
+    "a server starts after %s skipped the install scripts, in a closed directory",
+    async (manager, how) => {
+      const closed = mkdtempSync(join(scratch, "closed, with spaces "))
+      const cache = mkdtempSync(join(tmpdir(), "published-cache-"))
+      chmodSync(cache, 0o755)
+      try {
+        writeFileSync(join(closed, "package.json"), JSON.stringify({ name: "closed", private: true, type: "module" }))
+        const tarballs = ["dialect", "emulator"].map(tarballOf)
+        await run("npx", ["-y", "--prefer-offline", manager, ...how, "--prefer-offline", ...tarballs, "effect"], closed)
+        const program = [
+          'import { Postgres } from "@effect-dsql/emulator"',
+          'import { Effect } from "effect"',
+          'const make = Postgres.make({ dataDirectory: "data" })',
+          "const running = Effect.map(make, ({ dataDirectory }) => console.log(dataDirectory))",
+          "await Effect.runPromise(Effect.scoped(running))"
+        ]
+        writeFileSync(join(closed, "main.js"), program.join("\n"))
+        const env = { ...process.env, HOME: "/nonexistent", XDG_CACHE_HOME: cache }
+        const ended = await run(process.execPath, ["main.js"], closed, env)
+        assert.strictEqual(ended.stdout, `${join(closed, "data")}\n`)
+        assert.lengthOf(readdirSync(cache), 1)
+        const nowhere = { ...env, XDG_CACHE_HOME: "/dev/null", TMPDIR: "/dev/null" }
+        const refused = await end(process.execPath, ["main.js"], closed, nowhere)
+        assert.match(
+          refused.stderr,
+          /cannot copy PostgreSQL's programs to \/dev\/null, .*: set TMPDIR to another directory/
+        )
+      } finally {
+        rmSync(cache, { recursive: true, force: true })
+      }
+    }
+  )
 
   it.each(["18", "20"])("under Node %s the command line says which Node it needs, and ends with 2", async (node) => {
     const bin = join(app, "node_modules/@effect-dsql/cli/dist/bin.js")

@@ -48,7 +48,7 @@ const nativeOf = ({ initdb }: Programs) => Path.dirname(Path.dirname(initdb))
 
 /** Directories for a copy, the best first: one that stays, and one that is always there. */
 const places = (): ReadonlyArray<string> => [
-  process.getuid?.() === 0 ? "/var/cache" : (process.env["XDG_CACHE_HOME"] ?? Path.join(homedir(), ".cache")),
+  process.env["XDG_CACHE_HOME"] ?? (process.getuid?.() === 0 ? "/var/cache" : Path.join(homedir(), ".cache")),
   tmpdir()
 ]
 
@@ -56,9 +56,7 @@ const copied = Effect.fnUntraced(function* (packaged: Programs, place: string, a
   const directory = yield* Effect.tryPromise({
     try: () => copy(nativeOf(packaged), place),
     catch: (cause) =>
-      missing(
-        `cannot copy PostgreSQL's programs to where they can be run: ${text(cause)}: set TMPDIR to a directory with 60 MB of room`
-      )
+      missing(`cannot copy PostgreSQL's programs to ${place}, ${hindrance(cause)}: set TMPDIR to another directory`)
   })
   const at = (program: string) => Path.join(directory, "bin", Path.basename(program))
   const programs = { initdb: at(packaged.initdb), postgres: at(packaged.postgres) }
@@ -72,6 +70,11 @@ const copied = Effect.fnUntraced(function* (packaged: Programs, place: string, a
       : `PostgreSQL 16 does not run on this machine: ${problem.message}`
   )
 })
+
+const hindrance = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause && cause.code === "ENOSPC"
+    ? "whose disk is full"
+    : `because of ${text(cause)}`
 
 interface Problem {
   readonly code: ExecFileException["code"]
