@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: [
       "test/**/*.test.ts",
+      "api/test/**/*.test.ts",
       "packages/*/test/**/*.test.ts",
       "examples/*/test/**/*.test.ts",
       "proof/test/**/*.test.ts"

@@ -55,8 +55,6 @@ export interface Page<A> {
 
 /**
  * The tokens of one list: `list` names it, and `position` is what its query needs to go on.
- *
- * @internal
  */
 export interface Codec<A> {
   readonly encode: (position: A) => PageToken
@@ -67,7 +65,6 @@ export interface Codec<A> {
 
 const version = "1"
 
-/** @internal */
 export const codec = <A, I>(list: string, position: Schema.Codec<A, I>): Codec<A> => {
   const json = Schema.fromJsonString(Schema.toCodecJson(position))
   const write = Schema.encodeSync(json)
