@@ -7,13 +7,13 @@ import * as Connection from "../Connection.ts"
 
 /** What a formatter is to be given: paragraphs without line breaks, and no flag that the command refuses. */
 export const relevant = (doc: HelpDoc.HelpDoc): HelpDoc.HelpDoc => {
-  const takes = Context.get(doc.annotations, Connection.Takes)
-  const refused = [...Connection.names, "db-name"].filter((name) => !takes.some((taken) => taken === name))
+  const refused = new Set<string>([...Connection.names, "db-name"])
+  for (const name of Context.get(doc.annotations, Connection.Takes)) refused.delete(name)
   const paragraphs = doc.description.split(/\n\s*\n/).map((paragraph) => paragraph.trim().replaceAll(/\s*\n\s*/g, " "))
   return {
     ...doc,
     description: paragraphs.join("\n\n  "),
-    inheritedFlags: (doc.inheritedFlags ?? []).filter(({ name }) => !refused.includes(name))
+    inheritedFlags: (doc.inheritedFlags ?? []).filter(({ name }) => !refused.has(name))
   }
 }
 

@@ -68,21 +68,24 @@ export const copy = async (native: string, place: string): Promise<string> => {
   return target
 }
 
+// Modes are set because a umask may have closed the package to others, and would close the copy.
 const fill = async (native: string, draft: string) => {
-  await chmod(draft, 0o755)
-  // Directories come before what is in them. Modes are set because a umask may have closed the package to others.
-  for (const entry of await readdir(native, { recursive: true, withFileTypes: true })) {
+  const entries = (await readdir(native, { recursive: true, withFileTypes: true })).map((entry) => {
     const from = Path.join(entry.parentPath, entry.name)
-    const to = Path.join(draft, Path.relative(native, from))
-    if (entry.isDirectory()) {
-      await mkdir(to)
-      await chmod(to, 0o755)
-    } else if (entry.isFile()) {
-      await copyFile(from, to, constants.COPYFILE_FICLONE)
-      await chmod(to, Path.basename(entry.parentPath) === "bin" ? 0o755 : 0o644)
-    }
-  }
-  for (const { at, to } of await linksOf(native)) await symlink(to, Path.join(draft, at))
+    return { entry, from, to: Path.join(draft, Path.relative(native, from)) }
+  })
+  const directories = [draft, ...entries.filter(({ entry }) => entry.isDirectory()).map(({ to }) => to)]
+  await Promise.all(directories.map((directory) => mkdir(directory, { recursive: true })))
+  await Promise.all(directories.map((directory) => chmod(directory, 0o755)))
+  await Promise.all(
+    entries
+      .filter(({ entry }) => entry.isFile())
+      .map(async ({ entry, from, to }) => {
+        await copyFile(from, to, constants.COPYFILE_FICLONE)
+        await chmod(to, Path.basename(entry.parentPath) === "bin" ? 0o755 : 0o644)
+      })
+  )
+  await Promise.all((await linksOf(native)).map(({ at, to }) => symlink(to, Path.join(draft, at))))
 }
 
 const publish = async (native: string, draft: string, target: string) => {
