@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { manifest, tree } from "./support/files.ts"
-import { database, password, run } from "./support/process.ts"
+import { database, password } from "./support/postgres.ts"
+import { run } from "./support/process.ts"
+import { call } from "./support/program.ts"
 
 describe("bad input", () => {
   interface Case {
@@ -158,8 +160,9 @@ describe("bad input", () => {
       const before = yield* catalogue
       const cwd = yield* tree(input.files ?? {})
       const variables = { ...env, ...input.env }
-      const options = { cwd, ...(input.uid === undefined ? {} : { uid: input.uid }) }
-      const { code, stderr, stdout } = yield* run(input.args, variables, options)
+      const { args, uid } = input
+      const ended = uid === undefined ? call(args, variables, { cwd }) : run(args, variables, { cwd, uid })
+      const { code, stderr, stdout } = yield* ended
       assert.deepStrictEqual({ code, stdout }, { code: input.code, stdout: "" }, stderr)
       assert.match(stderr, /^error: [^\n]+\n$/)
       assert.include(stderr, input.says)

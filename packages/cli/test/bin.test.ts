@@ -3,7 +3,9 @@ import { Effect } from "effect"
 import { createServer, type Server, type Socket } from "node:net"
 import { join } from "node:path"
 import { manifest, tree } from "./support/files.ts"
-import { database, type Ended, password, run, start } from "./support/process.ts"
+import { database, password } from "./support/postgres.ts"
+import { type Ended, start } from "./support/process.ts"
+import { call } from "./support/program.ts"
 
 const json = ({ stdout }: Ended): unknown => JSON.parse(stdout)
 
@@ -37,25 +39,25 @@ describe("effect-dsql", () => {
   it.live("sets up, updates and reports, for people", () =>
     Effect.gen(function* () {
       const { env, rows } = yield* database
-      assert.deepStrictEqual(yield* run(["setup-schema", "--version", "1.0"], env), {
+      assert.deepStrictEqual(yield* call(["setup-schema", "--version", "1.0"], env), {
         code: 0,
         stdout: "dsql/temporal is at 1.0: 48 statements run\n",
         stderr: ""
       })
-      const behind = yield* run(["status"], env)
+      const behind = yield* call(["status"], env)
       assert.strictEqual(behind.code, 4)
       assert.include(behind.stdout, "compatible  no\nstate       behind: run update-schema\n")
-      assert.deepStrictEqual(yield* run(["update-schema"], env), {
+      assert.deepStrictEqual(yield* call(["update-schema"], env), {
         code: 0,
         stdout: "dsql/temporal is at 1.1, it was at 1.0: 1 statement run\n",
         stderr: ""
       })
-      assert.deepStrictEqual(yield* run(["update"], env), {
+      assert.deepStrictEqual(yield* call(["update"], env), {
         code: 0,
         stdout: "dsql/temporal is at 1.1: there was nothing to do\n",
         stderr: ""
       })
-      assert.strictEqual((yield* run(["status"], env)).code, 0)
+      assert.strictEqual((yield* call(["status"], env)).code, 0)
       assert.deepStrictEqual(yield* rows("SELECT db_name, curr_version FROM schema_version"), [
         { db_name: "postgres", curr_version: "1.1" }
       ])
@@ -65,7 +67,7 @@ describe("effect-dsql", () => {
   it.live("prints one JSON value for programs", () =>
     Effect.gen(function* () {
       const { env } = yield* database
-      const status = yield* run(["status", "--format", "json"], env)
+      const status = yield* call(["status", "--format", "json"], env)
       assert.strictEqual(status.code, 4)
       assert.deepStrictEqual(json(status), {
         schema: "dsql/temporal",
@@ -76,7 +78,7 @@ describe("effect-dsql", () => {
         state: "not-set-up",
         compatible: false
       })
-      const setup = yield* run(["--format=json", "setup", "-v", "0.0"], env)
+      const setup = yield* call(["--format=json", "setup", "-v", "0.0"], env)
       assert.deepStrictEqual(json(setup), {
         schema: "dsql/temporal",
         database: "postgres",
@@ -87,7 +89,7 @@ describe("effect-dsql", () => {
         present: 0,
         dropped: []
       })
-      const update = yield* run(["update", "--format", "json"], env)
+      const update = yield* call(["update", "--format", "json"], env)
       assert.deepStrictEqual(json(update), {
         schema: "dsql/temporal",
         database: "postgres",
@@ -107,18 +109,18 @@ describe("effect-dsql", () => {
       const { SQL_DATABASE = "", SQL_HOST = "", SQL_PORT = "", SQL_USER = "" } = env
       const flags = ["-ep", SQL_HOST, "-p", SQL_PORT, "-u", SQL_USER, "-db", SQL_DATABASE, "-q"]
       const wrong = { SQL_HOST: "wrong.invalid", SQL_PORT: "1", SQL_USER: "wrong", SQL_PASSWORD: password() }
-      assert.deepStrictEqual(yield* run([...flags, "setup", "-v", "1.1"], wrong), { code: 0, stdout: "", stderr: "" })
-      assert.strictEqual((yield* run(["status", ...flags], wrong)).code, 0)
+      assert.deepStrictEqual(yield* call([...flags, "setup", "-v", "1.1"], wrong), { code: 0, stdout: "", stderr: "" })
+      assert.strictEqual((yield* call(["status", ...flags], wrong)).code, 0)
     })
   )
 
   it.live("drops nothing unless it is told to, names what would be lost, and leaves other tables alone", () =>
     Effect.gen(function* () {
       const { env, rows } = yield* database
-      yield* run(["setup"], env)
+      yield* call(["setup"], env)
       yield* rows("INSERT INTO shards VALUES (1, 1, '', '')")
       yield* rows("CREATE TABLE mine (id INTEGER PRIMARY KEY)")
-      const asked = yield* run(["setup", "--overwrite"], env)
+      const asked = yield* call(["setup", "--overwrite"], env)
       assert.deepStrictEqual(asked, {
         code: 2,
         stdout: "",
@@ -126,7 +128,7 @@ describe("effect-dsql", () => {
           "error: --overwrite would drop 37 tables, of which these hold rows: namespace_metadata, shards: add --yes to do it\n"
       })
       assert.strictEqual((yield* rows("SELECT 1 FROM shards")).length, 1)
-      const done = yield* run(["setup", "--overwrite", "--yes"], env)
+      const done = yield* call(["setup", "--overwrite", "--yes"], env)
       assert.strictEqual(done.code, 0)
       assert.include(done.stdout, "37 tables dropped (")
       assert.deepStrictEqual(yield* rows("SELECT 1 FROM shards"), [])
@@ -143,32 +145,12 @@ describe("effect-dsql", () => {
         "v1.1/manifest.json": manifest("1.1", "1.0"),
         "v1.1/a.sql": "ALTER TABLE a ADD COLUMN b INTEGER;\nCREATE INDEX ASYNC a_b ON a (b);"
       })
-      const setup = yield* run(["setup", "-f", join(root, "v1.0", "a.sql"), "-v", "1.0"], env)
+      const setup = yield* call(["setup", "-f", join(root, "v1.0", "a.sql"), "-v", "1.0"], env)
       assert.strictEqual(setup.stderr, "")
-      const update = yield* run(["update", "-d", root], env)
+      const update = yield* call(["update", "-d", root], env)
       assert.strictEqual(update.stdout, `${root} is at 1.1, it was at 1.0: 2 statements run\n`)
       assert.strictEqual((yield* rows("SELECT 1 FROM pg_class WHERE relname = 'a_b'")).length, 1)
-      assert.strictEqual((yield* run(["status", "-d", root], env)).code, 0)
-    })
-  )
-
-  it.live("goes on after it was killed in the middle", () =>
-    Effect.gen(function* () {
-      const { env, rows } = yield* database
-      // A lock that another session holds stops it at the statement that needs it.
-      yield* rows("CREATE TABLE history_node (shard_id INTEGER PRIMARY KEY)")
-      const stuck = yield* run(["setup"], env)
-      assert.strictEqual(stuck.code, 1)
-      yield* rows("DROP TABLE history_node")
-      const first = start(["setup"], env)
-      yield* waitFor(rows("SELECT 1 FROM pg_class WHERE relname = 'history_tree'"))
-      first.kill("SIGKILL")
-      yield* Effect.promise(() => first.ended)
-      // The lease of the dead one would run for a while yet.
-      yield* rows("UPDATE schema_lease SET expires_at = now()")
-      const second = yield* run(["setup", "--format", "json"], env)
-      assert.strictEqual(second.code, 0)
-      assert.strictEqual((yield* run(["status"], env)).code, 0)
+      assert.strictEqual((yield* call(["status", "-d", root], env)).code, 0)
     })
   )
 
@@ -187,7 +169,7 @@ describe("effect-dsql", () => {
       const { port } = yield* silent
       const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://127.0.0.1:${port}` }
       const started = performance.now()
-      const { code, stderr } = yield* run(["status", "-ep", "abc.dsql.us-east-1.on.aws"], env)
+      const { code, stderr } = yield* call(["status", "-ep", "abc.dsql.us-east-1.on.aws"], env)
       assert.strictEqual(code, 3)
       assert.include(stderr, "abc.dsql.us-east-1.on.aws:5432: no AWS credentials")
       assert.isBelow(performance.now() - started, 10_000)
@@ -206,7 +188,7 @@ describe("effect-dsql", () => {
     Effect.gen(function* () {
       const test = yield* database
       yield* test.rows("CREATE TABLE shards (id INTEGER PRIMARY KEY)")
-      const ended = yield* run([...args, "--format", "json"], { ...test.env, ...env })
+      const ended = yield* call([...args, "--format", "json"], { ...test.env, ...env })
       const { error } = JSON.parse(ended.stderr)
       assert.deepStrictEqual([ended.code, ended.stdout], [code, ""])
       assert.deepStrictEqual({ ...error, message: "" }, { tag, message: "", exitCode: code })
@@ -217,16 +199,12 @@ describe("effect-dsql", () => {
   it.live("shows where an error came from when it is asked to, and no secret even then", () =>
     Effect.gen(function* () {
       const { env } = yield* database
-      const text = yield* run(["update", "--verbose"], { ...env, SQL_PORT: "1" })
+      const text = yield* call(["update", "--verbose"], { ...env, SQL_PORT: "1" })
       assert.match(text.stderr, /^error: cannot connect to 127\.0\.0\.1:1: .*\n.*CannotConnect/)
       assert.include(text.stderr, "    at ")
       assert.notInclude(text.stderr, password())
-      const json = yield* run(["update", "--verbose", "--format", "json"], env)
+      const json = yield* call(["update", "--verbose", "--format", "json"], env)
       assert.match(String(JSON.parse(json.stderr).error.stack), /NotSetUp/)
     })
   )
 })
-
-/** Looks until a query gives a row. */
-const waitFor = <E>(query: Effect.Effect<ReadonlyArray<object>, E>): Effect.Effect<void, E> =>
-  Effect.flatMap(query, (found) => (found.length > 0 ? Effect.void : waitFor(query)))

@@ -6,7 +6,8 @@ import { chmod, readFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { tree } from "./support/files.ts"
-import { run, start } from "./support/process.ts"
+import { start } from "./support/process.ts"
+import { call } from "./support/program.ts"
 
 const freePort = Effect.callback<string>((resume) => {
   const probe = createServer()
@@ -60,9 +61,9 @@ describe("effect-dsql dev", () => {
         dataDirectory: ".data/dsql"
       })
       assert.deepStrictEqual(yield* query(port, "SELECT id FROM t"), [[{ id: 7 }]])
-      const taken = yield* run(["dev", "--port", port, "--ephemeral"], {}, { cwd })
+      const taken = yield* call(["dev", "--port", port, "--ephemeral"], {}, { cwd })
       assert.deepStrictEqual(taken, { code: 1, stdout: "", stderr: `error: port ${port} is in use: choose another\n` })
-      const held = yield* run(["dev", "--port", yield* freePort], {}, { cwd })
+      const held = yield* call(["dev", "--port", yield* freePort], {}, { cwd })
       assert.strictEqual(held.code, 1)
       assert.match(
         held.stderr,
@@ -108,7 +109,7 @@ describe("effect-dsql dev", () => {
   it.live.each(bad)("ends with 2 and one line for %j", ([args, says]) =>
     Effect.gen(function* () {
       const cwd = yield* directory({ "a.pem": "not PEM" })
-      const { code, stderr, stdout } = yield* run(["dev", ...args], {}, { cwd })
+      const { code, stderr, stdout } = yield* call(["dev", ...args], {}, { cwd })
       assert.deepStrictEqual([code, stdout], [2, ""])
       assert.match(stderr, /^error: [^\n]+\n$/)
       assert.include(stderr, says)

@@ -7,19 +7,17 @@ import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { closeSync, existsSync, openSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { breakable } from "./support/cluster.ts"
 import { manifest, tree } from "./support/files.ts"
-import { run, start } from "./support/process.ts"
-
-const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
+import { bin, environment, start, type Variables } from "./support/process.ts"
+import { call } from "./support/program.ts"
 
 /** Runs it with a file for its standard output, or with a pipe that nobody reads. */
-const into = (path: string | undefined, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
+const into = (path: string | undefined, args: ReadonlyArray<string>) =>
   Effect.callback<{ readonly code: number | null; readonly stderr: string }>((resume) => {
     const file = path === undefined ? undefined : openSync(path, "w")
     const child = spawn(process.execPath, [bin, ...args], {
-      env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", ...env },
+      env: environment({}),
       stdio: ["ignore", file ?? "pipe", "pipe"]
     })
     if (file !== undefined) closeSync(file)
@@ -42,9 +40,9 @@ const files = { "v1.0/manifest.json": manifest("1.0"), "v1.0/a.sql": sql }
 const here = ["--schema-dir", "."]
 
 /** Starts an update, and goes on when it waits for the index. */
-const building = (env: Readonly<Record<string, string>>, cwd: string) =>
+const building = (env: Variables, cwd: string) =>
   Effect.gen(function* () {
-    assert.strictEqual((yield* run(["setup", "-v", "0.0"], env, { cwd })).code, 0)
+    assert.strictEqual((yield* call(["setup", "-v", "0.0"], env, { cwd })).code, 0)
     const running = start(["update", ...here], env, { cwd })
     assert.include(yield* Effect.promise(() => running.warned), "building  CREATE INDEX a_n")
     return running
@@ -90,9 +88,27 @@ describe("what ends a command", () => {
         assert.deepStrictEqual([ended.code, ended.stdout], [code, ""])
         assert.notInclude(ended.stderr, "error")
         // The lease was given back: nobody is waited for.
-        const next = yield* run(["update", "--no-wait", ...here], env, { cwd })
+        const next = yield* call(["update", "--no-wait", ...here], env, { cwd })
         assert.strictEqual(next.code, 0, next.stderr)
-        assert.include((yield* run(["verify", ...here], env, { cwd })).stdout, "1.0: no differences")
+        assert.include((yield* call(["verify", ...here], env, { cwd })).stdout, "1.0: no differences")
+      }),
+    120_000
+  )
+
+  it.live(
+    "SIGKILL in the middle of an update leaves what the next run goes on with",
+    () =>
+      Effect.gen(function* () {
+        const { env, rows } = yield* slow
+        const cwd = yield* tree(files)
+        const running = yield* building(env, cwd)
+        running.kill("SIGKILL")
+        assert.strictEqual((yield* Effect.promise(() => running.ended)).code, null)
+        // The lease of the dead one would run for a while yet.
+        yield* rows("UPDATE schema_lease SET expires_at = now()")
+        const next = yield* call(["update", "--no-wait", ...here], env, { cwd })
+        assert.strictEqual(next.code, 0, next.stderr)
+        assert.include((yield* call(["verify", ...here], env, { cwd })).stdout, "1.0: no differences")
       }),
     120_000
   )
@@ -107,7 +123,7 @@ describe("what ends a command", () => {
         writeFileSync(join(cwd, "v1.0/a.sql"), sql.replace("TABLE b (id", "TABLE b (uid"))
         const ended = yield* Effect.promise(() => running.ended)
         assert.deepStrictEqual([ended.code, ended.stdout.includes("is at 1.0")], [0, true], ended.stderr)
-        const after = yield* run(["update", ...here], env, { cwd })
+        const after = yield* call(["update", ...here], env, { cwd })
         assert.strictEqual(after.code, 1, after.stdout)
         assert.match(after.stderr, /^error: [^\n]*a\.sql:3: [^\n]*has changed since it ran: change it back, or accept/)
       }),

@@ -7,7 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { cluster } from "./support/cluster.ts"
 import { manifest, tree } from "./support/files.ts"
-import { run } from "./support/process.ts"
+import { call } from "./support/program.ts"
 
 /** Decodes with a schema that leaves nothing over, and gives what was printed. */
 const decoded = <A, I>(schema: Schema.Codec<A, I>, printed: string) =>
@@ -28,7 +28,7 @@ describe("--format json", () => {
           "v1.0/manifest.json": manifest("1.0"),
           "v1.0/a.sql": "CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER);\nCREATE UNIQUE INDEX ASYNC a_n ON a (n);"
         })
-        const json = (...args: ReadonlyArray<string>) => run([...args, "--format", "json"], env, { cwd })
+        const json = (...args: ReadonlyArray<string>) => call([...args, "--format", "json"], env, { cwd })
         const here = ["--schema-dir", "."]
         const bare = yield* decoded(Json.Status, (yield* json("status", ...here)).stdout)
         assert.strictEqual(bare.state, "not-set-up")
@@ -83,7 +83,7 @@ describe("--format json", () => {
         "v1.0/manifest.json": manifest("1.0"),
         "v1.0/a.sql": "CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER);"
       })
-      const baseline = run(["baseline", "--schema-dir", ".", "--format", "json"], env, { cwd })
+      const baseline = call(["baseline", "--schema-dir", ".", "--format", "json"], env, { cwd })
       yield* rows("CREATE TABLE a (id INTEGER PRIMARY KEY)")
       const refused = yield* baseline
       const { error } = yield* decoded(Json.Failed, refused.stderr)
@@ -96,7 +96,7 @@ describe("--format json", () => {
 
   it.live("of lint decodes with its schema", () =>
     Effect.gen(function* () {
-      const { stdout } = yield* run(["lint", "--format", "json", "-"], {}, { input: "TRUNCATE t;" })
+      const { stdout } = yield* call(["lint", "--format", "json", "-"], {}, { input: "TRUNCATE t;" })
       const { findings } = yield* decoded(Json.Lint, stdout)
       assert.deepStrictEqual(
         findings.map(({ rule }) => rule),

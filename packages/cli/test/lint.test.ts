@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { tree } from "./support/files.ts"
 import { run } from "./support/process.ts"
+import { call } from "./support/program.ts"
 
 const truncate = "SELECT 1;\nTRUNCATE t;\n"
 
@@ -9,7 +10,7 @@ describe("effect-dsql lint", () => {
   it.live("prints places, rules and hints, and ends with 1", () =>
     Effect.gen(function* () {
       const cwd = yield* tree({ "a.sql": truncate })
-      assert.deepStrictEqual(yield* run(["lint", "a.sql"], {}, { cwd }), {
+      assert.deepStrictEqual(yield* call(["lint", "a.sql"], {}, { cwd }), {
         code: 1,
         stdout: [
           "a.sql:2:1: error: unsupported statement: Truncate (0A000) [truncate]",
@@ -29,17 +30,17 @@ describe("effect-dsql lint", () => {
         "d/node_modules/x.sql": truncate,
         "d/c.txt": truncate
       })
-      const { code, stdout } = yield* run(["lint", "d", "d/a.sql"], {}, { cwd })
+      const { code, stdout } = yield* call(["lint", "d", "d/a.sql"], {}, { cwd })
       assert.deepStrictEqual([code, stdout], [0, "0 errors, 0 warnings in 2 files\n"])
     })
   )
 
   it.live("reads standard input, and prints JSON and SARIF", () =>
     Effect.gen(function* () {
-      const json = yield* run(["lint", "--format", "json", "-"], {}, { input: truncate })
+      const json = yield* call(["lint", "--format", "json", "-"], {}, { input: truncate })
       const { findings, summary, version } = JSON.parse(json.stdout)
       assert.deepStrictEqual([json.code, version, summary.errors, findings[0].file], [1, 1, 1, "<stdin>"])
-      const sarif = yield* run(["lint", "--format", "sarif", "-"], {}, { input: truncate })
+      const sarif = yield* call(["lint", "--format", "sarif", "-"], {}, { input: truncate })
       assert.deepStrictEqual([sarif.code, JSON.parse(sarif.stdout).runs[0].results[0].ruleId], [1, "truncate"])
     })
   )
@@ -55,7 +56,7 @@ describe("effect-dsql lint", () => {
   it.live.each(unreadable)("says in one line that it cannot read %s, and ends with 2", ([, path, says, uid]) =>
     Effect.gen(function* () {
       const cwd = yield* tree({ "latin.sql": Uint8Array.of(0xc3, 0x28), "empty/a.txt": "" })
-      const ended = yield* run(["lint", path], {}, { cwd, ...(uid === undefined ? {} : { uid }) })
+      const ended = yield* uid === undefined ? call(["lint", path], {}, { cwd }) : run(["lint", path], {}, { cwd, uid })
       assert.deepStrictEqual([ended.code, ended.stdout], [2, ""])
       assert.match(ended.stderr, /^error: cannot read [^\n]+\n$/)
       assert.include(ended.stderr, says)
@@ -65,7 +66,7 @@ describe("effect-dsql lint", () => {
   it.live("lints the other files all the same, syntax errors as findings", () =>
     Effect.gen(function* () {
       const cwd = yield* tree({ "a.sql": "CREATE TABEL a;" })
-      const { code, stderr, stdout } = yield* run(["lint", "missing.sql", "a.sql"], {}, { cwd })
+      const { code, stderr, stdout } = yield* call(["lint", "missing.sql", "a.sql"], {}, { cwd })
       assert.strictEqual(code, 2)
       assert.include(stderr, "cannot read missing.sql")
       assert.include(stdout, 'a.sql:1:8: error: syntax error at or near "TABEL" (42601) [syntax-error]')

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { run } from "./support/process.ts"
+import { call } from "./support/program.ts"
 
 /** Every variable that holds a secret, with one that can be found again. */
 const env = {
@@ -32,7 +32,7 @@ const lines: ReadonlyArray<ReadonlyArray<string>> = [
 describe("effect-dsql", () => {
   it.live.each(lines.map((line) => [line] as const))("shows no secret: %j", ([line]) =>
     Effect.gen(function* () {
-      const { stderr, stdout } = yield* run(line, env)
+      const { stderr, stdout } = yield* call(line, env)
       const said = stdout + stderr
       assert.isNotEmpty(said)
       assert.notInclude(said, "marked-")
@@ -41,8 +41,8 @@ describe("effect-dsql", () => {
 
   it.live("would show one that it is told to show", () =>
     Effect.gen(function* () {
-      const { stderr } = yield* run(["status", ...here, "--database", "marked-database"], env)
-      const { stderr: unknown } = yield* run(["lint", "marked-file.sql"], env)
+      const { stderr } = yield* call(["status", ...here, "--database", "marked-database"], env)
+      const { stderr: unknown } = yield* call(["lint", "marked-file.sql"], env)
       assert.include(stderr + unknown, "marked-")
     })
   )

@@ -3,14 +3,14 @@ import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { tree } from "./support/files.ts"
-import { run } from "./support/process.ts"
+import { call } from "./support/program.ts"
 
 const few = ["simulate", "--contenders", "2,4", "--runs", "2"]
 
 describe("effect-dsql simulate", () => {
   it.live("prints a line for each number of contenders and each policy", () =>
     Effect.gen(function* () {
-      const { code, stderr, stdout } = yield* run(few)
+      const { code, stderr, stdout } = yield* call(few)
       assert.deepStrictEqual([code, stderr], [0, ""])
       assert.deepStrictEqual(
         stdout
@@ -31,8 +31,8 @@ describe("effect-dsql simulate", () => {
     Effect.gen(function* () {
       const cwd = yield* tree({ "a.txt": "" })
       const args = [...few, "--policy", "attempts=2", "--seed", "7", "--format", "json"]
-      const first = yield* run([...args, "--svg", "chart.svg"], {}, { cwd })
-      const second = yield* run(args)
+      const first = yield* call([...args, "--svg", "chart.svg"], {}, { cwd })
+      const second = yield* call(args)
       assert.strictEqual(first.stdout, second.stdout)
       const { outcomes, seed } = JSON.parse(first.stdout)
       assert.strictEqual(seed, "7")
@@ -53,7 +53,7 @@ describe("effect-dsql simulate", () => {
 
   it.live("prints how processes connect, and come back, within a budget", () =>
     Effect.gen(function* () {
-      const { code, stderr, stdout } = yield* run(["simulate", "--connections", "2x5,3x5", "--budget", "12"])
+      const { code, stderr, stdout } = yield* call(["simulate", "--connections", "2x5,3x5", "--budget", "12"])
       assert.deepStrictEqual([code, stderr], [0, ""])
       const [titles, enough, few] = stdout.trimEnd().split("\n")
       assert.match(titles ?? "", /^processes +connections each +open/)
@@ -74,7 +74,7 @@ describe("effect-dsql simulate", () => {
     [["--endpoint", "localhost"], "simulate"]
   ] as const)("says in one line what is wrong with %j, and ends with 2", ([args, says]) =>
     Effect.gen(function* () {
-      const ended = yield* run(["simulate", ...args])
+      const ended = yield* call(["simulate", ...args])
       assert.deepStrictEqual([ended.code, ended.stdout], [2, ""])
       assert.match(ended.stderr, /^error: [^\n]+\n$/)
       assert.include(ended.stderr, says)

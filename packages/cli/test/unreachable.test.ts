@@ -7,7 +7,9 @@ import { Effect } from "effect"
 import { createServer } from "node:http"
 import { breakable, cluster } from "./support/cluster.ts"
 import { tree } from "./support/files.ts"
-import { database, run } from "./support/process.ts"
+import { database } from "./support/postgres.ts"
+import type { Variables } from "./support/process.ts"
+import { call } from "./support/program.ts"
 
 const commands: ReadonlyArray<ReadonlyArray<string>> = [
   ["setup-schema"],
@@ -20,25 +22,18 @@ const commands: ReadonlyArray<ReadonlyArray<string>> = [
   ["history"]
 ]
 
-type Variables = Readonly<Record<string, string>>
-
 /** Runs all commands with these variables; each says this, and `doctor` says why. */
 const refused = (env: Variables, says: RegExp, why: string, flags: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {
     const hidden = { SQL_PASSWORD: "hunter2", ...env }
-    yield* Effect.forEach(
-      commands,
-      (command) =>
-        Effect.gen(function* () {
-          const { code, stderr, stdout } = yield* run([...command, ...flags], hidden)
-          assert.deepStrictEqual([command, code, stdout], [command, 3, ""], stderr)
-          assert.match(stderr, /^error: [^\n]+\n$/)
-          assert.match(stderr, says)
-          assert.notInclude(stderr, "hunter2")
-        }),
-      { concurrency: 4 }
-    )
-    const doctor = yield* run(["doctor", ...flags], hidden)
+    for (const command of commands) {
+      const { code, stderr, stdout } = yield* call([...command, ...flags], hidden)
+      assert.deepStrictEqual([command, code, stdout], [command, 3, ""], stderr)
+      assert.match(stderr, /^error: [^\n]+\n$/)
+      assert.match(stderr, says)
+      assert.notInclude(stderr, "hunter2")
+    }
+    const doctor = yield* call(["doctor", ...flags], hidden)
     assert.strictEqual(doctor.code, 3, doctor.stdout)
     assert.include(doctor.stdout, why)
     assert.notInclude(doctor.stdout, "hunter2")
@@ -152,20 +147,17 @@ describe("without a connection", () => {
   it.live(
     "a region that is not the endpoint's is refused before anything is signed",
     () =>
-      Effect.forEach(
-        [...commands, ["doctor"]],
-        (command) =>
-          Effect.map(
-            run([...command, "--region", "eu-west-1"], { CLUSTER_ENDPOINT: "abc.dsql.us-east-1.on.aws" }),
-            (ended) =>
-              assert.deepStrictEqual(ended, {
-                code: 2,
-                stdout: "",
-                stderr:
-                  "error: --region eu-west-1 is not where abc.dsql.us-east-1.on.aws is: leave it out, or give us-east-1\n"
-              })
-          ),
-        { concurrency: 4 }
+      Effect.forEach([...commands, ["doctor"]], (command) =>
+        Effect.map(
+          call([...command, "--region", "eu-west-1"], { CLUSTER_ENDPOINT: "abc.dsql.us-east-1.on.aws" }),
+          (ended) =>
+            assert.deepStrictEqual(ended, {
+              code: 2,
+              stdout: "",
+              stderr:
+                "error: --region eu-west-1 is not where abc.dsql.us-east-1.on.aws is: leave it out, or give us-east-1\n"
+            })
+        )
       ),
     minutes
   )
@@ -173,7 +165,7 @@ describe("without a connection", () => {
   it.live("doctor tells plain PostgreSQL from Aurora DSQL", () =>
     Effect.gen(function* () {
       const { env } = yield* database
-      const { code, stdout } = yield* run(["doctor"], env)
+      const { code, stdout } = yield* call(["doctor"], env)
       assert.strictEqual(code, 1)
       assert.match(stdout, /failed +version +PostgreSQL 16\.\d+, which is not Aurora DSQL: fine for development/)
     })

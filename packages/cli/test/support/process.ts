@@ -1,21 +1,26 @@
 /**
- * The command line as a real process, and a database for it to work on.
+ * The command line as a real process: for what a call of it (`program.ts`) cannot show, such as signals and pipes.
  */
-import { PgClient } from "@effect/sql-pg"
-import { Effect, Redacted } from "effect"
-import { Reactivity } from "effect/reactivity"
+import { Effect } from "effect"
 import { spawn } from "node:child_process"
-import { randomUUID } from "node:crypto"
 import { fileURLToPath } from "node:url"
-import { inject } from "vitest"
 
-const bin = fileURLToPath(new URL("../../src/bin.ts", import.meta.url))
+export const bin = fileURLToPath(new URL("../../src/bin.ts", import.meta.url))
 
 export interface Ended {
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
 }
+
+export type Variables = Readonly<Record<string, string>>
+
+/** The environment of a command line: these variables, and no others that it reads. */
+export const environment = (variables: Variables): Variables => ({
+  PATH: process.env["PATH"] ?? "",
+  HOME: "/nonexistent",
+  ...variables
+})
 
 export interface Running {
   readonly kill: (signal: NodeJS.Signals) => void
@@ -26,14 +31,14 @@ export interface Running {
   readonly ended: Promise<Ended>
 }
 
-/** Starts the process with these variables and no others that it reads. */
+/** Starts the process. */
 export const start = (
   args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>> = {},
+  variables: Variables = {},
   { input, ...options }: { readonly uid?: number; readonly cwd?: string; readonly input?: string | Uint8Array } = {}
 ): Running => {
   const child = spawn(process.execPath, [bin, ...args], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", ...env },
+    env: environment(variables),
     stdio: ["pipe", "pipe", "pipe"],
     ...options
   })
@@ -58,30 +63,3 @@ export const start = (
 
 /** Runs the process to its end. */
 export const run = (...input: Parameters<typeof start>) => Effect.promise(() => start(...input).ended)
-
-/** The server that all test files share. */
-export const server = () => new URL(inject("postgresUrl"))
-
-export const password = () => decodeURIComponent(server().password)
-
-const connect = (url: URL) => Effect.provide(PgClient.makeClient({ url: Redacted.make(url.href) }), Reactivity.layer)
-
-/** A database of its own: the environment that leads to it, and a way to look into it. */
-export const database = Effect.gen(function* () {
-  const name = `test_${randomUUID().replaceAll("-", "")}`
-  const admin = yield* connect(server())
-  yield* Effect.acquireRelease(admin.unsafe(`CREATE DATABASE ${name}`), () =>
-    Effect.orDie(admin.unsafe(`DROP DATABASE ${name} WITH (FORCE)`))
-  )
-  const url = server()
-  url.pathname = `/${name}`
-  const sql = yield* connect(url)
-  const env: Readonly<Record<string, string>> = {
-    SQL_HOST: url.hostname,
-    SQL_PORT: url.port,
-    SQL_USER: decodeURIComponent(url.username),
-    SQL_PASSWORD: password(),
-    SQL_DATABASE: name
-  }
-  return { env, rows: (text: string) => sql.unsafe(text) }
-})
