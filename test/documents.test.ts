@@ -52,7 +52,7 @@ const run = (block: string, cwd: string, env: Readonly<Record<string, string>>) 
 
 layer(Layer.empty, { excludeTestServices: true })("the commands in the documentation", (it) => {
   it.effect.each(pages)(
-    "%s",
+    "of %s run as they are written",
     ([, blocks]) =>
       Effect.gen(function* () {
         const cwd = yield* directory

@@ -7,11 +7,12 @@ import * as Schema from "effect/Schema"
 import { Encoding } from "../../DataBlob.ts"
 import { BranchNotFound, type BranchInfo, type HistoryBranch } from "../../HistoryBranch.ts"
 import type { BranchId, ShardId, TreeId } from "../../Identifiers.ts"
-import * as PageToken from "../../PageToken.ts"
+import type * as PageToken from "../../PageToken.ts"
 import * as Info from "./branchInfo.ts"
 import type { Tree } from "./nodes.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
+import * as Tokens from "../page/tokens.ts"
 
 /** A branch and the shard that it is in. */
 export interface Located extends BranchInfo {
@@ -78,7 +79,7 @@ export const page = Effect.fnUntraced(function* (tree: Tree | undefined, request
 
 const Position = Schema.Struct({ shardId: Schema.Int, treeId: Schema.String, branchId: Schema.String })
 
-const tokens = PageToken.codec("history branches", Position)
+const tokens = Tokens.codec("history branches", Position)
 
 /** A row as the driver gives it: key columns are what their types say. */
 interface Stored {

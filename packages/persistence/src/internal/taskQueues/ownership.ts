@@ -9,11 +9,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type DataBlob, Encoding, equals } from "../../DataBlob.ts"
-import * as PageToken from "../../PageToken.ts"
-import { type TaskQueue, TaskQueueExists, TaskQueueOwnershipLost } from "../../TaskQueue.ts"
+import type * as PageToken from "../../PageToken.ts"
+import { type OwnedTaskQueue, type TaskQueue, TaskQueueExists, TaskQueueOwnershipLost } from "../../TaskQueue.ts"
 import { TaskQueueId } from "../../TaskQueueId.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
+import * as Tokens from "../page/tokens.ts"
 import { key, type Layout, matches } from "./layout.ts"
 
 export type Table = Layout<unknown>["queues"]
@@ -55,7 +56,7 @@ export const create = Effect.fnUntraced(function* (table: Table, queue: TaskQueu
   yield* Transaction.autocommit(body, { operation: "CreateTaskQueue", verify })
 })
 
-export const get = (table: Table, id: TaskQueueId) =>
+export const find = (table: Table, id: TaskQueueId) =>
   Transaction.autocommit(select(table, id, ""), { operation: "GetTaskQueue", readOnly: true })
 
 /**
@@ -124,7 +125,7 @@ const refresh = Effect.fnUntraced(function* (table: Table, queue: TaskQueue) {
   })
 })
 
-export const remove = Effect.fnUntraced(function* (table: Table, id: TaskQueueId, rangeId: bigint) {
+export const remove = Effect.fnUntraced(function* (table: Table, { id, rangeId }: OwnedTaskQueue) {
   const body = owned(id, Fence.compareAndDelete(guard(table, id), rangeId))
   const verify = () =>
     Effect.map(select(table, id, "FOR UPDATE"), (found): Transaction.Outcome<void> => {
@@ -134,7 +135,7 @@ export const remove = Effect.fnUntraced(function* (table: Table, id: TaskQueueId
   yield* Transaction.autocommit(body, { operation: "DeleteTaskQueue", verify })
 })
 
-const tokens = (table: Table) => PageToken.codec(table, TaskQueueId)
+const tokens = (table: Table) => Tokens.codec(table, TaskQueueId)
 
 export const list = Effect.fnUntraced(function* (table: Table, request: PageToken.PageRequest) {
   const after = yield* List.start(tokens(table), request)
