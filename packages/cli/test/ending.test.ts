@@ -66,7 +66,7 @@ describe("what ends a command", () => {
     "a report that is longer than a pipe holds arrives whole: %s",
     (format) =>
       Effect.gen(function* () {
-        const input = "CREATE TABLE a (id serial);\n".repeat(1_000)
+        const input = "CREATE TABLE a (id serial);\n".repeat(2_000)
         const ended = yield* run(["lint", "--format", format, "-"], {}, { input })
         assert.strictEqual(ended.code, 1)
         assert.isAbove(ended.stdout.length, 500_000)
