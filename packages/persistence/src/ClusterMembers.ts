@@ -182,7 +182,7 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
       SELECT ${columnNames(sql)} FROM cluster_membership WHERE ${sql.and(filters)}
       ORDER BY membership_partition, host_id LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMembers", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMembers", readOnly: "proven" })
   return yield* List.page(
     rows,
     request,

@@ -140,7 +140,7 @@ const save = Effect.fnUntraced(function* ({ metadata, name }: Omit<Cluster, "ver
 })
 
 const get = Effect.fnUntraced(function* (name: ClusterName) {
-  const found = yield* Transaction.autocommit(select(name), { operation: "GetClusterMetadata", readOnly: true })
+  const found = yield* Transaction.autocommit(select(name), { operation: "GetClusterMetadata", readOnly: "proven" })
   return yield* Option.match(found, {
     onNone: () => Effect.fail(new ClusterNotFound({ name })),
     onSome: Effect.succeed
@@ -180,7 +180,7 @@ const list = Effect.fnUntraced(function* (request: PageToken.PageRequest) {
       WHERE metadata_partition = ${partition} ${after}
       ORDER BY metadata_partition, cluster_name LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMetadata", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMetadata", readOnly: "proven" })
   return yield* List.page(
     rows,
     request,

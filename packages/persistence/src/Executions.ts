@@ -206,7 +206,7 @@ const removeCurrent = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
 
 const salvage = Effect.fnUntraced(function* (key: RunKey) {
   yield* route(key)
-  return yield* Transaction.autocommit(Read.read(key), { operation: "GetExecution", readOnly: true })
+  return yield* Transaction.autocommit(Read.read(key), { operation: "GetExecution", readOnly: "proven" })
 })
 
 const get = Effect.fnUntraced(function* (key: RunKey) {
@@ -222,7 +222,7 @@ const get = Effect.fnUntraced(function* (key: RunKey) {
 const getCurrent = Effect.fnUntraced(function* (key: Key) {
   const found = yield* Transaction.autocommit(Current.select(key, ""), {
     operation: "GetCurrentExecution",
-    readOnly: true
+    readOnly: "proven"
   })
   return yield* Effect.catch(Effect.fromOption(found), () =>
     Effect.fail(new ExecutionNotFound({ businessId: key.businessId, runId: undefined }))

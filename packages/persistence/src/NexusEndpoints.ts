@@ -142,7 +142,7 @@ export const layer: Layer.Layer<NexusEndpoints, never, DsqlClient> = Layer.effec
 )
 
 const get = Effect.fnUntraced(function* (id: EndpointId) {
-  const found = yield* Transaction.autocommit(select(id), { operation: "GetNexusEndpoint", readOnly: true })
+  const found = yield* Transaction.autocommit(select(id), { operation: "GetNexusEndpoint", readOnly: "proven" })
   return yield* Option.match(found, {
     onNone: () => Effect.fail(new NexusEndpointNotFound({ id })),
     onSome: Effect.succeed
@@ -167,7 +167,7 @@ const list = Effect.fnUntraced(function* (request: ListRequest) {
       ) AS endpoints ON true
       ORDER BY endpoints.id`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "ListNexusEndpoints", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListNexusEndpoints", readOnly: "proven" })
   const tableVersion = rows[0]?.table_version ?? 0n
   const expected = request.tableVersion ?? Option.getOrUndefined(start)?.tableVersion ?? tableVersion
   if (tableVersion !== expected) {

@@ -175,7 +175,7 @@ const list = Effect.fnUntraced(function* (queue: QueueType, request: MessageRang
       WHERE queue_type = ${queue} AND message_id > ${after} AND message_id <= ${request.upTo ?? most}
       ORDER BY message_id LIMIT ${List.size(request) + 1}`
   )
-  const rows = yield* Transaction.autocommit(body, { operation: "ReadMessages", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ReadMessages", readOnly: "proven" })
   return yield* List.page(
     rows,
     request,
@@ -199,7 +199,7 @@ const remove = (queue: QueueType, { after = -1n, upTo = most }: MessageRange) =>
   )
 
 const ackLevels = (queue: QueueType) =>
-  Transaction.autocommit(select(queue, ""), { operation: "GetAckLevels", readOnly: true })
+  Transaction.autocommit(select(queue, ""), { operation: "GetAckLevels", readOnly: "proven" })
 
 const select = Effect.fnUntraced(function* (queue: QueueType, lock: "" | "FOR UPDATE") {
   const sql = yield* Transaction.sql

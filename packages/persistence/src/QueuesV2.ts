@@ -203,7 +203,7 @@ const listMessages = Effect.fnUntraced(function* (
           WHERE queues.queue_type = ${queue.type} AND queues.queue_name = ${queue.name}
           ORDER BY message_id LIMIT ${List.size(request) + 1}`
       ),
-      { operation: "ReadMessages", readOnly: true }
+      { operation: "ReadMessages", readOnly: "proven" }
     )
   const found = yield* select(start)
   if (found[0] === undefined) return yield* new QueueNotFound({ queue })
@@ -287,7 +287,7 @@ const list = Effect.fnUntraced(function* (type: number, request: PageToken.PageR
       FROM queues WHERE queue_type = ${type} AND queue_name > ${after}
       ORDER BY queue_name LIMIT ${List.size(request) + 1}`
   )
-  const rows = yield* Transaction.autocommit(body, { operation: "ListQueues", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListQueues", readOnly: "proven" })
   const name = (row: (typeof rows)[number]) => QueueName.make(row.queue_name)
   const decode = (row: (typeof rows)[number]) =>
     Effect.map(minMessageId({ type, name: name(row) }, row), (min): QueueInfo => ({

@@ -88,7 +88,7 @@ export const layer: Layer.Layer<Shards, never, DsqlClient> = Layer.effect(
     return Shards.of({
       getOrCreate: Effect.fn("Shards.getOrCreate")((shardId, create) => connected(getOrCreate(shardId, create))),
       find: Effect.fn("Shards.find")((shardId) =>
-        connected(Transaction.autocommit(select(shardId, ""), { operation: "ReadShard", readOnly: true }))
+        connected(Transaction.autocommit(select(shardId, ""), { operation: "ReadShard", readOnly: "proven" }))
       ),
       update: Effect.fn("Shards.update")((shard, expected) => connected(update(shard, expected))),
       shared: ({ rangeId, shardId }) => ownership(shardId, Fence.shared(guard(shardId), rangeId)),
@@ -161,8 +161,8 @@ const decode = (shardId: ShardId, row: unknown): Effect.Effect<Shard, MalformedR
     info: { data: columns.data, encoding: columns.data_encoding }
   }))
 
-/** A BIGINT comes as a bigint. */
-const toRangeId = (token: Token): bigint => BigInt(token)
+/** A BIGINT that is NOT NULL comes as a bigint. */
+const toRangeId = (token: Token | null): bigint => BigInt(token ?? 0n)
 
 const ownership = <A, E, R>(shardId: ShardId, effect: Effect.Effect<A, E | ConditionFailed, R>) =>
   Effect.mapError(effect, (error) =>

@@ -132,7 +132,7 @@ const find = (namespaceId: NamespaceId, name: TaskQueueName) =>
         SELECT * FROM task_queue_user_data WHERE namespace_id = ${namespaceId} AND task_queue_name = ${name}`
       return rows[0] === undefined ? Option.none<UserData>() : Option.some(yield* decode(rows[0]))
     }),
-    { operation: "GetTaskQueueUserData", readOnly: true }
+    { operation: "GetTaskQueueUserData", readOnly: "proven" }
   )
 
 const update = Effect.fnUntraced(function* (
@@ -249,7 +249,7 @@ const list = Effect.fnUntraced(function* (namespaceId: NamespaceId, request: Pag
       SELECT * FROM task_queue_user_data WHERE namespace_id = ${namespaceId} AND task_queue_name > ${after}
       ORDER BY task_queue_name LIMIT ${List.size(request) + 1}`
   )
-  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueueUserData", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueueUserData", readOnly: "proven" })
   return yield* List.page(rows, request, decode, (row) => TaskQueueName.make(row.task_queue_name), tokens)
 })
 
@@ -262,7 +262,7 @@ const countByBuildId = (namespaceId: NamespaceId, buildId: BuildId) =>
         WHERE namespace_id = ${namespaceId} AND build_id = ${buildId}`
       return Number(rows[0]?.count ?? 0n)
     }),
-    { operation: "CountTaskQueuesByBuildId", readOnly: true }
+    { operation: "CountTaskQueuesByBuildId", readOnly: "proven" }
   )
 
 const listByBuildId = Effect.fnUntraced(function* (
@@ -279,7 +279,7 @@ const listByBuildId = Effect.fnUntraced(function* (
       WHERE namespace_id = ${namespaceId} AND build_id = ${buildId} AND task_queue_name > ${after}
       ORDER BY task_queue_name LIMIT ${List.size(request) + 1}`
   )
-  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueuesByBuildId", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueuesByBuildId", readOnly: "proven" })
   const name = (row: BuildIdRow) => TaskQueueName.make(row.task_queue_name)
   return yield* List.page(rows, request, (row) => Effect.succeed(name(row)), name, tokens)
 })

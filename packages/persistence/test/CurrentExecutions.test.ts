@@ -253,7 +253,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         })
         for (const operation of operations) {
           const failed = yield* Effect.flip(
-            Effect.provideService(operation, Transaction.Transaction, { sql: silent, attempt: 1 })
+            Effect.provideService(operation, Transaction.Transaction, { sql: silent, attempt: 1, guarded: "statement" })
           )
           assert.propertyVal(failed, "_tag", "ArchetypeUnspecified")
         }

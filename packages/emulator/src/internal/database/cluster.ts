@@ -15,7 +15,8 @@ import { isInConflict } from "./rowLocks.ts"
 import { type Database, type Member, prune } from "../concurrency/state.ts"
 import * as Steward from "../concurrency/steward.ts"
 import * as Parking from "../concurrency/parking.ts"
-import * as Wire from "../protocol/wire.ts"
+import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
 
 /** All databases of one server. */
 export interface Cluster {
@@ -66,9 +67,9 @@ const work = Effect.fnUntraced(function* (worker: Member, job: string) {
   let status = "completed"
   let details: string | null = row?.[1] === "t" ? null : "relation does not exist"
   if (details === null) {
-    const reply = yield* Parking.send(worker, [Wire.query(command)], 1)
+    const reply = yield* Parking.send(worker, [ClientMessage.query(command)])
     if (reply.error !== undefined) {
-      const error = Wire.readError(reply.error)
+      const error = ServerMessage.readError(reply.error)
       const isDuplicate = error.sqlstate === "23505"
       status = error.sqlstate === "42P01" ? "completed" : "failed"
       details = isDuplicate ? "Found duplicate key while validating index for UCVs" : error.message

@@ -59,7 +59,7 @@ export const page = Effect.fnUntraced(function* (
   const size = List.size(request)
   const found = yield* Transaction.autocommit(
     Nodes.select({ ...reading, ranges, after: start, limit: size + 1, events: true }),
-    { operation: "ReadHistoryBranch", readOnly: true }
+    { operation: "ReadHistoryBranch", readOnly: "proven" }
   )
   const rows = found.slice(0, size)
   let decisive = start?.decisive ?? reading.txnId

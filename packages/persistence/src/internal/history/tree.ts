@@ -73,7 +73,7 @@ export const page = Effect.fnUntraced(function* (tree: Tree | undefined, request
       SELECT * FROM history_tree WHERE ${sql.and(conditions)}
       ORDER BY ${sql.csv(keyColumns)} LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(statement, { operation: "ListHistoryBranches", readOnly: true })
+  const rows = yield* Transaction.autocommit(statement, { operation: "ListHistoryBranches", readOnly: "proven" })
   return yield* List.page(rows, request, decode, position, codec)
 })
 

@@ -51,7 +51,7 @@ export const page = Effect.fnUntraced(function* <A>(
       ORDER BY ${sql.csv(rows.order.map((column) => sql`${sql(column)}`))}
       LIMIT ${List.size(request) + 1}`
   )
-  const found = yield* Transaction.autocommit(statement, { operation: "ReadHistoryTasks", readOnly: true })
+  const found = yield* Transaction.autocommit(statement, { operation: "ReadHistoryTasks", readOnly: "proven" })
   const position = (row: Found): Position => rows.order.map((column) => row[names[column]])
   const decode = (row: Found) =>
     Effect.map(Row.decode(Columns, row, { table: rows.table, key: key(rows, position(row)) }), (columns) =>
@@ -68,7 +68,7 @@ export const isEmpty = (rows: TaskRows, range: Range) =>
       const found = yield* sql`SELECT 1 FROM ${sql(rows.table)} WHERE ${within(sql, rows, range)} LIMIT 1`
       return found.length === 0
     }),
-    { operation: "IsHistoryTasksEmpty", readOnly: true }
+    { operation: "IsHistoryTasksEmpty", readOnly: "proven" }
   )
 
 /** Takes one row away. One round trip. */

@@ -27,7 +27,7 @@ export const metadata = {
 } satisfies Fence.Guard
 
 export const get = Effect.fnUntraced(function* (by: "id" | "name", value: string) {
-  const found = yield* Transaction.autocommit(select(by, value), { operation: "GetNamespace", readOnly: true })
+  const found = yield* Transaction.autocommit(select(by, value), { operation: "GetNamespace", readOnly: "proven" })
   return yield* Option.match(found, {
     onNone: () => Effect.fail(new NamespaceNotFound({ by, value })),
     onSome: Effect.succeed
@@ -45,7 +45,7 @@ export const list = Effect.fnUntraced(function* (request: PageToken.PageRequest)
       SELECT ${columnNames(sql)} FROM namespaces WHERE partition_id = ${partition} ${after}
       ORDER BY partition_id, id LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "ListNamespaces", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListNamespaces", readOnly: "proven" })
   return yield* List.page(
     rows,
     request,
@@ -56,7 +56,7 @@ export const list = Effect.fnUntraced(function* (request: PageToken.PageRequest)
 })
 
 export const version = Effect.suspend(() =>
-  Transaction.autocommit(selectVersion, { operation: "GetNamespaceVersion", readOnly: true })
+  Transaction.autocommit(selectVersion, { operation: "GetNamespaceVersion", readOnly: "proven" })
 )
 
 const selectVersion = Effect.gen(function* () {

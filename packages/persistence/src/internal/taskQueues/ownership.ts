@@ -57,7 +57,7 @@ export const create = Effect.fnUntraced(function* (table: Table, queue: TaskQueu
 })
 
 export const find = (table: Table, id: TaskQueueId) =>
-  Transaction.autocommit(select(table, id, ""), { operation: "GetTaskQueue", readOnly: true })
+  Transaction.autocommit(select(table, id, ""), { operation: "GetTaskQueue", readOnly: "proven" })
 
 /**
  * Raises the range against everybody who holds it. The lock is FOR UPDATE, because raising a column that is no key
@@ -149,7 +149,7 @@ export const list = Effect.fnUntraced(function* (table: Table, request: PageToke
       SELECT range_hash, task_queue_id, range_id, data, data_encoding FROM ${sql(table)}
       WHERE ${rest} ORDER BY range_hash, task_queue_id LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueues", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueues", readOnly: "proven" })
   const idOf = (row: (typeof rows)[number]): TaskQueueId => ({ rangeHash: row.range_hash, uuid: row.task_queue_id })
   return yield* List.page(rows, request, (row) => decode(table, idOf(row), row), idOf, tokens(table))
 })
@@ -172,8 +172,8 @@ const decode = (table: Table, id: TaskQueueId, row: unknown) =>
 
 const same = (a: TaskQueue, b: TaskQueue): boolean => a.rangeId === b.rangeId && equals(a.info, b.info)
 
-/** A BIGINT comes as a bigint. */
-const toRangeId = (token: Token): bigint => BigInt(token)
+/** A BIGINT that is NOT NULL comes as a bigint. */
+const toRangeId = (token: Token | null): bigint => BigInt(token ?? 0n)
 
 const owned = <A, E, R>(id: TaskQueueId, effect: Effect.Effect<A, E | ConditionFailed, R>) =>
   Effect.mapError(effect, (error) =>

@@ -118,7 +118,7 @@ export const list = Effect.fnUntraced(function* <P>(
       WHERE ${sql.and([matches(sql, key(id)), ...bounds])}
       ORDER BY ${order} LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "GetTasks", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "GetTasks", readOnly: "proven" })
   return yield* List.page(
     rows,
     request,
