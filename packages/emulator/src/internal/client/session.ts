@@ -4,15 +4,15 @@
  */
 import { Limits, type Statement } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
-import type { BackendLost } from "../postgres/backend.ts"
-import * as Execution from "./execution.ts"
-import * as Refusal from "../statement/refusal.ts"
-import type { Prepare, Prepared } from "../statement/prepared.ts"
 import { prepare as prepareIn } from "../concurrency/run.ts"
 import { isFailed } from "../concurrency/transaction.ts"
-import * as Frame from "../protocol/frame.ts"
+import type { BackendLost } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
+import type { Prepare, Prepared } from "../statement/prepared.ts"
+import * as Refusal from "../statement/refusal.ts"
+import * as Execution from "./execution.ts"
 
 /** A session with what its protocol remembers. */
 export interface Session extends Execution.Session {

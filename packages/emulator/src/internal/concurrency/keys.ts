@@ -5,12 +5,12 @@
 import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { BackendLost } from "../postgres/backend.ts"
 import * as Catalogue from "../database/keys.ts"
+import type { BackendLost } from "../postgres/backend.ts"
+import type { Prepared } from "../statement/prepared.ts"
 import { snapshotOf } from "./phase.ts"
 import type { Key, Member, References } from "./state.ts"
 import type { Transaction } from "./transaction.ts"
-import type { Prepared } from "../statement/prepared.ts"
 
 const Found = Schema.fromJsonString(
   Schema.Struct({ table: Schema.String, name: Schema.String, columns: Schema.Array(Schema.String) })

@@ -4,15 +4,15 @@
  */
 import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
-import { BackendLost } from "../postgres/backend.ts"
 import type { RowLocks } from "../database/rowLocks.ts"
+import { BackendLost } from "../postgres/backend.ts"
+import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as Frame from "../protocol/frame.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Keys from "./keys.ts"
 import * as Parking from "./parking.ts"
 import type { Key, LockRecord, Member } from "./state.ts"
 import type { Call, Transaction } from "./transaction.ts"
-import * as Frame from "../protocol/frame.ts"
-import * as ClientMessage from "../protocol/clientMessage.ts"
-import * as ServerMessage from "../protocol/serverMessage.ts"
 
 /** A query that locks rows of one table, and that table's primary key. */
 interface Query {

@@ -1,9 +1,9 @@
 /**
  * What a client is told.
  */
-import type { Refusal } from "../statement/refusal.ts"
 import type { Frame } from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
+import type { Refusal } from "../statement/refusal.ts"
 
 /** Messages, and an error that ends them. */
 export interface Outcome {

@@ -4,8 +4,8 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
-import type { Backend, BackendLost } from "../postgres/backend.ts"
 import type { RowLocks } from "../database/rowLocks.ts"
+import type { Backend, BackendLost } from "../postgres/backend.ts"
 import { snapshotOf } from "./phase.ts"
 import type { Transaction } from "./transaction.ts"
 

@@ -10,9 +10,9 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { connect as open, type Socket } from "node:net"
 import type * as Postgres from "../../Postgres.ts"
-import * as Scram from "../protocol/scram.ts"
-import * as Frame from "../protocol/frame.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as Frame from "../protocol/frame.ts"
+import * as Scram from "../protocol/scram.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 
 /** The connection is gone, or was refused. */
