@@ -139,10 +139,7 @@ export const sql = (strings: TemplateStringsArray, ...values: ReadonlyArray<unkn
  */
 export const join = (list: ReadonlyArray<Expression>, separator: string): Expression => {
   if (list.length === 0) return literal("")
-  const strings = new Array<string>(list.length + 1).fill(separator)
-  strings[0] = ""
-  strings[list.length] = ""
-  return make(strings, list)
+  return make(["", ...list.slice(1).map(() => separator), ""], list)
 }
 
 /**

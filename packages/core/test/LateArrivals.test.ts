@@ -11,18 +11,20 @@ const integer = (value: number) => Expression.value("integer", value)
 
 /** Adds a task below the shard, which moves no token. */
 const add = (task: number) =>
-  Guarded.write({
-    guards: [
-      Guard.make({
-        name: "shard",
-        row: Guard.row("shards", { id: integer(1) }, ["range"], "shared"),
-        columns: ["range"],
-        holds: (row) => Guard.exists(row, Expression.sql`range = ${Expression.value("bigint", 1n)}`),
-        refuse: () => Effect.fail("the shard has moved" as const)
-      })
-    ],
-    writes: [Write.insert({ into: "tasks", columns: { id: integer(task) } })]
-  })
+  Effect.asVoid(
+    Guarded.write({
+      guards: [
+        Guard.make({
+          name: "shard",
+          row: Guard.row("shards", { id: integer(1) }, ["range"], "shared"),
+          columns: ["range"],
+          holds: (row) => Guard.exists(row, Expression.sql`range = ${Expression.value("bigint", 1n)}`),
+          refuse: () => Effect.fail("the shard has moved" as const)
+        })
+      ],
+      writes: [Write.insert({ into: "tasks", columns: { id: integer(task) } })]
+    })
+  )
 
 /** Holds the shard against everybody, then looks for the task. */
 const lookFor = (task: number) => () =>
