@@ -43,7 +43,7 @@ const without = (part: RegExp, replacement = "") =>
   })
 
 const shardUnlocked = without(/ FOR KEY SHARE/)
-const shardUnchecked = without(/(?<=FROM "_+shard" )WHERE range_id = \$\d+::bigint/)
+const shardUnchecked = without(/(?<=FROM "_guarded_shard" )WHERE range_id = \$\d+::bigint/)
 
 const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
 
@@ -263,7 +263,7 @@ describeStores("a write that takes another run for the current one", (it) => {
     const write = writes[name]
     assert(write !== undefined)
     const unchecked = without(
-      /(?<=FROM "_+current"\s+)WHERE run_id = \$\d+::uuid[^)]*|AND "current_executions"\."run_id" = \$\d+::uuid/
+      /(?<=FROM "_guarded_current"\s+)WHERE run_id = \$\d+::uuid[^)]*|AND "current_executions"\."run_id" = \$\d+::uuid/
     )
 
     it.effect(`would ${name} over it, if it did not compare the run`, () =>
