@@ -111,7 +111,9 @@ const stepping = <A, E>(
     )
   const text: typeof client.sql = Object.assign(client.sql.bind(undefined), client.sql, { withTransaction })
   const stores = Layer.fresh(Persistence.layer).pipe(
-    Layer.provideMerge(Layer.succeed(DsqlClient.DsqlClient, { ...client, sql: text }))
+    Layer.provideMerge(
+      Layer.succeed(DsqlClient.DsqlClient, { ...client, sql: text, reserve: Effect.succeed(autocommitted) })
+    )
   )
   return program.pipe(
     Effect.provide(stores),
