@@ -22,8 +22,11 @@ export type Which = (sql: string) => boolean
 export interface Late {
   /** Waits until the turn has come and its sender is cut off; gives the statement. */
   readonly held: Effect.Effect<string>
-  /** Lets the turn arrive, waits until the server has answered it, and ends its connection. Holds none if none has come. */
-  readonly arrive: Effect.Effect<void>
+  /**
+   * Lets the turn arrive, waits until the server has answered it, and ends its connection. Gives false where none has
+   * come, and from then on none is held.
+   */
+  readonly arrive: Effect.Effect<boolean>
 }
 
 export interface Proxy {
@@ -138,7 +141,7 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
       sockets.add(server)
       /** What waits for the server's answers, in their order. */
       const waiting: Array<() => void> = []
-      let isLoggingIn = false
+      let hasBegun = false
       let isLeft = false
       const line: Line = {
         pass: (bytes, answered) => {
@@ -156,7 +159,7 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
       const over = () => waiting.splice(0).forEach((answered) => answered())
       const spoken = listen({
         startup: () => {
-          isLoggingIn = true
+          hasBegun = true
           waiting.push(() => {})
         },
         other: (bytes) => server.write(bytes),
@@ -178,7 +181,7 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
         if (!isSilent && !isLeft) spoken(chunk)
       })
       server.on("data", (chunk) => {
-        if (isLoggingIn) heard(chunk)
+        if (hasBegun) heard(chunk)
         if (!isSilent && !isLeft) client.write(chunk)
       })
       server.on("close", line.drop).on("close", over).on("error", line.drop)
@@ -243,9 +246,9 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
           return {
             held: Deferred.await(held),
             arrive: Effect.suspend(() => {
-              if (orders.delete(order)) return Effect.void
+              if (orders.delete(order)) return Effect.succeed(false)
               send()
-              return Deferred.await(answered)
+              return Effect.as(Deferred.await(answered), true)
             })
           }
         }),

@@ -131,7 +131,7 @@ const sendTo = (text: string) => Effect.flatMap(QueuesV2.QueuesV2, (queues) => q
 const sent = Effect.all([made, sendTo("one"), sendTo("two"), sendTo("three")])
 
 export const NamedQueueWrites = {
-  create: [write(made)],
+  create: [write(made, undefined, { unknown: true })],
   enqueue: [write(sendTo("one"), made, { when: "the first" }), write(sendTo("four"), sent)],
   deleteMessages: [
     write(
