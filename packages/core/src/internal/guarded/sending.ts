@@ -4,11 +4,12 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { isFragment, type Statement } from "effect/sql/Statement"
+import type { Statement } from "effect/sql/Statement"
 import * as Expression from "../../Expression.ts"
 import type { Guard } from "../../Guard.ts"
 import * as Validity from "../transaction/validity.ts"
 import { inSeveral } from "../transaction/singleStatement.ts"
+import { type Flat, textOf } from "./flat.ts"
 import type { Source } from "./reference.ts"
 import * as Text from "./text.ts"
 
@@ -77,17 +78,10 @@ const typed = (type: Expression.Type, value: unknown): Expression.Expression =>
   Expression.value(type, (value ?? null) as Expression.Values[typeof type] | null)
 
 /** Sends what was written down, and gives the rows' values in the order of their columns. */
-export const send = (
-  sql: SqlClient,
-  { strings, values }: Expression.Expression
-): Effect.Effect<ReadonlyArray<Row>, SqlError> => statement(sql, strings, values).values
+export const send = (sql: SqlClient, flat: Flat): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
+  statement(sql, flat).values
 
-/** Fragments of Effect SQL are the client's to write down; without any, the text is there already. */
-const statement = (
-  sql: SqlClient,
-  strings: ReadonlyArray<string>,
-  values: ReadonlyArray<unknown>
-): Statement<unknown> => {
-  if (values.some(isFragment)) return sql(Object.assign([...strings], { raw: strings }), ...values)
-  return sql.unsafe(strings.map((text, index) => (index === 0 ? text : `$${index}${text}`)).join(""), values)
-}
+const statement = (sql: SqlClient, flat: Flat): Statement<unknown> =>
+  flat.hasFragments
+    ? sql(Object.assign([...flat.strings], { raw: flat.strings }), ...flat.values)
+    : sql.unsafe(textOf(flat), flat.values)
