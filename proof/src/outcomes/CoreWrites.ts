@@ -2,8 +2,9 @@
  * Writes of a program's own, which nothing settles unless it says how.
  */
 import { Batch, Expression, Guard, Guarded, Transaction, Write } from "@effect-dsql/core"
-import { Effect, Stream } from "effect"
-import { shardId, write } from "./Case.ts"
+import { Data, Effect, Stream } from "effect"
+import { rangeId, shardId, write } from "./Case.ts"
+import { sharded } from "./ShardWrites.ts"
 
 export const insert = (id: number) =>
   Effect.flatMap(
@@ -41,7 +42,9 @@ export const TransactionWrites = {
   ]
 }
 
-/** Tasks below their shard, which only its owner adds. */
+class NotOwned extends Data.TaggedError("NotOwned") {}
+
+/** A task below its shard, which only the shard's owner adds. */
 const guarded = Guarded.write({
   guards: [
     Guard.make({
@@ -54,14 +57,16 @@ const guarded = Guarded.write({
   ],
   writes: [
     Write.insert({
-      table: "transfer_tasks",
-      columns: ["shard_id", "task_id", "data", "data_encoding"],
-      rows: Expression.sql`VALUES (${Expression.value("integer", shardId)}, 1, ''::bytea, 'Json')`
+      into: "transfer_tasks",
+      columns: {
+        shard_id: Expression.value("integer", shardId),
+        task_id: Expression.value("bigint", 1n),
+        data: Expression.value("bytea", new Uint8Array()),
+        data_encoding: Expression.value("text", "Json")
+      }
     })
   ]
 })
-
-class NotOwned extends Data.TaggedError("NotOwned") {}
 
 /** What is not there once its instant is over never comes. */
 const verifyGuarded = () =>
