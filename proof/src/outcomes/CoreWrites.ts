@@ -68,9 +68,16 @@ const guarded = Guarded.write({
   ]
 })
 
-/** What is not there once its instant is over never comes. */
+/**
+ * Looks once the statement's instant is over, and takes the lock of what the write holds in any case: neither the
+ * statement nor a COMMIT that is under way can come after it.
+ */
 const verifyGuarded = () =>
-  Effect.map(there(1), (isThere) => (isThere ? Transaction.committed(undefined) : Transaction.notCommitted))
+  Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    yield* sql`SELECT 1 FROM shards WHERE shard_id = ${shardId} FOR UPDATE`
+    return (yield* there(1)) ? Transaction.committed(undefined) : Transaction.notCommitted
+  })
 
 export const GuardedWrites = {
   write: [write(Transaction.autocommit(Effect.asVoid(guarded), { verify: verifyGuarded }), sharded)]
