@@ -5,7 +5,7 @@
 import { DsqlClient } from "@effect-dsql/core"
 import type { Control } from "@effect-dsql/emulator"
 import { Persistence } from "@effect-dsql/persistence"
-import { Context, Effect, Exit, Layer, type Redacted } from "effect"
+import { Context, Effect, type Exit, Layer, type Redacted } from "effect"
 import * as Proxy from "../../../test/proxy.ts"
 import type { Case, Needs } from "./Case.ts"
 import * as Tables from "./Tables.ts"

@@ -24,14 +24,16 @@ const byForm = ({ cuts, name }: Row): ReadonlyArray<Row> =>
     return some.length === 0 ? [] : [{ name: form === "statement" ? name : `${name}, as a transaction`, cuts: some }]
   })
 
+const line = ({ cuts, name }: Row): ReadonlyArray<string> => [name].concat(names.map((step) => cell(cuts, step)))
+
 /** One line a write, one column a step. */
 export const table = (writes: ReadonlyArray<Row>): string => {
   const rows = writes.flatMap(byForm)
-  const lines = [["", ...names], ...rows.map(({ cuts, name }) => [name, ...names.map((step) => cell(cuts, step))])]
+  const lines = [["", ...names], ...rows.map(line)]
   const widths = ["", ...names].map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
   return lines
-    .map((line) =>
-      line
+    .map((cells) =>
+      cells
         .map((text, column) => text.padEnd(widths[column] ?? 0))
         .join("  ")
         .trimEnd()
