@@ -51,29 +51,32 @@ const increment = Effect.map(sourceOf("UPDATE cnt SET n = n + 1;"), ({ versions:
   return { key, statement }
 })
 
-describe.each(["statement", "transaction"] as const)("a COMMIT in form %s that arrives after it was looked for", (form) => {
-  it.live("does not run a statement that changes rows a second time", () =>
-    Effect.gen(function* () {
-      const found = yield* behindProxy(form, (lease, proxy) =>
-        Effect.gen(function* () {
-          const journal = Journal.make(lease, [])
-          let late: Proxy.Late | undefined
-          // The first attempt's COMMIT is held; it arrives when the second one is about to begin.
-          const commit = (key: Parameters<typeof journal.commit>[0]) =>
-            Effect.gen(function* () {
-              if (late !== undefined) yield* late.arrive
-              yield* journal.commit(key)
-              late ??= yield* proxy.hold("COMMIT")
-            })
-          const setting = { engine: "dsql", journal: { ...journal, commit }, emit: () => Effect.void } as const
-          yield* Step.run(yield* increment, setting)
-          return yield* rows("SELECT n FROM cnt")
-        })
-      )
-      assert.deepStrictEqual(found, [{ n: 1 }])
-    })
-  )
-})
+describe.each(["statement", "transaction"] as const)(
+  "a COMMIT in form %s that arrives after it was looked for",
+  (form) => {
+    it.live("does not run a statement that changes rows a second time", () =>
+      Effect.gen(function* () {
+        const found = yield* behindProxy(form, (lease, proxy) =>
+          Effect.gen(function* () {
+            const journal = Journal.make(lease, [])
+            let late: Proxy.Late | undefined
+            // The first attempt's COMMIT is held; it arrives when the second one is about to begin.
+            const commit = (key: Parameters<typeof journal.commit>[0]) =>
+              Effect.gen(function* () {
+                if (late !== undefined) yield* late.arrive
+                yield* journal.commit(key)
+                late ??= yield* proxy.hold("COMMIT")
+              })
+            const setting = { engine: "dsql", journal: { ...journal, commit }, emit: () => Effect.void } as const
+            yield* Step.run(yield* increment, setting)
+            return yield* rows("SELECT n FROM cnt")
+          })
+        )
+        assert.deepStrictEqual(found, [{ n: 1 }])
+      })
+    )
+  }
+)
 
 /** A write that is late, what is done after it was settled, and what is then there whether or not it arrives. */
 interface Late {
@@ -115,7 +118,9 @@ const revoke = Effect.gen(function* () {
 const next = (use: (lease: Lease.Lease) => Effect.Effect<unknown, unknown, DsqlClient.DsqlClient>) =>
   Effect.andThen(revoke, holding(use))
 
-const taken = execute("UPDATE schema_lease SET owner = 'next', fence = fence + 1, expires_at = now() + interval '1 hour'")
+const taken = execute(
+  "UPDATE schema_lease SET owner = 'next', fence = fence + 1, expires_at = now() + interval '1 hour'"
+)
 
 const row = `SELECT finished_at IS NOT NULL AS finished, job_id AS job, error FROM schema_journal WHERE version = '1.1'`
 
@@ -177,7 +182,11 @@ const writes: Readonly<Record<string, Late>> = {
   },
   "does not claim a lease that was given back": {
     before: () => revoke,
-    write: (_, arm) => Effect.andThen(arm, holding(() => Effect.void)),
+    write: (_, arm) =>
+      Effect.andThen(
+        arm,
+        holding(() => Effect.void)
+      ),
     after: () => Effect.void,
     look: holder,
     expected: { owner: "", held: false }

@@ -137,7 +137,9 @@ describe("Lease.hold", () => {
         Effect.flatMap(Effect.all([Migrator.Migrator, table]), ([migrator, source]) =>
           migrator.setup({ source, lease: { duration: "1500 millis" } })
         )
-      ).pipe(Effect.provide(Layer.provideMerge(Migrator.layer, DsqlClient.layerUrl({ url, guarded, maxConnections: 1 }))))
+      ).pipe(
+        Effect.provide(Layer.provideMerge(Migrator.layer, DsqlClient.layerUrl({ url, guarded, maxConnections: 1 })))
+      )
       assert.strictEqual(error._tag, "TooFewConnections")
     })
   )

@@ -162,7 +162,10 @@ export const record = (
             }
           })
         ]
-      }).pipe(Effect.asVoid, Effect.catchTag("RecordedAlready", () => Effect.void)),
+      }).pipe(
+        Effect.asVoid,
+        Effect.catchTag("RecordedAlready", () => Effect.void)
+      ),
       { operation: "RecordSchemaVersion", repeat: true }
     )
   )
@@ -179,10 +182,7 @@ const keyOf = (database: string) => ({
 class RecordedAlready extends Data.TaggedError("RecordedAlready") {}
 
 /** The guard that the version before is recorded, or none. */
-const before = (
-  database: string,
-  { from, version }: NewVersion
-): Guard.Guard<InvalidBookkeeping | RecordedAlready> =>
+const before = (database: string, { from, version }: NewVersion): Guard.Guard<InvalidBookkeeping | RecordedAlready> =>
   Guard.make<InvalidBookkeeping | RecordedAlready>({
     name: "version",
     row: Guard.row(Tables.version.name, keyOf(database), ["curr_version"], "exclusive"),
@@ -252,7 +252,8 @@ const isForgotten = (database: string) =>
   Effect.gen(function* () {
     const sql = yield* Transaction.sql
     yield* sql`SELECT 1 FROM schema_lease WHERE db_name = ${database} FOR UPDATE`
-    const rows = yield* sql`SELECT 1 FROM schema_version WHERE version_partition = ${partition} AND db_name = ${database}
+    const rows =
+      yield* sql`SELECT 1 FROM schema_version WHERE version_partition = ${partition} AND db_name = ${database}
       UNION ALL SELECT 1 FROM schema_journal WHERE db_name = ${database} LIMIT 1`
     return rows.length === 0 ? Transaction.committed<void>(undefined) : Transaction.notCommitted
   })

@@ -165,8 +165,7 @@ export const revoke = (database: string, { fence }: Row): Effect.Effect<void, Tr
             name: "lease",
             row: rowOf(database, "exclusive"),
             columns,
-            holds: (row) =>
-              Guard.exists(row, sql`owner <> '' AND fence = ${value("integer", fence)}`),
+            holds: (row) => Guard.exists(row, sql`owner <> '' AND fence = ${value("integer", fence)}`),
             refuse: () => Effect.fail(moved)
           })
         ],
@@ -181,7 +180,10 @@ export const revoke = (database: string, { fence }: Row): Effect.Effect<void, Tr
             where: whereOf(database)
           })
         ]
-      }).pipe(Effect.asVoid, Effect.catchTag("LeaseMoved", () => Effect.void)),
+      }).pipe(
+        Effect.asVoid,
+        Effect.catchTag("LeaseMoved", () => Effect.void)
+      ),
       { operation: "RevokeLease", repeat: true }
     )
   )
@@ -206,10 +208,7 @@ const claim = (database: string, owner: string, duration: Duration.Duration, see
     holds: (row) =>
       seen === undefined
         ? Guard.absent(row)
-        : Guard.exists(
-            row,
-            sql`fence = ${value("integer", seen.fence)} AND (owner = '' OR expires_at <= now())`
-          ),
+        : Guard.exists(row, sql`fence = ${value("integer", seen.fence)} AND (owner = '' OR expires_at <= now())`),
     refuse: () => Effect.fail(moved)
   })
   const set = {
@@ -229,7 +228,10 @@ const claim = (database: string, owner: string, duration: Duration.Duration, see
           onConflict: Write.replacing(["db_name"], ["owner", "fence", "heartbeat_at", "expires_at"])
         })
       ]
-    }).pipe(Effect.as(fence), Effect.catchTag("LeaseMoved", () => Effect.succeed(undefined))),
+    }).pipe(
+      Effect.as(fence),
+      Effect.catchTag("LeaseMoved", () => Effect.succeed(undefined))
+    ),
     { operation: "TakeLease", policy: RetryPolicy.none, repeat: true }
   )
 }
