@@ -100,7 +100,11 @@ const send = (text: string) => Effect.flatMap(Queues.Queues, (queues) => queues.
 const acknowledged = Effect.flatMap(Queues.Queues, (queues) => queues.updateAckLevels(replication, { here: 3n }, 0n))
 
 export const MessageQueueWrites = {
-  enqueue: [write(send("one"), undefined, { when: "the first" }), write(send("two"), send("one"))],
+  enqueue: [
+    // A queue that nobody has sent to has no row yet that a look could hold.
+    write(send("one"), undefined, { when: "the first", unknown: true }),
+    write(send("two"), send("one"))
+  ],
   deleteMessages: [
     write(
       Effect.flatMap(Queues.Queues, (queues) => queues.deleteMessages(replication, { upTo: 0n })),
