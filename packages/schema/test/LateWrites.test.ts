@@ -5,13 +5,8 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Migrator } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
-<<<<<<< HEAD
-import { Clock, Deferred, Duration, Effect, Fiber, Layer } from "effect"
-import * as Proxy from "../../../test/proxy.ts"
-=======
 import { Effect, Layer } from "effect"
 import { Lifetime } from "../../core/src/internal/transaction/validity.ts"
->>>>>>> main
 import { clusterDatabase } from "../../../test/database.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import * as Bookkeeping from "../src/internal/books/bookkeeping.ts"
