@@ -8,6 +8,7 @@ import type { Version } from "@effect-dsql/schema/Version"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { flushCompileCache } from "node:module"
 import { createInterface } from "node:readline"
 
 export interface Order {
@@ -16,6 +17,9 @@ export interface Order {
   readonly source: SchemaSource
   readonly version: Version
 }
+
+// Who is killed writes nothing at its end, and the next one should not compile all of it again.
+flushCompileCache()
 
 createInterface({ input: process.stdin }).once("line", (line) => {
   // The test writes nothing else.
