@@ -28,6 +28,8 @@ import { updateSchema } from "./UpdateSchema.ts"
 import { verify } from "./VerifyCommand.ts"
 
 /**
+ * The command with all its subcommands.
+ *
  * @since 0.1.0
  * @category commands
  */

@@ -91,7 +91,7 @@ const regionOf = (host: string): string => cluster.exec(host)?.[1] ?? ""
  * @since 0.1.0
  * @category guards
  */
-export const refuse = (
+export const connectsToNothing = (
   given: Given,
   command: string,
   meant: ReadonlyArray<keyof Given> = []
@@ -194,9 +194,11 @@ export const run = <A, E extends CommandError, R>(
  * @since 0.1.0
  * @category accessors
  */
-export const target = (settings: Settings): string => `${host(settings)}:${settings.options.port ?? 5432}`
+export const address = (settings: Settings): string => `${host(settings)}:${settings.options.port ?? 5432}`
 
 /**
+ * The host alone.
+ *
  * @since 0.1.0
  * @category accessors
  */
@@ -205,7 +207,7 @@ export const host = (settings: Settings): string =>
 
 const explain = (settings: Settings, error: CommandError): Pick<CannotConnect, "problem" | "advice"> | undefined => {
   const { database, user } = settings.options
-  const at = target(settings)
+  const at = address(settings)
   switch (error._tag) {
     case "ConnectionLost":
       return error.phase === "connect"

@@ -11,7 +11,7 @@ import { createSecureContext } from "node:tls"
 import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
 import * as FaultSyntax from "./FaultSyntax.ts"
-import * as Files from "./Files.ts"
+import * as Files from "./internal/files.ts"
 import * as Json from "./Json.ts"
 import * as Output from "./Output.ts"
 import * as Root from "./Root.ts"
@@ -50,7 +50,7 @@ export const dev = Command.make(
   },
   Effect.fnUntraced(function* (input) {
     const shared = yield* Root.shared
-    yield* Connection.refuse(shared, "dev", ["port"])
+    yield* Connection.connectsToNothing(shared, "dev", ["port"])
     const port = yield* Connection.port(shared.port)
     const faults = yield* Effect.forEach(input.fault, FaultSyntax.parse)
     const tls = yield* certificate(input.tlsCert, input.tlsKey)

@@ -40,7 +40,7 @@ export const diagnose = (settings: Connection.Settings): Effect.Effect<typeof Js
     for (const [check, answer] of Object.entries({ role, version, clock, limits })) {
       if (answer !== undefined) checks.push({ check: check as Check["check"], ...answer })
     }
-    return { target: Connection.target(settings), checks }
+    return { target: Connection.address(settings), checks }
   })
 
 const token = (settings: Connection.Settings): Effect.Effect<Answer> => {
@@ -106,13 +106,15 @@ const Facts = Schema.Struct({
 /** What only a connection can answer: role, version, clock, limits. */
 const questions = (settings: Connection.Settings): Effect.Effect<ReadonlyArray<Answer>> =>
   Effect.gen(function* () {
-    const Catalogue = yield* Effect.promise(() => import("@effect-dsql/schema/Catalogue"))
+    const Engine = yield* Effect.promise(() => import("@effect-dsql/schema/Engine"))
+    const Transaction = yield* Effect.promise(() => import("@effect-dsql/core/Transaction"))
     const asking = Effect.gen(function* () {
-      const engine = yield* Catalogue.engine
+      const engine = yield* Engine.read
       const before = yield* Clock.currentTimeMillis
-      const [facts] = yield* Catalogue.read(
-        Facts,
-        (sql) => sql`SELECT current_user::text AS role, current_database()::text AS database,
+      const [row] = yield* Transaction.autocommit(
+        Effect.flatMap(
+          Transaction.sql,
+          (sql) => sql`SELECT current_user::text AS role, current_database()::text AS database,
             current_schema()::text AS schema, has_schema_privilege(current_schema(), 'CREATE') AS creates,
             current_setting('server_version') AS version, now() AS now,
             (SELECT count(*)::integer FROM pg_catalog.pg_tables WHERE ${users(sql)}) AS tables,
@@ -120,36 +122,37 @@ const questions = (settings: Connection.Settings): Effect.Effect<ReadonlyArray<A
             (SELECT count(*)::integer FROM pg_catalog.pg_sequences WHERE ${users(sql)}) AS sequences,
             (SELECT coalesce(max(n), 0)::integer FROM (SELECT count(*) AS n FROM pg_catalog.pg_indexes
               WHERE ${users(sql)} GROUP BY schemaname, tablename) counts) AS indexes`
+        ),
+        { operation: "ReadFacts", readOnly: true }
       )
+      // It says the names and types itself.
+      const facts = yield* Effect.orDie(Schema.decodeUnknownEffect(Facts)(row))
       const after = yield* Clock.currentTimeMillis
       return { engine, facts, before, after }
     })
     return yield* Effect.match(Connection.run(settings, asking), {
       onFailure: (error) => [
-        refused(error),
+        unanswered(error),
         ...["version", "clock", "limits"].map(() => skipped("not asked: the role was refused"))
       ],
-      onSuccess: ({ after, before, engine, facts }) =>
-        facts === undefined
-          ? []
-          : [
-              role(facts),
-              engine === "dsql"
-                ? ok(`Aurora DSQL, which says PostgreSQL ${facts.version}`)
-                : failed(
-                    `PostgreSQL ${facts.version}, which is not Aurora DSQL`,
-                    "fine for development, but it neither conflicts nor refuses as a cluster does: effect-dsql dev is one that does"
-                  ),
-              clock(DateTime.toEpochMillis(facts.now), before, after),
-              limits(facts)
-            ]
+      onSuccess: ({ after, before, engine, facts }) => [
+        role(facts),
+        engine === "dsql"
+          ? ok(`Aurora DSQL, which says PostgreSQL ${facts.version}`)
+          : failed(
+              `PostgreSQL ${facts.version}, which is not Aurora DSQL`,
+              "fine for development, but it neither conflicts nor refuses as a cluster does: effect-dsql dev is one that does"
+            ),
+        clock(DateTime.toEpochMillis(facts.now), before, after),
+        limits(facts)
+      ]
     })
   })
 
 const users = (sql: { readonly literal: (text: string) => unknown }) =>
   sql.literal("schemaname NOT IN ('pg_catalog', 'information_schema', 'sys')")
 
-const refused = (error: CommandError): Answer =>
+const unanswered = (error: CommandError): Answer =>
   error._tag === "CannotConnect"
     ? failed(error.problem, error.advice)
     : failed(error.message, "check --user and --database")

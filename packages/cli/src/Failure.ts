@@ -6,7 +6,8 @@
 import type { DsqlError } from "@effect-dsql/core/DsqlError"
 import type { EmulatorError } from "@effect-dsql/emulator/Emulator"
 import type { PostgresError } from "@effect-dsql/emulator/Postgres"
-import type { SchemaError } from "@effect-dsql/schema/SchemaError"
+import type { MigrationError } from "@effect-dsql/schema/MigrationError"
+import type { SourceError } from "@effect-dsql/schema/SourceError"
 import type { CatalogueDiffers } from "@effect-dsql/schema/Verify"
 import * as Data from "effect/Data"
 import type { CliError } from "effect/cli"
@@ -54,7 +55,8 @@ export type CommandError =
   | InvalidUsage
   | Declined
   | CannotConnect
-  | SchemaError
+  | SourceError
+  | MigrationError
   | CatalogueDiffers
   | DsqlError
   | EmulatorError

@@ -9,7 +9,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Connection from "./Connection.ts"
 import * as Json from "./Json.ts"
-import * as Migrating from "./Migrating.ts"
+import * as Migrating from "./internal/migrating.ts"
 import * as Output from "./Output.ts"
 import * as Root from "./Root.ts"
 

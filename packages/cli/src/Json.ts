@@ -5,79 +5,8 @@
  *
  * @since 0.1.0
  */
-import { Difference } from "@effect-dsql/schema/Difference"
 import * as Schema from "effect/Schema"
 import { ExitCode } from "./ExitCode.ts"
-
-const text = Schema.String
-const textOrNull = Schema.NullOr(Schema.String)
-const time = Schema.DateTimeUtcFromString
-
-/** Which schema, and under which name its version is recorded. */
-const subject = { schema: text, database: text }
-
-/**
- * `setup-schema`, `update-schema` and `baseline`: what they did.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const Report = Schema.Struct({
-  ...subject,
-  /** The version before; null where none was recorded. */
-  from: textOrNull,
-  /** The version after; null where none is recorded. */
-  to: textOrNull,
-  changed: Schema.Boolean,
-  /** Statements that ran. */
-  applied: Schema.Int,
-  /** Statements that had run already. */
-  present: Schema.Int,
-  /** What `--overwrite` dropped. */
-  dropped: Schema.Array(text)
-})
-
-/**
- * `status`: where the database stands.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const Status = Schema.Struct({
-  ...subject,
-  current: textOrNull,
-  expected: text,
-  /** The oldest version that programs may expect of the database. */
-  minCompatible: textOrNull,
-  state: Schema.Literals(["not-set-up", "behind", "current", "ahead", "incompatible"]),
-  compatible: Schema.Boolean
-})
-
-/**
- * `plan`: what `update-schema`, or `setup-schema` where nothing is recorded, would do.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const Plan = Schema.Struct({
-  ...subject,
-  from: textOrNull,
-  to: text,
-  /** Whether anything would change, be it only what is recorded. */
-  changes: Schema.Boolean,
-  steps: Schema.Array(
-    Schema.Struct({
-      version: text,
-      /** Which statement of the version, from 1. */
-      ordinal: Schema.Int,
-      location: text,
-      summary: text,
-      sql: text,
-      /** `present`: it is there already, and only written down. */
-      action: Schema.Literals(["run", "present"])
-    })
-  )
-})
 
 /**
  * `verify`: how the database is not what the version says.
@@ -85,37 +14,7 @@ export const Plan = Schema.Struct({
  * @since 0.1.0
  * @category schemas
  */
-export const Verification = Schema.Struct({ ...subject, version: text, differences: Schema.Array(Difference) })
-
-/**
- * `repair`: what was found, and what was done about it.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const Repair = Schema.Struct({
-  ...subject,
-  indexes: Schema.Array(
-    Schema.Struct({
-      index: text,
-      table: text,
-      location: text,
-      /** The keys that rows share, a few of them. */
-      collisions: Schema.Array(text),
-      rebuilt: Schema.Boolean
-    })
-  ),
-  changes: Schema.Array(
-    Schema.Struct({
-      version: text,
-      ordinal: Schema.Int,
-      location: textOrNull,
-      summary: text,
-      accepted: Schema.Boolean
-    })
-  ),
-  lease: Schema.NullOr(Schema.Struct({ owner: text, expires: time, expired: Schema.Boolean, released: Schema.Boolean }))
-})
+export { Verification } from "@effect-dsql/schema/Difference"
 
 /**
  * `history`: what has run.
@@ -123,33 +22,42 @@ export const Repair = Schema.Struct({
  * @since 0.1.0
  * @category schemas
  */
-export const History = Schema.Struct({
-  database: text,
-  statements: Schema.Array(
-    Schema.Struct({
-      version: text,
-      ordinal: Schema.Int,
-      statement: text,
-      /** SHA-256 of the statement. */
-      checksum: text,
-      started: time,
-      finished: Schema.NullOr(time),
-      owner: text,
-      fence: Schema.Int,
-      job: textOrNull,
-      error: textOrNull
-    })
-  ),
-  changes: Schema.Array(
-    Schema.Struct({
-      time,
-      description: textOrNull,
-      manifestMd5: textOrNull,
-      to: textOrNull,
-      from: textOrNull
-    })
-  )
-})
+export { History } from "@effect-dsql/schema/History"
+
+/**
+ * `setup-schema`, `update-schema` and `baseline`: what they did.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export { Report } from "@effect-dsql/schema/Migration"
+
+/**
+ * `plan`: what `update-schema`, or `setup-schema` where nothing is recorded, would do.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export { Plan } from "@effect-dsql/schema/Plan"
+
+/**
+ * `repair`: what was found, and what was done about it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export { Repair } from "@effect-dsql/schema/Repair"
+
+/**
+ * `status`: where the database stands.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export { Status } from "@effect-dsql/schema/Status"
+
+const text = Schema.String
+const textOrNull = Schema.NullOr(Schema.String)
 
 /**
  * `doctor`: what was asked, in this order. What cannot be asked after a failure is `skipped`.

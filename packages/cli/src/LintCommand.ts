@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Connection from "./Connection.ts"
 import { ExitCode } from "./ExitCode.ts"
 import * as Failure from "./Failure.ts"
-import * as Files from "./Files.ts"
+import * as Files from "./internal/files.ts"
 import * as Output from "./Output.ts"
 import { root } from "./Root.ts"
 import * as Stop from "./Stop.ts"
@@ -44,7 +44,7 @@ export const lint = Command.make(
   },
   Effect.fnUntraced(function* (input) {
     const shared = yield* root
-    yield* Connection.refuse(shared, "lint")
+    yield* Connection.connectsToNothing(shared, "lint")
     const at = Option.isSome(input.at) ? yield* serviceDate(input.at.value) : undefined
     const [listed, missing] = yield* Effect.partition(input.paths, Files.sql)
     const [sources, unreadable] = yield* Effect.partition(new Set(listed.flat()), (path) =>

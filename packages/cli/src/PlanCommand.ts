@@ -8,7 +8,7 @@ import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Connection from "./Connection.ts"
 import * as Json from "./Json.ts"
-import * as Migrating from "./Migrating.ts"
+import * as Migrating from "./internal/migrating.ts"
 import * as Output from "./Output.ts"
 import * as Root from "./Root.ts"
 

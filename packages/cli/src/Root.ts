@@ -9,6 +9,8 @@ import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
 
 /**
+ * The command itself, which prints its help.
+ *
  * @since 0.1.0
  * @category commands
  */

@@ -3,14 +3,14 @@
  *
  * @since 0.1.0
  */
-import type { Owned } from "@effect-dsql/schema/Migrator"
+import type { OwnedTable } from "@effect-dsql/schema/Migration"
 import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { confirm } from "./Confirm.ts"
+import { confirm } from "./internal/confirm.ts"
 import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
-import * as Migrating from "./Migrating.ts"
+import * as Migrating from "./internal/migrating.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
 import * as Root from "./Root.ts"
@@ -107,24 +107,24 @@ interface Input {
   readonly disableVersioning: boolean
 }
 
-const refuse = (message: string) => Effect.fail(new InvalidUsage({ message }))
+const invalid = (message: string) => Effect.fail(new InvalidUsage({ message }))
 
 /** Refuses flags that contradict each other. */
 const checked = (input: Input): Effect.Effect<void, InvalidUsage> => {
   if (Option.isSome(input.schemaFile) && Option.isSome(input.schemaName)) {
-    return refuse("--schema-file and --schema-name exclude each other: give one")
+    return invalid("--schema-file and --schema-name exclude each other: give one")
   }
   if (Option.isSome(input.version) && input.disableVersioning) {
-    return refuse("--version and --disable-versioning exclude each other: give one")
+    return invalid("--version and --disable-versioning exclude each other: give one")
   }
   if (Option.isSome(input.schemaFile) && Option.isNone(input.version) && !input.disableVersioning) {
-    return refuse("--schema-file needs --version, the version to record, or --disable-versioning")
+    return invalid("--schema-file needs --version, the version to record, or --disable-versioning")
   }
   return Effect.void
 }
 
 /** What `--overwrite` does, for the question before it. */
-const loss = (owned: ReadonlyArray<Owned>): string => {
+const loss = (owned: ReadonlyArray<OwnedTable>): string => {
   const holding = owned.flatMap(({ hasRows, table }) => (hasRows ? [table] : []))
   return `drop ${Output.counted(owned.length, "table")}, ${
     holding.length === 0 ? "all empty" : `of which these hold rows: ${holding.join(", ")}`

@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
-import * as Files from "./Files.ts"
+import * as Files from "./internal/files.ts"
 import * as Output from "./Output.ts"
 import * as Root from "./Root.ts"
 
@@ -63,7 +63,7 @@ export const simulate = Command.make(
   },
   Effect.fnUntraced(function* (input) {
     const shared = yield* Root.shared
-    yield* Connection.refuse(yield* Root.root, "simulate")
+    yield* Connection.connectsToNothing(yield* Root.root, "simulate")
     if (Option.isSome(input.connections))
       return yield* connecting(shared, { ...input, connections: input.connections.value })
     const { Chart, Contention, Policies, Table } = yield* Effect.promise(() => import("@effect-dsql/simulator"))

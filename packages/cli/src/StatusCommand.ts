@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Connection from "./Connection.ts"
 import { ExitCode } from "./ExitCode.ts"
 import * as Json from "./Json.ts"
-import * as Migrating from "./Migrating.ts"
+import * as Migrating from "./internal/migrating.ts"
 import * as Output from "./Output.ts"
 import * as Root from "./Root.ts"
 import * as Stop from "./Stop.ts"
@@ -29,9 +29,8 @@ export const status = Command.make(
     const shared = yield* Root.shared
     const settings = yield* Connection.settings(shared)
     const Outline = yield* Effect.promise(() => import("@effect-dsql/schema/Outline"))
-    const Status = yield* Effect.promise(() => import("@effect-dsql/schema/Status"))
     const source = yield* Migrating.named(input, Outline)
-    const found = yield* Connection.run(settings, Status.read(source, shared.dbName))
+    const found = yield* Migrating.migrate(settings, (migrator) => migrator.status({ source, database: shared.dbName }))
     yield* Output.print(shared, Json.Status, found, (paint) => text(found, paint))
     if (!found.compatible) return yield* new Stop.Stop({ exitCode: ExitCode.incompatible })
   })

@@ -6,7 +6,7 @@
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Connection from "./Connection.ts"
-import * as Migrating from "./Migrating.ts"
+import * as Migrating from "./internal/migrating.ts"
 import * as Progress from "./Progress.ts"
 import * as Root from "./Root.ts"
 

@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { DsqlClient } from "./DsqlClient.ts"
 import { LimitExceeded } from "./DsqlError.ts"
+import * as check from "./internal/options/check.ts"
 import * as Transaction from "./Transaction.ts"
 
 /**
@@ -80,7 +81,7 @@ export const write = <A, E, R, B, E2, R2, R3 = never>(
   E | LimitExceeded | Transaction.Failure<E2>,
   R | DsqlClient | Exclude<R2 | R3, Transaction.Transaction>
 > =>
-  pieces(items, options).pipe(
+  Stream.suspend(() => pieces(items, options)).pipe(
     Stream.mapAccumEffect(
       () => 0,
       (total, piece) =>
@@ -120,28 +121,38 @@ export const drain = <E, R, R2 = never>(
   options: Pick<Options<never>, "rows"> = {},
   run: Transaction.Options<number, R2> = {}
 ): Stream.Stream<number, Transaction.Failure<E>, DsqlClient | Exclude<R | R2, Transaction.Transaction>> => {
-  const rows = bounded(options.rows, defaults.rows, Limits.transactionRows)
+  const { rows } = maximumOf(options)
   return Stream.paginate(undefined, () =>
     Effect.map(
-      Transaction.run<number, E, R, R2>(body(rows), run),
+      Transaction.run<number, E, R, R2>(counting(body(rows)), run),
       (changed) => [changed === 0 ? [] : [changed], changed < rows ? Option.none() : Option.some(undefined)] as const
     )
   )
 }
 
+/** Refuses an answer that is no count: it might never be below `rows`, and nothing would end. */
+const counting = <E, R, Nested>(body: Effect.Effect<number, E, R> & Nested) => {
+  const counted = Effect.tap(body, (changed) =>
+    Number.isSafeInteger(changed) && changed >= 0
+      ? Effect.void
+      : Effect.die(new Error(`the body of Batch.drain changed ${changed} rows, which is no count`))
+  )
+  // It needs what the body needs and nothing more, so what was proven of the body's needs is true of it.
+  return counted as Effect.Effect<number, E, R> & Nested
+}
+
 const defaults = { rows: 500, bytes: 4 * 1024 * 1024 }
 
-const bounded = (asked: number | undefined, standard: number, maximum: number): number =>
-  Math.max(1, Math.min(asked ?? standard, maximum))
+const maximumOf = (options: Pick<Options<never>, "rows" | "bytes">) => ({
+  rows: Math.min(check.whole("rows", options.rows ?? defaults.rows, 1), Limits.transactionRows),
+  bytes: Math.min(check.whole("bytes", options.bytes ?? defaults.bytes, 1), Limits.transactionBytes)
+})
 
 /** Cuts items so that no piece exceeds either bound; an item that exceeds one by itself ends the stream. */
 const pieces = <A, E, R>(items: Stream.Stream<A, E, R>, options: Options<A>) => {
-  const maximum = {
-    rows: bounded(options.rows, defaults.rows, Limits.transactionRows),
-    bytes: bounded(options.bytes, defaults.bytes, Limits.transactionBytes)
-  }
-  const rowsOf = options.rowsOf ?? (() => 1)
-  const bytesOf = options.bytesOf ?? (() => 0)
+  const maximum = maximumOf(options)
+  const rowsOf = sized("rowsOf", options.rowsOf ?? (() => 1))
+  const bytesOf = sized("bytesOf", options.bytesOf ?? (() => 0))
   return items.pipe(
     Stream.mapAccumEffect(
       (): Piece<A> => ({ items: [], rows: 0, bytes: 0 }),
@@ -161,6 +172,15 @@ const pieces = <A, E, R>(items: Stream.Stream<A, E, R>, options: Options<A>) => 
     Stream.filter(Arr.isArrayNonEmpty)
   )
 }
+
+/** A size that is NaN would be below every bound, and no piece would ever be full. */
+const sized =
+  <A>(name: string, sizeOf: (item: A) => number) =>
+  (item: A): number => {
+    const size = sizeOf(item)
+    if (size >= 0) return size
+    throw new Error(`${name} says ${size}, which is no size`)
+  }
 
 /** A piece that is being filled. Its items are its own until it is given out. */
 interface Piece<A> {

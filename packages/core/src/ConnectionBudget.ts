@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import type { TooManyConnections } from "./DsqlError.ts"
 import * as measure from "./internal/budget/measure.ts"
 import { full, use } from "./internal/budget/room.ts"
+import * as check from "./internal/options/check.ts"
 
 /**
  * Room for connections.
@@ -57,12 +58,13 @@ export const layer = (options: { readonly limit: number }): Layer.Layer<never> =
   Layer.effect(
     ConnectionBudget,
     Effect.gen(function* () {
+      const limit = check.whole("limit", options.limit, 1)
       const state = { used: 0 }
-      yield* measure.register(() => ({ limit: options.limit, leased: options.limit, used: state.used }))
+      yield* measure.register(() => ({ limit, leased: limit, used: state.used }))
       return {
         lease: Effect.flatMap(
-          use(state, () => options.limit),
-          (had) => (had ? Effect.void : full(options.limit))
+          use(state, () => limit),
+          (had) => (had ? Effect.void : full(limit))
         )
       }
     })

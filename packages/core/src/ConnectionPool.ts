@@ -11,10 +11,11 @@
  * @since 0.1.0
  */
 import * as Limits from "@effect-dsql/dialect/Limits"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as DsqlError from "./DsqlError.ts"
+import * as check from "./internal/options/check.ts"
 import * as pool from "./internal/pool/make.ts"
 import * as TokenBucket from "./internal/time/tokenBucket.ts"
 
@@ -27,11 +28,11 @@ import * as TokenBucket from "./internal/time/tokenBucket.ts"
 export interface Options {
   /** The label of the pool in metrics and logs. Default: `effect-dsql`. */
   readonly name?: string | undefined
-  /** Default: 10. */
+  /** Default: 10, or `minConnections` where that is more. */
   readonly maxConnections?: number | undefined
   /** Connections that are opened at once, kept open while idle, and replaced when they end. Default: 0. */
   readonly minConnections?: number | undefined
-  /** An idle connection is closed after this. Default: 1 minute. */
+  /** An idle connection is closed after this, a little later at most; never if infinite. Default: 1 minute. */
   readonly idleTimeout?: Duration.Input | undefined
   /**
    * How long a connection may live, below the service's 60 minutes; each lives for at least four fifths of it, a time
@@ -102,27 +103,33 @@ export interface ConnectionPool<C> {
 }
 
 /**
- * Makes a pool. Closing the scope refuses new borrowers, waits for those that have a connection, and closes all.
+ * Makes a pool. Closing the scope refuses new borrowers, waits for those that have a connection, and closes all. An
+ * option that makes no sense, such as a rate of 0, is a defect.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = <C>(open: Open<C>, options: Options = {}): Effect.Effect<ConnectionPool<C>, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const millis = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
-    const min = options.minConnections ?? 0
+    const min = check.whole("minConnections", options.minConnections ?? 0, 0)
+    const max = check.whole("maxConnections", options.maxConnections ?? Math.max(min, 10), 1)
+    if (min > max) throw new Error(`minConnections must not exceed maxConnections, and is ${min} of ${max}`)
+    const life = check.period("connectionLife", options.connectionLife ?? "55 minutes")
+    if (life >= Limits.connectionMinutes * 60_000) {
+      throw new Error(`connectionLife must be below the service's ${Limits.connectionMinutes} minutes`)
+    }
     const settings = {
       name: options.name ?? "effect-dsql",
       min,
-      max: Math.max(min, options.maxConnections ?? 10),
-      idleTimeout: millis(options.idleTimeout ?? "1 minute"),
-      life: millis(options.connectionLife ?? "55 minutes"),
-      waitTimeout: millis(options.waitTimeout ?? "30 seconds"),
-      drainTimeout: millis(options.drainTimeout ?? "1 minute")
+      max,
+      life,
+      idleTimeout: check.period("idleTimeout", options.idleTimeout ?? "1 minute"),
+      waitTimeout: check.wait("waitTimeout", options.waitTimeout ?? "30 seconds"),
+      drainTimeout: check.wait("drainTimeout", options.drainTimeout ?? "1 minute")
     }
-    if (settings.life >= Limits.connectionMinutes * 60_000) {
-      return Effect.die(new Error(`connectionLife must be below the service's ${Limits.connectionMinutes} minutes`))
-    }
-    const bucket = TokenBucket.make({ perSecond: options.connectRate ?? 10, burst: options.connectBurst ?? 100 })
+    const bucket = TokenBucket.make({
+      perSecond: check.positive("connectRate", options.connectRate ?? 10),
+      burst: check.whole("connectBurst", options.connectBurst ?? 100, 1)
+    })
     return pool.make(open, settings, bucket)
   })

@@ -11,10 +11,12 @@
  */
 import * as Limits from "@effect-dsql/dialect/Limits"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ConnectionBudget } from "./ConnectionBudget.ts"
 import type { DsqlClient } from "./DsqlClient.ts"
 import * as slots from "./internal/budget/slots.ts"
+import * as check from "./internal/options/check.ts"
 
 /**
  * The statement that makes the table.
@@ -35,11 +37,14 @@ export const ddl = `CREATE TABLE dsql_connection_slots (
  * @category models
  */
 export interface Options {
-  /** Connections of all processes together. Default: 9,000 of the service's 10,000. */
+  /** Connections of all processes together; all of them have to be told the same. Default: 9,000 of the service's 10,000. */
   readonly limit?: number | undefined
-  /** Connections that a process leases at once. Default: 10. */
+  /** Connections that a process leases at once, again the same for all. Default: 10. */
   readonly slotSize?: number | undefined
-  /** After this without a sign of life a process's room is free for others; it gives one three times as often. Default: 1 minute. */
+  /**
+   * After this without a sign of life a process's room is free for others; it gives one three times as often. From
+   * 1 second to 1 day. Default: 1 minute.
+   */
   readonly ttl?: Duration.Input | undefined
 }
 
@@ -62,14 +67,14 @@ export interface Options {
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options = {}): Layer.Layer<never, never, DsqlClient> => {
-  const limit = options.limit ?? Limits.connections - 1_000
-  return Layer.effect(
+export const layer = (options: Options = {}): Layer.Layer<never, never, DsqlClient> =>
+  Layer.effect(
     ConnectionBudget,
-    slots.make({
-      limit,
-      slotSize: Math.min(options.slotSize ?? 10, limit),
-      ttlMillis: Duration.toMillis(Duration.fromInputUnsafe(options.ttl ?? "1 minute"))
-    })
+    Effect.suspend(() =>
+      slots.make({
+        limit: check.whole("limit", options.limit ?? Limits.connections - 1_000, 1),
+        slotSize: check.whole("slotSize", options.slotSize ?? 10, 1),
+        ttlMillis: check.between("ttl", options.ttl ?? "1 minute", Duration.seconds(1), Duration.days(1))
+      })
+    )
   )
-}

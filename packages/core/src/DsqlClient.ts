@@ -11,6 +11,7 @@
 import type { DsqlSignerConfig } from "@aws-sdk/dsql-signer"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -28,6 +29,7 @@ import * as ConnectionPool from "./ConnectionPool.ts"
 import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
 import * as Client from "./internal/connection/client.ts"
 import { open, type Target } from "./internal/connection/connector.ts"
+import * as check from "./internal/options/check.ts"
 import * as TokenSource from "./TokenSource.ts"
 
 /**
@@ -203,11 +205,17 @@ export const layerConfig: Layer.Layer<Provided, DsqlError | Config.ConfigError> 
 const optional = <A>(config: Config.Config<A>) => Config.map(Config.option(config), Option.getOrUndefined)
 
 const poolSettings = Config.all({
-  maxConnections: optional(Config.schema(positive(), "DSQL_MAX_CONNECTIONS")),
-  minConnections: optional(Config.schema(count(), "DSQL_MIN_CONNECTIONS")),
-  idleTimeout: optional(Config.Duration("DSQL_IDLE_TIMEOUT")),
-  connectTimeout: optional(Config.Duration("DSQL_CONNECT_TIMEOUT"))
-})
+  maxConnections: optional(Config.schema(count(1), "DSQL_MAX_CONNECTIONS")),
+  minConnections: optional(Config.schema(count(0), "DSQL_MIN_CONNECTIONS")),
+  idleTimeout: optional(Config.schema(period(), "DSQL_IDLE_TIMEOUT")),
+  connectTimeout: optional(Config.schema(period(), "DSQL_CONNECT_TIMEOUT"))
+}).pipe(
+  Config.flatMap((pool) =>
+    pool.minConnections !== undefined && pool.maxConnections !== undefined && pool.minConnections > pool.maxConnections
+      ? Config.fail(new ConfigProvider.SourceError({ message: moreThanMost(pool.minConnections, pool.maxConnections) }))
+      : Config.succeed(pool)
+  )
+)
 
 const clusterSettings = Config.all({
   endpoint: Config.NonEmptyString("DSQL_ENDPOINT"),
@@ -217,12 +225,18 @@ const clusterSettings = Config.all({
   database: optional(Config.NonEmptyString("DSQL_DATABASE"))
 })
 
-function positive() {
-  return Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThan(0))
+function count(least: number) {
+  return Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(least))
 }
 
-function count() {
-  return Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))
+function moreThanMost(min: number, max: number) {
+  return `DSQL_MIN_CONNECTIONS must not exceed DSQL_MAX_CONNECTIONS, and is ${min} of ${max}`
+}
+
+function period() {
+  return Schema.DurationFromString.check(
+    Schema.makeFilter((duration) => Duration.toMillis(duration) > 0 || "must be longer than 0")
+  )
 }
 
 /** A plain server reads committed in its own time zone unless told otherwise; DSQL knows REPEATABLE READ and UTC alone. */
@@ -281,7 +295,7 @@ const fromTarget = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Context.Context<Provided>, never, Scope.Scope> {
   const applicationName = options.applicationName ?? "effect-dsql"
   const config = { ...target.config, applicationName }
-  const connectTimeout = Duration.fromInputUnsafe(options.connectTimeout ?? "10 seconds")
+  const connectTimeout = Duration.millis(check.period("connectTimeout", options.connectTimeout ?? "10 seconds"))
   const connect = open({ ...target, config, connectTimeout })
   const budget = yield* ConnectionBudget
   const pool = yield* ConnectionPool.make((end) => Effect.andThen(budget.lease, connect(end)), {

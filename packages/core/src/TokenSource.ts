@@ -19,6 +19,8 @@ import * as Redacted from "effect/Redacted"
 import * as Semaphore from "effect/Semaphore"
 import { AuthenticationFailed } from "./DsqlError.ts"
 import * as Credentials from "./internal/connection/credentials.ts"
+import * as check from "./internal/options/check.ts"
+import * as Monotonic from "./internal/time/monotonic.ts"
 import * as TokenMetrics from "./TokenMetrics.ts"
 
 /**
@@ -74,19 +76,21 @@ export const make = (
     readonly margin?: Duration.Input | undefined
   } = {}
 ): TokenSource => {
-  const margin = Duration.toMillis(Duration.fromInputUnsafe(options.margin ?? "1 minute"))
+  const margin = check.wait("margin", options.margin ?? "1 minute")
   const signing = Semaphore.makeUnsafe(1)
   let current: { readonly token: Redacted.Redacted; readonly replaceAt: number } | undefined
   let failure: AuthenticationFailed | undefined
   let failures = 0
-  const cached = Effect.map(Clock.currentTimeMillis, (now) =>
+  const cached = Effect.map(Monotonic.millis, (now) =>
     current !== undefined && now < current.replaceAt ? current.token : undefined
   )
   const fresh = Effect.gen(function* () {
-    const start = yield* Clock.currentTimeMillis
+    const start = yield* Monotonic.millis
     const { expiresAt, token } = yield* sign
-    const now = yield* Clock.currentTimeMillis
-    current = { token, replaceAt: expiresAt - Math.min(margin, (expiresAt - now) / 5) }
+    // The wall clock says how long the token lives, and means nothing to its life any more once it is set.
+    const life = expiresAt - (yield* Clock.currentTimeMillis)
+    const now = yield* Monotonic.millis
+    current = { token, replaceAt: now + life - Math.min(margin, life / 5) }
     yield* Metric.update(TokenMetrics.refreshes, 1)
     yield* Metric.update(TokenMetrics.latency, now - start)
     return token
@@ -130,7 +134,7 @@ export interface IamOptions {
   readonly user: string
   /** Default: the AWS credential chain (environment, profile, container, instance). */
   readonly credentials?: DsqlSignerConfig["credentials"] | undefined
-  /** How long a token is valid. Default: 15 minutes. */
+  /** How long a token is valid, from 1 second to 7 days. Default: 15 minutes. */
   readonly lifetime?: Duration.Input | undefined
 }
 
@@ -141,9 +145,9 @@ export interface IamOptions {
  * @category constructors
  */
 export const makeIam = (options: IamOptions): TokenSource => {
-  const lifetime = Duration.toSeconds(
-    Duration.fromInputUnsafe(options.lifetime ?? Duration.seconds(Limits.tokenSeconds))
-  )
+  const given = options.lifetime ?? Duration.seconds(Limits.tokenSeconds)
+  // What a signature of AWS may live, in whole seconds.
+  const lifetime = Math.floor(check.between("lifetime", given, Duration.seconds(1), Duration.days(7)) / 1000)
   const sign = Effect.gen(function* () {
     const identity = yield* Credentials.resolve(options.credentials)
     const now = yield* Clock.currentTimeMillis

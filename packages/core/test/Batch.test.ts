@@ -120,6 +120,36 @@ layer(Layer.provideMerge(schema, TestCluster()), { excludeTestServices: true })(
       assert.deepStrictEqual(yield* Stream.runCollect(Batch.drain(expire)), [])
     })
   )
+
+  it.effect.each([Number.NaN, Number.POSITIVE_INFINITY, -1])(
+    "stops draining, and commits nothing, where the body says that it changed %s rows",
+    (answer) =>
+      Effect.gen(function* () {
+        const exit = yield* Batch.drain(() => Effect.as(insert("nowhere")([1]), answer)).pipe(
+          Stream.runDrain,
+          Effect.exit
+        )
+        assert(Exit.isFailure(exit))
+        assert.include(String(exit.cause), `the body of Batch.drain changed ${answer} rows, which is no count`)
+        assert.deepStrictEqual(yield* stored("nowhere"), [])
+      })
+  )
+
+  it.effect.each([
+    [{ rowsOf: (): number => Number.NaN }, "rowsOf says NaN, which is no size"],
+    [{ rowsOf: (): number => -1 }, "rowsOf says -1, which is no size"],
+    [{ bytesOf: (): number => Number.NaN }, "bytesOf says NaN, which is no size"],
+    [{ rows: 0 }, "rows must be a whole number of at least 1, and is 0"],
+    [{ rows: Number.NaN }, "rows must be a whole number of at least 1, and is NaN"],
+    [{ bytes: -1 }, "bytes must be a whole number of at least 1, and is -1"]
+  ] as const)("writes nothing when it is told %o", ([options, message]) =>
+    Effect.gen(function* () {
+      const exit = yield* Batch.write(Stream.range(1, 3), insert("refused"), options).pipe(Stream.runDrain, Effect.exit)
+      assert(Exit.isFailure(exit))
+      assert.include(String(exit.cause), message)
+      assert.deepStrictEqual(yield* stored("refused"), [])
+    })
+  )
 })
 
 describe("Size.check", () => {

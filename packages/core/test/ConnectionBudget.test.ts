@@ -29,6 +29,14 @@ describe("ConnectionBudget.layer", () => {
     }).pipe(Effect.provide(ConnectionBudget.layer({ limit: 2 })))
   )
 
+  it.effect.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])("cannot have a limit of %s", (limit) =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(Layer.build(ConnectionBudget.layer({ limit })))
+      assert(Exit.isFailure(exit))
+      assert.include(String(exit.cause), `limit must be a whole number of at least 1, and is ${limit}`)
+    })
+  )
+
   it.live("is asked before a pool opens a connection, and told when one is closed", () =>
     Effect.gen(function* () {
       const url = yield* clusterDatabase

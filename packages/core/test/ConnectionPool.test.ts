@@ -156,12 +156,37 @@ describe("the life of a connection", () => {
     })
   )
 
+  it.effect("is no longer when the wall clock is set back", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* server
+      const now = Date.UTC(2026, 10, 28)
+      yield* TestClock.setTime(now)
+      const pool = yield* ConnectionPool.make(connect, { connectionLife: "10 minutes", idleTimeout: "1 day" })
+      yield* pool.use(() => Effect.void)
+      yield* TestClock.adjust("5 minutes")
+      yield* TestClock.setTime(now)
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(yield* pool.use((connection) => Effect.succeed(id(connection))), 2)
+    })
+  )
+
   it.effect("cannot be as long as the service's", () =>
     Effect.gen(function* () {
       const { connect } = yield* server
       const exit = yield* Effect.exit(ConnectionPool.make(connect, { connectionLife: "60 minutes" }))
       assert(Exit.isFailure(exit))
       assert.include(String(exit.cause), "connectionLife must be below the service's 60 minutes")
+    })
+  )
+
+  it.effect("ends at once where none is to be idle for more than a moment, without looking all the time", () =>
+    Effect.gen(function* () {
+      const { connect, state } = yield* server
+      const pool = yield* ConnectionPool.make(connect, { idleTimeout: "1 nano" })
+      yield* pool.use(() => Effect.void)
+      assert.strictEqual(state.open.size, 1)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(state.open.size, 0)
     })
   )
 
@@ -225,6 +250,19 @@ describe("opening connections", () => {
       }
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(state.attempts, 40)
+    })
+  )
+
+  it.effect("keeps its pace when the wall clock is set back", () =>
+    Effect.gen(function* () {
+      const { connect, state } = yield* server
+      yield* TestClock.setTime(Date.UTC(2026, 10, 28))
+      const pool = yield* ConnectionPool.make(connect, { connectRate: 10, connectBurst: 1 })
+      yield* hold(pool)
+      yield* TestClock.setTime(Date.UTC(2026, 10, 28) - 60_000)
+      yield* hold(pool)
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual(state.attempts, 2)
     })
   )
 
@@ -308,6 +346,41 @@ describe("opening connections", () => {
       state.refuse = undefined
       yield* TestClock.adjust("2400 millis")
       assert.isAbove(id(yield* Fiber.join(waiting)), 1)
+    })
+  )
+})
+
+describe("the options of a pool", () => {
+  it.effect.each([
+    [{ idleTimeout: 0 }, "idleTimeout must be longer than 0"],
+    [{ idleTimeout: Number.NaN }, "idleTimeout must be longer than 0"],
+    [{ idleTimeout: -1 }, "idleTimeout must be longer than 0, and is -1 ms"],
+    [{ connectionLife: 0 }, "connectionLife must be longer than 0"],
+    [{ waitTimeout: -5 }, "waitTimeout must not be negative, and is -5 ms"],
+    [{ drainTimeout: -5 }, "drainTimeout must not be negative, and is -5 ms"],
+    [{ maxConnections: 0 }, "maxConnections must be a whole number of at least 1, and is 0"],
+    [{ maxConnections: Number.NaN }, "maxConnections must be a whole number of at least 1, and is NaN"],
+    [{ maxConnections: Number.POSITIVE_INFINITY }, "maxConnections must be a whole number of at least 1"],
+    [{ minConnections: -1 }, "minConnections must be a whole number of at least 0, and is -1"],
+    [{ minConnections: 1.5 }, "minConnections must be a whole number of at least 0, and is 1.5"],
+    [{ minConnections: 3, maxConnections: 2 }, "minConnections must not exceed maxConnections, and is 3 of 2"],
+    [{ connectRate: 0 }, "connectRate must be a number above 0, and is 0"],
+    [{ connectRate: Number.POSITIVE_INFINITY }, "connectRate must be a number above 0, and is Infinity"],
+    [{ connectBurst: 0 }, "connectBurst must be a whole number of at least 1, and is 0"]
+  ] as const)("cannot be %o", ([options, message]) =>
+    Effect.gen(function* () {
+      const { connect } = yield* server
+      const exit = yield* Effect.exit(ConnectionPool.make(connect, options))
+      assert(Exit.isFailure(exit))
+      assert.include(String(exit.cause), message)
+    })
+  )
+
+  it.effect("let it keep more than the ten that it has without being told", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* server
+      const pool = yield* ConnectionPool.make(connect, { minConnections: 20 })
+      assert.strictEqual((yield* pool.stats).max, 20)
     })
   )
 })

@@ -160,7 +160,7 @@ describe("ConnectionSlots.layer", () => {
                     if (scope !== undefined) yield* Scope.close(scope, Exit.void)
                   } else yield* TestClock.adjust("20 seconds")
                   const used = taken.flat().length
-                  assert.isAtMost(used, 6)
+                  assert.isAtMost(used, 7)
                   assert.isAtLeast((yield* rows) ?? 0, Math.ceil(used / 2))
                 }
                 yield* Scope.close(own, Exit.void)
@@ -171,6 +171,39 @@ describe("ConnectionSlots.layer", () => {
           { seed, numRuns: 15 }
         )
       ).pipe(Effect.tapCause(() => Effect.log(`seed ${seed}`)))
+    })
+  )
+
+  it.live("gives all the room that there is, where the limit is no multiple of a slot", () =>
+    Effect.gen(function* () {
+      const { client } = yield* cluster
+      yield* Effect.gen(function* () {
+        const scope = yield* Effect.scope
+        const mine = yield* budget({ limit: 7, slotSize: 3 }, scope)
+        const other = yield* budget({ limit: 7, slotSize: 3 }, scope)
+        const taken = [yield* take(mine), ...(yield* takeAll(other)), ...(yield* takeAll(mine))]
+        assert.strictEqual(taken.length, 7)
+      }).pipe(Effect.provide(client))
+    })
+  )
+
+  it.live.each([
+    [{ limit: 0 }, "limit must be a whole number of at least 1, and is 0"],
+    [{ limit: Number.NaN }, "limit must be a whole number of at least 1, and is NaN"],
+    [{ limit: 7.5 }, "limit must be a whole number of at least 1, and is 7.5"],
+    [{ slotSize: 0 }, "slotSize must be a whole number of at least 1, and is 0"],
+    [{ slotSize: -3 }, "slotSize must be a whole number of at least 1, and is -3"],
+    [{ ttl: 0 }, "ttl must be from 1s to 1d, and is 0 ms"],
+    [{ ttl: "Infinity" }, "ttl must be from 1s to 1d, and is Infinity ms"]
+  ] as const)("cannot be cut like this: %o", ([options, message]) =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(
+        Layer.build(ConnectionSlots.layer(options)).pipe(
+          Effect.provide(DsqlClient.layer({ endpoint: "abc.dsql.us-east-1.on.aws" }))
+        )
+      )
+      assert(Exit.isFailure(exit))
+      assert.include(String(exit.cause), message)
     })
   )
 

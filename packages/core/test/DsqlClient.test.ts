@@ -232,7 +232,13 @@ describe("DsqlClient.layerConfig", () => {
     [{}, "DSQL_ENDPOINT"],
     [{ DSQL_ENDPOINT: "abc.dsql.eu-central-1.on.aws", DSQL_PORT: "many" }, "DSQL_PORT"],
     [{ DSQL_URL: "postgres://localhost/db", DSQL_MAX_CONNECTIONS: "0" }, "DSQL_MAX_CONNECTIONS"],
-    [{ DSQL_URL: "postgres://localhost/db", DSQL_IDLE_TIMEOUT: "soon" }, "DSQL_IDLE_TIMEOUT"]
+    [{ DSQL_URL: "postgres://localhost/db", DSQL_IDLE_TIMEOUT: "soon" }, "DSQL_IDLE_TIMEOUT"],
+    [{ DSQL_URL: "postgres://localhost/db", DSQL_IDLE_TIMEOUT: "0 seconds" }, "DSQL_IDLE_TIMEOUT"],
+    [{ DSQL_URL: "postgres://localhost/db", DSQL_CONNECT_TIMEOUT: "0 seconds" }, "DSQL_CONNECT_TIMEOUT"],
+    [
+      { DSQL_URL: "postgres://localhost/db", DSQL_MIN_CONNECTIONS: "3", DSQL_MAX_CONNECTIONS: "2" },
+      "DSQL_MIN_CONNECTIONS"
+    ]
   ] as const)("names the variable that is wrong: %o", ([environment, name]) =>
     Effect.gen(function* () {
       const failure = yield* Effect.flip(built(environment))

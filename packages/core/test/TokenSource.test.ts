@@ -50,6 +50,28 @@ describe("TokenSource.make", () => {
     })
   )
 
+  it.effect("signs anew in time when the wall clock is set back", () =>
+    Effect.gen(function* () {
+      const { source } = yield* counted("15 minutes")
+      yield* TestClock.setTime(3_600_000)
+      assert.strictEqual(value(yield* source.token), "token 1")
+      yield* TestClock.setTime(0)
+      yield* TestClock.adjust("14 minutes")
+      assert.strictEqual(value(yield* source.token), "token 2")
+    })
+  )
+
+  it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])("cannot make tokens that live for %s ms", (lifetime) => {
+    assert.throws(
+      () => TokenSource.makeIam({ endpoint: "e", region: "r", user: "admin", lifetime }),
+      /^lifetime must be from 1s to 7d, and is /
+    )
+  })
+
+  it("cannot replace tokens at a time that is none", () => {
+    assert.throws(() => TokenSource.make(Effect.never, { margin: -1 }), "margin must not be negative, and is -1 ms")
+  })
+
   it.effect("signs anew after the server refused a token", () =>
     Effect.gen(function* () {
       const { source } = yield* counted("15 minutes")

@@ -1,6 +1,6 @@
 import { DsqlClient, DsqlError, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Fiber, Layer, Queue, Random, Ref } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Queue, Random, Ref, Stream } from "effect"
 import type { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { TestDatabase } from "../../../test/database.ts"
@@ -161,6 +161,70 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
       const failure = yield* Effect.flip(Transaction.run(body))
       assert.strictEqual(failure._tag, "UnsupportedFeature")
       assert.include(failure.message, "no savepoints")
+    })
+  )
+
+  it.effect("lends its own connection to a body that reserves one", () =>
+    Effect.gen(function* () {
+      const body = Effect.gen(function* () {
+        const sql = yield* Transaction.sql
+        yield* write("reserved")
+        const connection = yield* sql.reserve
+        return yield* connection.execute("SELECT value FROM effects WHERE value = 'reserved'", [], undefined)
+      })
+      assert.deepStrictEqual(yield* Transaction.run(Effect.scoped(body)), [{ value: "reserved" }])
+    })
+  )
+
+  for (const [command, outcome, left] of [
+    ["COMMIT", "committed", 1],
+    ["ROLLBACK", "not committed", 0]
+  ] as const) {
+    it.effect(`fails, and says what became of it, when its body sends ${command}`, () =>
+      Effect.gen(function* () {
+        const body = Effect.flatMap(Transaction.sql, (sql) => Effect.andThen(write(command), sql.unsafe(command)))
+        const failure = yield* Effect.flip(Transaction.run(body))
+        assert.strictEqual(failure._tag, "UnsupportedFeature")
+        assert.include(failure.message, `with ${command}: what it had written by then is ${outcome}.`)
+        assert.strictEqual(yield* written(command), left)
+      })
+    )
+
+    it.effect(`sends nothing of a body after its own ${command}`, () =>
+      Effect.gen(function* () {
+        const later = `after ${command}`
+        const { sql } = yield* DsqlClient.DsqlClient
+        const ways = [
+          write(later),
+          Effect.asVoid(sql`INSERT INTO effects (value) VALUES (${later}) RETURNING value`.values),
+          Stream.runDrain(sql`INSERT INTO effects (value) VALUES (${later}) RETURNING value`.stream)
+        ]
+        for (const way of ways) {
+          // The body goes on as if nothing had happened.
+          const body = Effect.flatMap(Transaction.sql, () =>
+            Effect.andThen(sql.unsafe(command).raw, Effect.ignore(way))
+          )
+          assert.strictEqual((yield* Effect.flip(Transaction.run(body)))._tag, "UnsupportedFeature")
+        }
+        assert.strictEqual(yield* written(later), 0)
+        // The connection is as good as before.
+        yield* Transaction.run(write(later))
+        assert.strictEqual(yield* written(later), 1)
+      })
+    )
+  }
+
+  it.effect("starts over when a table has got a column since its statement was prepared", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* DsqlClient.DsqlClient
+      yield* sql`CREATE TABLE widened (id integer PRIMARY KEY)`
+      yield* sql`INSERT INTO widened VALUES (1)`
+      const read = Effect.flatMap(Transaction.Transaction, (tx) =>
+        Effect.map(tx.sql`SELECT * FROM widened`, (rows) => ({ rows, attempt: tx.attempt }))
+      )
+      assert.deepStrictEqual(yield* Transaction.run(read), { rows: [{ id: 1 }], attempt: 1 })
+      yield* sql`ALTER TABLE widened ADD COLUMN size integer`
+      assert.deepStrictEqual(yield* Transaction.run(read), { rows: [{ id: 1, size: null }], attempt: 2 })
     })
   )
 

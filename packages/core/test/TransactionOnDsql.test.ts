@@ -75,6 +75,21 @@ describe("Transaction.run on Aurora DSQL", () => {
     }).pipe(Effect.provide(TestEmulator()))
   )
 
+  it.live("reads a table again that has got a column since its statement was prepared", () =>
+    Effect.gen(function* () {
+      yield* counters
+      const read = Effect.flatMap(Transaction.sql, (sql) => sql`SELECT * FROM counters WHERE id = 1`)
+      const ways = [Transaction.run(read, { policy }), Transaction.autocommit(read, { policy })]
+      for (const way of ways) assert.deepStrictEqual(yield* way, [{ id: 1, n: 0 }])
+      yield* execute("ALTER TABLE counters ADD COLUMN size integer")
+      for (const way of ways) assert.deepStrictEqual(yield* way, [{ id: 1, n: 0, size: null }])
+      yield* execute("ALTER TABLE counters ADD COLUMN colour text")
+      for (const way of ways.toReversed()) {
+        assert.deepStrictEqual(yield* way, [{ id: 1, n: 0, size: null, colour: null }])
+      }
+    }).pipe(Effect.provide(TestEmulator()))
+  )
+
   /** Each of two takes the sum of both for zero, and writes its own: together they must not. */
   const skew = (lock: "" | "FOR UPDATE") => {
     const onlyOne = (id: number) =>

@@ -15,7 +15,7 @@ import { queries } from "./internal/rules/queries.ts"
 import { session } from "./internal/rules/session.ts"
 import { tables } from "./internal/rules/tables.ts"
 import { mixtures, transactions } from "./internal/rules/transactions.ts"
-import * as Tree from "./internal/tree.ts"
+import * as ParseTree from "./ParseTree.ts"
 import * as Rule from "./Rule.ts"
 import * as Statement from "./Statement.ts"
 
@@ -96,7 +96,7 @@ type Found = readonly [entry: Entry, match: Match]
 const search = (statement: Statement.Statement, options: Options | undefined): ReadonlyArray<Found> => {
   const index = indexOf(options?.at)
   const found: Array<Found> = []
-  Tree.each(statement.node, (tag, fields) => {
+  ParseTree.each(statement.node, (tag, fields) => {
     for (const entry of index.get(tag) ?? []) {
       for (const match of entry.find(fields as never, statement)) found.push([entry, match])
     }

@@ -91,6 +91,8 @@ const conflictCode = (message: string): ConflictCode => {
 export const meaning = (error: ServerError): Meaning => {
   const { code, message } = error
   if (code === "40001") return { kind: "conflict", code: conflictCode(message) }
+  // Another session has changed the table of a prepared statement: a stale catalogue, in PostgreSQL's words.
+  if (code === "0A000" && message.includes("cached plan must not change")) return { kind: "conflict", code: "OC001" }
   const constraint = constraints[code]
   if (constraint !== undefined) return { kind: "constraint", constraint }
   // A value over the column limit is refused as an unsupported datatype size.

@@ -15,7 +15,7 @@ import * as Engine from "./internal/engine.ts"
 import type { Kind } from "./internal/kinds.ts"
 import { kinds } from "./internal/kinds.ts"
 import * as Tokens from "./internal/tokens.ts"
-import * as Tree from "./internal/tree.ts"
+import * as ParseTree from "./ParseTree.ts"
 import * as Source from "./Source.ts"
 
 export type { Kind } from "./internal/kinds.ts"
@@ -57,15 +57,14 @@ const syntaxError = (source: Source.Source, sqlstate: SyntaxError["sqlstate"], m
   new SyntaxError({ sqlstate, message, ...source.place(offset) })
 
 const explained = (query: Node | undefined, options: ReadonlyArray<Node> | undefined): Kind => {
-  const analyze = (options ?? []).some((option) => {
-    const element = Tree.as(option, "DefElem")
-    return element?.defname === "analyze" && !Tree.isOff(element.arg)
-  })
+  const analyze = ParseTree.all(options, "DefElem").some(
+    ({ arg, defname }) => defname === "analyze" && !ParseTree.isOff(arg)
+  )
   return analyze && query !== undefined && kindOf(query) === "dml" ? "dml" : "query"
 }
 
 const kindOf = (node: Node): Kind => {
-  const statement = Tree.tagged(node)
+  const statement = ParseTree.tagged(node)
   switch (statement.tag) {
     case "SelectStmt":
       return statement.node.intoClause !== undefined ? "ddl" : changesRows(node) ? "dml" : "query"
@@ -80,9 +79,9 @@ const kindOf = (node: Node): Kind => {
 
 // PostgreSQL allows a data-modifying WITH at the top level only.
 const changesRows = (node: Node): boolean =>
-  (Tree.as(node, "SelectStmt")?.withClause?.ctes ?? []).some((cte) => {
-    const query = Tree.as(cte, "CommonTableExpr")?.ctequery
-    return query !== undefined && kinds[Tree.tagged(query).tag] === "dml"
+  (ParseTree.as(node, "SelectStmt")?.withClause?.ctes ?? []).some((cte) => {
+    const query = ParseTree.as(cte, "CommonTableExpr")?.ctequery
+    return query !== undefined && kinds[ParseTree.tagged(query).tag] === "dml"
   })
 
 const blank = (text: string, offsets: ReadonlyArray<number>): string => {
@@ -235,11 +234,11 @@ const waits: Readonly<Record<string, Lock["wait"]>> = { LockWaitSkip: "skip lock
  */
 export const locks = (statement: Statement): ReadonlyArray<Lock> => {
   const found: Array<Lock> = []
-  Tree.walk(statement.node, {
+  ParseTree.walk(statement.node, {
     LockingClause: (clause) => {
       const strength = strengths[clause.strength ?? ""]
       if (strength === undefined) return
-      const of = (clause.lockedRels ?? []).flatMap((table) => Tree.as(table, "RangeVar")?.relname ?? [])
+      const of = (clause.lockedRels ?? []).flatMap((table) => ParseTree.as(table, "RangeVar")?.relname ?? [])
       found.push({ strength, wait: waits[clause.waitPolicy ?? ""] ?? "block", of })
     }
   })

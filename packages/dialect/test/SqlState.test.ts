@@ -10,6 +10,7 @@ const cases: ReadonlyArray<readonly [code: string, message: string, meaning: Sql
   ["23514", "violates check constraint", { kind: "constraint", constraint: "check" }],
   ["23502", "null value in column", { kind: "constraint", constraint: "not_null" }],
   ["0A000", "unsupported statement: Truncate", { kind: "unsupported" }],
+  ["0A000", "cached plan must not change result type", { kind: "conflict", code: "OC001" }],
   ["54000", "transaction row limit exceeded", { kind: "limit", limit: "transaction_rows" }],
   ["54000", "transaction size limit 10mb exceeded", { kind: "limit", limit: "transaction_bytes" }],
   ["54000", "transaction age limit of 300s exceeded", { kind: "limit", limit: "transaction_age" }],

@@ -22,7 +22,7 @@ import type { BackendLost } from "./internal/postgres/backend.ts"
 import * as Cluster from "./internal/database/cluster.ts"
 import * as Connection from "./internal/client/connection.ts"
 import * as Pipe from "./internal/protocol/pipe.ts"
-import * as Statements from "./internal/statement/statements.ts"
+import * as Prepared from "./internal/statement/prepared.ts"
 import * as Postgres from "./Postgres.ts"
 
 /**
@@ -177,7 +177,7 @@ export const make = Effect.fnUntraced(function* (
     server,
     cluster,
     desk,
-    prepare: Statements.make(),
+    prepare: Prepared.make(),
     tls: options.tls,
     authorize: options.authorize,
     databases: options.databases ?? "any",

@@ -1,15 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Statements from "../src/internal/statement/statements.ts"
+import * as Prepared from "../src/internal/statement/prepared.ts"
+import { unqualified } from "../src/internal/statement/tables.ts"
 
-const prepare = Statements.make()
+const prepare = Prepared.make()
 const one = (sql: string) =>
   Effect.map(prepare(sql), ([prepared]) => {
     assert(prepared !== undefined)
     return prepared
   })
 
-describe("Statements.unqualified", () => {
+describe("unqualified", () => {
   const cases: Readonly<Record<string, string>> = {
     "SELECT * FROM t": "SELECT * FROM t",
     "SELECT * FROM public.t": "SELECT * FROM        t",
@@ -20,22 +21,22 @@ describe("Statements.unqualified", () => {
   }
   for (const [sql, expected] of Object.entries(cases)) {
     it.effect(`takes the schemas of tables out of ${sql}`, () =>
-      Effect.map(one(sql), (prepared) => assert.strictEqual(Statements.unqualified(prepared), expected))
+      Effect.map(one(sql), (prepared) => assert.strictEqual(unqualified(prepared.sql, prepared.tables), expected))
     )
   }
 })
 
-describe("Statements.make", () => {
+describe("a prepared statement", () => {
   it.effect("knows what a statement changes", () =>
     Effect.gen(function* () {
       const prepared = yield* one(
         "WITH d AS (DELETE FROM a RETURNING id) INSERT INTO b SELECT id FROM d ON CONFLICT (id) DO UPDATE SET n = 1"
       )
       assert.sameDeepMembers(
-        [...prepared.targets],
+        [...prepared.writes],
         [
-          { table: "a", change: "delete", columns: [] },
-          { table: "b", change: "insert", columns: ["n"] }
+          { table: "a", verb: "delete", columns: [] },
+          { table: "b", verb: "insert", columns: ["n"] }
         ]
       )
       assert.deepInclude(prepared.plan, { _tag: "Plain", effects: "write", bound: Infinity, compound: true })

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { Version } from "./Version.ts"
 
 const text = Schema.String
 const sides = { expected: Schema.NullOr(Schema.String), actual: Schema.NullOr(Schema.String) }
@@ -47,6 +48,28 @@ export const Difference = Schema.Union([
  * @category models
  */
 export type Difference = typeof Difference.Type
+
+/**
+ * What a database was compared with, and how it differs. Encoded, it is the JSON that the command line prints.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Verification = Schema.Struct({
+  /** The name of the schema: a built-in one, or a path. */
+  schema: Schema.String,
+  /** The name that the version is recorded under. */
+  database: Schema.String,
+  /** The version that was compared with. */
+  version: Version,
+  differences: Schema.Array(Difference)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Verification = typeof Verification.Type
 
 /**
  * A difference as one line for people.

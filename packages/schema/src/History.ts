@@ -20,11 +20,9 @@ export const Statement = Schema.Struct({
   statement: Schema.String,
   /** SHA-256 of its text. */
   checksum: Schema.String,
-  started: Schema.DateTimeUtcFromDate,
-  /** Before a statement whose effect has no name, a digest of the catalogue: whether it changed tells whether it ran. */
-  catalogue: Schema.NullOr(Schema.String),
+  started: Schema.DateTimeUtcFromString,
   /** Null where it has not finished. */
-  finished: Schema.NullOr(Schema.DateTimeUtcFromDate),
+  finished: Schema.NullOr(Schema.DateTimeUtcFromString),
   /** Who ran it: host, process and a number. */
   owner: Schema.String,
   /** The token of the lease that it ran under. */
@@ -34,6 +32,11 @@ export const Statement = Schema.Struct({
   /** Why it was refused, where it was. */
   error: Schema.NullOr(Schema.String)
 })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
 export type Statement = typeof Statement.Type
 
 /**
@@ -42,26 +45,39 @@ export type Statement = typeof Statement.Type
  * @since 0.1.0
  * @category schemas
  */
-export const Change = Schema.Struct({
-  time: Schema.DateTimeUtcFromDate,
+export const VersionChange = Schema.Struct({
+  time: Schema.DateTimeUtcFromString,
   description: Schema.NullOr(Schema.String),
+  /** Empty where there was no manifest. */
   manifestMd5: Schema.NullOr(Schema.String),
   to: Schema.NullOr(Schema.String),
+  /** `0` where there was none. */
   from: Schema.NullOr(Schema.String)
 })
-export type Change = typeof Change.Type
 
 /**
- * Everything that has run. It is also the JSON that the command line prints.
- *
  * @since 0.1.0
  * @category models
  */
-export interface History {
+export type VersionChange = typeof VersionChange.Type
+
+/**
+ * Everything that has run. Encoded, it is the JSON that the command line prints.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const History = Schema.Struct({
   /** The name that the version is recorded under. */
-  readonly database: string
+  database: Schema.String,
   /** In the order in which they began. Those of the earlier tool are not known. */
-  readonly statements: ReadonlyArray<Statement>
+  statements: Schema.Array(Statement),
   /** Oldest first. The table does not say of which database name, so these are of all. */
-  readonly changes: ReadonlyArray<Change>
-}
+  changes: Schema.Array(VersionChange)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type History = typeof History.Type

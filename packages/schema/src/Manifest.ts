@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
-import { InvalidManifest } from "./SchemaError.ts"
+import { InvalidManifest } from "./SourceError.ts"
 import * as Version from "./Version.ts"
 
 /**

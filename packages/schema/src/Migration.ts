@@ -1,24 +1,16 @@
 /**
- * What every way of changing a database has in common: what it takes, what it
- * can end with, and what it reports.
+ * What every way of changing a database has in common: what it takes, and what
+ * it reports.
  *
  * @since 0.1.0
  */
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { Event } from "./Event.ts"
-import type { StateError, UnknownVersion } from "./SchemaError.ts"
 import type { SchemaSource } from "./SchemaSource.ts"
-import type * as Version from "./Version.ts"
-
-/**
- * What a migration can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type MigrationError = StateError | UnknownVersion | TransactionError
+import { Version } from "./Version.ts"
 
 /**
  * How migrators keep out of each other's way.
@@ -34,15 +26,15 @@ export interface LeaseOptions {
 }
 
 /**
- * What every command takes.
+ * How a schema is updated. Every other way of changing a database takes the same and more.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Settings {
+export interface Options {
   readonly source: SchemaSource
   /** The version to end at. Default: the latest of the schema. */
-  readonly version?: Version.Version | undefined
+  readonly version?: Version | undefined
   /** The name that the version is recorded under. Default: `postgres`, as the earlier tool always wrote it. */
   readonly database?: string | undefined
   readonly lease?: LeaseOptions | undefined
@@ -56,7 +48,7 @@ export interface Settings {
  * @since 0.1.0
  * @category models
  */
-export interface SetupOptions extends Settings {
+export interface SetupOptions extends Options {
   /**
    * Whether the version is recorded, and with it the journal and the lease that make a run safe to interrupt and to
    * repeat. Without it a statement that changes rows runs each time. Default: true.
@@ -67,29 +59,49 @@ export interface SetupOptions extends Settings {
 }
 
 /**
- * What a run did. It is also the JSON that the command line prints.
+ * What is adopted, and how it is proven to be what it is said to be.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Report {
-  /** The name of the schema: a built-in one, or a path. */
-  readonly schema: string
-  /** The name that the version is recorded under. */
-  readonly database: string
-  /** The version before; null where none was recorded. */
-  readonly from: Version.Version | null
-  /** The version after; null where none is recorded. */
-  readonly to: Version.Version | null
-  /** Whether the run changed the database. */
-  readonly changed: boolean
-  /** Statements that ran. */
-  readonly applied: number
-  /** Statements that did not run, because the journal or the catalogue shows that they had. */
-  readonly present: number
-  /** Tables and views that were dropped by `overwrite`, before they were created again. */
-  readonly dropped: ReadonlyArray<string>
+export interface BaselineOptions<E> extends Options {
+  /**
+   * Runs before anything is written, and fails where the database is not what the version says: `Verify` of this
+   * package is made for it. `Effect.void` trusts the caller.
+   */
+  readonly verify: Effect.Effect<void, E, DsqlClient>
 }
+
+/**
+ * What a run did. Encoded, it is the JSON that the command line prints.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Report = Schema.Struct({
+  /** The name of the schema: a built-in one, or a path. */
+  schema: Schema.String,
+  /** The name that the version is recorded under. */
+  database: Schema.String,
+  /** The version before; null where none was recorded. */
+  from: Schema.NullOr(Version),
+  /** The version after; null where none is recorded. */
+  to: Schema.NullOr(Version),
+  /** Whether the run changed the database. */
+  changed: Schema.Boolean,
+  /** Statements that ran. */
+  applied: Schema.Int,
+  /** Statements that did not run, because the journal or the catalogue shows that they had. */
+  present: Schema.Int,
+  /** Tables and views that were dropped by `overwrite`, before they were created again. */
+  dropped: Schema.Array(Schema.String)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Report = typeof Report.Type
 
 /**
  * A table that `overwrite` would drop.
@@ -97,7 +109,7 @@ export interface Report {
  * @since 0.1.0
  * @category models
  */
-export interface Owned {
+export interface OwnedTable {
   readonly table: string
   readonly hasRows: boolean
 }

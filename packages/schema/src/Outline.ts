@@ -8,9 +8,9 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { fileURLToPath } from "node:url"
-import * as Files from "./internal/files.ts"
+import * as Files from "./internal/sql/files.ts"
 import * as Manifest from "./Manifest.ts"
-import { InvalidManifest, InvalidSource, type SourceError, UnknownSchema } from "./SchemaError.ts"
+import { InvalidManifest, InvalidSource, type SourceError, UnknownSchema } from "./SourceError.ts"
 import * as Version from "./Version.ts"
 
 /**

@@ -8,12 +8,12 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import * as Files from "./internal/files.ts"
+import * as Files from "./internal/sql/files.ts"
 import type * as Manifest from "./Manifest.ts"
 import * as Outline from "./Outline.ts"
-import { InvalidSource, type SourceError, UnknownVersion } from "./SchemaError.ts"
-import * as SqlFile from "./SqlFile.ts"
-import { display, type Name } from "./Target.ts"
+import { InvalidSource, type SourceError, UnknownVersion } from "./SourceError.ts"
+import * as SqlFile from "./internal/sql/sqlFile.ts"
+import type { SqlStatement } from "./SqlStatement.ts"
 import * as Version from "./Version.ts"
 
 /**
@@ -24,7 +24,7 @@ import * as Version from "./Version.ts"
  */
 export interface SchemaVersion extends Manifest.Manifest {
   /** In the order in which they run. */
-  readonly statements: ReadonlyArray<SqlFile.SqlStatement>
+  readonly statements: ReadonlyArray<SqlStatement>
   /** What it is called in the journal, where not by its version. */
   readonly label?: string | undefined
 }
@@ -110,14 +110,6 @@ export const file = (
 export const latest = (source: SchemaSource): SchemaVersion => source.versions.at(-1) ?? source.versions[0]
 
 /**
- * What a version is called in the journal.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const label = (version: SchemaVersion): string => version.label ?? version.version
-
-/**
  * Finds a version, or fails and names those that there are.
  *
  * @since 0.1.0
@@ -133,19 +125,6 @@ export const find = (source: SchemaSource, version: Version.Version): Effect.Eff
 }
 
 /**
- * The versions after one and up to another, oldest first.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const between = (
-  source: SchemaSource,
-  after: Version.Version,
-  upTo: Version.Version
-): ReadonlyArray<SchemaVersion> =>
-  source.versions.filter(({ version }) => Version.isAfter(version, after) && !Version.isAfter(version, upTo))
-
-/**
  * The versions up to one, oldest first.
  *
  * @since 0.1.0
@@ -153,22 +132,6 @@ export const between = (
  */
 export const upTo = (source: SchemaSource, version: Version.Version): ReadonlyArray<SchemaVersion> =>
   source.versions.filter((candidate) => !Version.isAfter(candidate.version, version))
-
-/**
- * The tables that the statements of a schema create, in the order in which they do.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const tables = (source: SchemaSource): ReadonlyArray<Name> => {
-  const names = new Map<string, Name>()
-  for (const { statements } of source.versions) {
-    for (const { target } of statements) {
-      if (target._tag === "CreateTable") names.set(display(target.name), target.name)
-    }
-  }
-  return [...names.values()]
-}
 
 const read = Effect.fnUntraced(function* <R>(outline: Effect.Effect<Outline.Directory, SourceError, R>) {
   const { name, versions } = yield* outline

@@ -3,13 +3,10 @@
  *
  * @since 0.1.0
  */
-import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Effect from "effect/Effect"
-import * as Bookkeeping from "./Bookkeeping.ts"
-import { latest, type Outline } from "./Outline.ts"
-import { IncompatibleVersion, type InvalidBookkeeping } from "./SchemaError.ts"
-import * as Version from "./Version.ts"
+import * as Schema from "effect/Schema"
+import { IncompatibleVersion } from "./MigrationError.ts"
+import { Version } from "./Version.ts"
 
 /**
  * - `not-set-up`: no version is recorded.
@@ -19,63 +16,43 @@ import * as Version from "./Version.ts"
  * - `incompatible`: the database is at a later version, which does not.
  *
  * @since 0.1.0
- * @category models
+ * @category schemas
  */
-export type State = "not-set-up" | "behind" | "current" | "ahead" | "incompatible"
+export const State = Schema.Literals(["not-set-up", "behind", "current", "ahead", "incompatible"])
 
 /**
- * What is there and what is expected.
- *
  * @since 0.1.0
  * @category models
  */
-export interface Status {
+export type State = typeof State.Type
+
+/**
+ * What is there and what is expected. Encoded, it is the JSON that the command line prints.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Status = Schema.Struct({
   /** The name of the schema: a built-in one, or a path. */
-  readonly schema: string
+  schema: Schema.String,
   /** The name that the version is recorded under. */
-  readonly database: string
+  database: Schema.String,
   /** The recorded version; null where none is. */
-  readonly current: Version.Version | null
+  current: Schema.NullOr(Version),
   /** The schema's latest version. */
-  readonly expected: Version.Version
+  expected: Version,
   /** The oldest version that programs may expect of this database; null where no version is recorded. */
-  readonly minCompatible: Version.Version | null
-  readonly state: State
+  minCompatible: Schema.NullOr(Version),
+  state: State,
   /** Whether programs that expect `expected` can work with this database. */
-  readonly compatible: boolean
-}
+  compatible: Schema.Boolean
+})
 
 /**
- * Compares what is recorded with a schema.
- *
  * @since 0.1.0
- * @category constructors
+ * @category models
  */
-export const make = (source: Outline, database: string, recorded: Bookkeeping.Recorded | undefined): Status => {
-  const expected = latest(source).version
-  const state = stateOf(expected, recorded)
-  return {
-    schema: source.name,
-    database,
-    current: recorded?.version ?? null,
-    expected,
-    minCompatible: recorded?.minCompatible ?? null,
-    state,
-    compatible: state === "current" || state === "ahead"
-  }
-}
-
-/**
- * Reads where a database stands. Needs the manifests of a schema alone, and writes nothing.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const read = (
-  source: Outline,
-  database: string = Bookkeeping.defaultDatabase
-): Effect.Effect<Status, InvalidBookkeeping | TransactionError, DsqlClient> =>
-  Effect.map(Bookkeeping.read(database), (recorded) => make(source, database, recorded))
+export type Status = typeof Status.Type
 
 /**
  * Fails unless programs that expect the schema's latest version can work with the database: for the start of one
@@ -83,12 +60,13 @@ export const read = (
  *
  * @example
  * ```ts
- * import { Outline, Status } from "@effect-dsql/schema"
+ * import { Migrator, Outline, Status } from "@effect-dsql/schema"
  * import { Effect } from "effect"
  *
  * const start = Effect.gen(function*() {
- *   const status = yield* Status.read(yield* Outline.directory("./schema"))
- *   yield* Status.ensure(status)
+ *   const migrator = yield* Migrator.Migrator
+ *   const source = yield* Outline.directory("./schema")
+ *   yield* Status.ensure(yield* migrator.status({ source }))
  * })
  * ```
  *
@@ -105,15 +83,3 @@ export const ensure = ({
   compatible
     ? Effect.void
     : Effect.fail(new IncompatibleVersion({ expected, current, minCompatible, behind: state === "behind" }))
-
-const stateOf = (expected: Version.Version, recorded: Bookkeeping.Recorded | undefined): State => {
-  if (recorded === undefined) return "not-set-up"
-  switch (Version.compare(recorded.version, expected)) {
-    case -1:
-      return "behind"
-    case 0:
-      return "current"
-    case 1:
-      return Version.isAfter(recorded.minCompatible, expected) ? "incompatible" : "ahead"
-  }
-}

@@ -3,32 +3,28 @@
  *
  * @since 0.1.0
  */
-import type * as Brand from "effect/Brand"
 import * as Effect from "effect/Effect"
-import { InvalidVersion } from "./SchemaError.ts"
+import * as Schema from "effect/Schema"
+import { InvalidVersion } from "./SourceError.ts"
+
+// Each number stays a safe integer, and the text fits the VARCHAR(64) that it is recorded in.
+const pattern = /^\d{1,9}(?:\.\d{1,9}){0,3}$/
 
 /**
  * A version such as `1.1`: one to four numbers, without a `v` in front.
  *
  * @since 0.1.0
+ * @category schemas
+ */
+export const Version = Schema.String.check(Schema.isPattern(pattern)).pipe(Schema.brand("@effect-dsql/schema/Version"))
+
+/**
+ * @since 0.1.0
  * @category models
  */
-export type Version = string & Brand.Brand<"@effect-dsql/schema/Version">
+export type Version = typeof Version.Type
 
-// Each number stays a safe integer, and the text fits the VARCHAR(64) that it is recorded in.
-const pattern = /^v?(\d{1,9}(?:\.\d{1,9}){0,3})$/
-
-const fromText = (text: string): Version | undefined => {
-  const found = pattern.exec(text)?.[1]
-  // The pattern is what the brand stands for.
-  return found === undefined ? undefined : (found as Version)
-}
-
-const make = (text: string): Version => {
-  const version = fromText(text)
-  if (version === undefined) throw new Error(`not a version: ${text}`)
-  return version
-}
+const is = Schema.is(Version)
 
 /**
  * The version of the schema that this package carries (`dsql/temporal`).
@@ -36,7 +32,7 @@ const make = (text: string): Version => {
  * @since 0.1.0
  * @category constants
  */
-export const current: Version = make("1.1")
+export const current: Version = Version.make("1.1")
 
 /**
  * What is recorded where no version has been applied yet.
@@ -44,7 +40,7 @@ export const current: Version = make("1.1")
  * @since 0.1.0
  * @category constants
  */
-export const none: Version = make("0.0")
+export const none: Version = Version.make("0.0")
 
 /**
  * Reads a version, with or without a `v` in front.
@@ -61,8 +57,8 @@ export const none: Version = make("0.0")
  * @category constructors
  */
 export const parse = (text: string): Effect.Effect<Version, InvalidVersion> => {
-  const version = fromText(text)
-  return version === undefined ? Effect.fail(new InvalidVersion({ text })) : Effect.succeed(version)
+  const version = text.startsWith("v") ? text.slice(1) : text
+  return is(version) ? Effect.succeed(version) : Effect.fail(new InvalidVersion({ text }))
 }
 
 /**
@@ -82,12 +78,16 @@ export const compare = (self: Version, that: Version): -1 | 0 | 1 => {
 }
 
 /**
+ * Whether a version is later than another.
+ *
  * @since 0.1.0
  * @category ordering
  */
 export const isAfter = (self: Version, that: Version): boolean => compare(self, that) > 0
 
 /**
+ * Whether two versions are the same number: `1.0` and `1.0.0` are.
+ *
  * @since 0.1.0
  * @category ordering
  */

@@ -2,9 +2,13 @@
  * Many migrators at once, and one that was paused for longer than its lease, on the emulated Aurora DSQL.
  */
 import { DsqlClient, Transaction } from "@effect-dsql/core"
-import { Catalogue, type Event, Journal, Lease, Migrator, State, Step } from "@effect-dsql/schema"
+import { Engine, type Event, Migrator } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
+import * as Books from "../src/internal/books/books.ts"
+import * as Journal from "../src/internal/books/journal.ts"
+import * as Lease from "../src/internal/books/lease.ts"
+import * as Step from "../src/internal/run/step.ts"
 import { clusterDatabase } from "../../../test/database.ts"
 import { execute, rows } from "./support/database.ts"
 import { everything, kinds } from "./support/kinds.ts"
@@ -178,12 +182,11 @@ describe("a migrator that was paused for longer than its lease", () => {
         const writes = (lease: Lease.Lease) => {
           const journal = Journal.make(lease, [])
           return [
-            journal.begin(key, statement, null),
-            journal.adopt(key, statement),
+            journal.begin({ key, statement }, null),
+            journal.adopt({ key, statement }),
             journal.finish({ version: "1.0", ordinal: 1 }),
             Step.run(
-              key,
-              { ...statement, text: "INSERT INTO t VALUES (1)", changesRows: true },
+              { key, statement: { ...statement, text: "INSERT INTO t VALUES (1)", changesRows: true } },
               {
                 engine: "dsql",
                 journal: { ...journal, begin: () => Effect.void },
@@ -299,11 +302,14 @@ describe("a migrator that was paused for longer than its lease", () => {
                       : Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(over))
                   )
                 )
-                const late = yield* Step.run({ version: "1.0", ordinal: 1 }, statement, {
-                  engine: "dsql",
-                  journal: { ...journal, renew },
-                  emit: () => Effect.void
-                }).pipe(Effect.forkChild)
+                const late = yield* Step.run(
+                  { key: { version: "1.0", ordinal: 1 }, statement },
+                  {
+                    engine: "dsql",
+                    journal: { ...journal, renew },
+                    emit: () => Effect.void
+                  }
+                ).pipe(Effect.forkChild)
                 yield* Deferred.await(asked)
                 yield* expire
                 yield* Effect.flatMap(Migrator.Migrator, (migrator) => migrator.setup({ source, lease: noWait })).pipe(
@@ -316,8 +322,8 @@ describe("a migrator that was paused for longer than its lease", () => {
         )
         assert.strictEqual(error._tag, "LeaseLost")
         assert.deepStrictEqual(yield* everything, expected)
-        assert.strictEqual((yield* State.read("postgres")).holder, undefined)
-        assert.strictEqual(yield* Catalogue.engine, "dsql")
+        assert.strictEqual(Lease.holderOf((yield* Books.read("postgres")).lease), undefined)
+        assert.strictEqual(yield* Engine.read, "dsql")
       }).pipe(Effect.provide(client))
     })
   )

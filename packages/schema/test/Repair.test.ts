@@ -1,10 +1,12 @@
 /**
  * What the migrator refuses to decide by itself, and the ways out of it, on the emulated Aurora DSQL.
  */
-import { Event, Job, Lease, Migrator, type SchemaSource, Verify } from "@effect-dsql/schema"
+import { Event, Migrator, type SchemaSource, Verify } from "@effect-dsql/schema"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import * as Lease from "../src/internal/books/lease.ts"
+import * as Job from "../src/internal/catalogue/job.ts"
 import { TestCluster } from "../../../test/database.ts"
 import { Control, TestEmulator } from "../../../test/emulator.ts"
 import { execute, rows } from "./support/database.ts"

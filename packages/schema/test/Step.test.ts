@@ -1,6 +1,10 @@
-import { Catalogue, type Event, Journal, SqlFile, Step } from "@effect-dsql/schema"
+import { Engine, type Event, type SqlStatement } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as Journal from "../src/internal/books/journal.ts"
+import * as Catalogue from "../src/internal/catalogue/catalogue.ts"
+import * as Step from "../src/internal/run/step.ts"
+import * as SqlFile from "../src/internal/sql/sqlFile.ts"
 import { execute, PlainMigrator } from "./support/database.ts"
 
 /**
@@ -30,23 +34,23 @@ const statement = (text: string) =>
     return first
   })
 
-const run = (step: SqlFile.SqlStatement) =>
+const run = (statement: SqlStatement.SqlStatement) =>
   Effect.gen(function* () {
     const events: Array<Event.Event> = []
-    const engine = yield* Catalogue.engine
+    const engine = yield* Engine.read
     const emit = (event: Event.Event) => Effect.sync(() => events.push(event))
-    yield* Step.run({ version: "1.0", ordinal: 1 }, step, { engine, journal: Journal.none, emit })
+    yield* Step.run({ key: { version: "1.0", ordinal: 1 }, statement }, { engine, journal: Journal.none, emit })
     return events.map(({ _tag }) => _tag)
   })
 
 const index = statement("CREATE INDEX ASYNC t_name ON t (name)")
 
-describe("Catalogue.engine", () => {
+describe("Engine.read", () => {
   it.live("tells DSQL from PostgreSQL by what the server has, not by its name", () =>
     Effect.gen(function* () {
-      assert.strictEqual(yield* Catalogue.engine, "postgres")
+      assert.strictEqual(yield* Engine.read, "postgres")
       yield* sys("completed", "")
-      assert.strictEqual(yield* Catalogue.engine, "dsql")
+      assert.strictEqual(yield* Engine.read, "dsql")
     }).pipe(Effect.provide(PlainMigrator))
   )
 })

@@ -1,7 +1,8 @@
-import { Difference, Job, Migrator, SchemaSource, Verify } from "@effect-dsql/schema"
+import { Difference, Migrator, SchemaSource, Verify } from "@effect-dsql/schema"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import * as Job from "../src/internal/catalogue/job.ts"
 import { TestCluster, TestDatabase } from "../../../test/database.ts"
 import { execute, rows } from "./support/database.ts"
 import { sourceOf, version } from "./support/schemas.ts"
@@ -72,7 +73,7 @@ describe("Verify", () => {
         assert.deepStrictEqual(yield* Verify.verify({ source }), {
           schema: "dsql/temporal",
           database: "postgres",
-          version: at,
+          version: version(at),
           differences: []
         })
       }

@@ -2,6 +2,7 @@
  * A storm: workers, what goes wrong while they work, and what must hold when it is over.
  */
 import { DsqlClient } from "@effect-dsql/core"
+import { Quote } from "@effect-dsql/dialect"
 import type { Control } from "@effect-dsql/emulator"
 import { Migrator, SchemaSource } from "@effect-dsql/schema"
 import { Clock, type Context, Effect, FileSystem, Hash, Layer, Redacted, Schedule } from "effect"
@@ -91,7 +92,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
 const ask = (request: typeof Control.Request.Type) =>
   Effect.gen(function* () {
     const { sql } = yield* DsqlClient.DsqlClient
-    const rows = yield* sql.unsafe(`CALL emulator.control('${JSON.stringify(request)}')`).unprepared
+    const rows = yield* sql.unsafe(`CALL emulator.control(${Quote.literal(JSON.stringify(request))})`).unprepared
     return Object.values(rows[0] ?? {})[0]
     // A server that has just come back finds connections of before its end.
   }).pipe(Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 5 }))

@@ -127,7 +127,7 @@ export const badDay = Effect.fnUntraced(function* (emulator: Emulator.Emulator) 
     return Scope.provide(budget.lease, within)
   })
   const short = yield* Scope.make()
-  const lease = yield* leasing({ limit: 2, slotSize: 1, ttl: "300 millis" }, short)
+  const lease = yield* leasing({ limit: 2, slotSize: 1, ttl: "1 second" }, short)
   yield* Effect.repeat(Effect.exit(lease), { until: Exit.isFailure })
   yield* own(
     Transaction.autocommit(

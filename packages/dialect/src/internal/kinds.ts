@@ -1,7 +1,7 @@
 /**
  * Which statements define objects, which change rows, and so on.
  */
-import type { Tag } from "./tree.ts"
+import type { Tag } from "../ParseTree.ts"
 
 /** What a statement is for; GRANT and REVOKE count as DDL on DSQL. */
 export type Kind = "ddl" | "dml" | "query" | "transaction" | "session" | "other"

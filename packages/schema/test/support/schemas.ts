@@ -1,8 +1,9 @@
 /**
  * Schemas to migrate: the built-in one, and ones made of a few statements.
  */
-import { Migrator, SchemaSource, SqlFile, Version } from "@effect-dsql/schema"
+import { type Migration, Migrator, SchemaSource, Version } from "@effect-dsql/schema"
 import { Effect } from "effect"
+import * as SqlFile from "../../src/internal/sql/sqlFile.ts"
 
 export const version = (text: string) => Effect.runSync(Version.parse(text))
 
@@ -12,8 +13,8 @@ export const temporal = Effect.gen(function* () {
   const source = yield* SchemaSource.builtIn()
   return {
     source,
-    setup: (options: Omit<Migrator.SetupOptions, "source"> = {}) => migrator.setup({ source, ...options }),
-    update: (options: Omit<Migrator.Options, "source"> = {}) => migrator.update({ source, ...options }),
+    setup: (options: Omit<Migration.SetupOptions, "source"> = {}) => migrator.setup({ source, ...options }),
+    update: (options: Omit<Migration.Options, "source"> = {}) => migrator.update({ source, ...options }),
     status: migrator.status({ source })
   }
 })

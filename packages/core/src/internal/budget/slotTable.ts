@@ -26,7 +26,7 @@ export const claim = (
       const sql = yield* Transaction.sql
       const rows = yield* sql<{ readonly slot: number }>`
         INSERT INTO dsql_connection_slots AS held (slot, holder, expires_at)
-        SELECT free.slot, ${holder}::uuid, now() + ${slots.ttlMillis}::integer * interval '1 millisecond'
+        SELECT free.slot, ${holder}::uuid, now() + ${slots.ttlMillis}::double precision * interval '1 millisecond'
         FROM (
           SELECT n, (n + ${offset}::integer) % ${slots.count}::integer AS slot
           FROM generate_series(0, ${slots.count}::integer - 1) AS n
@@ -52,7 +52,7 @@ export const renew = (
     Effect.gen(function* () {
       const sql = yield* Transaction.sql
       const rows = yield* sql<{ readonly slot: number }>`
-        UPDATE dsql_connection_slots SET expires_at = now() + ${slots.ttlMillis}::integer * interval '1 millisecond'
+        UPDATE dsql_connection_slots SET expires_at = now() + ${slots.ttlMillis}::double precision * interval '1 millisecond'
         WHERE holder = ${holder}::uuid AND slot < ${slots.count}
         RETURNING slot`
       return rows.map((row) => row.slot)

@@ -11,6 +11,7 @@ import type { ConnectionBudget } from "../../ConnectionBudget.ts"
 import { DsqlClient } from "../../DsqlClient.ts"
 import { TooManyConnections, type TransactionError } from "../../DsqlError.ts"
 import * as rareLog from "../metrics/rareLog.ts"
+import * as Monotonic from "../time/monotonic.ts"
 import * as measure from "./measure.ts"
 import { full, use } from "./room.ts"
 import * as SlotTable from "./slotTable.ts"
@@ -29,23 +30,26 @@ export const make = Effect.fnUntraced(function* ({
   ttlMillis
 }: Options): Effect.fn.Return<ConnectionBudget, never, DsqlClient | Scope.Scope> {
   const client = yield* DsqlClient
-  const slots = { count: Math.floor(limit / slotSize), ttlMillis }
+  const slots = { count: Math.ceil(limit / slotSize), ttlMillis }
+  /** The last one is smaller where the limit is no multiple. */
+  const roomOf = (slot: number) => Math.min(slotSize, limit - slot * slotSize)
   const holder = randomUUID()
   const offset = yield* Random.nextIntBetween(0, slots.count)
   const claiming = Semaphore.makeUnsafe(1)
   const state = { used: 0 }
   let held: ReadonlySet<number> = new Set()
+  const roomIn = (some: Iterable<number>) => [...some].reduce((sum, slot) => sum + roomOf(slot), 0)
   const clock = yield* Clock.Clock
-  let renewedAt = clock.currentTimeMillisUnsafe()
+  let renewedAt = Monotonic.millisOf(clock)
   // Who was not heard of for so long may have lost its room to others, and does not know.
-  const isStale = () => held.size > 0 && clock.currentTimeMillisUnsafe() - renewedAt >= ttlMillis
-  const room = () => (isStale() ? 0 : held.size * slotSize)
+  const isStale = () => held.size > 0 && Monotonic.millisOf(clock) - renewedAt >= ttlMillis
+  const room = () => (isStale() ? 0 : roomIn(held))
   const asked = <A>(effect: Effect.Effect<A, TransactionError, DsqlClient>) =>
     Effect.provideService(effect, DsqlClient, client)
 
   const claim = Effect.gen(function* () {
     if (isStale()) return yield* stale
-    const now = clock.currentTimeMillisUnsafe()
+    const now = Monotonic.millisOf(clock)
     const slot = yield* asked(SlotTable.claim(slots, holder, offset)).pipe(
       Effect.mapError(
         (cause) =>
@@ -62,14 +66,15 @@ export const make = Effect.fnUntraced(function* ({
 
   const renew = Effect.gen(function* () {
     if (held.size === 0) return
-    const now = clock.currentTimeMillisUnsafe()
+    const now = Monotonic.millisOf(clock)
     const renewed = new Set(yield* asked(SlotTable.renew(slots, holder)))
     renewedAt = now
     yield* measure.lost([...held].filter((slot) => !renewed.has(slot)).length)
     held = renewed
     yield* Effect.ignore(Effect.whileLoop({ while: () => room() < state.used, body: () => claim, step: () => {} }))
-    const surplus = [...held].slice(Math.ceil(state.used / slotSize))
-    held = new Set([...held].filter((slot) => !surplus.includes(slot)))
+    const inOrder = [...held].toSorted((one, other) => one - other)
+    const surplus = inOrder.filter((_, index) => roomIn(inOrder.slice(0, index)) >= state.used)
+    held = new Set(inOrder.filter((slot) => !surplus.includes(slot)))
     yield* asked(SlotTable.release(holder, surplus))
   }).pipe(
     claiming.withPermit,
@@ -99,7 +104,7 @@ export const make = Effect.fnUntraced(function* ({
 })
 
 /** What had been leased may be somebody else's by now. */
-export const stale = Effect.andThen(
+const stale = Effect.andThen(
   measure.refused,
   Effect.fail(new TooManyConnections({ message: "the connection budget was not renewed in time" }))
 )

@@ -4,6 +4,7 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { Reactivity } from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Borrower } from "effect/sql/SqlConnection"
@@ -11,6 +12,7 @@ import * as Statement from "effect/sql/Statement"
 import type { ConnectionPool } from "../../ConnectionPool.ts"
 import { type AttemptError, carry } from "../classify.ts"
 import type { Session } from "./session.ts"
+import { forTransaction } from "./transactionSession.ts"
 import { type Acquire, withTransaction } from "../withTransaction.ts"
 
 type PgJson = Statement.Custom<"PgJson", unknown>
@@ -24,12 +26,12 @@ export const make = Effect.fnUntraced(function* (
   config: PgConnection.Config
 ): Effect.fn.Return<{ readonly sql: PgClient.PgClient; readonly reserve: Acquire }, never, Reactivity> {
   const session = Effect.mapError(pool.get, (error) => carry(error, "connect"))
-  const reserve = Effect.flatMap(session, (found) => found.pin)
+  const pinned = Effect.flatMap(session, (found) => found.pin)
   const client = yield* SqlClient.make({
     driver: "pg",
     acquirer: session,
     borrower: borrower(pool),
-    transactionAcquirer: reserve,
+    transactionAcquirer: pinned,
     compiler: PgClient.makeCompiler(),
     spanAttributes: [
       ["db.system.name", "postgresql"],
@@ -38,13 +40,18 @@ export const make = Effect.fnUntraced(function* (
       ["server.port", config.port ?? 5432]
     ]
   })
+  // In a transaction the connection of one's own is the transaction's: another one would not see what it wrote.
+  const reserve = Effect.flatMap(Effect.serviceOption(client.transactionService), (open) =>
+    Option.isSome(open) ? Effect.succeed(open.value[0]) : pinned
+  )
   const sql: PgClient.PgClient = Object.assign(client, {
     [PgClient.TypeId]: PgClient.TypeId,
     config,
+    reserve,
     json: (value: unknown) => Statement.fragment([json(value, undefined, undefined)]),
-    listen: (channel: string) => Effect.flatMap(reserve, (found) => found.connection.listen(channel)),
+    listen: (channel: string) => Effect.flatMap(pinned, (found) => found.connection.listen(channel)),
     notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`),
-    withTransaction: withTransaction(client, reserve)
+    withTransaction: withTransaction(client, Effect.flatMap(session, forTransaction))
   })
   return { sql, reserve }
 })

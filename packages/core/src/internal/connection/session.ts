@@ -1,7 +1,7 @@
 /**
  * One session of the driver as Effect SQL wants it, which says when it is not to be used again.
  */
-import type { PgConnection } from "@effect/sql-pg/PgConnection"
+import type { PgConnection, Result } from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "effect/sql/SqlConnection"
@@ -9,9 +9,9 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import type { EndReason } from "../../ConnectionPool.ts"
 
-type Params = ReadonlyArray<unknown>
+export type Params = ReadonlyArray<unknown>
 
-type Transform = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
+export type Transform = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
 
 export class Session implements Connection {
   readonly connection: PgConnection
@@ -28,7 +28,7 @@ export class Session implements Connection {
   )
 
   executeRaw(sql: string, params: Params) {
-    return this.watched(this.connection.query(sql, params))
+    return this.ask(sql, params, true)
   }
 
   execute(sql: string, params: Params, transform: Transform) {
@@ -52,10 +52,12 @@ export class Session implements Connection {
     return transform === undefined ? rows : Stream.map(rows, (row) => transform([row])[0])
   }
 
+  protected ask(sql: string, params: Params, prepare: boolean): Effect.Effect<Result, SqlError> {
+    return this.watched(this.connection.query(sql, params, prepare))
+  }
+
   private rows(sql: string, params: Params, transform: Transform, prepare: boolean) {
-    return Effect.map(this.watched(this.connection.query(sql, params, prepare)), ({ rows }) =>
-      transform === undefined ? rows : transform(rows)
-    )
+    return Effect.map(this.ask(sql, params, prepare), ({ rows }) => (transform === undefined ? rows : transform(rows)))
   }
 
   /** The answer of an interrupted statement, or the request to cancel it, may still be under way. */

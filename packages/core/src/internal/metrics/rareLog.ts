@@ -4,6 +4,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Monotonic from "../time/monotonic.ts"
 import * as TokenBucket from "../time/tokenBucket.ts"
 
 type Level = "Debug" | "Info" | "Warn"
@@ -33,7 +34,7 @@ export const log = (
 ): Effect.Effect<void> =>
   Effect.flatMap(Clock.Clock, (clock) => {
     const found = kindOf(clock, kind)
-    if (!found.bucket.takeNow(clock.currentTimeMillisUnsafe())) {
+    if (!found.bucket.takeNow(Monotonic.millisOf(clock))) {
       found.suppressed += 1
       return Effect.void
     }

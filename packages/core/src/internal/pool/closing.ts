@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import * as rareLog from "../metrics/rareLog.ts"
 import * as Monotonic from "../time/monotonic.ts"
 import * as measure from "./measure.ts"
-import { closing, endOf, type Ending, type Entry, failWaiters, type State } from "./state.ts"
+import { closing, endOf, type Ending, type Entry, failWaiters, type Settings, type State } from "./state.ts"
 
 /** Closes one connection, and has it replaced where it is missed. */
 export const retire = <C>(self: State<C>, entry: Entry<C>, reason: Ending): void => {
@@ -28,12 +28,14 @@ export const retire = <C>(self: State<C>, entry: Entry<C>, reason: Ending): void
 
 /** Closes the connections whose time is over, again and again. */
 export const sweeping = <C>(self: State<C>): Effect.Effect<never> =>
-  // Four looks in the time that a connection may be idle: it is closed at most a quarter late.
-  Effect.forever(Effect.andThen(Effect.sleep(self.settings.idleTimeout / 4), sweep(self)))
+  Effect.forever(Effect.andThen(Effect.sleep(untilNextLook(self.settings)), sweep(self)))
+
+/** A quarter of the time that a connection may be idle; often enough that none outlives the service's hour. */
+const untilNextLook = ({ idleTimeout }: Settings): number => Math.min(Math.max(idleTimeout / 4, 100), 60_000)
 
 const sweep = <C>(self: State<C>): Effect.Effect<void> =>
   Effect.sync(() => {
-    const now = Monotonic.nowUnsafe(self.clock)
+    const now = Monotonic.millisOf(self.clock)
     for (const entry of self.idle.slice()) {
       const idle = now - entry.idleSince >= self.settings.idleTimeout && self.entries.size > self.settings.min
       const reason = endOf(self, entry) ?? (idle ? "idle" : undefined)

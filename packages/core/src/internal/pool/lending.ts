@@ -54,7 +54,7 @@ const takeIdle = <C>(self: State<C>): Entry<C> | undefined => {
 const wait = <C>(self: State<C>, restore: Restore): Effect.Effect<Entry<C>, AttemptError> =>
   Effect.suspend(() => {
     const { name, waitTimeout } = self.settings
-    const start = Monotonic.nowUnsafe(self.clock)
+    const start = Monotonic.millisOf(self.clock)
     const waiter: Waiter<C> = { deferred: Deferred.makeUnsafe(), entry: undefined }
     self.waiters.add(waiter)
     self.grow()
@@ -66,7 +66,7 @@ const wait = <C>(self: State<C>, restore: Restore): Effect.Effect<Entry<C>, Atte
         self.waiters.delete(waiter)
         // It may have been given a connection in the moment in which it gave up.
         if (Exit.isFailure(exit) && waiter.entry !== undefined) give(self, waiter.entry)
-        return measure.waited(name, Monotonic.nowUnsafe(self.clock) - start)
+        return measure.waited(name, Monotonic.millisOf(self.clock) - start)
       }),
       Effect.catch((error) => refuse(self, error))
     )
@@ -85,7 +85,7 @@ const give = <C>(self: State<C>, entry: Entry<C>): void => {
   const [waiter] = self.waiters
   if (self.drained !== undefined) return retire(self, entry, "shutdown")
   if (waiter === undefined) {
-    entry.idleSince = Monotonic.nowUnsafe(self.clock)
+    entry.idleSince = Monotonic.millisOf(self.clock)
     self.idle.push(entry)
     return
   }

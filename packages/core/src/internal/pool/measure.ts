@@ -42,10 +42,10 @@ const classOf = (error: AttemptError): string =>
 
 /** Times the opening of a connection, and counts it where it fails. */
 export const connecting = <A, E extends AttemptError, R>(pool: string, open: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(Monotonic.now, (start) =>
+  Effect.flatMap(Monotonic.millis, (start) =>
     Effect.matchEffect(open, {
       onSuccess: (connection) =>
-        Effect.flatMap(Monotonic.now, (now) =>
+        Effect.flatMap(Monotonic.millis, (now) =>
           Effect.as(Metric.update(Metric.withAttributes(PoolMetrics.connectLatency, { pool }), now - start), connection)
         ),
       onFailure: (error) =>

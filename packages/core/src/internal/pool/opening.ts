@@ -49,7 +49,7 @@ const openOne = <C>(self: State<C>): Effect.Effect<Entry<C>, AttemptError> =>
     const connection = Effect.andThen(self.bucket.take, measure.connecting(name, Scope.provide(self.open(end), scope)))
     return restore(Effect.all([connection, Random.nextBetween(0.8, 1)])).pipe(
       Effect.map(([opened, share]) => {
-        const now = Monotonic.nowUnsafe(self.clock)
+        const now = Monotonic.millisOf(self.clock)
         entry = { connection: opened, scope, endsAt: now + life * share, idleSince: now, end: ended }
         return entry
       }),

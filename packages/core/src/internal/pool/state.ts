@@ -78,7 +78,7 @@ export const stats = <C>({ entries, idle, settings, waiters }: State<C>) => ({
 
 /** Why a connection is not to be handed out now, if it is not. */
 export const endOf = <C>(self: State<C>, entry: Entry<C>): Ending | undefined =>
-  entry.end ?? (Monotonic.nowUnsafe(self.clock) >= entry.endsAt ? "life" : undefined)
+  entry.end ?? (Monotonic.millisOf(self.clock) >= entry.endsAt ? "life" : undefined)
 
 /** Tells all who wait that they wait in vain. */
 export const failWaiters = <C>(self: State<C>, error: AttemptError): void => {

@@ -1,12 +1,11 @@
 /**
- * The clock that durations are measured on: it never steps, whatever becomes of the time of day. Its readings mean
- * something beside each other only.
+ * Milliseconds that only go forward, for what is measured or waited for: the wall clock may be set.
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 
-/** Milliseconds of a clock now. */
-export const nowUnsafe = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
+/** The reading of a clock. It has no meaning of its own, only its distance to another one of the same clock. */
+export const millisOf = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
-/** Milliseconds of the fiber's clock now. */
-export const now: Effect.Effect<number> = Effect.map(Clock.Clock, nowUnsafe)
+/** The reading of the clock that the program runs by. */
+export const millis: Effect.Effect<number> = Effect.clockWith((clock) => Effect.sync(() => millisOf(clock)))

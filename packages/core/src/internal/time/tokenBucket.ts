@@ -1,13 +1,13 @@
 /**
  * So many per second in the long run, and a burst at once: no windows, so nothing is admitted twice at their border.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Monotonic from "./monotonic.ts"
 
 export interface TokenBucket {
   /** Waits for its turn. Who is interrupted while waiting gives the turn back. */
   readonly take: Effect.Effect<void>
-  /** Takes what is there now, or says that there is nothing. */
+  /** Takes what is there now, in monotonic milliseconds, or says that there is nothing. */
   readonly takeNow: (now: number) => boolean
 }
 
@@ -26,7 +26,7 @@ export const make = (options: { readonly perSecond: number; readonly burst: numb
     fullAt -= interval
   })
   return {
-    take: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    take: Effect.flatMap(Monotonic.millis, (now) => {
       const delay = reserve(now)
       return delay <= 0 ? Effect.void : Effect.onInterrupt(Effect.sleep(delay), () => giveBack)
     }),

@@ -2,18 +2,16 @@
  * Lint rules over asynchronous jobs: an index or a validated constraint is there only when its job is done.
  */
 import type { Statement } from "../../Statement.ts"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import type { Check, Script, Spot } from "./script.ts"
 import { guide } from "./script.ts"
 
 const waits = ({ node }: Statement): boolean =>
-  Tree.names(Tree.as(node, "CallStmt")?.funccall?.funcname).join(".") === "sys.wait_for_job"
+  ParseTree.names(ParseTree.as(node, "CallStmt")?.funccall?.funcname).join(".") === "sys.wait_for_job"
 
 const commands = ({ node }: Statement) => {
-  const table = Tree.as(node, "AlterTableStmt")
-  return table?.objtype === "OBJECT_TABLE"
-    ? (table.cmds ?? []).flatMap((command) => Tree.as(command, "AlterTableCmd") ?? [])
-    : []
+  const table = ParseTree.as(node, "AlterTableStmt")
+  return table?.objtype === "OBJECT_TABLE" ? ParseTree.all(table.cmds, "AlterTableCmd") : []
 }
 
 const later = ({ steps }: Script, i: number, is: (statement: Statement) => boolean): boolean =>
@@ -44,11 +42,11 @@ const usedBeforeBuilt: Check = {
   find: ({ steps }) => {
     const building = new Set<string>()
     return steps.flatMap(({ statement }): ReadonlyArray<Spot> => {
-      const index = Tree.as(statement.node, "IndexStmt")
+      const index = ParseTree.as(statement.node, "IndexStmt")
       if (waits(statement)) building.clear()
       else if (statement.async && index?.idxname !== undefined) building.add(index.idxname)
       return commands(statement).flatMap(({ def }): ReadonlyArray<Spot> => {
-        const constraint = Tree.as(def, "Constraint")
+        const constraint = ParseTree.as(def, "Constraint")
         return constraint?.indexname !== undefined && building.has(constraint.indexname)
           ? [
               {
@@ -72,7 +70,7 @@ const notValidated: Check = {
   find: (script) =>
     script.steps.flatMap(({ statement }, i) =>
       commands(statement).flatMap(({ def, subtype }): ReadonlyArray<Spot> => {
-        const constraint = subtype === "AT_AddConstraint" ? Tree.as(def, "Constraint") : undefined
+        const constraint = subtype === "AT_AddConstraint" ? ParseTree.as(def, "Constraint") : undefined
         if (constraint?.skip_validation !== true) return []
         const validates = (other: Statement) =>
           commands(other).some(

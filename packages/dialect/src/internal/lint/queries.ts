@@ -2,13 +2,13 @@
  * Lint rules over queries that the service answers wrongly.
  */
 import type { Node } from "libpg-query"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import type { Check, Spot } from "./script.ts"
 
 /** The names by which the tables of a query, and of the queries in it, are referred to. */
 const tableNames = (query: Node): ReadonlySet<string> => {
   const names = new Set<string>()
-  Tree.walk(query, {
+  ParseTree.walk(query, {
     RangeVar: ({ alias, relname }) => names.add(alias?.aliasname ?? relname ?? ""),
     RangeSubselect: ({ alias }) => names.add(alias?.aliasname ?? ""),
     RangeFunction: ({ alias }) => names.add(alias?.aliasname ?? "")
@@ -20,10 +20,10 @@ const tableNames = (query: Node): ReadonlySet<string> => {
 const outerColumn = (query: Node): { readonly location: number | undefined } | undefined => {
   const own = tableNames(query)
   let outer: { readonly location: number | undefined } | undefined
-  for (const target of Tree.as(query, "SelectStmt")?.targetList ?? []) {
-    Tree.walk(target, {
+  for (const target of ParseTree.as(query, "SelectStmt")?.targetList ?? []) {
+    ParseTree.walk(target, {
       ColumnRef: ({ fields, location }) => {
-        const path = Tree.names(fields)
+        const path = ParseTree.names(fields)
         if (path.length > 1 && !own.has(path[0] ?? "")) outer ??= { location }
       }
     })
@@ -41,9 +41,9 @@ const leftJoinLateral: Check = {
   find: ({ steps }) =>
     steps.flatMap(({ statement }) => {
       const spots: Array<Spot> = []
-      Tree.walk(statement.node, {
+      ParseTree.walk(statement.node, {
         JoinExpr: ({ jointype, rarg }) => {
-          const right = jointype === "JOIN_LEFT" ? Tree.as(rarg, "RangeSubselect") : undefined
+          const right = jointype === "JOIN_LEFT" ? ParseTree.as(rarg, "RangeSubselect") : undefined
           const query = right?.lateral === true ? right.subquery : undefined
           const column = query === undefined ? undefined : outerColumn(query)
           if (column === undefined) return

@@ -3,7 +3,7 @@
  */
 import * as Limits from "../../Limits.ts"
 import * as Types from "../rules/types.ts"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import type { Check, Script, Spot } from "./script.ts"
 import { guide } from "./script.ts"
 import type { Key, Table } from "./tables.ts"
@@ -98,8 +98,8 @@ const jsonKey: Check = {
 const droppedKeyColumns = (script: Script): ReadonlyArray<Spot> => {
   const spots: Array<Spot> = []
   tables(script, (statement, before) => {
-    for (const node of Tree.as(statement.node, "AlterTableStmt")?.cmds ?? []) {
-      const command = Tree.as(node, "AlterTableCmd")
+    for (const node of ParseTree.as(statement.node, "AlterTableStmt")?.cmds ?? []) {
+      const command = ParseTree.as(node, "AlterTableCmd")
       if (command?.subtype !== "AT_DropColumn" || before?.primaryKey.includes(command.name ?? "") !== true) continue
       spots.push({ statement, message: `cannot drop primary key column ${command.name ?? ""}` })
     }

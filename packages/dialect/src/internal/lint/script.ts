@@ -3,7 +3,7 @@
  */
 import type { Severity } from "../../Finding.ts"
 import type { Statement } from "../../Statement.ts"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 
 /** A statement and its transaction: statements with the same number share one. */
 export interface Step {
@@ -40,7 +40,7 @@ export interface Check {
 
 /** What a transaction statement does. */
 export const boundary = (statement: Statement): "begin" | "end" | undefined => {
-  const kind = Tree.as(statement.node, "TransactionStmt")?.kind
+  const kind = ParseTree.as(statement.node, "TransactionStmt")?.kind
   if (kind === "TRANS_STMT_BEGIN" || kind === "TRANS_STMT_START") return "begin"
   if (kind === "TRANS_STMT_COMMIT" || kind === "TRANS_STMT_ROLLBACK") return "end"
   return undefined

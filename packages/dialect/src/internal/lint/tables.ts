@@ -3,7 +3,7 @@
  */
 import type { ColumnDef, Constraint, IndexStmt, Node, RangeVar } from "libpg-query"
 import type { Statement } from "../../Statement.ts"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import type { Script } from "./script.ts"
 
 /** A key or an index: its columns in order. An expression ends what it helps to find. */
@@ -48,7 +48,7 @@ const withConstraint = (
 ): Table => {
   const { conname: name, contype, location } = constraint
   const listed = contype === "CONSTR_FOREIGN" ? constraint.fk_attrs : constraint.keys
-  const columns = listed === undefined ? own : Tree.names(listed)
+  const columns = listed === undefined ? own : ParseTree.names(listed)
   const key = { name, columns, whole: true, statement, location }
   switch (contype) {
     case "CONSTR_PRIMARY":
@@ -75,10 +75,9 @@ const withColumn = (table: Table, column: ColumnDef, statement: Statement): Tabl
   )
 }
 
-const constraintsIn = (nodes: ReadonlyArray<Node> | undefined) =>
-  (nodes ?? []).flatMap((node) => Tree.as(node, "Constraint") ?? [])
+const constraintsIn = (nodes: ReadonlyArray<Node> | undefined) => ParseTree.all(nodes, "Constraint")
 
-const created = (statement: Statement, create: Tree.Fields<"CreateStmt">): Table => {
+const created = (statement: Statement, create: ParseTree.Fields<"CreateStmt">): Table => {
   const empty: Table = {
     name: tableName(create.relation),
     statement,
@@ -88,18 +87,18 @@ const created = (statement: Statement, create: Tree.Fields<"CreateStmt">): Table
     references: []
   }
   return (create.tableElts ?? []).reduce((table, element) => {
-    const column = Tree.as(element, "ColumnDef")
-    const constraint = Tree.as(element, "Constraint")
+    const column = ParseTree.as(element, "ColumnDef")
+    const constraint = ParseTree.as(element, "Constraint")
     if (column !== undefined) return withColumn(table, column, statement)
     return constraint === undefined ? table : withConstraint(table, constraint, [], statement)
   }, empty)
 }
 
-const altered = (table: Table, statement: Statement, alter: Tree.Fields<"AlterTableStmt">): Table =>
+const altered = (table: Table, statement: Statement, alter: ParseTree.Fields<"AlterTableStmt">): Table =>
   (alter.cmds ?? []).reduce((table, node) => {
-    const command = Tree.as(node, "AlterTableCmd")
-    const column = Tree.as(command?.def, "ColumnDef")
-    const constraint = Tree.as(command?.def, "Constraint")
+    const command = ParseTree.as(node, "AlterTableCmd")
+    const column = ParseTree.as(command?.def, "ColumnDef")
+    const constraint = ParseTree.as(command?.def, "Constraint")
     if (command?.subtype === "AT_AddColumn" && column !== undefined) return withColumn(table, column, statement)
     if (command?.subtype === "AT_AddConstraint" && constraint !== undefined) {
       return withConstraint(table, constraint, [], statement)
@@ -108,7 +107,7 @@ const altered = (table: Table, statement: Statement, alter: Tree.Fields<"AlterTa
   }, table)
 
 const indexKey = (statement: Statement, index: IndexStmt): Key => {
-  const columns = (index.indexParams ?? []).map((node) => Tree.as(node, "IndexElem")?.name)
+  const columns = (index.indexParams ?? []).map((node) => ParseTree.as(node, "IndexElem")?.name)
   const expression = columns.indexOf(undefined)
   const plain = columns.filter((name) => name !== undefined)
   return {
@@ -120,9 +119,9 @@ const indexKey = (statement: Statement, index: IndexStmt): Key => {
   }
 }
 
-const dropped = (tables: Map<string, Table>, drop: Tree.Fields<"DropStmt">): void => {
+const dropped = (tables: Map<string, Table>, drop: ParseTree.Fields<"DropStmt">): void => {
   for (const object of drop.objects ?? []) {
-    const path = Tree.names(Tree.as(object, "List")?.items)
+    const path = ParseTree.names(ParseTree.as(object, "List")?.items)
     const name = path.length > 1 && path[0] !== "public" ? path.join(".") : (path.at(-1) ?? "")
     if (drop.removeType === "OBJECT_TABLE") tables.delete(name)
     if (drop.removeType !== "OBJECT_INDEX") continue
@@ -139,7 +138,7 @@ export type Observer = (statement: Statement, before: Table | undefined) => void
 export const tables = ({ steps }: Script, observe: Observer = () => undefined): ReadonlyArray<Table> => {
   const known = new Map<string, Table>()
   for (const { statement } of steps) {
-    const { node, tag } = Tree.tagged(statement.node)
+    const { node, tag } = ParseTree.tagged(statement.node)
     if (tag === "CreateStmt") {
       observe(statement, undefined)
       known.set(tableName(node.relation), created(statement, node))

@@ -8,7 +8,7 @@ import * as Limits from "../../Limits.ts"
 import type { Refusal } from "../../Rule.ts"
 import * as Statement from "../../Statement.ts"
 import { mixtures } from "../rules/transactions.ts"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import type { Check, Script, Spot, Step } from "./script.ts"
 import { boundary, guide } from "./script.ts"
 
@@ -40,7 +40,7 @@ const mixture = (rule: typeof mixtures.multipleDdl): Check => ({
 })
 
 const valuesRows = ({ node }: Statement.Statement): number =>
-  Tree.as(Tree.as(node, "InsertStmt")?.selectStmt, "SelectStmt")?.valuesLists?.length ?? 0
+  ParseTree.as(ParseTree.as(node, "InsertStmt")?.selectStmt, "SelectStmt")?.valuesLists?.length ?? 0
 
 const tooManyRows: Check = {
   id: mixtures.rows.id,

@@ -2,7 +2,7 @@
  * Lint rules over changes of rows whose number the statement does not bound.
  */
 import type { Node, RangeVar, SelectStmt } from "libpg-query"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import type { Check, Spot } from "./script.ts"
 import { guide } from "./script.ts"
 
@@ -18,7 +18,7 @@ const withoutWhere: Check = {
   find: ({ steps }) =>
     steps.flatMap(({ statement }) => {
       const found: Array<{ readonly location: number | undefined; readonly verb: string }> = []
-      Tree.walk(statement.node, {
+      ParseTree.walk(statement.node, {
         DeleteStmt: ({ relation, whereClause }) => found.push(...unbounded(whereClause, relation, "DELETE")),
         UpdateStmt: ({ relation, whereClause }) => found.push(...unbounded(whereClause, relation, "UPDATE"))
       })
@@ -38,13 +38,13 @@ const copied: Check = {
   source: guide("CHAP_quotas"),
   find: ({ steps }) =>
     steps.flatMap(({ statement }): ReadonlyArray<Spot> => {
-      const insert = Tree.as(statement.node, "InsertStmt")
-      const select = Tree.as(insert?.selectStmt, "SelectStmt")
+      const insert = ParseTree.as(statement.node, "InsertStmt")
+      const select = ParseTree.as(insert?.selectStmt, "SelectStmt")
       const named = new Map(
         [insert?.withClause, select?.withClause].flatMap((clause) =>
           (clause?.ctes ?? []).flatMap((node) => {
-            const cte = Tree.as(node, "CommonTableExpr")
-            return cte?.ctename === undefined ? [] : [[cte.ctename, Tree.as(cte.ctequery, "SelectStmt")] as const]
+            const cte = ParseTree.as(node, "CommonTableExpr")
+            return cte?.ctename === undefined ? [] : [[cte.ctename, ParseTree.as(cte.ctequery, "SelectStmt")] as const]
           })
         )
       )
@@ -66,7 +66,7 @@ const wholeTable = (
   named: ReadonlyMap<string, SelectStmt | undefined>
 ): RangeVar | undefined => {
   if (select?.whereClause !== undefined || select?.limitCount !== undefined) return undefined
-  const table = select?.fromClause?.map((from) => Tree.as(from, "RangeVar")).find((from) => from !== undefined)
+  const table = select?.fromClause?.map((from) => ParseTree.as(from, "RangeVar")).find((from) => from !== undefined)
   // An aggregate without groups is one row.
   if (table === undefined || (select?.groupClause === undefined && (select?.targetList ?? []).every(isCall))) {
     return undefined
@@ -77,6 +77,6 @@ const wholeTable = (
   return wholeTable(named.get(name), new Map([...named].filter(([other]) => other !== name)))
 }
 
-const isCall = (target: Node): boolean => Tree.as(Tree.as(target, "ResTarget")?.val, "FuncCall") !== undefined
+const isCall = (target: Node): boolean => ParseTree.as(ParseTree.as(target, "ResTarget")?.val, "FuncCall") !== undefined
 
 export const writeChecks: ReadonlyArray<Check> = [withoutWhere, copied]

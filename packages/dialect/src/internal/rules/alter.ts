@@ -2,7 +2,7 @@
  * What DSQL refuses in ALTER TABLE. The columns of ADD COLUMN are in `tables`.
  */
 import type { AlterTableType } from "libpg-query"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import { addedColumns, addedConstraints, commands, commandsOf } from "./commands.ts"
 import type { Definition } from "./definition.ts"
 import { define, found, foundIf, inferred, measured, page, recorded } from "./definition.ts"
@@ -83,7 +83,7 @@ export const alter: ReadonlyArray<Definition> = [
     ...recorded,
     when: {
       AlterTableStmt: commands(({ def, subtype }) =>
-        foundIf(subtype === "AT_AlterColumnType", Tree.as(def, "ColumnDef")?.typeName?.location)
+        foundIf(subtype === "AT_AlterColumnType", ParseTree.as(def, "ColumnDef")?.typeName?.location)
       )
     }
   }),

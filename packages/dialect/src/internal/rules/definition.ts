@@ -1,10 +1,9 @@
 /**
  * How a rule is written down: the rule itself, and for each node that it looks at a function that finds it.
  */
-import type { Node } from "libpg-query"
 import type { Rule } from "../../Rule.ts"
 import type { Statement } from "../../Statement.ts"
-import type { Fields, Tag } from "../tree.ts"
+import type { Fields, Tag } from "../../ParseTree.ts"
 
 /** A found construct: where (a `location` of the tree) and what stands for the braces of the message. */
 export interface Match {
@@ -47,14 +46,6 @@ export const statement = <T extends Tag>(
     // One tag and its own finder; TypeScript cannot relate a computed key to the mapped type.
     when: { [tag]: written.when ?? (() => found()) } as Definition["when"]
   })
-
-/** The option of this name in a list of options. */
-export const option = (options: ReadonlyArray<Node> | undefined, name: string) => {
-  for (const node of options ?? []) {
-    if ("DefElem" in node && node.DefElem.defname === name) return node.DefElem
-  }
-  return undefined
-}
 
 /** Where a rule is known from. */
 export const recorded = {

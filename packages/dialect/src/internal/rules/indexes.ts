@@ -5,12 +5,11 @@
 import type { Node } from "libpg-query"
 import * as Engine from "../engine.ts"
 import * as Tokens from "../tokens.ts"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import type { Definition } from "./definition.ts"
 import { define, documented, foundIf, inferred, measured, page, recorded } from "./definition.ts"
 
-const keys = (nodes: ReadonlyArray<Node> | undefined) =>
-  (nodes ?? []).flatMap((node) => Tree.as(node, "IndexElem") ?? [])
+const keys = (nodes: ReadonlyArray<Node> | undefined) => ParseTree.all(nodes, "IndexElem")
 
 export const indexes: ReadonlyArray<Definition> = [
   define({

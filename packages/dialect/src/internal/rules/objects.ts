@@ -1,28 +1,17 @@
 /**
  * What DSQL does not define, change or drop: everything but tables and indexes.
  */
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import type { Definition } from "./definition.ts"
-import {
-  define,
-  documented,
-  found,
-  foundIf,
-  inferred,
-  option,
-  page,
-  recorded,
-  reported,
-  statement
-} from "./definition.ts"
+import { define, documented, found, foundIf, inferred, page, recorded, reported, statement } from "./definition.ts"
 import { isCacheRefused } from "./tables.ts"
 
 const noServer = "Leave it out: the service runs the server."
 const noReplication = "Use the service's change data capture streams."
 const noTypes = "Use a domain, or text with a CHECK."
 
-const language = (node: Tree.Fields<"CreateFunctionStmt">): string => {
-  const name = Tree.name(option(node.options, "language")?.arg)
+const language = (node: ParseTree.Fields<"CreateFunctionStmt">): string => {
+  const name = ParseTree.name(ParseTree.option(node.options, "language")?.arg)
   return name?.toLowerCase() ?? "sql"
 }
 
@@ -246,7 +235,9 @@ export const objects: ReadonlyArray<Definition> = [
     ...recorded,
     when: {
       CreateFunctionStmt: (node) =>
-        foundIf(language(node) !== "sql", option(node.options, "language")?.location, { language: language(node) })
+        foundIf(language(node) !== "sql", ParseTree.option(node.options, "language")?.location, {
+          language: language(node)
+        })
     }
   }),
   define({
@@ -259,7 +250,7 @@ export const objects: ReadonlyArray<Definition> = [
       GrantStmt: ({ objects, objtype, targtype }) =>
         foundIf(
           (targtype === "ACL_TARGET_ALL_IN_SCHEMA" || objtype === "OBJECT_SCHEMA") &&
-            Tree.names(objects).includes("public")
+            ParseTree.names(objects).includes("public")
         )
     }
   })

@@ -2,12 +2,12 @@
  * What DSQL refuses inside of queries: locks, samples, functions.
  */
 import type { FuncCall } from "libpg-query"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import type { Definition } from "./definition.ts"
 import { define, found, foundIf, inferred, page, recorded, reported, statement } from "./definition.ts"
 
 const builtin = ({ funcname }: FuncCall): string => {
-  const path = Tree.names(funcname)
+  const path = ParseTree.names(funcname)
   return path.length === 1 || path[0] === "pg_catalog" ? (path.at(-1) ?? "") : ""
 }
 
@@ -26,7 +26,7 @@ const textSearch: ReadonlySet<string> = new Set([
 
 // Named by its first argument where there are two; the default is english.
 const configuration = ({ args }: FuncCall): string =>
-  ((args ?? []).length > 1 ? Tree.as(args?.[0], "A_Const")?.sval?.sval : undefined) ?? "english"
+  ((args ?? []).length > 1 ? ParseTree.as(args?.[0], "A_Const")?.sval?.sval : undefined) ?? "english"
 
 /** Functions over geometric types, and the type that the answer names. */
 const geometry: Readonly<Record<string, string>> = {

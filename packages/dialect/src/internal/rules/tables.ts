@@ -2,33 +2,33 @@
  * What DSQL refuses in CREATE TABLE, and in the columns of ALTER TABLE ... ADD COLUMN where it is the same rule.
  */
 import type { ColumnDef, Constraint, Node } from "libpg-query"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import { addedColumns, commands } from "./commands.ts"
 import type { Definition, Match } from "./definition.ts"
-import { define, documented, found, foundIf, inferred, option, page, recorded } from "./definition.ts"
+import { define, documented, found, foundIf, inferred, page, recorded } from "./definition.ts"
 import * as Types from "./types.ts"
 
 const cacheHint = "State a cache size: CACHE 65536 for many inserts, CACHE 1 for few numbers left out."
 
 /** The constraints of a column, with what they are. */
 export const constraints = (column: ColumnDef): ReadonlyArray<Constraint> =>
-  (column.constraints ?? []).flatMap((node) => Tree.as(node, "Constraint") ?? [])
+  ParseTree.all(column.constraints, "Constraint")
 
 /** The constraints that a table lists beside its columns. */
-const tableConstraints = (table: Tree.Fields<"CreateStmt">): ReadonlyArray<Constraint> =>
-  (table.tableElts ?? []).flatMap((node) => Tree.as(node, "Constraint") ?? [])
+const tableConstraints = (table: ParseTree.Fields<"CreateStmt">): ReadonlyArray<Constraint> =>
+  ParseTree.all(table.tableElts, "Constraint")
 
 /** Whether a CACHE option is missing or a size that DSQL refuses: only 1 and 65,536 upwards are accepted. */
 export const isCacheRefused = (options: ReadonlyArray<Node> | undefined): boolean => {
-  const cache = option(options, "cache")?.arg
+  const cache = ParseTree.option(options, "cache")?.arg
   // A number beyond 32 bits comes as a Float.
-  const size = Tree.as(cache, "Integer")?.ival ?? Number(Tree.as(cache, "Float")?.fval ?? 0)
+  const size = ParseTree.as(cache, "Integer")?.ival ?? Number(ParseTree.as(cache, "Float")?.fval ?? 0)
   return size !== 1 && size < 65_536
 }
 
 const columns =
   (find: (column: ColumnDef) => ReadonlyArray<Match>) =>
-  (table: Tree.Fields<"CreateStmt">): ReadonlyArray<Match> =>
+  (table: ParseTree.Fields<"CreateStmt">): ReadonlyArray<Match> =>
     Types.listed(table).flatMap(find)
 
 const identities = (column: ColumnDef): ReadonlyArray<Constraint> =>
@@ -55,7 +55,7 @@ const longer = (type: string, limit: number) => (column: ColumnDef) =>
     column.typeName?.location
   )
 
-const foreignKeys = (table: Tree.Fields<"CreateStmt">): ReadonlyArray<Match> =>
+const foreignKeys = (table: ParseTree.Fields<"CreateStmt">): ReadonlyArray<Match> =>
   [...Types.listed(table).flatMap(constraints), ...tableConstraints(table)]
     .filter((constraint) => constraint.contype === "CONSTR_FOREIGN")
     .map(({ location }) => ({ location }))
@@ -73,7 +73,7 @@ const deferrableColumn = (column: ColumnDef): ReadonlyArray<Match> => {
   )
 }
 
-const deferrableTable = (table: Tree.Fields<"CreateStmt">): ReadonlyArray<Match> =>
+const deferrableTable = (table: ParseTree.Fields<"CreateStmt">): ReadonlyArray<Match> =>
   tableConstraints(table)
     .filter(({ contype, deferrable }) => deferrable === true && contype !== "CONSTR_FOREIGN")
     .map(({ location }) => ({ location }))
@@ -116,7 +116,7 @@ export const tables: ReadonlyArray<Definition> = [
         identities(column).flatMap(({ location, options }) => foundIf(isCacheRefused(options), location))
       ),
       AlterTableStmt: commands(({ def, subtype }) => {
-        const identity = subtype === "AT_AddIdentity" ? Tree.as(def, "Constraint") : undefined
+        const identity = subtype === "AT_AddIdentity" ? ParseTree.as(def, "Constraint") : undefined
         return identity === undefined ? [] : foundIf(isCacheRefused(identity.options), identity.location)
       })
     }
@@ -260,7 +260,7 @@ export const tables: ReadonlyArray<Definition> = [
       CreateStmt: ({ inhRelations, partbound }) =>
         foundIf(
           (inhRelations ?? []).length > 0 && partbound === undefined,
-          Tree.as(inhRelations?.[0], "RangeVar")?.location
+          ParseTree.as(inhRelations?.[0], "RangeVar")?.location
         )
     }
   }),

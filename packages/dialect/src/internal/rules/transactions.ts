@@ -2,9 +2,9 @@
  * What DSQL refuses of transactions: savepoints, isolation levels, two-phase commit.
  */
 import type { Node, TransactionStmtKind } from "libpg-query"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 import type { Definition, Finder, Match } from "./definition.ts"
-import { define, documented, found, foundIf, inferred, option, page, recorded } from "./definition.ts"
+import { define, documented, found, foundIf, inferred, page, recorded } from "./definition.ts"
 
 const noSavepoint = "Roll back the whole transaction and run it again; part of one cannot be undone."
 
@@ -13,13 +13,11 @@ const kind =
   (node) =>
     foundIf(node.kind === kind)
 
-const text = (node: Node | undefined): string | undefined => Tree.as(node, "A_Const")?.sval?.sval
-
 const refusedLevel = (level: Node | undefined): ReadonlyArray<Match> => {
-  const asked = text(level)?.toUpperCase()
+  const asked = ParseTree.text(level)?.toUpperCase()
   return asked === undefined || asked === "REPEATABLE READ" || asked === "DEFAULT"
     ? []
-    : found(Tree.as(level, "A_Const")?.location, { level: asked })
+    : found(ParseTree.as(level, "A_Const")?.location, { level: asked })
 }
 
 const isolation: ReadonlySet<string> = new Set(["transaction_isolation", "default_transaction_isolation"])
@@ -39,10 +37,10 @@ export const transactions: ReadonlyArray<Definition> = [
     hint: "Leave the level out: every transaction sees a snapshot; lock rows FOR UPDATE where that is not enough.",
     ...recorded,
     when: {
-      TransactionStmt: ({ options }) => refusedLevel(option(options, "transaction_isolation")?.arg),
+      TransactionStmt: ({ options }) => refusedLevel(ParseTree.option(options, "transaction_isolation")?.arg),
       VariableSetStmt: ({ args, kind, name }) =>
         kind === "VAR_SET_MULTI"
-          ? refusedLevel(option(args, "transaction_isolation")?.arg)
+          ? refusedLevel(ParseTree.option(args, "transaction_isolation")?.arg)
           : isolation.has(name ?? "")
             ? refusedLevel(args?.[0])
             : []

@@ -2,7 +2,7 @@
  * Types of columns: PostgreSQL's names for them, and which ones DSQL does not store.
  */
 import type { ColumnDef, TypeName } from "libpg-query"
-import * as Tree from "../tree.ts"
+import * as ParseTree from "../../ParseTree.ts"
 
 /** Built-in types whose name in messages is not the name in the catalogue. */
 const displayed: Readonly<Record<string, string>> = {
@@ -54,14 +54,14 @@ const serials: ReadonlySet<string> = new Set(["bigserial", "serial", "serial2", 
 
 /** The name of a built-in type; `undefined` for a type of some other schema. */
 export const builtin = (type: TypeName | undefined): string | undefined => {
-  const path = Tree.names(type?.names)
+  const path = ParseTree.names(type?.names)
   return path.length === 1 || path[0] === "pg_catalog" ? path.at(-1) : undefined
 }
 
 /** The type's name as PostgreSQL writes it in a message: no length, one pair of brackets for any array. */
 export const display = (type: TypeName | undefined): string => {
   const name = builtin(type)
-  const shown = name === undefined ? Tree.names(type?.names).join(".") : (displayed[name] ?? name)
+  const shown = name === undefined ? ParseTree.names(type?.names).join(".") : (displayed[name] ?? name)
   return isArray(type) ? `${shown}[]` : shown
 }
 
@@ -76,8 +76,8 @@ export const isSerial = (type: TypeName | undefined): boolean => serials.has(bui
 
 /** A length or precision in the type's parentheses. */
 export const length = (type: TypeName | undefined): number | undefined =>
-  Tree.as(type?.typmods?.[0], "A_Const")?.ival?.ival
+  ParseTree.as(type?.typmods?.[0], "A_Const")?.ival?.ival
 
 /** The columns that a `CREATE TABLE` lists. */
-export const listed = (table: Tree.Fields<"CreateStmt">): ReadonlyArray<ColumnDef> =>
-  (table.tableElts ?? []).flatMap((element) => Tree.as(element, "ColumnDef") ?? [])
+export const listed = (table: ParseTree.Fields<"CreateStmt">): ReadonlyArray<ColumnDef> =>
+  ParseTree.all(table.tableElts, "ColumnDef")

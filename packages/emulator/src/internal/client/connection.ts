@@ -2,6 +2,7 @@
  * One client's socket: TLS, startup and authentication, then messages in and
  * answers out, late by the latency that was asked for.
  */
+import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
@@ -13,19 +14,18 @@ import type * as Postgres from "../../Postgres.ts"
 import * as Backend from "../postgres/backend.ts"
 import { type Cluster, join } from "../database/cluster.ts"
 import * as Execution from "./execution.ts"
-import * as Install from "../database/install.ts"
+import { version } from "../database/version.ts"
 import * as Refusal from "../statement/refusal.ts"
 import * as Session from "./session.ts"
-import type { Prepared } from "../statement/statements.ts"
+import type { Prepare, Prepared } from "../statement/prepared.ts"
 import * as Wire from "../protocol/wire.ts"
-import type { Statement } from "@effect-dsql/dialect"
 
 /** What all connections of an emulator share. */
 export interface Setting {
   readonly server: Postgres.Postgres
   readonly cluster: Cluster
   readonly desk: Desk
-  readonly prepare: (sql: string) => Effect.Effect<ReadonlyArray<Prepared>, Statement.SyntaxError>
+  readonly prepare: Prepare
   readonly tls: { readonly key: string | Buffer; readonly cert: string | Buffer } | undefined
   /** Whether a password, the token, is good; undefined: none is asked for. */
   readonly authorize: ((token: string, user: string) => "ok" | "expired" | "denied") | undefined
@@ -241,7 +241,7 @@ export const serve = Effect.fnUntraced(function* (
       // It may be in the middle of a statement that nobody waits for any more.
       setting.cluster.steward.signal(backend.pid, "terminate")
     )
-    yield* backend.query(`SET SESSION AUTHORIZATION "${user.replaceAll('"', '""')}"`)
+    yield* backend.query(`SET SESSION AUTHORIZATION ${Quote.identifier(user)}`)
     const member = yield* join(database, backend)
     socket.on("drain", backend.resume)
     const session: Session.Session = Object.assign(member, {
@@ -288,7 +288,7 @@ const closed = (socket: Duplex): Effect.Effect<void> =>
 const reported = (name: string, value: string, user: string): Wire.Frame =>
   Wire.parameterStatus(
     name,
-    name === "server_version" ? Install.version.server : name === "session_authorization" ? user : value
+    name === "server_version" ? version.server : name === "session_authorization" ? user : value
   )
 
 const converse = Effect.fnUntraced(function* (

@@ -6,7 +6,6 @@ import { Limits } from "@effect-dsql/dialect"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { randomBytes } from "node:crypto"
 import * as Control from "../../Control.ts"
 import type { Fault } from "../../Faults.ts"
 import type { BackendLost } from "../postgres/backend.ts"
@@ -15,7 +14,7 @@ import * as Keys from "../concurrency/keys.ts"
 import * as Parking from "../concurrency/parking.ts"
 import * as Refusal from "../statement/refusal.ts"
 import { type Call, isShared, type Member, type Transaction as Open } from "../concurrency/state.ts"
-import type { Prepared } from "../statement/statements.ts"
+import type { Prepared } from "../statement/prepared.ts"
 import * as Transaction from "../concurrency/transaction.ts"
 import * as Wire from "../protocol/wire.ts"
 
@@ -36,19 +35,6 @@ type Result = Effect.Effect<Parking.Outcome, BackendLost | Cut>
 
 const done = (...frames: ReadonlyArray<Wire.Frame>): Parking.Outcome => ({ frames, error: undefined })
 const refused = (refusal: Refusal.Refusal): Parking.Outcome => ({ frames: [], error: Wire.error(refusal) })
-
-const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
-
-/** A job id as the service makes them: 16 bytes in lower-case base32. */
-const job = (): string => {
-  let bits = BigInt(`0x${randomBytes(16).toString("hex")}`) << 2n
-  let id = ""
-  for (let n = 0; n < 26; n++) {
-    id = (alphabet[Number(bits & 31n)] ?? "a") + id
-    bits >>= 5n
-  }
-  return id
-}
 
 /** How the session's transaction stands, as ReadyForQuery tells it. */
 export const status = (session: Session): number => {
@@ -220,7 +206,7 @@ const define = Effect.fnUntraced(function* (session: Session, prepared: Prepared
   const injected = yield* strike(session.desk.faults.decide("statement", session.connection.label))
   if (injected !== undefined) return refused(injected)
   const own = alone && session.transaction === undefined
-  const outcome = yield* Transaction.define(session, block(session), prepared, job)
+  const outcome = yield* Transaction.define(session, block(session), prepared)
   if (!own) return outcome
   const error = yield* settle(session, outcome.error !== undefined)
   return error === undefined ? outcome : { frames: [], error }

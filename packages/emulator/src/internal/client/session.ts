@@ -7,13 +7,13 @@ import * as Effect from "effect/Effect"
 import type { BackendLost } from "../postgres/backend.ts"
 import * as Execution from "./execution.ts"
 import * as Refusal from "../statement/refusal.ts"
-import type { Prepared } from "../statement/statements.ts"
+import type { Prepare, Prepared } from "../statement/prepared.ts"
 import * as Transaction from "../concurrency/transaction.ts"
 import * as Wire from "../protocol/wire.ts"
 
 /** A session with what its protocol remembers. */
 export interface Session extends Execution.Session {
-  readonly prepare: (sql: string) => Effect.Effect<ReadonlyArray<Prepared>, Statement.SyntaxError>
+  readonly prepare: Prepare
   /** Writes to the client; the effect is over when more may be written. */
   readonly write: (frames: ReadonlyArray<Wire.Frame>) => Effect.Effect<void>
   /** Counts the end of a unit that was answered. */

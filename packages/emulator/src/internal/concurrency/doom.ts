@@ -8,11 +8,11 @@
  */
 import * as Effect from "effect/Effect"
 import type { BackendLost, Reply } from "../postgres/backend.ts"
-import * as Install from "../database/install.ts"
+import * as Shadows from "../database/shadows.ts"
 import * as Parking from "./parking.ts"
 import * as Refusal from "../statement/refusal.ts"
 import type { Call, Member, Transaction } from "./state.ts"
-import { qualified, unqualified } from "../statement/statements.ts"
+import { qualified, unqualified } from "../statement/tables.ts"
 import * as Wire from "../protocol/wire.ts"
 
 /** Whether an error may come from a commit that the transaction cannot see. */
@@ -29,14 +29,13 @@ const shadow = Effect.fnUntraced(function* (member: Member, transaction: Transac
   const names = new Set([...(fresh ? calls : []), call].flatMap((each) => each.prepared.tables.map(qualified)))
   const missing = [...names].filter((name) => !known.has(name))
   if (missing.length > 0) {
-    const list = missing.map(Install.literal).join(", ")
-    const reply = yield* Parking.send(member, [Wire.query(`SELECT dsql_emulator.shadow(ARRAY[${list}])`)], 1)
+    const reply = yield* Parking.send(member, [Wire.query(Shadows.copy(missing))], 1)
     if (reply.error !== undefined) return reply.error
     for (const name of missing) known.add(name)
   }
   if (!fresh) return undefined
   for (const each of calls) {
-    const reply = yield* Parking.rerun(member, each, unqualified(each.prepared))
+    const reply = yield* Parking.rerun(member, each, unqualified(each.prepared.sql, each.prepared.tables))
     if (reply.error !== undefined) return reply.error
   }
   return undefined
@@ -51,7 +50,7 @@ export const runDoomed = Effect.fnUntraced(function* (
     const problem = yield* shadow(member, transaction, call)
     const reply =
       problem === undefined
-        ? yield* Parking.rerun(member, call, unqualified(call.prepared))
+        ? yield* Parking.rerun(member, call, unqualified(call.prepared.sql, call.prepared.tables))
         : { frames: [], error: problem, tag: undefined }
     if (reply.error !== undefined) {
       const error = Wire.readError(reply.error)

@@ -2,12 +2,13 @@
  * Keys of tables: what PostgreSQL's unique indexes know of them, and what a
  * snapshot knows that they do not.
  */
+import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { BackendLost } from "../postgres/backend.ts"
-import * as Install from "../database/install.ts"
+import * as Catalogue from "../database/keys.ts"
 import type { Key, Member, References, Transaction } from "./state.ts"
-import { type Prepared, qualified } from "../statement/statements.ts"
+import type { Prepared } from "../statement/prepared.ts"
 
 const Found = Schema.fromJsonString(
   Schema.Struct({ table: Schema.String, name: Schema.String, columns: Schema.Array(Schema.String) })
@@ -18,7 +19,7 @@ export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect
   const { database } = member
   if (database.references.version === database.version) return database.references
   const { version } = database
-  const rows = yield* member.backend.query(Install.references)
+  const rows = yield* member.backend.query(Catalogue.references)
   const named = (kind: string) => new Set(rows.flatMap(([found, table]) => (found === kind ? (table ?? []) : [])))
   const unique = new Map<string, Array<Key>>()
   for (const [kind, text] of rows) {
@@ -31,10 +32,10 @@ export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect
 })
 
 /** Whether a statement updates one row at most, and none of its keys. */
-export const isOneRow = ({ plan, targets }: Prepared, references: References): boolean => {
-  const [target] = targets
-  if (plan._tag !== "Plain" || target === undefined || targets.length > 1 || target.change !== "update") return false
-  const { columns, table } = target
+export const isOneRow = ({ plan, writes }: Prepared, references: References): boolean => {
+  const [write] = writes
+  if (plan._tag !== "Plain" || write === undefined || writes.length > 1 || write.verb !== "update") return false
+  const { columns, table } = write
   return (
     !references.acting.has(table) &&
     !columns.some((column) => references.keys.has(`${table}.${column}`)) &&
@@ -46,13 +47,13 @@ const everyTable = "*"
 
 /** Which tables lose keys by a statement, and which gain some. */
 export const noteKeys = (transaction: Transaction, prepared: Prepared, references: References) => {
-  for (const { change, columns, table } of prepared.targets) {
+  for (const { columns, table, verb } of prepared.writes) {
     const rekeys = columns.some((column) => references.keys.has(`${table}.${column}`))
-    if (change === "delete" || rekeys) {
+    if (verb === "delete" || rekeys) {
       transaction.removes.add(table)
       if (references.acting.has(table)) transaction.removes.add(everyTable)
     }
-    if (change === "insert" || rekeys) transaction.adds.add(table)
+    if (verb === "insert" || rekeys) transaction.adds.add(table)
   }
 }
 
@@ -70,8 +71,6 @@ export const hasGhosts = Effect.fnUntraced(function* (
   const any = removals.get(everyTable) ?? 0
   const suspects = [...adds].filter((table) => Math.max(any, removals.get(table) ?? 0) > snapshot)
   if (suspects.length === 0) return false
-  const [row] = yield* member.backend.query(
-    Install.hasGhosts(suspects.map((name) => qualified({ schema: undefined, name })))
-  )
+  const [row] = yield* member.backend.query(Catalogue.hasGhosts(suspects.map(Quote.identifier)))
   return row?.[0] === "t"
 })

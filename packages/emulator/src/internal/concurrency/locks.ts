@@ -2,14 +2,13 @@
  * The rows that a transaction has locked and not changed. PostgreSQL forgets
  * them at COMMIT; an older snapshot that comes to them later must not.
  */
+import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import { BackendLost } from "../postgres/backend.ts"
-import type { RowLocks } from "../database/install.ts"
-import * as Install from "../database/install.ts"
+import type { RowLocks } from "../database/rowLocks.ts"
 import * as Keys from "./keys.ts"
 import * as Parking from "./parking.ts"
 import type { Call, Key, LockRecord, Member, Transaction } from "./state.ts"
-import { quote } from "../statement/statements.ts"
 import * as Wire from "../protocol/wire.ts"
 
 /** A query that locks rows of one table, and that table's primary key. */
@@ -35,7 +34,7 @@ const queriesOf = (
     const key = keys.get(tables[0]?.name ?? "")?.find(({ primary }) => primary)
     if (plan.locked === undefined || key === undefined) return undefined
     const { at, name, strength } = plan.locked
-    const columns = key.columns.map((column) => `${quote(name)}.${quote(column)}::text, `).join("")
+    const columns = key.columns.map((column) => `${Quote.qualified(name, column)}::text, `).join("")
     queries.push({ call: entry.call, key, strength, sql: sql.slice(0, at) + columns + sql.slice(at) })
   }
   return queries
@@ -72,8 +71,8 @@ const asked = (member: Member) =>
     const rows = reply.frames
       .filter((frame) => frame[0] === Wire.code.dataRow)
       .map((frame) => Wire.readRow(frame, key.columns.length))
-      .map((values) => `(${values.map((value) => Install.literal(value ?? "")).join(",")})`)
+      .map((values) => `(${values.map((value) => Quote.literal(value ?? "")).join(",")})`)
     if (rows.length === 0) return []
-    const condition = `(${key.columns.map(quote).join(",")}) IN (${rows.join(",")})`
+    const condition = `(${key.columns.map(Quote.identifier).join(",")}) IN (${rows.join(",")})`
     return [{ target: key.name, strength, condition }]
   })

@@ -5,8 +5,8 @@
 import type * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
 import type { Backend, BackendLost } from "../postgres/backend.ts"
-import type { RowLocks } from "../database/install.ts"
-import type { Prepared } from "../statement/statements.ts"
+import type { RowLocks } from "../database/rowLocks.ts"
+import type { Prepared } from "../statement/prepared.ts"
 
 /** A statement with what it was called with. */
 export interface Call {

@@ -13,13 +13,16 @@ import { Limits } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import type { BackendLost } from "../postgres/backend.ts"
 import * as Doom from "./doom.ts"
-import * as Install from "../database/install.ts"
+import * as Jobs from "../database/jobs.ts"
+import * as Catalogue from "../database/keys.ts"
+import * as Sizes from "../database/sizes.ts"
 import * as Keys from "./keys.ts"
 import * as Locks from "./locks.ts"
 import * as Parking from "./parking.ts"
 import * as Refusal from "../statement/refusal.ts"
 import { isShared, type Call, type Member, prune, type Transaction } from "./state.ts"
-import { type Prepared, qualified } from "../statement/statements.ts"
+import type { Prepared } from "../statement/prepared.ts"
+import { qualified } from "../statement/tables.ts"
 import * as Wire from "../protocol/wire.ts"
 
 export const make = (
@@ -93,7 +96,7 @@ const startOf = (
     : { begin: [transaction.readOnly ? beginningReadOnly : beginning], skipped: 2 }
 }
 
-const changedRows = Wire.query("SELECT dsql_emulator.changed_rows()")
+const changedRows = Wire.query(Sizes.changedRows)
 
 /** Runs a client's statement; `preamble` is what the client sent to prepare it, `execution` what makes it run. */
 export const run = Effect.fnUntraced(function* (
@@ -177,8 +180,7 @@ const uncount = (frames: ReadonlyArray<Wire.Frame>): readonly [ReadonlyArray<Wir
 export const define = Effect.fnUntraced(function* (
   member: Member,
   transaction: Transaction,
-  prepared: Prepared,
-  job: () => string
+  prepared: Prepared
 ): Effect.fn.Return<Parking.Outcome, BackendLost> {
   const refusal = check(member, transaction, prepared)
   if (refusal !== undefined) return Doom.refused(refusal)
@@ -186,7 +188,7 @@ export const define = Effect.fnUntraced(function* (
   const { async, drops } = prepared.plan
   const [table] = prepared.tables
   if (drops.length > 0 && table !== undefined) {
-    const [row] = yield* member.backend.query(Install.primaryKeyColumn(qualified(table), drops))
+    const [row] = yield* member.backend.query(Catalogue.primaryKeyColumn(qualified(table), drops))
     if (row?.[0] !== undefined) {
       return Doom.refused({ sqlstate: "0A000", message: `cannot drop primary key column ${row[0]}` })
     }
@@ -207,12 +209,8 @@ export const define = Effect.fnUntraced(function* (
   const complete = Wire.commandComplete(async._tag === "Index" ? "CREATE INDEX" : "ALTER TABLE")
   // PostgreSQL has nothing else to notice here than an index that exists.
   if (notices.length > 0) return { frames: [...notices, columns, complete], error: undefined }
-  const id = job()
-  const { literal } = Install
-  const submission =
-    async._tag === "Index"
-      ? `SELECT dsql_emulator.submit_index('${id}', ${literal(async.table)}, ${async.unique})`
-      : `SELECT dsql_emulator.submit_validation('${id}', ${literal(async.table)}, ${literal(async.constraint)})`
+  const id = Jobs.makeId()
+  const submission = Jobs.submit(id, async)
   const submitted = yield* Parking.send(member, [Wire.query(submission)], 1)
   if (submitted.error !== undefined) return { frames: [], error: submitted.error }
   transaction.journal.push({ _tag: "Script", sql: `${text}; ${submission}` })
@@ -272,7 +270,7 @@ const objection = Effect.fnUntraced(function* (
   if (transaction.state === "parked") yield* Parking.restore(member, transaction)
   if (transaction.state === "doomed") return Refusal.dataConflict
   if (transaction.inflates || transaction.bytes > Limits.transactionBytes / 2) {
-    const [row] = yield* member.backend.query("SELECT dsql_emulator.changed_bytes()")
+    const [row] = yield* member.backend.query(Sizes.changedBytes)
     const bytes = Number(row?.[0])
     if (bytes > Limits.transactionBytes) return Refusal.sizeLimit(bytes)
   }

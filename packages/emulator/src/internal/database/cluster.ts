@@ -2,6 +2,7 @@
  * The databases of one emulator, and what works in them without a client: the
  * judge of row locks, and the jobs.
  */
+import { Quote } from "@effect-dsql/dialect"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,6 +11,7 @@ import * as Semaphore from "effect/Semaphore"
 import type * as Postgres from "../../Postgres.ts"
 import * as Backend from "../postgres/backend.ts"
 import * as Install from "./install.ts"
+import { isInConflict } from "./rowLocks.ts"
 import { type Database, type Member, prune } from "../concurrency/state.ts"
 import * as Steward from "../concurrency/steward.ts"
 import * as Parking from "../concurrency/parking.ts"
@@ -72,14 +74,11 @@ const work = Effect.fnUntraced(function* (worker: Member, job: string) {
       details = isDuplicate ? "Found duplicate key while validating index for UCVs" : error.message
     }
   }
-  const text = details === null ? "NULL" : `'${details.replaceAll("'", "''")}'`
   yield* worker.backend.query(
-    `UPDATE dsql_emulator.jobs SET status = '${status}', details = ${text}, update_time = now() WHERE job_id = '${job}'`
+    `UPDATE dsql_emulator.jobs SET status = '${status}', details = ${Quote.literal(details)}, update_time = now() WHERE job_id = '${job}'`
   )
   worker.database.version++
 })
-
-const quote = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`
 
 /** Makes the databases of a server known. */
 export const make = Effect.fnUntraced(function* (
@@ -145,7 +144,7 @@ export const make = Effect.fnUntraced(function* (
         gate.withPermits(1)(
           Effect.gen(function* () {
             judge ??= yield* Scope.provide(connected, own)
-            const [row] = yield* judge.query(Install.isInConflict(accused.backend.pid, locks))
+            const [row] = yield* judge.query(isInConflict(accused.backend.pid, locks))
             return row?.[0] === "t"
           })
         ),
@@ -187,19 +186,18 @@ export const make = Effect.fnUntraced(function* (
       ),
     dropDatabase: (name) =>
       making.withPermits(1)(
-        Effect.andThen(close(name), Effect.asVoid(maker.query(`DROP DATABASE ${quote(name)} WITH (FORCE)`)))
+        Effect.andThen(close(name), Effect.asVoid(maker.query(`DROP DATABASE ${Quote.identifier(name)} WITH (FORCE)`)))
       ),
     createDatabase: (name, template = "template1") =>
       making.withPermits(1)(
         Effect.gen(function* () {
-          const literal = `'${template.replaceAll("'", "''")}'`
           // PostgreSQL copies a database that nobody uses; what the emulator keeps open there opens again.
           yield* close(template)
           yield* maker.query(
-            `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = ${literal} AND pid <> pg_backend_pid()`
+            `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = ${Quote.literal(template)} AND pid <> pg_backend_pid()`
           )
           yield* maker.query(
-            `CREATE DATABASE ${quote(name)} TEMPLATE ${quote(template)} OWNER admin STRATEGY file_copy`
+            `CREATE DATABASE ${Quote.identifier(name)} TEMPLATE ${Quote.identifier(template)} OWNER admin STRATEGY file_copy`
           )
         })
       )

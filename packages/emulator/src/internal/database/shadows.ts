@@ -1,0 +1,61 @@
+/**
+ * Private copies of tables, as a transaction sees them.
+ */
+import { Quote } from "@effect-dsql/dialect"
+
+/** SQL that makes what copies tables. */
+export const definitions = `
+-- Private copies, in pg_temp, of tables and of what foreign keys tie to them, as this transaction sees them.
+CREATE FUNCTION dsql_emulator.shadow(names text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  target oid;
+  targets oid[];
+  item record;
+  columns text;
+BEGIN
+  WITH RECURSIVE tied (oid) AS (
+    SELECT c.oid FROM unnest(names) n JOIN pg_class c ON c.oid = to_regclass(n)
+      WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.relnamespace <> 'pg_catalog'::regnamespace
+    UNION
+    SELECT CASE WHEN k.conrelid = t.oid THEN k.confrelid ELSE k.conrelid END
+      FROM tied t JOIN pg_constraint k ON k.contype = 'f' AND t.oid IN (k.conrelid, k.confrelid)
+  ) SELECT array_agg(tied.oid) INTO targets FROM tied
+    JOIN pg_class c USING (oid)
+    WHERE NOT EXISTS (SELECT FROM pg_class s WHERE s.relnamespace = pg_my_temp_schema() AND s.relname = c.relname);
+  FOR item IN SELECT c.oid, c.relname, n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = ANY (targets)
+  LOOP
+    EXECUTE format('CREATE TEMP TABLE %I (LIKE %I.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING INDEXES)',
+      item.relname, item.nspname, item.relname);
+    columns := (SELECT string_agg(quote_ident(attname), ',') FROM pg_attribute
+      WHERE attrelid = item.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '');
+    EXECUTE format('INSERT INTO pg_temp.%I (%s) SELECT %s FROM %I.%I', item.relname, columns, columns, item.nspname, item.relname);
+    FOR columns IN SELECT attname FROM pg_attribute WHERE attrelid = item.oid AND attidentity <> '' LOOP
+      EXECUTE format('ALTER TABLE pg_temp.%I ALTER COLUMN %I SET DEFAULT nextval(%L)', item.relname, columns,
+        pg_get_serial_sequence(format('%I.%I', item.nspname, item.relname), columns));
+    END LOOP;
+  END LOOP;
+  FOR item IN
+    SELECT k.*, c.relname AS child, p.relname AS parent,
+      (SELECT string_agg(quote_ident(a.attname), ',' ORDER BY o.n) FROM unnest(k.conkey) WITH ORDINALITY o (num, n)
+        JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = o.num) AS child_columns,
+      (SELECT string_agg(quote_ident(a.attname), ',' ORDER BY o.n) FROM unnest(k.confkey) WITH ORDINALITY o (num, n)
+        JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = o.num) AS parent_columns
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid
+    WHERE k.contype = 'f' AND k.conrelid = ANY (targets)
+  LOOP
+    EXECUTE format('ALTER TABLE pg_temp.%I ADD FOREIGN KEY (%s) REFERENCES pg_temp.%I (%s) %s ON UPDATE %s ON DELETE %s %s NOT VALID',
+      item.child, item.child_columns, item.parent, item.parent_columns,
+      CASE item.confmatchtype WHEN 'f' THEN 'MATCH FULL' ELSE '' END,
+      CASE item.confupdtype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT'
+        WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END,
+      CASE item.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT'
+        WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END,
+      CASE WHEN item.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED' WHEN item.condeferrable THEN 'DEFERRABLE' ELSE '' END);
+  END LOOP;
+END $$;
+`
+
+/** Copies tables, and what foreign keys tie to them, into `pg_temp`. */
+export const copy = (tables: ReadonlyArray<string>): string =>
+  `SELECT dsql_emulator.shadow(ARRAY[${tables.map(Quote.literal).join(", ")}])`

@@ -1,0 +1,190 @@
+/**
+ * What the emulator has to do for a statement, as far as its parse tree tells.
+ */
+import { ParseTree, Statement } from "@effect-dsql/dialect"
+import { version } from "../database/version.ts"
+import * as Reach from "./reach.ts"
+import * as Refusal from "./refusal.ts"
+import { qualified, type Table } from "./tables.ts"
+
+/** What a statement that PostgreSQL runs as it stands does to rows. */
+export type Effects = "read" | "lock" | "write" | "set"
+
+/** A statement that PostgreSQL runs as it stands. */
+export interface Plain {
+  readonly _tag: "Plain"
+  readonly effects: Effects
+  /** Rows that it can change at most, as far as the text tells. */
+  readonly bound: number
+  /** Columns of the one table that it changes which the condition sets equal to a value. */
+  readonly fixed: ReadonlyArray<string>
+  /** Has a locking clause. */
+  readonly locks: boolean
+  /** What it locks, if that is plain to see. */
+  readonly locked: Reach.Locked | undefined
+  /** Changes rows of more than one table in one statement. */
+  readonly compound: boolean
+  /** Makes values that are longer than what the client sent. */
+  readonly inflates: boolean
+  /** A job to wait for first. */
+  readonly job: string | undefined
+}
+
+/** A statement that defines something: the job that it submits, and the columns that it drops. */
+export interface Ddl {
+  readonly _tag: "Ddl"
+  readonly async: Async | undefined
+  readonly drops: ReadonlyArray<string>
+}
+
+/** What the emulator does with a statement. */
+export type Plan =
+  | { readonly _tag: "Begin"; readonly readOnly: boolean }
+  | { readonly _tag: "Commit" }
+  | { readonly _tag: "Rollback" }
+  | { readonly _tag: "Refused"; readonly refusal: Refusal.Refusal }
+  | { readonly _tag: "Control"; readonly request: string }
+  | { readonly _tag: "Constant"; readonly column: string; readonly value: string; readonly tag: string }
+  | Ddl
+  | Plain
+
+/** A job to submit once the statement has run. */
+export type Async =
+  | { readonly _tag: "Index"; readonly table: string; readonly unique: boolean }
+  | { readonly _tag: "Validation"; readonly table: string; readonly constraint: string }
+
+/** Functions whose result is longer than their arguments. */
+const inflating: ReadonlySet<string> = new Set([
+  "repeat",
+  "lpad",
+  "rpad",
+  "string_agg",
+  "array_agg",
+  "json_agg",
+  "jsonb_agg"
+])
+
+const transaction = ({ chain, kind, options }: ParseTree.Fields<"TransactionStmt">): Plan | undefined => {
+  switch (kind) {
+    case "TRANS_STMT_BEGIN":
+    case "TRANS_STMT_START": {
+      const readOnly = ParseTree.option(options, "transaction_read_only")?.arg
+      return { _tag: "Begin", readOnly: ParseTree.as(readOnly, "A_Const")?.ival?.ival === 1 }
+    }
+    case "TRANS_STMT_COMMIT":
+      return chain === true ? undefined : { _tag: "Commit" }
+    case "TRANS_STMT_ROLLBACK":
+      return chain === true ? undefined : { _tag: "Rollback" }
+    default:
+      return undefined
+  }
+}
+
+const waiting = (job: string | undefined): Plain => ({
+  _tag: "Plain",
+  effects: "read",
+  bound: 0,
+  fixed: [],
+  locks: false,
+  locked: undefined,
+  compound: false,
+  inflates: false,
+  job
+})
+
+const call = ({ funccall }: ParseTree.Fields<"CallStmt">): Plan | undefined => {
+  const name = ParseTree.names(funccall?.funcname).join(".")
+  const argument = ParseTree.text(funccall?.args?.[0])
+  if (name === "sys.wait_for_job") return waiting(argument)
+  return name === "emulator.control" ? { _tag: "Control", request: argument ?? "" } : undefined
+}
+
+const show = ({ name }: ParseTree.Fields<"VariableShowStmt">): Plan | undefined => {
+  const column = name?.toLowerCase()
+  if (column !== "server_version" && column !== "server_version_num") return undefined
+  const value = column === "server_version" ? version.server : version.number
+  return { _tag: "Constant", column, value, tag: "SHOW" }
+}
+
+const asyncOf = ({ async, node }: Statement.Statement, target: Table | undefined): Async | undefined => {
+  if (!async || target === undefined) return undefined
+  const table = qualified(target)
+  const index = ParseTree.as(node, "IndexStmt")
+  if (index !== undefined) return { _tag: "Index", table, unique: index.unique === true }
+  const [command] = commandsOf(node)
+  return { _tag: "Validation", table, constraint: command?.name ?? "" }
+}
+
+const commandsOf = (node: ParseTree.Node) => ParseTree.all(ParseTree.as(node, "AlterTableStmt")?.cmds, "AlterTableCmd")
+
+const ddl = (statement: Statement.Statement, tables: ReadonlyArray<Table>): Ddl => ({
+  _tag: "Ddl",
+  async: asyncOf(statement, tables[0]),
+  drops: commandsOf(statement.node).flatMap(({ name, subtype }) => (subtype === "AT_DropColumn" ? (name ?? []) : []))
+})
+
+const effectsOf = (statement: Statement.Statement, locks: boolean): Effects => {
+  if (Statement.writes(statement)) return "write"
+  if (statement.kind === "session") return "VariableShowStmt" in statement.node ? "read" : "set"
+  return locks ? "lock" : "read"
+}
+
+/** Rows that a single write can change at most: as many as its VALUES are. */
+const boundOf = (node: ParseTree.Node): number => {
+  const insert = ParseTree.as(node, "InsertStmt")
+  const values = ParseTree.as(insert?.selectStmt, "SelectStmt")?.valuesLists
+  return values === undefined || insert?.onConflictClause !== undefined ? Infinity : values.length
+}
+
+const plain = (statement: Statement.Statement): Plain => {
+  let writes = 0
+  let locks = false
+  let inflates = false
+  const write = () => void writes++
+  ParseTree.walk(statement.node, {
+    InsertStmt: write,
+    UpdateStmt: write,
+    DeleteStmt: write,
+    LockingClause: () => {
+      locks = true
+    },
+    FuncCall: ({ funcname }) => {
+      inflates ||= inflating.has(ParseTree.names(funcname).at(-1) ?? "")
+    }
+  })
+  const effects = effectsOf(statement, locks)
+  const single = effects === "write" && writes === 1
+  return {
+    _tag: "Plain",
+    effects,
+    bound: effects !== "write" ? 0 : single ? boundOf(statement.node) : Infinity,
+    fixed: single ? Reach.fixed(statement) : [],
+    locks,
+    locked: effects === "lock" ? Reach.locked(statement) : undefined,
+    compound: writes > 1,
+    inflates,
+    job: undefined
+  }
+}
+
+/** What the emulator has special words for. */
+const special = (node: ParseTree.Node): Plan | undefined => {
+  const statement = ParseTree.tagged(node)
+  switch (statement.tag) {
+    case "TransactionStmt":
+      return transaction(statement.node)
+    case "CallStmt":
+      return call(statement.node)
+    case "VariableShowStmt":
+      return show(statement.node)
+    default:
+      return undefined
+  }
+}
+
+/** Makes a plan for a statement that names these tables. */
+export const of = (statement: Statement.Statement, tables: ReadonlyArray<Table>): Plan => {
+  const refusal = Refusal.of(statement)
+  if (refusal !== undefined) return { _tag: "Refused", refusal }
+  return special(statement.node) ?? (statement.kind === "ddl" ? ddl(statement, tables) : plain(statement))
+}

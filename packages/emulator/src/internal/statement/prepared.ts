@@ -1,0 +1,52 @@
+/**
+ * A statement with all that the emulator reads from its text, once for each text that comes again.
+ */
+import { Statement } from "@effect-dsql/dialect"
+import * as Effect from "effect/Effect"
+import * as Plan from "./plan.ts"
+import * as Tables from "./tables.ts"
+
+/** A statement with its plan. */
+export interface Prepared {
+  /** As the client wrote it. */
+  readonly text: string
+  /** As PostgreSQL takes it. */
+  readonly sql: string
+  readonly plan: Plan.Plan
+  readonly tables: ReadonlyArray<Tables.Table>
+  readonly writes: ReadonlyArray<Tables.Write>
+}
+
+const of = (statement: Statement.Statement): Prepared => {
+  const tables = Tables.named(statement)
+  return {
+    text: statement.text,
+    sql: statement.postgres,
+    plan: Plan.of(statement, tables),
+    tables,
+    writes: Tables.written(statement)
+  }
+}
+
+/** Prepares the statements of a text. */
+export type Prepare = (sql: string) => Effect.Effect<ReadonlyArray<Prepared>, Statement.SyntaxError>
+
+/** Texts above this length are not remembered: bulk writes do not come again. */
+const longest = 100_000
+
+/** Remembers what was parsed lately; parsing costs more than running a short statement. */
+export const make = (capacity = 2_000): Prepare => {
+  const known = new Map<string, ReadonlyArray<Prepared>>()
+  return (sql) => {
+    const found = known.get(sql)
+    if (found !== undefined) return Effect.succeed(found)
+    return Effect.map(Statement.parse(sql), (statements) => {
+      const prepared = statements.map(of)
+      if (sql.length < longest) {
+        if (known.size >= capacity) known.clear()
+        known.set(sql, prepared)
+      }
+      return prepared
+    })
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * A statement of a schema, and what it leaves behind in the catalogue.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * The name of a relation. Without a schema it is looked for, and created, in the current one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Name {
+  readonly schema: string | undefined
+  readonly name: string
+}
+
+/**
+ * What a statement leaves behind in the catalogue, by which one can see that it has run.
+ *
+ * - `CreateTable` to `CreateRelation`: something is there that was not.
+ * - `AddColumn` to `ValidateConstraint`: a table has changed.
+ * - `RenameRelation`, `Drop`: something is gone.
+ * - `Other`: anything else; the whole catalogue shows whether it changed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Target =
+  | { readonly _tag: "CreateTable"; readonly name: Name; readonly columns: ReadonlyArray<string> }
+  | { readonly _tag: "CreateIndex"; readonly name: Name; readonly table: Name; readonly unique: boolean }
+  | { readonly _tag: "CreateRelation"; readonly name: Name; readonly kind: "view" | "sequence" }
+  | { readonly _tag: "AddColumn"; readonly table: Name; readonly column: string }
+  | { readonly _tag: "DropColumn"; readonly table: Name; readonly column: string }
+  | { readonly _tag: "RenameColumn"; readonly table: Name; readonly column: string; readonly to: string }
+  | { readonly _tag: "AddConstraint"; readonly table: Name; readonly constraint: string }
+  | { readonly _tag: "DropConstraint"; readonly table: Name; readonly constraint: string }
+  | { readonly _tag: "ValidateConstraint"; readonly table: Name; readonly constraint: string }
+  | { readonly _tag: "RenameRelation"; readonly name: Name; readonly to: Name }
+  | { readonly _tag: "Drop"; readonly name: Name; readonly kind: "table" | "index" | "view" | "sequence" }
+  | { readonly _tag: "Other" }
+
+/**
+ * A statement of a schema file.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SqlStatement {
+  /** As written, for Aurora DSQL. */
+  readonly text: string
+  /** The same for plain PostgreSQL, which has no ASYNC. */
+  readonly postgres: string
+  /** Whether DSQL answers with the id of a job that does the work. */
+  readonly async: boolean
+  /** Whether it changes rows, not the catalogue: then what is recorded of it commits with it. */
+  readonly changesRows: boolean
+  /** SHA-256 of its text in hexadecimal, whatever the line endings. */
+  readonly checksum: string
+  /** The file and line, for people: `versioned/v1.0/schema.sql:12`. */
+  readonly location: string
+  /** What it does, in a few words: `CREATE TABLE shards`. */
+  readonly summary: string
+  readonly target: Target
+}

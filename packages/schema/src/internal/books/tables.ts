@@ -1,0 +1,100 @@
+/**
+ * The tables that a migrator keeps its own books in. The first two are those of the earlier tool, column by column;
+ * the others are this tool's, and the earlier one leaves them alone.
+ */
+import type { SqlStatement } from "../../SqlStatement.ts"
+
+/** A table of the books, and the columns that it must have. */
+export interface Book extends SqlStatement {
+  readonly name: string
+  readonly columns: ReadonlyArray<string>
+}
+
+const book = (name: string, text: string, columns: ReadonlyArray<string>): Book => ({
+  name,
+  columns,
+  text,
+  postgres: text,
+  async: false,
+  changesRows: false,
+  checksum: "",
+  location: "bookkeeping",
+  summary: `CREATE TABLE ${name}`,
+  target: { _tag: "CreateTable", name: { schema: undefined, name }, columns }
+})
+
+export const version = book(
+  "schema_version",
+  `CREATE TABLE IF NOT EXISTS schema_version (
+  version_partition INTEGER NOT NULL,
+  db_name VARCHAR(255) NOT NULL,
+  creation_time TIMESTAMP,
+  curr_version VARCHAR(64),
+  min_compatible_version VARCHAR(64),
+  PRIMARY KEY (version_partition, db_name)
+)`,
+  ["version_partition", "db_name", "creation_time", "curr_version", "min_compatible_version"]
+)
+
+export const history = book(
+  "schema_update_history",
+  `CREATE TABLE IF NOT EXISTS schema_update_history (
+  version_partition INTEGER NOT NULL,
+  year INTEGER NOT NULL,
+  month INTEGER NOT NULL,
+  update_time TIMESTAMP NOT NULL,
+  description VARCHAR(255),
+  manifest_md5 VARCHAR(64),
+  new_version VARCHAR(64),
+  old_version VARCHAR(64),
+  PRIMARY KEY (version_partition, year, month, update_time)
+)`,
+  ["version_partition", "year", "month", "update_time", "description", "manifest_md5", "new_version", "old_version"]
+)
+
+export const lease = book(
+  "schema_lease",
+  `CREATE TABLE IF NOT EXISTS schema_lease (
+  db_name VARCHAR(255) NOT NULL PRIMARY KEY,
+  owner VARCHAR(255) NOT NULL,
+  fence INTEGER NOT NULL,
+  heartbeat_at TIMESTAMPTZ NOT NULL,
+  expires_at TIMESTAMPTZ NOT NULL
+)`,
+  ["db_name", "owner", "fence", "heartbeat_at", "expires_at"]
+)
+
+export const journal = book(
+  "schema_journal",
+  `CREATE TABLE IF NOT EXISTS schema_journal (
+  db_name VARCHAR(255) NOT NULL,
+  version VARCHAR(64) NOT NULL,
+  ordinal INTEGER NOT NULL,
+  statement VARCHAR(255) NOT NULL,
+  checksum VARCHAR(64) NOT NULL,
+  catalogue VARCHAR(64),
+  started_at TIMESTAMPTZ NOT NULL,
+  finished_at TIMESTAMPTZ,
+  owner VARCHAR(255) NOT NULL,
+  fence INTEGER NOT NULL,
+  job_id VARCHAR(64),
+  error VARCHAR(1024),
+  PRIMARY KEY (db_name, version, ordinal)
+)`,
+  [
+    "db_name",
+    "version",
+    "ordinal",
+    "statement",
+    "checksum",
+    "catalogue",
+    "started_at",
+    "finished_at",
+    "owner",
+    "fence",
+    "job_id",
+    "error"
+  ]
+)
+
+export const all: ReadonlyArray<Book> = [version, history, lease, journal]

@@ -1,0 +1,131 @@
+/**
+ * What the catalogue holds, as the SQL that would make it: so that it is read by
+ * the same parser as a version's files.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Catalogue from "./catalogue.ts"
+import * as Rows from "../transaction/rows.ts"
+
+/** What is there, as SQL, and which indexes are not valid. */
+export interface Definitions {
+  readonly sql: string
+  readonly invalid: ReadonlyArray<{ readonly schema: string; readonly name: string }>
+}
+
+/** The schema in which names without one are looked for. */
+export const currentSchema = Effect.map(
+  Rows.read(Schema.Struct({ schema: Schema.String }), (sql) => sql`SELECT current_schema()::text AS schema`),
+  ([row]) => row?.schema ?? "public"
+)
+
+/** Reads all tables, indexes, views and sequences of some schemas. */
+export const read = (schemas: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const columns = yield* Rows.read(
+      ColumnRow,
+      (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
+          a.attname::text AS column, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required,
+          pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS default, a.attidentity::text AS identity,
+          a.attgenerated::text AS generated
+        FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+          AND c.relkind IN ('r', 'p')
+        LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND ${sql.in("n.nspname", schemas)}
+        ORDER BY n.nspname, c.relname, a.attnum`
+    )
+    const constraints = yield* Rows.read(
+      ConstraintRow,
+      (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, k.conname::text AS constraint,
+          pg_catalog.pg_get_constraintdef(k.oid) AS definition
+        FROM pg_catalog.pg_constraint k
+        JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE k.contype IN ('p', 'u', 'c', 'f') AND ${sql.in("n.nspname", schemas)}
+        ORDER BY k.conname`
+    )
+    const indexes = yield* Rows.read(
+      IndexRow,
+      (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, i.indisvalid AS valid,
+          CASE WHEN k.oid IS NULL THEN pg_catalog.pg_get_indexdef(i.indexrelid) END AS definition
+        FROM pg_catalog.pg_index i
+        JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u')
+        WHERE ${sql.in("n.nspname", schemas)}
+        ORDER BY c.relname`
+    )
+    const statements = [
+      ...relations(columns),
+      // After all tables: a key may be of one that comes later.
+      ...constraints.map(
+        ({ constraint, definition, ...name }) =>
+          `ALTER TABLE ${Catalogue.quoted(of(name))} ADD CONSTRAINT ${identifier(constraint)} ${definition}`
+      ),
+      ...indexes.flatMap(({ definition }) => definition ?? [])
+    ]
+    return {
+      sql: statements.join(";\n"),
+      invalid: indexes.filter(({ valid }) => !valid)
+    } satisfies Definitions
+  })
+
+const of = ({ name, schema }: { readonly name: string; readonly schema: string }) => ({ name, schema })
+
+const identifier = (name: string): string => Catalogue.quoted({ name, schema: undefined })
+
+const relations = (rows: ReadonlyArray<typeof ColumnRow.Type>): ReadonlyArray<string> => {
+  const tables = new Map<string, Array<string>>()
+  const others: Array<string> = []
+  for (const row of rows) {
+    const name = Catalogue.quoted(of(row))
+    if (row.kind === "S") others.push(`CREATE SEQUENCE ${name}`)
+    else if (row.kind === "v" || row.kind === "m") others.push(`CREATE VIEW ${name} AS SELECT`)
+    else {
+      const columns = tables.get(name) ?? []
+      tables.set(name, columns)
+      if (row.column !== null) columns.push(`${identifier(row.column)} ${row.type} ${clauses(row)}`)
+    }
+  }
+  return [...others, ...[...tables].map(([name, columns]) => `CREATE TABLE ${name} (${columns.join(", ")})`)]
+}
+
+const clauses = ({ default: value, generated, identity, required }: typeof ColumnRow.Type): string => {
+  const filled =
+    identity === "a" || identity === "d"
+      ? `GENERATED ${identity === "a" ? "ALWAYS" : "BY DEFAULT"} AS IDENTITY`
+      : generated === "s"
+        ? `GENERATED ALWAYS AS (${value}) STORED`
+        : value === null
+          ? ""
+          : `DEFAULT ${value}`
+  return `${required === true ? "NOT NULL " : ""}${filled}`
+}
+
+const ColumnRow = Schema.Struct({
+  schema: Schema.String,
+  name: Schema.String,
+  kind: Schema.String,
+  column: Schema.NullOr(Schema.String),
+  type: Schema.NullOr(Schema.String),
+  required: Schema.NullOr(Schema.Boolean),
+  default: Schema.NullOr(Schema.String),
+  identity: Schema.NullOr(Schema.String),
+  generated: Schema.NullOr(Schema.String)
+})
+
+const ConstraintRow = Schema.Struct({
+  schema: Schema.String,
+  name: Schema.String,
+  constraint: Schema.String,
+  definition: Schema.String
+})
+
+const IndexRow = Schema.Struct({
+  schema: Schema.String,
+  name: Schema.String,
+  valid: Schema.Boolean,
+  definition: Schema.NullOr(Schema.String)
+})

@@ -1,0 +1,204 @@
+/**
+ * One statement of a schema, run once. It is looked for in the journal and in
+ * the catalogue, run in a transaction of its own where it is missing, and waited
+ * for where the service does the work later. Nothing is decided by the text of an
+ * error: whatever a statement ended with, the catalogue says whether it ran.
+ */
+import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Engine } from "../../Engine.ts"
+import { Event } from "../../Event.ts"
+import { IndexInvalid, JobFailed, type LeaseLost, type ObjectDiffers, StatementRefused } from "../../MigrationError.ts"
+import type { SqlStatement, Target } from "../../SqlStatement.ts"
+import * as Journal from "../books/journal.ts"
+import type { Keyed } from "../books/key.ts"
+import * as Catalogue from "../catalogue/catalogue.ts"
+import * as Collisions from "../catalogue/collisions.ts"
+import { digest } from "../catalogue/digest.ts"
+import * as Evidence from "../catalogue/evidence.ts"
+import * as Job from "../catalogue/job.ts"
+import { display, names } from "../sql/target.ts"
+import { isLost, reconnecting } from "../transaction/reconnecting.ts"
+
+/** Why a step failed. */
+export type StepError = ObjectDiffers | IndexInvalid | JobFailed | StatementRefused | LeaseLost | TransactionError
+
+/** What a step runs with. */
+export interface Setting {
+  readonly engine: Engine
+  readonly journal: Journal.Journal
+  readonly emit: (event: Event) => Effect.Effect<void>
+}
+
+/** Makes sure that a statement has run, and writes down that it has. What has run does not run again. */
+export const run = (step: Keyed, setting: Setting): Effect.Effect<void, StepError, DsqlClient> =>
+  Effect.gen(function* () {
+    const { emit, journal } = setting
+    const { key, statement } = step
+    const { location, summary, target } = statement
+    const row = journal.find(key)
+    if (row !== undefined && row.finished !== null) return yield* emit(Event.Present({ location, summary }))
+    const seen = yield* look(statement)
+    const before = row !== undefined && Journal.isOpen(row) ? row.catalogue : seen.digest
+    if (yield* hasRun(statement, before, seen)) {
+      yield* settle(statement, setting, row?.job ?? undefined)
+      yield* journal.adopt(step)
+      return yield* emit(Event.Present({ location, summary }))
+    }
+    yield* journal.begin(step, seen.digest)
+    if (statement.changesRows) {
+      yield* refusing(manipulate(step, setting), step, journal)
+    } else {
+      const job = yield* refusing(define(statement, seen, setting), step, journal)
+      if (job !== undefined) yield* journal.attach(key, job)
+      yield* settle(statement, setting, job).pipe(
+        Effect.tapError((error) =>
+          target._tag === "CreateIndex" ? Effect.ignore(journal.refuse(key, error.message)) : Effect.void
+        )
+      )
+      yield* journal.finish(key)
+    }
+    yield* emit(Event.Applied({ location, summary }))
+  })
+
+/** What the catalogue said, as far as a statement is concerned. */
+interface Seen {
+  readonly snapshot: Catalogue.Snapshot
+  /** Of a statement whose effect has no name. */
+  readonly digest: string | null
+}
+
+const noRelations: Catalogue.Snapshot = { find: () => undefined }
+
+const look = ({ changesRows, target }: SqlStatement): Effect.Effect<Seen, TransactionError, DsqlClient> => {
+  if (changesRows) return Effect.succeed({ snapshot: noRelations, digest: null })
+  const body: Effect.Effect<Seen, SqlError, Transaction.Transaction> =
+    target._tag === "Other"
+      ? Effect.map(digest, (digest) => ({ snapshot: noRelations, digest }))
+      : Effect.map(Catalogue.lookup(names(target)), (snapshot) => ({ snapshot, digest: null }))
+  return reconnecting(Transaction.autocommit(body, { operation: "ReadCatalogue", readOnly: true }))
+}
+
+/** Whether the catalogue shows that a statement has run, where it did not show it `before`. */
+const hasRun = (
+  statement: SqlStatement,
+  before: string | null,
+  { digest, snapshot }: Seen
+): Effect.Effect<boolean, ObjectDiffers> => {
+  const differs = Evidence.difference(statement, snapshot)
+  if (differs !== undefined) return Effect.fail(differs)
+  return Effect.succeed(
+    statement.target._tag === "Other" ? digest !== before : Evidence.shows(statement.target, snapshot)
+  )
+}
+
+/** The connection was lost and the catalogue shows that nothing happened: worth another try. */
+class Again extends Data.TaggedError("Again")<{ readonly error: TransactionError }> {}
+
+const again = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]).pipe(
+  Schedule.upTo({ times: 6 })
+)
+
+const retrying = <A, E, R>(effect: Effect.Effect<A, E | Again, R>) =>
+  effect.pipe(
+    Effect.retry({ schedule: again, while: (error) => error instanceof Again }),
+    Effect.mapError((error) => (error instanceof Again ? error.error : error))
+  )
+
+/** Runs DDL in a transaction of its own, and gives the job that it started, if any. */
+const define = (statement: SqlStatement, before: Seen, { engine, journal }: Setting) =>
+  retrying(
+    Transaction.run(
+      Effect.gen(function* () {
+        const sql = yield* Transaction.sql
+        const rows = yield* sql.unsafe(engine === "dsql" ? statement.text : statement.postgres).unprepared
+        // As late as it can be asked: see Lease for what this rules out.
+        yield* journal.renew
+        return statement.async ? Job.idOf(rows) : undefined
+      }),
+      { operation: "MigrateSchema" }
+    ).pipe(
+      Effect.catch(
+        Effect.fnUntraced(function* (error) {
+          if (error._tag === "LeaseLost") return yield* error
+          if (yield* hasRun(statement, before.digest, yield* look(statement))) return undefined
+          return yield* isLost(error) ? new Again({ error }) : Effect.fail(error)
+        })
+      )
+    )
+  )
+
+/** Changes rows, and writes down that it did, in one transaction. */
+const manipulate = ({ key, statement: { text } }: Keyed, { journal }: Setting) => {
+  const { committed } = journal
+  return retrying(
+    Transaction.run(
+      Effect.gen(function* () {
+        yield* journal.commit(key)
+        yield* (yield* Transaction.sql).unsafe(text).unprepared
+      }),
+      {
+        operation: "MigrateSchema",
+        ...(committed !== undefined && {
+          verify: () =>
+            Effect.map(committed(key), (is) => (is ? Transaction.committed<void>(undefined) : Transaction.notCommitted))
+        })
+      }
+    ).pipe(Effect.mapError((error) => (error._tag === "ConnectionLost" ? new Again({ error }) : error)))
+  )
+}
+
+/** Says which statement was refused, and writes it down. */
+const refusing = <A, R>(
+  effect: Effect.Effect<A, LeaseLost | ObjectDiffers | TransactionError, R>,
+  { key, statement: { location, summary } }: Keyed,
+  journal: Journal.Journal
+) =>
+  Effect.catch(
+    effect,
+    Effect.fnUntraced(function* (cause) {
+      if (cause._tag === "LeaseLost" || cause._tag === "ObjectDiffers") return yield* Effect.fail(cause)
+      // Of a lost connection nothing is known for certain, so the row stays open.
+      if (!isLost(cause)) yield* Effect.ignore(journal.refuse(key, cause.message))
+      return yield* new StatementRefused({ location, summary, cause })
+    })
+  )
+
+/** Waits for what a job still has to do, and makes sure that it did. */
+const settle = Effect.fnUntraced(function* (
+  { location, summary, target }: SqlStatement,
+  { emit, engine }: Setting,
+  started: string | undefined
+) {
+  if (engine === "postgres" && !isIndex(target)) return
+  const found = isIndex(target) ? yield* reconnecting(Catalogue.relation(target.name)) : undefined
+  if (found?.index?.valid === true) return
+  // A run that was killed leaves its job behind; the index says which one that is.
+  const job = started ?? (found === undefined || engine === "postgres" ? undefined : yield* underWay(target, found))
+  if (job !== undefined) {
+    yield* emit(Event.Waiting({ location, summary, job }))
+    const status = yield* Job.follow(job, (progress) => emit(Event.Building({ location, summary, job, ...progress })))
+    const details = yield* reconnecting(Job.details(job))
+    if (isIndex(target)) return yield* valid(target, location, details)
+    if (status === "failed") return yield* new JobFailed({ job, location, details })
+  } else if (isIndex(target)) yield* valid(target, location, undefined)
+})
+
+type Index = Extract<Target, { readonly _tag: "CreateIndex" }>
+
+const isIndex = (target: Target): target is Index => target._tag === "CreateIndex"
+
+const underWay = (target: Target, found: Catalogue.Relation) =>
+  isIndex(target) ? reconnecting(Job.building(target.name, found)) : Effect.succeed(undefined)
+
+const valid = Effect.fnUntraced(function* ({ name }: Index, location: string, details: string | undefined) {
+  const found = yield* reconnecting(Catalogue.relation(name))
+  if (found?.index?.valid === true) return
+  const collisions = yield* Collisions.of(name)
+  return yield* new IndexInvalid({ index: display(name), location, details, collisions })
+})

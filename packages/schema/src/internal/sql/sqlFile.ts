@@ -1,0 +1,73 @@
+/**
+ * The SQL files of a schema: their statements, and where each stands.
+ */
+import * as Linter from "@effect-dsql/dialect/Linter"
+import * as Statement from "@effect-dsql/dialect/Statement"
+import * as Effect from "effect/Effect"
+import { createHash } from "node:crypto"
+import { InvalidStatement, SourceUnreadable } from "../../SourceError.ts"
+import type { SqlStatement } from "../../SqlStatement.ts"
+import { of as targetOf, summary as summaryOf } from "./target.ts"
+
+/** Makes a statement of what a parser found. */
+export const make = (statement: Statement.Statement, location: string): SqlStatement => {
+  const target = targetOf(statement.node)
+  return {
+    text: statement.text,
+    postgres: statement.postgres,
+    async: statement.async,
+    changesRows: statement.kind === "dml",
+    checksum: createHash("sha256").update(statement.text.replaceAll("\r\n", "\n")).digest("hex"),
+    location,
+    summary: summaryOf(statement.text, target),
+    target
+  }
+}
+
+/**
+ * Reads the statements of a file. What Aurora DSQL would refuse is refused, with
+ * the linter's rule and advice, and so is what a schema may not hold: statements
+ * that begin or end a transaction, change the session, or only read.
+ */
+export const parse = (
+  bytes: Uint8Array,
+  path: string
+): Effect.Effect<ReadonlyArray<SqlStatement>, SourceUnreadable | InvalidStatement> =>
+  Effect.gen(function* () {
+    const text = yield* Effect.try({
+      try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+      catch: () => new SourceUnreadable({ path, problem: "it is not UTF-8 text: save it as UTF-8" })
+    })
+    const statements = yield* Effect.mapError(
+      Statement.parse(text),
+      ({ column, line, message }) => new InvalidStatement({ path, line, column, problem: message })
+    )
+    for (const statement of statements) {
+      const problem = problemOf(statement)
+      if (problem !== undefined) {
+        return yield* new InvalidStatement({ path, line: statement.line, column: statement.column, problem })
+      }
+    }
+    const findings = yield* Linter.lint(text, { file: path })
+    const error = findings.find(({ severity }) => severity === "error")
+    if (error !== undefined) {
+      const { column, hint, line, message, rule } = error
+      return yield* new InvalidStatement({ path, line, column, problem: `${message} (${rule}): ${hint}` })
+    }
+    return statements.map((statement) => make(statement, `${path}:${statement.line}`))
+  })
+
+const problemOf = (statement: Statement.Statement): string | undefined => {
+  switch (statement.kind) {
+    case "transaction":
+      return "a schema file cannot begin or end a transaction, each statement has one of its own: remove it"
+    case "session":
+      return "a schema file cannot change the session, its statements may run on several connections: remove it"
+    case "query":
+      return "a schema file cannot hold a statement that only reads: remove it"
+    default:
+      return "IndexStmt" in statement.node && statement.node.IndexStmt.idxname === undefined
+        ? "the index has no name, so a second run would create another one: give it a name"
+        : undefined
+  }
+}

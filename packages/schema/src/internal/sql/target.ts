@@ -1,0 +1,145 @@
+/**
+ * Reads what a statement leaves behind in the catalogue from its parse tree.
+ */
+import type * as Statement from "@effect-dsql/dialect/Statement"
+import type { Name, Target } from "../../SqlStatement.ts"
+
+/** A name as one writes it. */
+export const display = (name: Name): string => (name.schema === undefined ? name.name : `${name.schema}.${name.name}`)
+
+/** The relations that a target is about: those to look up in the catalogue. */
+export const names = (target: Target): ReadonlyArray<Name> => {
+  switch (target._tag) {
+    case "CreateTable":
+    case "CreateIndex":
+    case "CreateRelation":
+    case "Drop":
+      return [target.name]
+    case "RenameRelation":
+      return [target.name, target.to]
+    case "Other":
+      return []
+    default:
+      return [target.table]
+  }
+}
+
+type Tree = Statement.Statement["node"]
+
+/** Reads a parsed statement. */
+export const of = (node: Tree): Target => {
+  if ("CreateStmt" in node) {
+    const { relation, tableElts } = node.CreateStmt
+    const columns = (tableElts ?? []).flatMap((element) =>
+      "ColumnDef" in element ? (element.ColumnDef.colname ?? []) : []
+    )
+    return { _tag: "CreateTable", name: nameOf(relation), columns }
+  }
+  if ("IndexStmt" in node) {
+    const { idxname, relation, unique } = node.IndexStmt
+    const table = nameOf(relation)
+    return { _tag: "CreateIndex", name: { ...table, name: idxname ?? "" }, table, unique: unique === true }
+  }
+  if ("ViewStmt" in node) {
+    // CREATE OR REPLACE changes a view that is there, so its being there says nothing.
+    const { replace, view } = node.ViewStmt
+    return replace === true ? other : { _tag: "CreateRelation", name: nameOf(view), kind: "view" }
+  }
+  if ("CreateSeqStmt" in node) {
+    return { _tag: "CreateRelation", name: nameOf(node.CreateSeqStmt.sequence), kind: "sequence" }
+  }
+  if ("AlterTableStmt" in node) return alteration(node.AlterTableStmt)
+  if ("RenameStmt" in node) return renaming(node.RenameStmt)
+  return "DropStmt" in node ? drop(node.DropStmt) : other
+}
+
+const other: Target = { _tag: "Other" }
+
+type Relation = { readonly schemaname?: string; readonly relname?: string }
+
+const nameOf = (relation: Relation | undefined): Name => ({
+  schema: relation?.schemaname,
+  name: relation?.relname ?? ""
+})
+
+type Fields<T extends string> =
+  Extract<Tree, { readonly [K in T]: unknown }> extends { readonly [K in T]: infer F } ? F : never
+
+const alteration = ({ cmds, relation }: Fields<"AlterTableStmt">): Target => {
+  const [only, ...more] = cmds ?? []
+  if (only === undefined || more.length > 0 || !("AlterTableCmd" in only)) return other
+  const { def, name, subtype } = only.AlterTableCmd
+  const table = nameOf(relation)
+  switch (subtype) {
+    case "AT_AddColumn": {
+      const column = def !== undefined && "ColumnDef" in def ? def.ColumnDef.colname : undefined
+      return column === undefined ? other : { _tag: "AddColumn", table, column }
+    }
+    case "AT_AddConstraint": {
+      const constraint = def !== undefined && "Constraint" in def ? def.Constraint.conname : undefined
+      return constraint === undefined ? other : { _tag: "AddConstraint", table, constraint }
+    }
+    case "AT_DropColumn":
+      return name === undefined ? other : { _tag: "DropColumn", table, column: name }
+    case "AT_DropConstraint":
+      return name === undefined ? other : { _tag: "DropConstraint", table, constraint: name }
+    case "AT_ValidateConstraint":
+      return name === undefined ? other : { _tag: "ValidateConstraint", table, constraint: name }
+    default:
+      return other
+  }
+}
+
+const relations: ReadonlySet<string | undefined> = new Set([
+  "OBJECT_TABLE",
+  "OBJECT_INDEX",
+  "OBJECT_VIEW",
+  "OBJECT_SEQUENCE"
+])
+
+const renaming = ({ newname, relation, renameType, subname }: Fields<"RenameStmt">): Target => {
+  if (newname === undefined) return other
+  const name = nameOf(relation)
+  if (renameType === "OBJECT_COLUMN" && subname !== undefined) {
+    return { _tag: "RenameColumn", table: name, column: subname, to: newname }
+  }
+  return relations.has(renameType) ? { _tag: "RenameRelation", name, to: { ...name, name: newname } } : other
+}
+
+const dropped = {
+  OBJECT_TABLE: "table",
+  OBJECT_INDEX: "index",
+  OBJECT_VIEW: "view",
+  OBJECT_SEQUENCE: "sequence"
+} as const
+
+const isDropped = (kind: string | undefined): kind is keyof typeof dropped => kind !== undefined && kind in dropped
+
+const drop = ({ objects, removeType }: Fields<"DropStmt">): Target => {
+  const [only, ...more] = objects ?? []
+  if (only === undefined || more.length > 0 || !("List" in only) || !isDropped(removeType)) return other
+  const parts = (only.List.items ?? []).flatMap((item) => ("String" in item ? (item.String.sval ?? []) : []))
+  const name = parts.at(-1)
+  return name === undefined ? other : { _tag: "Drop", name: { schema: parts.at(-2), name }, kind: dropped[removeType] }
+}
+
+// Long enough to tell statements apart, short enough for a line.
+const summaryLength = 60
+
+/** What a statement does, in a few words: `CREATE TABLE shards`. */
+export const summary = (text: string, target: Target): string => {
+  switch (target._tag) {
+    case "CreateTable":
+      return `CREATE TABLE ${display(target.name)}`
+    case "CreateIndex":
+      return `CREATE ${target.unique ? "UNIQUE " : ""}INDEX ${display(target.name)}`
+    case "AddColumn":
+      return `ALTER TABLE ${display(target.table)} ADD COLUMN ${target.column}`
+    case "DropColumn":
+      return `ALTER TABLE ${display(target.table)} DROP COLUMN ${target.column}`
+    default: {
+      const line = text.replaceAll(/\s+/g, " ")
+      return line.length > summaryLength ? `${line.slice(0, summaryLength - 1)}…` : line
+    }
+  }
+}
