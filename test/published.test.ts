@@ -5,12 +5,12 @@
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core"
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { rm } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { promisify } from "node:util"
 import { publint } from "publint"
 import { afterAll, beforeAll, inject } from "vitest"
 
@@ -22,15 +22,20 @@ const app = join(scratch, "app")
 
 /** Runs a program; npm, too, is run by the Node that is pinned. It gets to its registry as this process would. */
 const run = async (file: string, args: ReadonlyArray<string>, cwd: string, env: NodeJS.ProcessEnv = process.env) => {
-  const PATH = `${dirname(process.execPath)}${delimiter}${process.env["PATH"] ?? ""}`
-  try {
-    return await promisify(execFile)(file, args, { cwd, env: { ...env, PATH }, timeout: 120_000 })
-  } catch (error) {
-    // What it printed is what one wants to see, and is not in the error's message: this is what execFile rejects with.
-    const { stderr, stdout } = error as { readonly stdout: string; readonly stderr: string }
-    throw new Error(`${file} ${args.join(" ")}\n${stdout}${stderr}`, { cause: error })
-  }
+  const ended = await end(file, args, cwd, env)
+  // What it printed is what one wants to see.
+  if (ended.code !== 0) throw new Error(`${file} ${args.join(" ")}\n${ended.stdout}${ended.stderr}`)
+  return ended
 }
+
+/** Runs a program to its end, whatever that is. */
+const end = (file: string, args: ReadonlyArray<string>, cwd: string, env: NodeJS.ProcessEnv = process.env) =>
+  new Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>((resolve) => {
+    const PATH = `${dirname(process.execPath)}${delimiter}${process.env["PATH"] ?? ""}`
+    const child = execFile(file, args, { cwd, env: { ...env, PATH }, timeout: 120_000 }, (_, stdout, stderr) =>
+      resolve({ code: child.exitCode, stdout, stderr })
+    )
+  })
 
 const tarballOf = (name: string) => {
   const { version } = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8"))
@@ -58,7 +63,7 @@ beforeAll(async () => {
   )
 }, 300_000)
 
-afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+afterAll(() => rm(scratch, { recursive: true, force: true }), 300_000)
 
 describe("the published packages", { timeout: 120_000 }, () => {
   it.each(names)("%s is packed without a fault that publint knows", async (name) => {
@@ -99,6 +104,59 @@ describe("the published packages", { timeout: 120_000 }, () => {
   it.each(["@effect-dsql/cli/bin", "@effect-dsql/core/internal/classify"])("%s is nobody else's", async (path) => {
     const failed = run(process.execPath, ["-e", `import(${JSON.stringify(path)})`], app)
     assert.include(String(await failed.catch((error: unknown) => error)), "ERR_PACKAGE_PATH_NOT_EXPORTED")
+  })
+
+  // npm 12 skips install scripts by itself, as pnpm does with an error; and as root the directory is closed to whoever runs the server.
+  const installs = [
+    ["npm@11", ["install", "--ignore-scripts"]],
+    ["npm@12", ["install"]],
+    ["pnpm@12.21.0", ["add", "--ignore-scripts"]]
+  ] as const
+  it.each(installs)(
+    "a server starts after %s skipped the install scripts, in a closed directory",
+    async (manager, how) => {
+      const closed = mkdtempSync(join(scratch, "closed, with spaces "))
+      const cache = mkdtempSync(join(tmpdir(), "published-cache-"))
+      chmodSync(cache, 0o755)
+      try {
+        writeFileSync(join(closed, "package.json"), JSON.stringify({ name: "closed", private: true, type: "module" }))
+        // pnpm asks the registry for what a tarball depends on, where nothing of this is yet.
+        writeFileSync(
+          join(closed, "pnpm-workspace.yaml"),
+          JSON.stringify({ overrides: { "@effect-dsql/dialect": `file:${tarballOf("dialect")}` } })
+        )
+        const tarballs = ["dialect", "emulator"].map(tarballOf)
+        await run("npx", ["-y", "--prefer-offline", manager, ...how, "--prefer-offline", ...tarballs, "effect"], closed)
+        const program = [
+          'import { Postgres } from "@effect-dsql/emulator"',
+          'import { Effect } from "effect"',
+          'const make = Postgres.make({ dataDirectory: "data" })',
+          "const running = Effect.map(make, ({ dataDirectory }) => console.log(dataDirectory))",
+          "await Effect.runPromise(Effect.scoped(running))"
+        ]
+        writeFileSync(join(closed, "main.js"), program.join("\n"))
+        const env = { ...process.env, HOME: "/nonexistent", XDG_CACHE_HOME: cache }
+        const ended = await run(process.execPath, ["main.js"], closed, env)
+        assert.strictEqual(ended.stdout, `${join(closed, "data")}\n`)
+        assert.lengthOf(readdirSync(cache), 1)
+        const nowhere = { ...env, XDG_CACHE_HOME: "/dev/null", TMPDIR: "/dev/null" }
+        const refused = await end(process.execPath, ["main.js"], closed, nowhere)
+        assert.match(
+          refused.stderr,
+          /cannot copy PostgreSQL's programs to \/dev\/null, .*: set TMPDIR to another directory/
+        )
+      } finally {
+        rmSync(cache, { recursive: true, force: true })
+      }
+    }
+  )
+
+  const old = ["18", "20"].flatMap((node) => ["status", "--version"].map((arg) => [node, arg] as const))
+  it.each(old)("under Node %s the command line says which Node it needs, and ends with 2: %s", async (node, arg) => {
+    const bin = join(app, "node_modules/@effect-dsql/cli/dist/bin.js")
+    const { code, stderr, stdout } = await end("npx", ["-y", "--prefer-offline", `node@${node}`, bin, arg], app)
+    assert.deepStrictEqual([code, stdout], [2, ""])
+    assert.match(stderr, /^error: effect-dsql needs Node 22\.19 or newer, and this is \d+\.\d+\.\d+: [^\n]*\n$/)
   })
 
   it.each(["effect-dsql", "temporal-dsql-tool"])("%s runs", async (bin) => {

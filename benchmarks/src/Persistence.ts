@@ -7,6 +7,7 @@ import { Emulator, type Postgres } from "@effect-dsql/emulator"
 import {
   Archetype,
   Executions,
+  ExecutionWrite,
   HistoryTask,
   Identifiers,
   Persistence,
@@ -16,7 +17,7 @@ import {
 } from "@effect-dsql/persistence"
 import { Migrator, SchemaSource } from "@effect-dsql/schema"
 import { NodeServices } from "@effect/platform-node"
-import { Console, DateTime, Effect, Layer, Redacted } from "effect"
+import { Console, Effect, Layer, Redacted } from "effect"
 import { randomUUID } from "node:crypto"
 import pg from "pg"
 import * as ByHand from "./ByHand.ts"
@@ -36,14 +37,13 @@ const taskIds = (count: number) => Array.from({ length: count }, () => ++taskId)
 const transfers = (count: number) =>
   taskIds(count).map((taskId) => ({ category: HistoryTask.transfer, taskId, task: blob }))
 
-const standing = {
-  createRequestId: "request",
-  state: "Running",
-  status: "Running",
-  startTime: DateTime.makeUnsafe(0)
-} as const
-
-const head = { nextEventId: 1n, lastWriteVersion: 1n, info: blob, state: blob, standing }
+const head = {
+  nextEventId: 1n,
+  lastWriteVersion: 1n,
+  info: blob,
+  state: blob,
+  standing: ExecutionWrite.Standing.make({})
+}
 
 const newRun = () => ({
   shardId,
@@ -118,7 +118,7 @@ const workloads = Effect.gen(function* () {
     },
     "add 100 tasks to a queue": {
       byHand: (pool: pg.Pool) => ByHand.addTasks(pool, id, queue.rangeId, taskIds(100)),
-      once: Effect.suspend(() => queues.createTasks(id, queue.rangeId, tasks(100)))
+      once: Effect.suspend(() => queues.createTasks({ id, rangeId: queue.rangeId }, tasks(100)))
     }
   }
 })

@@ -32,7 +32,7 @@ const noLostUpdate = Effect.fnUntraced(function* (results: ReadonlyArray<Result>
   const current = yield* CurrentExecutions.CurrentExecutions
   const counts = yield* Effect.forEach(shardIds(shardCount), (shardId) =>
     Effect.map(
-      Transaction.autocommit(current.select(Counter.key(shardId)), { readOnly: true }),
+      Transaction.autocommit(current.find(Counter.key(shardId)), { readOnly: true }),
       Option.match({ onNone: () => 0, onSome: (row) => Counter.content(row).count })
     )
   )
@@ -52,7 +52,7 @@ const oneOwnerPerRange = Effect.fnUntraced(function* (results: ReadonlyArray<Res
   const taken = results.flatMap((result) => result.takeovers)
   const ranges = new Set(taken.map(({ rangeId, shardId }) => `${shardId}/${rangeId}`))
   const stored = yield* Effect.forEach(shardIds(shardCount), (shardId) =>
-    Effect.map(shards.read(shardId), Option.match({ onNone: () => 0, onSome: (shard) => Number(shard.rangeId) }))
+    Effect.map(shards.find(shardId), Option.match({ onNone: () => 0, onSome: (shard) => Number(shard.rangeId) }))
   )
   const unknown = sum(results.map((result) => result.unknown))
   return {

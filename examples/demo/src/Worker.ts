@@ -53,8 +53,8 @@ const write = Effect.fnUntraced(function* (shardId: Identifiers.ShardId, rangeId
   const current = yield* CurrentExecutions.CurrentExecutions
   const started = Counter.execution(shardId, Identifiers.BusinessId.make(randomUUID()))
   const body = Effect.gen(function* () {
-    yield* shards.shared(shardId, rangeId)
-    const counter = yield* current.select(Counter.key(shardId))
+    yield* shards.shared({ shardId, rangeId })
+    const counter = yield* current.find(Counter.key(shardId))
     if (Option.isNone(counter)) {
       yield* current.insert(Counter.row(shardId, { count: 1, rangeId }))
       yield* current.insert(started)

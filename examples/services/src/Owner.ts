@@ -40,7 +40,7 @@ export const layer = Layer.effect(
 
     /** Asked anew for each call: one round trip, and never stale for long. */
     const find = Effect.fnUntraced(function* (shardId: Identifiers.ShardId) {
-      const found = yield* shards.read(shardId)
+      const found = yield* shards.find(shardId)
       if (Option.isNone(found)) return yield* new Unavailable({ reason: `nobody owns shard ${shardId}` })
       const { url } = yield* owners.decode(found.value.info)
       return yield* Effect.provideService(client(url), HttpClient.HttpClient, http)

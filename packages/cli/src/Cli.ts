@@ -14,7 +14,8 @@ import { doctor } from "./DoctorCommand.ts"
 import * as Failure from "./Failure.ts"
 import type { CommandError } from "./Failure.ts"
 import { history } from "./HistoryCommand.ts"
-import { packageVersion } from "./internal/packageVersion.ts"
+import * as Help from "./internal/help.ts"
+import { packageVersion } from "./internal/manifest.ts"
 import { lint } from "./LintCommand.ts"
 import * as Output from "./Output.ts"
 import { plan } from "./PlanCommand.ts"
@@ -67,7 +68,7 @@ export const run = (args: ReadonlyArray<string>): Effect.Effect<void, Stop, Comm
   const builtIns = expanded.some((arg) => names.has(arg))
     ? [GlobalFlag.Help, GlobalFlag.Completions]
     : [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
-  return Command.runWith(command, { version: packageVersion() })(expanded).pipe(
+  return Command.runWith(command, { version: packageVersion })(expanded).pipe(
     Effect.catchCause((cause) => ended(cause, presentation)),
     // What the toolkit logs, such as a refused token that is asked for again, is no result, and no failure either.
     Effect.provideService(References.LogToStderr, true),
@@ -77,12 +78,24 @@ export const run = (args: ReadonlyArray<string>): Effect.Effect<void, Stop, Comm
       // An invalid command line is one line on standard error, not a page of help.
       present: (event) => (event._tag === "InvalidInvocation" ? Effect.void : presenter.present(event))
     })),
+    Effect.provideServiceEffect(CliOutput.Formatter, formatter),
     Effect.updateService(TerminalCapabilities.TerminalCapabilities, (terminal) => ({
       ...terminal,
       canColor: terminal.canColor && presentation.color
     }))
   )
 }
+
+// Where there is no terminal, help is as wide as this.
+const width = 120
+
+const formatter = Effect.map(TerminalCapabilities.TerminalCapabilities, ({ canColor }): CliOutput.Formatter => {
+  const standard = CliOutput.defaultFormatter({ colors: canColor })
+  return {
+    ...standard,
+    formatHelpDoc: (doc) => Help.wrapped(standard.formatHelpDoc(Help.relevant(doc)), process.stdout.columns ?? width)
+  }
+})
 
 /** Prints what a run failed with, if anything, and gives its exit code. */
 const ended = (

@@ -8,6 +8,7 @@ import type * as Core from "@effect-dsql/core/DsqlClient"
 import type { DsqlError } from "@effect-dsql/core/DsqlError"
 import { Flag } from "effect/cli"
 import * as Config from "effect/Config"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -62,6 +63,25 @@ export type Given = {
 }
 
 /**
+ * Their names.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const names: ReadonlyArray<keyof Given> = ["endpoint", "port", "user", "database", "region", "tls"]
+
+/**
+ * Which of the shared flags that lead to a database a command takes, as an annotation of the command: all of them,
+ * unless it connects to nothing. Its help lists no others.
+ *
+ * @since 0.1.0
+ * @category annotations
+ */
+export const Takes = Context.Reference<ReadonlyArray<keyof Given | "db-name">>("@effect-dsql/cli/Connection/Takes", {
+  defaultValue: () => [...names, "db-name"]
+})
+
+/**
  * Where to connect, and as whom.
  *
  * @since 0.1.0
@@ -96,7 +116,6 @@ export const connectsToNothing = (
   command: string,
   meant: ReadonlyArray<keyof Given> = []
 ): Effect.Effect<void, InvalidUsage> => {
-  const names: ReadonlyArray<keyof Given> = ["endpoint", "port", "user", "database", "region", "tls"]
   const stray = names.find((name) => !meant.includes(name) && Option.isSome(given[name]))
   return stray === undefined
     ? Effect.void

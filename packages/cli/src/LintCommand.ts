@@ -77,6 +77,7 @@ export const lint = Command.make(
     if (found.some(({ severity }) => severity !== "info")) return yield* new Stop.Stop({ exitCode: ExitCode.failed })
   })
 ).pipe(
+  Command.annotate(Connection.Takes, []),
   Command.withDescription(
     "Find what Aurora DSQL will refuse in SQL files, and what will go wrong later; connects to nothing"
   ),

@@ -95,6 +95,7 @@ export const simulate = Command.make(
     yield* Output.print(shared, json, { seed: input.seed, outcomes: results }, () => Table.render(results))
   })
 ).pipe(
+  Command.annotate(Connection.Takes, []),
   Command.withDescription(
     "Simulate what retry policies make of contention, or how a fleet connects, in virtual time; connects to nothing"
   ),

@@ -9,7 +9,7 @@ import { closeSync, existsSync, openSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { breakable } from "./support/cluster.ts"
 import { manifest, tree } from "./support/files.ts"
-import { bin, environment, start, type Variables } from "./support/process.ts"
+import { bin, environment, run, start, type Variables } from "./support/process.ts"
 import { call } from "./support/program.ts"
 
 /** Runs it with a file for its standard output, or with a pipe that nobody reads. */
@@ -60,6 +60,19 @@ describe("what ends a command", () => {
 
   it.live.each(["--version", "--help"])("a reader that is gone ends it with 141, without a word: %s", (flag) =>
     Effect.map(into(undefined, [flag]), (ended) => assert.deepStrictEqual(ended, { code: 141, stderr: "" }))
+  )
+
+  it.live.each(["json", "sarif"])(
+    "a report that is longer than a pipe holds arrives whole: %s",
+    (format) =>
+      Effect.gen(function* () {
+        const input = "CREATE TABLE a (id serial);\n".repeat(2_000)
+        const ended = yield* run(["lint", "--format", format, "-"], {}, { input })
+        assert.strictEqual(ended.code, 1)
+        assert.isAbove(ended.stdout.length, 500_000)
+        assert.doesNotThrow(() => JSON.parse(ended.stdout))
+      }),
+    60_000
   )
 
   const signals = [

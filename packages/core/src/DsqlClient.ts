@@ -45,6 +45,8 @@ export class DsqlClient extends Context.Service<
     readonly sql: PgClient.PgClient
     /** Reserves a connection of one's own, until the scope closes. */
     readonly reserve: Effect.Effect<Connection, SqlError, Scope.Scope>
+    /** The form in which `Guarded` sends its statements. */
+    readonly guarded: "statement" | "transaction"
     /** What the pool holds now. */
     readonly pool: Effect.Effect<ConnectionPool.Stats>
   }
@@ -59,6 +61,11 @@ export class DsqlClient extends Context.Service<
 export interface PoolOptions extends Omit<ConnectionPool.Options, "name"> {
   /** How long opening a connection may take, and its token as long again. Default: 10 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
+  /**
+   * The form in which guarded statements are sent: as one `statement`, or as a `transaction` of several, for a cluster
+   * that does not take the one (`effect-dsql doctor` says so). Default: `statement`.
+   */
+  readonly guarded?: "statement" | "transaction" | undefined
   /** Names this program in the server's view of its sessions, and its pool in metrics. Default: `effect-dsql`. */
   readonly applicationName?: string | undefined
 }
@@ -188,7 +195,7 @@ export const layerUrl = (
  * | `DSQL_DATABASE` | | `postgres` |
  *
  * and for both `DSQL_MAX_CONNECTIONS` (10), `DSQL_MIN_CONNECTIONS` (0),
- * `DSQL_IDLE_TIMEOUT` (1 minute) and `DSQL_CONNECT_TIMEOUT` (10 seconds).
+ * `DSQL_IDLE_TIMEOUT` (1 minute), `DSQL_CONNECT_TIMEOUT` (10 seconds) and `DSQL_GUARDED` (`statement`).
  *
  * @since 0.1.0
  * @category layers
@@ -208,7 +215,8 @@ const poolSettings = Config.all({
   maxConnections: optional(Config.schema(count(1), "DSQL_MAX_CONNECTIONS")),
   minConnections: optional(Config.schema(count(0), "DSQL_MIN_CONNECTIONS")),
   idleTimeout: optional(Config.schema(period(), "DSQL_IDLE_TIMEOUT")),
-  connectTimeout: optional(Config.schema(period(), "DSQL_CONNECT_TIMEOUT"))
+  connectTimeout: optional(Config.schema(period(), "DSQL_CONNECT_TIMEOUT")),
+  guarded: optional(Config.Literals(["statement", "transaction"], "DSQL_GUARDED"))
 }).pipe(
   Config.flatMap((pool) =>
     pool.minConnections !== undefined && pool.maxConnections !== undefined && pool.minConnections > pool.maxConnections
@@ -303,7 +311,7 @@ const fromTarget = Effect.fnUntraced(function* (
     name: applicationName
   })
   const { reserve, sql } = yield* Effect.provide(Client.make(pool, config), Reactivity.layer)
-  return Context.make(DsqlClient, { sql, reserve, pool: pool.stats }).pipe(
+  return Context.make(DsqlClient, { sql, reserve, guarded: options.guarded ?? "statement", pool: pool.stats }).pipe(
     Context.add(PgClient.PgClient, sql),
     Context.add(SqlClient.SqlClient, sql)
   )

@@ -66,12 +66,12 @@ export class ConditionFailed extends Schema.TaggedError<ConditionFailed>(id("Con
   what: Schema.String,
   /** The token that the caller held. */
   expected: Token,
-  /** The token that the database holds; undefined where the row is missing. */
-  actual: Schema.UndefinedOr(Token)
+  /** The token that the database holds; undefined where the row is missing, null where it has none. */
+  actual: Schema.UndefinedOr(Schema.NullOr(Token))
 }) {
   readonly [TypeId] = TypeId
   override get message(): string {
-    const actual = this.actual === undefined ? "there is no such row" : `it is ${this.actual}`
+    const actual = this.actual === undefined ? "there is no such row" : `it is ${this.actual ?? "NULL"}`
     return `${this.what}: expected ${this.expected}, but ${actual}`
   }
 }

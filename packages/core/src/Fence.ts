@@ -12,15 +12,19 @@
  *
  * @since 0.1.0
  */
-import * as Arr from "effect/Array"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Statement } from "effect/sql/Statement"
 import { ConditionFailed, type Token } from "./DsqlError.ts"
+import * as Expression from "./Expression.ts"
+import * as Guards from "./Guard.ts"
+import * as Guarded from "./Guarded.ts"
+import { send } from "./internal/guarded/sending.ts"
 import { sql, type Transaction } from "./Transaction.ts"
+import * as Write from "./Write.ts"
+
+export { SharedLock } from "./Guard.ts"
 
 /**
  * A row that guards others, or itself, by a token.
@@ -35,18 +39,6 @@ export interface Guard {
   /** The column that holds the token. */
   readonly token: string
 }
-
-/**
- * Which lock `shared` takes. `FOR UPDATE` is for clusters from before
- * 2026-08-25, which have no FOR KEY SHARE: there the writers of one guard
- * conflict with each other as well.
- *
- * @since 0.1.0
- * @category settings
- */
-export const SharedLock = Context.Reference<"FOR KEY SHARE" | "FOR UPDATE">("@effect-dsql/core/Fence/SharedLock", {
-  defaultValue: () => "FOR KEY SHARE"
-})
 
 /**
  * Holds the guard for a write below it: fails unless the token is the expected one, and keeps it so until COMMIT.
@@ -71,25 +63,23 @@ export const SharedLock = Context.Reference<"FOR KEY SHARE" | "FOR UPDATE">("@ef
 export const shared = (guard: Guard, expected: Token): Effect.Effect<void, ConditionFailed | SqlError, Transaction> =>
   Effect.gen(function* () {
     const client = yield* sql
-    const lock = yield* SharedLock
-    const rows = yield* select(client, guard, lock)
-    yield* check(
-      guard,
-      expected,
-      Option.map(Arr.head(rows), (row) => row.token)
-    )
+    const clause = yield* Guards.SharedLock
+    const holds = Expression.sql`${Expression.name(guard.token)} = ${expected}`
+    const row = yield* locked(client, guard, [holds], clause)
+    if (row?.[1] !== true) return yield* refuse(guard, expected, row)
   })
 
 /**
- * Takes the guard for oneself: everybody who holds it, shared or not, conflicts. None where the row is missing.
+ * Takes the guard for oneself: everybody who holds it, shared or not, conflicts. None where the row is missing, null
+ * where its token is.
  *
  * @since 0.1.0
  * @category fences
  */
-export const exclusive = (guard: Guard): Effect.Effect<Option.Option<Token>, SqlError, Transaction> =>
+export const exclusive = (guard: Guard): Effect.Effect<Option.Option<Token | null>, SqlError, Transaction> =>
   Effect.gen(function* () {
-    const rows = yield* select(yield* sql, guard, "FOR UPDATE")
-    return Option.map(Arr.head(rows), (row) => row.token)
+    const row = yield* locked(yield* sql, guard, [], "FOR UPDATE")
+    return Option.map(Option.fromUndefinedOr(row), tokenOf)
   })
 
 /**
@@ -112,26 +102,12 @@ export const compareAndSet = (
   expected: Token,
   set: Readonly<Record<string, unknown>>
 ): Effect.Effect<void, ConditionFailed | SqlError, Transaction> =>
-  Effect.gen(function* () {
-    const client = yield* sql
-    const keys = Object.values(guard.key)
-    // The lock stands in a CTE that UPDATE reads: PostgreSQL skips a CTE that nobody reads.
-    const rows = yield* fixed<Written>(
-      client,
-      ["set", guard.table, guard.token, ...Object.keys(guard.key), "|", ...Object.keys(set)],
-      [...keys, ...Object.values(set), ...keys, expected],
-      () => client`
-        WITH guard AS (${locked(client, guard, "FOR UPDATE")}),
-        written AS (
-          UPDATE ${client(guard.table)} SET ${client.update(set)}
-          FROM guard
-          WHERE ${matches(client, guard)} AND guard.token = ${expected}
-          RETURNING 1
-        )
-        SELECT (SELECT token FROM guard) AS token, EXISTS (SELECT 1 FROM written) AS written`
-    )
-    yield* checkWritten(guard, expected, rows)
-  })
+  Effect.asVoid(
+    Guarded.write({
+      guards: [holding(guard, expected)],
+      writes: [Write.update({ table: guard.table, set: bound(set), where: keyOf(guard) })]
+    })
+  )
 
 /**
  * Deletes the guard if its token is still the expected one. One statement.
@@ -143,74 +119,66 @@ export const compareAndDelete = (
   guard: Guard,
   expected: Token
 ): Effect.Effect<void, ConditionFailed | SqlError, Transaction> =>
-  Effect.gen(function* () {
-    const client = yield* sql
-    const rows = yield* client<Written>`
-      WITH guard AS (${locked(client, guard, "FOR UPDATE")}),
-      written AS (
-        DELETE FROM ${client(guard.table)} USING guard
-        WHERE ${matches(client, guard)} AND guard.token = ${expected}
-        RETURNING 1
+  Effect.asVoid(
+    Guarded.write({
+      guards: [holding(guard, expected)],
+      writes: [Write.remove({ table: guard.table, where: keyOf(guard) })]
+    })
+  )
+
+/**
+ * The guard of a statement that moves the token: the row is there once, has the token, and is nobody else's until COMMIT.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const holding = (guard: Guard, expected: Token): Guards.Guard<ConditionFailed> =>
+  Guards.make({
+    name: "fence",
+    row: Guards.row(guard.table, bound(guard.key), [guard.token], "exclusive"),
+    columns: [guard.token],
+    holds: (row) => Expression.sql`(SELECT count(*) FROM ${row}) = 1 AND ${has(row, guard, expected)}`,
+    refuse: (found, rows) =>
+      Effect.flatMap(single(guard, rows), () =>
+        refuse(guard, expected, found === undefined ? undefined : [found[guard.token]])
       )
-      SELECT (SELECT token FROM guard) AS token, EXISTS (SELECT 1 FROM written) AS written`
-    yield* checkWritten(guard, expected, rows)
   })
 
-/** What a conditional write answers: whether it wrote, and the token that it found. */
-interface Written {
-  readonly written: boolean
-  readonly token: Token | null
-}
+const has = (row: Expression.Expression, guard: Guard, expected: Token) =>
+  Guards.exists(row, Expression.sql`${Expression.name(guard.token)} = ${expected}`)
 
-const checkWritten = (guard: Guard, expected: Token, rows: ReadonlyArray<Written>) => {
-  const row = rows[0]
-  return row?.written === true ? Effect.void : fail(guard, expected, row?.token ?? undefined)
-}
+const bound = (values: Readonly<Record<string, unknown>>): Readonly<Record<string, Expression.Expression>> =>
+  Object.fromEntries(Object.entries(values).map(([column, value]) => [column, Expression.sql`${value}`]))
 
-const check = (guard: Guard, expected: Token, actual: Option.Option<Token>) =>
-  Option.isSome(actual) && actual.value === expected
-    ? Effect.void
-    : fail(guard, expected, Option.getOrUndefined(actual))
+const keyOf = ({ key, table }: Guard): Expression.Expression => Expression.key(table, bound(key))
 
-const fail = (guard: Guard, expected: Token, actual: Token | undefined) =>
-  Effect.fail(new ConditionFailed({ what: describe(guard), expected, actual }))
+type Row = ReadonlyArray<unknown>
+
+const locked = (client: SqlClient, guard: Guard, columns: ReadonlyArray<Expression.Expression>, clause: string) =>
+  Effect.flatMap(
+    send(
+      client,
+      Expression.sql`SELECT ${Expression.join([Expression.name(guard.token), ...columns], ", ")}
+        FROM ${Expression.name(guard.table)} WHERE ${keyOf(guard)} ${Expression.literal(clause)}`
+    ),
+    (rows) => Effect.as(single(guard, rows.length), rows[0])
+  )
+
+/** A guard is one row: a key that names several would be guarded by any of them. */
+const single = (guard: Guard, rows: number): Effect.Effect<void> =>
+  rows > 1
+    ? Effect.die(new Error(`${describe(guard)}: this key names ${rows} rows, and a guard is one: name its primary key`))
+    : Effect.void
+
+/** The column of a token holds numbers or text, or nothing. */
+const tokenOf = (row: Row): Token | null => (row[0] ?? null) as Token | null
+
+const refuse = (guard: Guard, expected: Token, row: Row | undefined) =>
+  Effect.fail(
+    new ConditionFailed({ what: describe(guard), expected, actual: row === undefined ? undefined : tokenOf(row) })
+  )
 
 const describe = (guard: Guard): string => {
   const key = Object.entries(guard.key).map(([column, value]) => `${column} = ${String(value)}`)
   return `${guard.table}(${key.join(", ")}).${guard.token}`
 }
-
-const select = (client: SqlClient, guard: Guard, lock: "FOR KEY SHARE" | "FOR UPDATE") =>
-  fixed<{ readonly token: Token }>(
-    client,
-    [lock, guard.table, guard.token, ...Object.keys(guard.key)],
-    Object.values(guard.key),
-    () => locked(client, guard, lock)
-  )
-
-/** The text of each shape of statement, for each client. A program has as many shapes as it has guards. */
-const texts = new WeakMap<SqlClient, Map<string, string>>()
-
-/** Builds a statement's text once for its shape, because building costs more than the rest of a fence. */
-const fixed = <A extends object>(
-  client: SqlClient,
-  shape: ReadonlyArray<string>,
-  parameters: ReadonlyArray<unknown>,
-  build: () => Statement<unknown>
-): Statement<A> => {
-  const known = texts.get(client) ?? new Map<string, string>()
-  texts.set(client, known)
-  const name = shape.join("\0")
-  const text = known.get(name) ?? build().compile()[0]
-  known.set(name, text)
-  return client.unsafe<A>(text, parameters)
-}
-
-const locked = (client: SqlClient, guard: Guard, lock: "FOR KEY SHARE" | "FOR UPDATE") =>
-  client`SELECT ${client(guard.token)} AS token FROM ${client(guard.table)}
-    WHERE ${matches(client, guard)} ${client.literal(lock)}`
-
-const matches = (client: SqlClient, guard: Guard) =>
-  client.and(
-    Object.entries(guard.key).map(([column, value]) => client`${client(guard.table)}.${client(column)} = ${value}`)
-  )

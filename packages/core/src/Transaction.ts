@@ -15,19 +15,23 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
-import * as SqlClient from "effect/sql/SqlClient"
-import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import type * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
 import * as Tracer from "effect/Tracer"
 import { DsqlClient } from "./DsqlClient.ts"
 import * as DsqlError from "./DsqlError.ts"
-import { type AttemptError, classify } from "./internal/classify.ts"
-import { Deadline, withinDeadline } from "./internal/deadline.ts"
-import * as measure from "./internal/measure.ts"
-import { retrying } from "./internal/retrying.ts"
-import { singleStatement } from "./internal/singleStatement.ts"
-import { beginReadOnly } from "./internal/withTransaction.ts"
+import * as Monotonic from "./internal/time/monotonic.ts"
+import * as Attempts from "./internal/transaction/attempt.ts"
+import { classify } from "./internal/errors/classify.ts"
+import { Deadline } from "./internal/transaction/deadline.ts"
+import * as measure from "./internal/transaction/measure.ts"
+import { type Outcome, unknown } from "./internal/transaction/outcome.ts"
+import { type Operation, retrying } from "./internal/transaction/retrying.ts"
+import { settle, type Settled, type Ways } from "./internal/transaction/settling.ts"
+import * as Validity from "./internal/transaction/validity.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
+
+export { committed, notCommitted, type Outcome, unknown } from "./internal/transaction/outcome.ts"
 
 /**
  * The transaction that a body runs in.
@@ -42,6 +46,8 @@ export class Transaction extends Context.Service<
     readonly sql: SqlClient.SqlClient
     /** 1 for the first attempt, one more after each conflict. */
     readonly attempt: number
+    /** The form in which `Guarded` sends its statements: the client's. */
+    readonly guarded: "statement" | "transaction"
   }
 >()("@effect-dsql/core/Transaction") {}
 
@@ -71,41 +77,6 @@ export const sql: Effect.Effect<SqlClient.SqlClient, never, Transaction> = Effec
 )
 
 /**
- * What became of a COMMIT whose answer was lost.
- *
- * @since 0.1.0
- * @category models
- */
-export type Outcome<A> =
-  | { readonly _tag: "Committed"; readonly value: A }
-  | { readonly _tag: "NotCommitted" }
-  | { readonly _tag: "Unknown" }
-
-/**
- * The write is there, and the transaction's value is this one.
- *
- * @since 0.1.0
- * @category outcomes
- */
-export const committed = <A>(value: A): Outcome<A> => ({ _tag: "Committed", value })
-
-/**
- * The write is not there, and will not come.
- *
- * @since 0.1.0
- * @category outcomes
- */
-export const notCommitted: Outcome<never> = { _tag: "NotCommitted" }
-
-/**
- * What can be read does not tell.
- *
- * @since 0.1.0
- * @category outcomes
- */
-export const unknown: Outcome<never> = { _tag: "Unknown" }
-
-/**
  * How a transaction is run.
  *
  * @since 0.1.0
@@ -114,8 +85,14 @@ export const unknown: Outcome<never> = { _tag: "Unknown" }
 export interface Options<A, R = never> {
   /** The label in metrics, spans and logs. Default: `transaction`. */
   readonly operation?: string | undefined
-  /** Begins READ ONLY: it never conflicts on data, and writes are refused. Default: false. */
-  readonly readOnly?: boolean | undefined
+  /**
+   * Begins READ ONLY: it never conflicts on data, and writes are refused. Default: false.
+   *
+   * The service can be told so of a transaction, and not of one statement. So the first time that a program sends a
+   * text by `autocommit`, it is sent in a transaction, which costs two round trips more. `proven` says that a test has
+   * shown the text to read and nothing else: then it is one round trip from the first time on.
+   */
+  readonly readOnly?: boolean | "proven" | undefined
   /** When conflicts are retried. Default: `RetryPolicy.standard`. */
   readonly policy?: RetryPolicy.RetryPolicy | undefined
   /**
@@ -124,12 +101,20 @@ export interface Options<A, R = never> {
    */
   readonly deadline?: Duration.Input | undefined
   /**
-   * Settles an unknown outcome, in a transaction of its own. It is given what the body returned, which
-   * `autocommit` does not know. `Committed` becomes the result, `NotCommitted` a `ConnectionLost`, and `Unknown`
-   * or a failure leaves `CommitOutcomeUnknown`.
+   * Whether a lost answer is settled by running the body again: where it compares a token that it changes, or leaves
+   * the same rows behind however often it runs. Then of the two only one takes effect, in whichever order they come.
+   * If the second one is refused, `verify` says whether the first one had been there before. Default: false.
+   */
+  readonly repeat?: boolean | undefined
+  /**
+   * Looks what became of a write whose answer was lost, in a transaction of its own. It is given what the body
+   * returned, which `autocommit` does not know. `Committed` becomes the result, `NotCommitted` a `ConnectionLost` (or,
+   * with `repeat`, what the second one was refused with), and `Unknown` or a failure leaves `CommitOutcomeUnknown`.
    *
-   * Read what was written with FOR UPDATE: a COMMIT that is still under way then conflicts with this transaction,
-   * and `NotCommitted` stays true.
+   * Read FOR UPDATE a row that is there in any case and that the transaction held or changed, whatever it changed it
+   * to: a COMMIT that is still under way then conflicts with this look, and `NotCommitted` stays true. A statement
+   * that commits by itself can come after any look, so `autocommit` believes `NotCommitted` of `Guarded` statements
+   * alone: they name an instant of the server's clock, after which they do nothing, and the look comes after it.
    */
   readonly verify?: ((value: Option.Option<A>) => Effect.Effect<Outcome<A>, unknown, R>) | undefined
 }
@@ -184,13 +169,15 @@ export const run = <A, E, R, R2 = never>(
   body: Effect.Effect<A, E, R> & NotNested<R>,
   options: Options<A, R2> = {}
 ): Effect.Effect<A, Failure<E>, DsqlClient | Exclude<R | R2, Transaction>> =>
-  execute(body, options, options.readOnly === true ? inReadOnlyTransaction : inTransaction)
+  execute(body, options, isReadOnly(options) ? Attempts.inReadOnlyTransaction : Attempts.inTransaction, false)
 
 /**
  * Runs a body of exactly one statement, which commits by itself: one round
  * trip instead of three. Conflicts are retried as in `run`; a second statement
- * is a defect. With `readOnly` a lost answer is a `ConnectionLost`, because
- * nothing can have been written.
+ * is a defect.
+ *
+ * With `readOnly` a lost answer is a `ConnectionLost`, because nothing can have
+ * been written.
  *
  * @example
  * ```ts
@@ -208,63 +195,118 @@ export const autocommit = <A, E, R, R2 = never>(
   body: Effect.Effect<A, E, R> & NotNested<R>,
   options: Options<A, R2> = {}
 ): Effect.Effect<A, Failure<E>, DsqlClient | Exclude<R | R2, Transaction>> =>
-  execute(body, options, options.readOnly === true ? inReadOnlyStatement : inStatement)
+  execute(
+    body,
+    options,
+    isReadOnly(options) ? Attempts.inReadOnlyStatement(options.readOnly) : Attempts.inStatement,
+    true
+  )
 
-/** Runs an effect once, on a connection of its own. */
-type Attempt = <A, E, R>(
-  client: DsqlClient["Service"],
-  effect: Effect.Effect<A, E, R>
-) => Effect.Effect<A, E | SqlError | DsqlError.DeadlineExceeded, R>
+const isReadOnly = (options: Pick<Options<unknown>, "readOnly">): boolean =>
+  options.readOnly !== undefined && options.readOnly !== false
 
-/** What one attempt of a body can end with. */
-type AttemptFailure<E> = Exclude<E, SqlError> | AttemptError
+/** How a body is run. */
+interface Execution<A, E, R, R2> {
+  readonly client: DsqlClient["Service"]
+  readonly body: Effect.Effect<A, E, R>
+  readonly options: Options<A, R2>
+  readonly operation: Operation
+  readonly attempt: Attempts.Attempt
+  /** Whether it is a single statement, whose bytes may come after anything that is done to find out about it. */
+  readonly isSingle: boolean
+}
 
 const execute = <A, E, R, R2>(
   body: Effect.Effect<A, E, R>,
   options: Options<A, R2>,
-  attempt: Attempt
-): Effect.Effect<A, Failure<E>, DsqlClient | Exclude<R | R2, Transaction>> => {
-  const operation = options.operation ?? "transaction"
-  const policy = options.policy ?? RetryPolicy.standard
-  return Effect.flatMap(DsqlClient, (client) =>
+  attempt: Attempts.Attempt,
+  isSingle: boolean
+): Effect.Effect<A, Failure<E>, DsqlClient | Exclude<R | R2, Transaction>> =>
+  Effect.flatMap(DsqlClient, (client) =>
     Effect.withFiber<A, Failure<E>, Exclude<R | R2, Transaction>>((fiber) => {
-      if (Option.isSome(Context.getOption(fiber.context, Transaction))) return Effect.die(nested(operation))
-      const start = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
-      const deadline = deadlineAt(operation, options.deadline, start)
-      const effect = retrying(operation, policy, start, deadline?.at, (number) =>
-        settling(client, body, attempt, options.verify, operation, policy, number)
-      )
+      const name = options.operation ?? "transaction"
+      if (Option.isSome(Context.getOption(fiber.context, Transaction))) return Effect.die(nested(name))
+      const start = Monotonic.millisOf(fiber.getRef(Clock.Clock))
+      const operation = { name, policy: options.policy ?? RetryPolicy.standard, start }
+      const deadline = deadlineAt(operation, options.deadline)
+      const effect = settled({ client, body, options, operation, attempt, isSingle })
       const measured = Effect.onExit(
         deadline === undefined ? effect : Effect.provideService(effect, Deadline, deadline),
-        (exit) => measure.end(operation, start, exit)
+        (exit) => measure.end(name, start, exit)
       )
       return isTraced(fiber)
         ? Effect.withSpan(measured, "dsql.transaction", {
             kind: "client",
-            attributes: { "dsql.operation": operation },
+            attributes: { "dsql.operation": name },
             captureStackTrace: false
           })
         : measured
     })
   )
-}
 
 const nested = (operation: string) =>
   new Error(`${operation}: a transaction cannot start inside another: Aurora DSQL has no savepoints`)
 
-/** Runs the body once, and classifies what the driver says. */
-const attemptOnce = <A, E, R>(
+const deadlineAt = ({ name, start }: Operation, input: Duration.Input | undefined) => {
+  if (input === undefined) return undefined
+  const millis = Duration.toMillis(Duration.fromInputUnsafe(input))
+  return { operation: name, millis, at: start + millis }
+}
+
+/** Runs the body; if its outcome is unknown and there is a way to find out, finds out. */
+const settled = <A, E, R, R2>(
+  execution: Execution<A, E, R, R2>
+): Effect.Effect<A, Failure<E>, Exclude<R | R2, Transaction>> => {
+  const { attempt, body, client, isSingle, operation, options } = execution
+  const { repeat = false, verify } = options
+  const once = (number: number): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R | R2, Transaction>> =>
+    attempted(client, body, attempt, number)
+  if (verify === undefined) {
+    const answered = retrying(operation, once)
+    return repeat ? orSettle(answered, operation, { again: once(1), look: undefined }) : answered
+  }
+  let value = Option.none<A>()
+  const kept = Effect.tap(body, (result) =>
+    Effect.sync(() => {
+      value = Option.some(result)
+    })
+  )
+  const answered = retrying(operation, (number) => attempted(client, kept, attempt, number))
+  const look: Ways<A, E, Exclude<R | R2, Transaction>>["look"] & {} = Effect.suspend(() =>
+    attempted(client, verify(value), Attempts.inTransaction, 1)
+  )
+  if (repeat) return orSettle(answered, operation, { again: once(1), look })
+  if (!isSingle) return orSettle(answered, operation, { again: undefined, look })
+  const validity: Validity.Validity = { until: undefined }
+  return orSettle(Effect.provideService(answered, Validity.Validity, validity), operation, {
+    again: undefined,
+    look: Effect.flatMap(Effect.mapError(Validity.over(client.sql, validity), classify), (isOver) =>
+      isOver || validity.until === undefined
+        ? look
+        : Effect.map(look, (outcome) => (outcome._tag === "NotCommitted" ? unknown : outcome))
+    )
+  })
+}
+
+const orSettle = <A, E, R, R2>(
+  answered: Effect.Effect<A, Settled<E>, R>,
+  operation: Operation,
+  ways: Ways<A, E, R2>
+): Effect.Effect<A, Settled<E>, R | R2> =>
+  Effect.catch(answered, (error): Effect.Effect<A, Settled<E>, R2> =>
+    error instanceof DsqlError.CommitOutcomeUnknown ? settle(ways, operation, error) : Effect.fail(error)
+  )
+
+/** One attempt of a body, in which it is told so. */
+const attempted = <A, E, R>(
   client: DsqlClient["Service"],
   body: Effect.Effect<A, E, R>,
-  attempt: Attempt,
+  attempt: Attempts.Attempt,
   number: number
-): Effect.Effect<A, AttemptFailure<E>, Exclude<R, Transaction>> =>
-  Effect.mapError(
-    attempt(client, Effect.provideService(marked(body, number), Transaction, { sql: client.sql, attempt: number })),
-    (error) =>
-      // The guard takes SqlError out of the union; the compiler cannot see that through the type parameter.
-      isSqlError(error) ? classify(error, "statement") : (error as Exclude<E, SqlError>)
-  )
+): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R, Transaction>> => {
+  const transaction = { sql: client.sql, attempt: number, guarded: client.guarded }
+  return Attempts.attemptOnce(client, Effect.provideService(marked(body, number), Transaction, transaction), attempt)
+}
 
 /** The span that is current in the body is the attempt's own: Effect SQL makes one for each transaction. */
 const marked = <A, E, R>(body: Effect.Effect<A, E, R>, number: number): Effect.Effect<A, E, R> =>
@@ -274,81 +316,3 @@ const marked = <A, E, R>(body: Effect.Effect<A, E, R>, number: number): Effect.E
 
 /** Spans of the native tracer go nowhere, and would cost as much as all the rest of a transaction. */
 const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean => fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer
-
-/** Runs the body once; if its outcome is unknown and there is a way to find out, finds out. */
-const settling = <A, E, R, R2>(
-  client: DsqlClient["Service"],
-  body: Effect.Effect<A, E, R>,
-  attempt: Attempt,
-  verify: Options<A, R2>["verify"],
-  operation: string,
-  policy: RetryPolicy.RetryPolicy,
-  number: number
-): Effect.Effect<A, AttemptFailure<E>, Exclude<R | R2, Transaction>> => {
-  if (verify === undefined) return attemptOnce(client, body, attempt, number)
-  let value = Option.none<A>()
-  const kept = Effect.tap(body, (result) =>
-    Effect.sync(() => {
-      value = Option.some(result)
-    })
-  )
-  return Effect.catch(
-    attemptOnce(client, kept, attempt, number),
-    (error): Effect.Effect<A, AttemptFailure<E>, Exclude<R2, Transaction>> =>
-      error instanceof DsqlError.CommitOutcomeUnknown
-        ? settle(client, verify(value), operation, policy, error)
-        : Effect.fail(error)
-  )
-}
-
-/** A connection was just lost, so the first ones after it may be too. */
-const untilConnected = Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))
-
-const settle = <A, R2>(
-  client: DsqlClient["Service"],
-  verify: Effect.Effect<Outcome<A>, unknown, R2>,
-  operation: string,
-  policy: RetryPolicy.RetryPolicy,
-  lost: DsqlError.CommitOutcomeUnknown
-): Effect.Effect<A, DsqlError.CommitOutcomeUnknown | DsqlError.ConnectionLost, Exclude<R2, Transaction>> =>
-  Effect.gen(function* () {
-    const start = yield* Clock.currentTimeMillis
-    const name = `${operation}.verify`
-    const outcome = yield* retrying(name, policy, start, undefined, (number) =>
-      attemptOnce(client, verify, inTransaction, number)
-    ).pipe(
-      Effect.retry({ schedule: untilConnected, while: (error) => error instanceof DsqlError.ConnectionLost }),
-      // Whether the transaction had a deadline or not, its outcome is worth knowing.
-      Effect.provideService(Deadline, undefined),
-      Effect.catchCause((cause) =>
-        Effect.as(Effect.logWarning(`${name} failed: the outcome stays unknown`, cause), unknown)
-      )
-    )
-    switch (outcome._tag) {
-      case "Committed":
-        return outcome.value
-      case "NotCommitted":
-        return yield* new DsqlError.ConnectionLost({
-          phase: "statement",
-          message: `${operation}: the connection was lost at COMMIT, and nothing was committed`,
-          cause: lost
-        })
-      case "Unknown":
-        return yield* lost
-    }
-  })
-
-const deadlineAt = (operation: string, input: Duration.Input | undefined, start: number) => {
-  if (input === undefined) return undefined
-  const millis = Duration.toMillis(Duration.fromInputUnsafe(input))
-  return { operation, millis, at: start + millis }
-}
-
-const inTransaction: Attempt = (client, effect) => client.sql.withTransaction(withinDeadline(effect))
-
-const inReadOnlyTransaction: Attempt = (client, effect) =>
-  Effect.provideService(inTransaction(client, effect), SqlClient.BeginTransaction, beginReadOnly)
-
-const inStatement: Attempt = (client, effect) => singleStatement(client, effect, "autocommit")
-
-const inReadOnlyStatement: Attempt = (client, effect) => singleStatement(client, effect, "statement")

@@ -8,10 +8,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, Fiber, Layer, Redacted, Ref, Scope } from "effect"
 import { readFileSync } from "node:fs"
 import { sharedPostgres } from "../../../test/postgres.ts"
+import { logged, Occurrences } from "./support/occurrences.ts"
 
 const pem = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8")
 
 const label = "effect-dsql"
+
+const lost = "connection lost, replacing it alone"
 
 /** An emulator, and a client on it that has a table `counters` with one row for each of 200 workers. */
 const cluster = (options: {
@@ -57,12 +60,12 @@ const increment = (id: number) => statement(`UPDATE counters SET n = n + 1 WHERE
 /** 200 fibers that work until they are told to stop; how often each was served, and what failed. */
 const workers = Effect.gen(function* () {
   const stopped = yield* Ref.make(false)
-  const served = yield* Ref.make(0)
+  const served = new Occurrences()
   const failures: Array<string> = []
   const working = Array.from({ length: 200 }, (_, index) =>
     increment(index + 1).pipe(
       Effect.matchEffect({
-        onSuccess: () => Ref.update(served, (n) => n + 1),
+        onSuccess: () => Effect.sync(served.add),
         onFailure: (error) => Effect.sync(() => failures.push(error._tag))
       }),
       Effect.repeat({ until: () => Ref.get(stopped) })
@@ -72,9 +75,8 @@ const workers = Effect.gen(function* () {
   /** Waits until the fibers were served so many times more. */
   const more = (count: number) =>
     Effect.gen(function* () {
-      const goal = (yield* Ref.get(served)) + count
       const start = yield* Clock.currentTimeMillis
-      while ((yield* Ref.get(served)) < goal) yield* Effect.sleep("2 millis")
+      yield* served.until(served.count + count)
       return (yield* Clock.currentTimeMillis) - start
     })
   return { served, failures, more, stop: Effect.andThen(Ref.set(stopped, true), Fiber.join(fiber)) }
@@ -87,24 +89,30 @@ const total = Effect.map(statement("SELECT sum(n)::integer AS n FROM counters"),
 describe("the pool under 200 fibers on 10 connections", () => {
   it.live("comes back from a cluster that refuses all connections for a while", () =>
     Effect.gen(function* () {
-      const { client, emulator } = yield* cluster({ pool: { maxConnections: 10 } })
+      const backoffs = new Occurrences()
+      const { client, emulator } = yield* Effect.provide(
+        cluster({ pool: { maxConnections: 10 } }),
+        logged("connection refused, backing off", backoffs)
+      )
       yield* Effect.gen(function* () {
         const work = yield* workers
         yield* work.more(400)
         yield* emulator.control.reset
         yield* emulator.control.inject({ on: "connect", fault: "rate-exceeded" })
+        const start = yield* Clock.currentTimeMillis
         assert.strictEqual(yield* emulator.control.cut(label), 10)
-        yield* Effect.sleep("3 seconds")
+        yield* backoffs.until(6)
+        const refused = (yield* Clock.currentTimeMillis) - start
         const { connections } = yield* emulator.control.counts()
-        // Ten that were cut, ten that went before anybody knew, and then one at a time.
-        assert.isAtMost(connections, 20 + 3_000 / 80)
-        const before = yield* Ref.get(work.served)
+        // Ten that were cut, ten that went before anybody knew, and then one for each time that the pool backed off.
+        assert.isAtMost(connections, 20 + backoffs.count)
+        const before = work.served.count
         yield* emulator.control.clear
         const millis = yield* work.more(1)
         yield* work.more(400)
         yield* work.stop
-        yield* print(`refused for 3 s, ${connections} attempts meanwhile: served again after ${millis} ms`)
-        assert.isAbove(yield* Ref.get(work.served), before)
+        yield* print(`refused for ${refused} ms, ${connections} attempts meanwhile: served again after ${millis} ms`)
+        assert.isAbove(work.served.count, before)
         // Only what was on the wire when it was cut has failed; those who waited have not.
         assert.isAtMost(work.failures.length, 10)
         assert.strictEqual((yield* (yield* DsqlClient.DsqlClient).pool).inUse, 0)
@@ -149,10 +157,12 @@ describe("the pool under 200 fibers on 10 connections", () => {
     Effect.gen(function* () {
       const life = 1_000
       const signed = new Map<string, number>()
+      const signings = new Occurrences()
       const refused = { count: 0 }
       const sign = Effect.map(Clock.currentTimeMillis, (now) => {
         const token = `token-${signed.size + 1}`
         signed.set(token, now + life)
+        signings.add()
         return { token: Redacted.make(token), expiresAt: now + life }
       })
       const { client, emulator } = yield* cluster({
@@ -170,14 +180,13 @@ describe("the pool under 200 fibers on 10 connections", () => {
       })
       yield* Effect.gen(function* () {
         const work = yield* workers
-        yield* Effect.sleep("3 seconds")
+        yield* signings.until(4)
         yield* work.stop
         const { connections } = yield* emulator.control.counts(label)
         yield* print(
-          `tokens of ${life} ms for 3 s: ${signed.size} signed, ${refused.count} refused, ${connections} connections`
+          `tokens of ${life} ms: ${signed.size} signed, ${refused.count} refused, ${connections} connections`
         )
         assert.deepStrictEqual(work.failures, [])
-        assert.isAtLeast(signed.size, 2)
         // One for each of their lives, not one for each connection.
         assert.isBelow(signed.size, connections)
       }).pipe(Effect.provide(client))
@@ -186,24 +195,23 @@ describe("the pool under 200 fibers on 10 connections", () => {
 })
 
 /** How often something was written: once for each success, and for failures nobody knows but the table. */
-const committed = (work: { readonly served: Ref.Ref<number>; readonly failures: ReadonlyArray<string> }) =>
+const committed = (work: { readonly served: Occurrences; readonly failures: ReadonlyArray<string> }) =>
   Effect.gen(function* () {
-    const served = yield* Ref.get(work.served)
     const found = (yield* total) ?? 0
-    assert.isAtLeast(found, served)
-    assert.isAtMost(found, served + work.failures.length)
+    assert.isAtLeast(found, work.served.count)
+    assert.isAtMost(found, work.served.count + work.failures.length)
     return found
   })
 
 describe("one connection", () => {
   it.live("that ends while idle is not handed out", () =>
     Effect.gen(function* () {
-      const { client, emulator } = yield* cluster({ pool: { maxConnections: 1 } })
+      const ends = new Occurrences()
+      const { client, emulator } = yield* Effect.provide(cluster({ pool: { maxConnections: 1 } }), logged(lost, ends))
       yield* Effect.gen(function* () {
-        const { pool } = yield* DsqlClient.DsqlClient
         yield* increment(1)
         assert.strictEqual(yield* emulator.control.cut(label), 1)
-        yield* Effect.repeat(Effect.sleep("2 millis"), { until: () => Effect.map(pool, (stats) => stats.open === 0) })
+        yield* ends.until(1)
         yield* increment(1)
       }).pipe(Effect.provide(client))
     }).pipe(Effect.scoped)
@@ -211,16 +219,16 @@ describe("one connection", () => {
 
   it.live("that ends while idle is noticed over TLS too", () =>
     Effect.gen(function* () {
+      const ends = new Occurrences()
       const { client, emulator } = yield* cluster({
         emulator: { tls: { cert: pem("server.pem"), key: pem("server.key") } },
         tokens: TokenSource.make(Effect.succeed({ token: Redacted.make("token"), expiresAt: Number.MAX_SAFE_INTEGER })),
         pool: { maxConnections: 1 }
-      })
+      }).pipe(Effect.provide(logged(lost, ends)))
       yield* Effect.gen(function* () {
-        const { pool } = yield* DsqlClient.DsqlClient
         yield* increment(1)
         assert.strictEqual(yield* emulator.control.cut(label), 1)
-        yield* Effect.repeat(Effect.sleep("2 millis"), { until: () => Effect.map(pool, (stats) => stats.open === 0) })
+        yield* ends.until(1)
         yield* increment(1)
       }).pipe(Effect.provide(client))
     }).pipe(Effect.scoped)

@@ -39,6 +39,8 @@ export type Meaning =
   | { readonly kind: "authentication" }
   | { readonly kind: "connection" }
   | { readonly kind: "unavailable" }
+  /** The server itself does not know whether the statement was completed. */
+  | { readonly kind: "completion_unknown" }
   | { readonly kind: "other" }
 
 /** The fields of a server error that a meaning is read from. */
@@ -103,8 +105,8 @@ export const meaning = (error: ServerError): Meaning => {
   }
   if (code === "53400") return { kind: "throttled" }
   if (code === "53300") return { kind: "too_many_connections" }
-  // "access denied" is the service's fixed phrase for a refused token; it comes under more than one code.
-  if (code.startsWith("28") || message.includes("access denied")) return { kind: "authentication" }
+  if (code.startsWith("28")) return { kind: "authentication" }
+  if (code === "40003") return { kind: "completion_unknown" }
   if (code.startsWith("08") || code.startsWith("57P")) return { kind: "connection" }
   if (code === "XX000") return { kind: "unavailable" }
   return { kind: "other" }

@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Faults from "./Faults.ts"
 
@@ -74,6 +74,12 @@ export const Request = Schema.Struct({
   /** Cuts the connections with this label, or all for an empty string. */
   cut: Schema.optional(Schema.String)
 })
+/**
+ * A request in the form that SQL carries it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Request = typeof Request.Type
 
 /**
@@ -96,128 +102,4 @@ export interface Control {
   readonly reset: Effect.Effect<void>
   /** Cuts connections as a broken network does; gives how many. */
   readonly cut: (label?: string) => Effect.Effect<number>
-}
-
-/** What the emulator keeps of one connection. */
-export interface Connection {
-  readonly id: number
-  readonly opened: number
-  label: string
-  roundTrips: number
-  statements: number
-  commits: number
-  readonly cut: () => void
-}
-
-/** The side of the control that the emulator works with. */
-export interface Desk extends Control {
-  readonly faults: Faults.Faults
-  readonly open: (label: string, cut: () => void) => Connection
-  readonly close: (connection: Connection) => void
-  readonly connections: () => number
-  readonly arrive: (connection: Connection, sql: string, inTransaction: boolean) => void
-  readonly delay: (label: string) => number
-  /** Milliseconds; goes faster than time when advanced. */
-  readonly now: () => number
-  readonly request: (connection: Connection, request: Request) => Effect.Effect<unknown>
-}
-
-/** Statements that are kept, and characters of them. */
-const logged = { statements: 100_000, characters: 32 * 1024 * 1024 }
-
-const nothing: Counts = { connections: 0, roundTrips: 0, statements: 0, commits: 0 }
-
-const sum = (a: Counts, b: Counts): Counts => ({
-  connections: a.connections + b.connections,
-  roundTrips: a.roundTrips + b.roundTrips,
-  statements: a.statements + b.statements,
-  commits: a.commits + b.commits
-})
-
-const matches = (label: string | undefined) => (each: { readonly label: string }) =>
-  label === undefined || label === "" || each.label === label
-
-/**
- * Makes a control.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const make = (options: { readonly seed: number; readonly log: boolean }): Desk => {
-  const faults = Faults.make(options.seed)
-  const open = new Set<Connection>()
-  /** What connections did that are closed, by label. */
-  let past = new Map<string, Counts>()
-  let arrivals: Array<Arrival> = []
-  let characters = 0
-  let ids = 0
-  let ahead = 0
-  const latencies = new Map<string | undefined, number>()
-  const desk: Desk = {
-    faults,
-    open: (label, cut) => {
-      const connection = { id: ++ids, opened: desk.now(), label, roundTrips: 0, statements: 0, commits: 0, cut }
-      open.add(connection)
-      return connection
-    },
-    close: (connection) => {
-      open.delete(connection)
-      past.set(connection.label, sum(past.get(connection.label) ?? nothing, { ...connection, connections: 1 }))
-    },
-    connections: () => open.size,
-    arrive: (connection, sql, inTransaction) => {
-      connection.statements++
-      if (!options.log) return
-      characters += sql.length
-      if (arrivals.length >= logged.statements || characters > logged.characters) {
-        arrivals = arrivals.slice(Math.ceil(arrivals.length / 2))
-        characters = arrivals.reduce((total, arrival) => total + arrival.sql.length, sql.length)
-      }
-      arrivals.push({ label: connection.label, connection: connection.id, sql, inTransaction })
-    },
-    delay: (label) => latencies.get(label) ?? latencies.get(undefined) ?? 0,
-    now: () => performance.now() + ahead,
-    inject: (rule) => Effect.sync(() => faults.inject(rule)),
-    clear: Effect.sync(faults.clear),
-    latency: (millis, label) => Effect.sync(() => void latencies.set(label, millis)),
-    advance: (millis) =>
-      Effect.sync(() => {
-        ahead += millis
-      }),
-    counts: (label) =>
-      Effect.sync(() => {
-        let total = nothing
-        for (const [closed, counts] of past) if (matches(label)({ label: closed })) total = sum(total, counts)
-        for (const each of open) if (matches(label)(each)) total = sum(total, { ...each, connections: 1 })
-        return total
-      }),
-    statements: (label) => Effect.sync(() => arrivals.filter(matches(label))),
-    happened: Effect.sync(faults.happened),
-    reset: Effect.sync(() => {
-      arrivals = []
-      characters = 0
-      past = new Map()
-      for (const each of open) Object.assign(each, { roundTrips: 0, statements: 0, commits: 0 })
-    }),
-    cut: (label) =>
-      Effect.sync(() => {
-        const own = [...open].filter(matches(label))
-        for (const each of own) each.cut()
-        return own.length
-      }),
-    request: Effect.fnUntraced(function* (connection, request) {
-      if (request.label !== undefined) connection.label = request.label
-      if (request.clear === true) yield* desk.clear
-      if (request.inject !== undefined) yield* desk.inject(request.inject)
-      if (request.latency !== undefined) yield* desk.latency(request.latency.millis, request.latency.for)
-      if (request.advance !== undefined) yield* desk.advance(request.advance)
-      if (request.reset === true) yield* desk.reset
-      if (request.cut !== undefined) return yield* desk.cut(request.cut)
-      if (request.happened === true) return yield* desk.happened
-      if (request.statements !== undefined) return yield* desk.statements(request.statements)
-      if (request.counts !== undefined) return yield* desk.counts(request.counts)
-      return "ok"
-    })
-  }
-  return desk
 }

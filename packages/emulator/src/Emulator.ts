@@ -16,11 +16,12 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { createServer, type Server } from "node:net"
 import type { Duplex } from "node:stream"
-import * as Control from "./Control.ts"
+import type * as Control from "./Control.ts"
 import * as Admission from "./internal/client/admission.ts"
-import type { BackendLost } from "./internal/postgres/backend.ts"
-import * as Cluster from "./internal/database/cluster.ts"
 import * as Connection from "./internal/client/connection.ts"
+import * as Desk from "./internal/control/desk.ts"
+import * as Cluster from "./internal/database/cluster.ts"
+import type { BackendLost } from "./internal/postgres/backend.ts"
 import * as Pipe from "./internal/protocol/pipe.ts"
 import * as Prepared from "./internal/statement/prepared.ts"
 import * as Postgres from "./Postgres.ts"
@@ -165,7 +166,7 @@ export const make = Effect.fnUntraced(function* (
         ...(options.dataDirectory === undefined && { fsync: "off", synchronous_commit: "off" })
       }
     }))
-  const desk = Control.make({ seed: options.seed ?? 1, log: options.log ?? true })
+  const desk = Desk.make({ seed: options.seed ?? 1, log: options.log ?? true })
   const cluster = yield* Effect.mapError(
     Cluster.make(server, {
       now: desk.now,
@@ -216,7 +217,7 @@ export const make = Effect.fnUntraced(function* (
         connections: desk.connections(),
         sessions: members.length,
         transactions: transactions.length,
-        parked: transactions.filter(({ state }) => state === "parked").length,
+        parked: transactions.filter(({ phase }) => phase._tag === "Parked").length,
         locks: databases.reduce((total, database) => total + database.records.length, 0),
         requests: cluster.steward.requests()
       }

@@ -7,7 +7,7 @@ import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Client } from "pg"
-import * as Wire from "../src/internal/protocol/wire.ts"
+import * as Frame from "../src/internal/protocol/frame.ts"
 import * as Shared from "./shared.ts"
 import { gives, tells } from "./wireClient.ts"
 import * as WireClient from "./wireClient.ts"
@@ -148,7 +148,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a r
     Effect.gen(function* () {
       const { emulator } = yield* Shared.Shared
       const client = yield* Shared.wire()
-      const key = client.started.frames.find((frame) => frame[0] === Wire.code.backendKeyData)
+      const key = client.started.frames.find((frame) => frame[0] === Frame.code.backendKeyData)
       assert.isDefined(key)
       const request = Buffer.alloc(16)
       request.writeInt32BE(16, 0)

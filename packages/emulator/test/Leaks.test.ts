@@ -4,7 +4,7 @@ import { Client } from "pg"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { inject } from "vitest"
-import * as Wire from "../src/internal/protocol/wire.ts"
+import * as ClientMessage from "../src/internal/protocol/clientMessage.ts"
 import * as Shared from "./shared.ts"
 
 setFlagsFromString("--expose_gc")
@@ -23,7 +23,7 @@ const connect = async (url: string) => {
 }
 
 const half = Buffer.from([0x51, 0, 0, 1, 0, 0x53, 0x45, 0x4c])
-const commit = Wire.query("COMMIT")
+const commit = ClientMessage.query("COMMIT")
 
 /** Ends a client's socket as soon as these bytes are written. */
 const breakOff = async (client: Client, bytes: Buffer) => {

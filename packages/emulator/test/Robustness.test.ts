@@ -4,7 +4,7 @@ import * as fc from "fast-check"
 import { connect } from "node:net"
 import { Client } from "pg"
 import { inject } from "vitest"
-import * as Wire from "../src/internal/protocol/wire.ts"
+import * as ClientMessage from "../src/internal/protocol/clientMessage.ts"
 import * as Shared from "./shared.ts"
 import { gives, tells } from "./wireClient.ts"
 
@@ -113,7 +113,11 @@ layer(Shared.layer({ maxMessageBytes: 1_000_000 }), { excludeTestServices: true,
       Effect.gen(function* () {
         const client = yield* Shared.wire()
         const answer = yield* client.send(
-          Buffer.concat([Wire.bind("", "nowhere", Buffer.from([0, 0, 0, 0, 0, 0])), Wire.execute("", 0), Wire.sync])
+          Buffer.concat([
+            ClientMessage.bind("", "nowhere", Buffer.from([0, 0, 0, 0, 0, 0])),
+            ClientMessage.execute("", 0),
+            ClientMessage.sync
+          ])
         )
         assert.deepStrictEqual([answer.error?.sqlstate, answer.status], ["26000", "I"])
         yield* tells(client, "SELECT 1", "SELECT 1")
@@ -160,13 +164,17 @@ layer(Shared.layer({ maxMessageBytes: 1_000_000 }), { excludeTestServices: true,
             "TRUNCATE f"
           )
           const message = fc.oneof(
-            fc.tuple(name, statement).map(([name, sql]) => Wire.parse(name, sql, Buffer.from([0, 0]))),
-            fc.tuple(name, name).map(([portal, name]) => Wire.bind(portal, name, Buffer.from([0, 0, 0, 0, 0, 0]))),
-            fc.tuple(name, fc.integer({ min: 0, max: 2 })).map(([portal, rows]) => Wire.execute(portal, rows)),
-            fc.tuple(fc.constantFrom("S" as const, "P" as const), name).map(([kind, name]) => Wire.close(kind, name)),
-            fc.constant(Wire.sync),
+            fc.tuple(name, statement).map(([name, sql]) => ClientMessage.parse(name, sql, Buffer.from([0, 0]))),
+            fc
+              .tuple(name, name)
+              .map(([portal, name]) => ClientMessage.bind(portal, name, Buffer.from([0, 0, 0, 0, 0, 0]))),
+            fc.tuple(name, fc.integer({ min: 0, max: 2 })).map(([portal, rows]) => ClientMessage.execute(portal, rows)),
+            fc
+              .tuple(fc.constantFrom("S" as const, "P" as const), name)
+              .map(([kind, name]) => ClientMessage.close(kind, name)),
+            fc.constant(ClientMessage.sync),
             fc.constant(Buffer.from([0x48, 0, 0, 0, 4])),
-            statement.map(Wire.query),
+            statement.map(ClientMessage.query),
             fc.uint8Array({ maxLength: 12 }).map((bytes) => Buffer.from(bytes))
           )
           yield* Effect.promise(() =>
@@ -181,12 +189,12 @@ layer(Shared.layer({ maxMessageBytes: 1_000_000 }), { excludeTestServices: true,
                   const terminate = Buffer.from([0x58, 0, 0, 0, 4])
                   socket.write(
                     Buffer.concat([
-                      Wire.startup([
+                      ClientMessage.startup([
                         ["user", "admin"],
                         ["database", database]
                       ]),
                       ...messages,
-                      Wire.sync,
+                      ClientMessage.sync,
                       terminate
                     ])
                   )

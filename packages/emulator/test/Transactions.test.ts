@@ -33,6 +33,15 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("tra
     })
   )
 
+  it.effect("a query of 200,000 rows in a transaction is answered whole", () =>
+    Effect.gen(function* () {
+      const client = yield* Shared.wire()
+      yield* tells(client, "BEGIN", "BEGIN")
+      yield* tells(client, "SELECT FROM generate_series(1, 200000)", "SELECT 200000")
+      yield* tells(client, "COMMIT", "COMMIT")
+    })
+  )
+
   it.effect("an error ends a transaction's work until it is ended", () =>
     Effect.gen(function* () {
       const { client, name } = yield* table("id int PRIMARY KEY")

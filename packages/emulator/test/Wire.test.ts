@@ -1,19 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { make } from "../src/internal/protocol/scram.ts"
-import * as Wire from "../src/internal/protocol/wire.ts"
+import * as Frame from "../src/internal/protocol/frame.ts"
+import * as ClientMessage from "../src/internal/protocol/clientMessage.ts"
+import * as ServerMessage from "../src/internal/protocol/serverMessage.ts"
 
 const seed = 20_260_918
 const name = fc.string().map((text) => text.replaceAll("\0", ""))
 
-describe("Wire.makeFramer", () => {
+describe("Frame.makeFramer", () => {
   it("cuts a stream into the same frames however it arrives", () => {
     fc.assert(
       fc.property(fc.array(name, { minLength: 1 }), fc.array(fc.integer({ min: 1, max: 9 })), (texts, cuts) => {
-        const frames = texts.map(Wire.query)
+        const frames = texts.map(ClientMessage.query)
         const bytes = Buffer.concat(frames)
         const found: Array<Buffer> = []
-        const framer = Wire.makeFramer(1 << 20)
+        const framer = Frame.makeFramer(1 << 20)
         let at = 0
         for (const size of cuts) {
           framer(bytes.subarray(at, at + size), (frame) => found.push(frame))
@@ -27,27 +29,35 @@ describe("Wire.makeFramer", () => {
   })
 
   it("says what is wrong with a length that cannot be", () => {
-    const framer = Wire.makeFramer(100)
+    const framer = Frame.makeFramer(100)
     assert.strictEqual(
       framer(Buffer.from([81, 0, 0, 0, 3]), () => {}),
       "invalid message length 3"
     )
     assert.strictEqual(
-      Wire.makeFramer(100)(Buffer.from([81, 0, 0, 1, 0]), () => {}),
+      Frame.makeFramer(100)(Buffer.from([81, 0, 0, 1, 0]), () => {}),
       "message of 256 bytes exceeds the limit of 100"
     )
   })
 })
 
-describe("Wire.readClient", () => {
+describe("ClientMessage.read", () => {
   it("reads back what was written", () => {
     fc.assert(
       fc.property(name, name, fc.integer({ min: 0, max: 1 << 30 }), (a, b, rows) => {
-        assert.deepInclude(Wire.readClient(Wire.query(a)), { _tag: "Query", sql: a })
-        assert.deepInclude(Wire.readClient(Wire.parse(a, b, Buffer.from([0, 0]))), { _tag: "Parse", name: a, sql: b })
-        assert.deepInclude(Wire.readClient(Wire.bind(a, b, Buffer.alloc(6))), { _tag: "Bind", portal: a, name: b })
-        assert.deepInclude(Wire.readClient(Wire.execute(a, rows)), { _tag: "Execute", portal: a, rows })
-        assert.deepInclude(Wire.readClient(Wire.close("P", a)), { _tag: "Close", of: "portal", name: a })
+        assert.deepInclude(ClientMessage.read(ClientMessage.query(a)), { _tag: "Query", sql: a })
+        assert.deepInclude(ClientMessage.read(ClientMessage.parse(a, b, Buffer.from([0, 0]))), {
+          _tag: "Parse",
+          name: a,
+          sql: b
+        })
+        assert.deepInclude(ClientMessage.read(ClientMessage.bind(a, b, Buffer.alloc(6))), {
+          _tag: "Bind",
+          portal: a,
+          name: b
+        })
+        assert.deepInclude(ClientMessage.read(ClientMessage.execute(a, rows)), { _tag: "Execute", portal: a, rows })
+        assert.deepInclude(ClientMessage.read(ClientMessage.close("P", a)), { _tag: "Close", of: "portal", name: a })
       }),
       { seed }
     )
@@ -56,18 +66,18 @@ describe("Wire.readClient", () => {
   it("never throws, whatever it is given", () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 5, maxLength: 40 }), (bytes) => {
-        assert.isString(Wire.readClient(Buffer.from(bytes))._tag)
-        Wire.readStartup(Buffer.from(bytes))
+        assert.isString(ClientMessage.read(Buffer.from(bytes))._tag)
+        ClientMessage.readStartup(Buffer.from(bytes))
       }),
       { seed, numRuns: 1_000 }
     )
   })
 })
 
-describe("Wire.error", () => {
+describe("ServerMessage.error", () => {
   it("is read back with its fields", () => {
     const fields = { sqlstate: "40001", message: "change conflicts (OC000)", hint: "again", detail: "row 1" }
-    assert.deepStrictEqual(Wire.readError(Wire.error(fields)), { severity: "ERROR", ...fields })
+    assert.deepStrictEqual(ServerMessage.readError(ServerMessage.error(fields)), { severity: "ERROR", ...fields })
   })
 })
 
@@ -80,7 +90,7 @@ describe("Scram.make", () => {
   it("finds the result formats of a Bind message behind its parameters, and asks for text instead", () => {
     const parameters = [0, 1, 0, 1, 0, 3, 0, 0, 0, 2, 7, 8, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 9]
     const rest = Buffer.from([...parameters, 0, 1, 0, 1])
-    assert.strictEqual(Wire.resultFormat(rest), 1)
-    assert.deepStrictEqual([...Wire.inText(rest)], [...parameters, 0, 0])
+    assert.strictEqual(ClientMessage.resultFormat(rest), 1)
+    assert.deepStrictEqual([...ClientMessage.inText(rest)], [...parameters, 0, 0])
   })
 })

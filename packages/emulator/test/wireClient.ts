@@ -4,7 +4,9 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Duplex } from "node:stream"
-import * as Wire from "../src/internal/protocol/wire.ts"
+import * as Frame from "../src/internal/protocol/frame.ts"
+import * as ClientMessage from "../src/internal/protocol/clientMessage.ts"
+import * as ServerMessage from "../src/internal/protocol/serverMessage.ts"
 
 export interface Result {
   readonly tag: string | undefined
@@ -13,7 +15,7 @@ export interface Result {
 
 export interface Answer {
   readonly results: ReadonlyArray<Result>
-  readonly error: Wire.ServerError | undefined
+  readonly error: ServerMessage.ServerError | undefined
   /** I, T or E; undefined if the connection ended. */
   readonly status: string | undefined
   readonly frames: ReadonlyArray<Buffer>
@@ -29,24 +31,24 @@ export interface WireClient {
 const read = (frames: ReadonlyArray<Buffer>): Answer => {
   const results: Array<Result> = []
   let rows: Array<ReadonlyArray<string | null>> | null = null
-  let error: Wire.ServerError | undefined
+  let error: ServerMessage.ServerError | undefined
   let status: string | undefined
   for (const frame of frames) {
     switch (frame[0]) {
-      case Wire.code.rowDescription:
+      case Frame.code.rowDescription:
         rows = []
         break
-      case Wire.code.dataRow:
-        ;(rows ??= []).push(Wire.readRow(frame))
+      case Frame.code.dataRow:
+        ;(rows ??= []).push(ServerMessage.readRow(frame))
         break
-      case Wire.code.commandComplete:
-        results.push({ tag: Wire.readTag(frame), rows })
+      case Frame.code.commandComplete:
+        results.push({ tag: ServerMessage.readTag(frame), rows })
         rows = null
         break
-      case Wire.code.error:
-        error = Wire.readError(frame)
+      case Frame.code.error:
+        error = ServerMessage.readError(frame)
         break
-      case Wire.code.ready:
+      case Frame.code.ready:
         status = String.fromCharCode(frame[5] ?? 0)
     }
   }
@@ -57,7 +59,7 @@ const read = (frames: ReadonlyArray<Buffer>): Answer => {
 export const make = (open: () => Duplex, database: string, parameters: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function* () {
     const socket = yield* Effect.acquireRelease(Effect.sync(open), (socket) => Effect.sync(() => socket.destroy()))
-    const framer = Wire.makeFramer(1 << 30)
+    const framer = Frame.makeFramer(1 << 30)
     let frames: Array<Buffer> = []
     let left = 0
     let done: ((answer: Answer) => void) | undefined
@@ -71,7 +73,7 @@ export const make = (open: () => Duplex, database: string, parameters: Readonly<
     socket.on("data", (chunk: Buffer) => {
       framer(chunk, (frame) => {
         frames.push(frame)
-        if (frame[0] === Wire.code.ready && --left === 0) settle()
+        if (frame[0] === Frame.code.ready && --left === 0) settle()
       })
     })
     socket.on("close", settle).on("error", settle)
@@ -82,11 +84,11 @@ export const make = (open: () => Duplex, database: string, parameters: Readonly<
         if (socket.destroyed) settle()
         else socket.write(bytes)
       })
-    const started = yield* send(Wire.startup(Object.entries({ user: "admin", database, ...parameters })))
+    const started = yield* send(ClientMessage.startup(Object.entries({ user: "admin", database, ...parameters })))
     const client: WireClient & { readonly started: Answer } = {
       started,
       send,
-      query: (sql) => send(Wire.query(sql)),
+      query: (sql) => send(ClientMessage.query(sql)),
       destroy: () => socket.destroy()
     }
     return client

@@ -1,5 +1,5 @@
 /**
- * A member of a cluster, as a model and as columns.
+ * A member of a cluster, as a model.
  *
  * @since 0.1.0
  */
@@ -96,25 +96,3 @@ export class MemberExpiryInvalid extends Schema.TaggedError<MemberExpiryInvalid>
     return `host ${this.hostId}: a record cannot expire in ${this.expiresIn} ms; give a finite time above 0`
   }
 }
-
-/** @internal */
-export const Columns = Schema.Struct({
-  host_id: HostId,
-  role: Role,
-  rpc_address: RpcAddress,
-  rpc_port: RpcPort,
-  session_start: Schema.DateTimeUtcFromDate,
-  last_heartbeat: Schema.DateTimeUtcFromDate,
-  record_expiry: Schema.DateTimeUtcFromDate
-})
-
-/** @internal */
-export const fromColumns = (columns: typeof Columns.Type): ClusterMember => ({
-  hostId: columns.host_id,
-  role: columns.role,
-  rpcAddress: columns.rpc_address,
-  rpcPort: columns.rpc_port,
-  sessionStart: columns.session_start,
-  lastHeartbeat: columns.last_heartbeat,
-  recordExpiry: columns.record_expiry
-})

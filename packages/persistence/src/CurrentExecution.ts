@@ -1,11 +1,11 @@
 /**
- * The current execution of a business id, as a model and as columns.
+ * The current execution of a business id, as a model.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 import * as Archetype from "./Archetype.ts"
-import { DataBlob, Encoding } from "./DataBlob.ts"
+import { DataBlob } from "./DataBlob.ts"
 import { BusinessId, NamespaceId, RunId, ShardId } from "./Identifiers.ts"
 
 /**
@@ -104,57 +104,3 @@ export class CurrentExecutionConflict extends Schema.TaggedError<CurrentExecutio
     return `${businessId} has a current execution: run ${runId} (${state}, ${status})`
   }
 }
-
-/**
- * The columns beside the key, as the driver gives them.
- *
- * @internal
- */
-export const Columns = Schema.Struct({
-  run_id: RunId,
-  create_request_id: Schema.String,
-  state: State,
-  status: Status,
-  start_time: Schema.NullOr(Schema.DateTimeUtcFromDate),
-  last_write_version: Schema.BigInt,
-  data: Schema.NullOr(Schema.Uint8Array),
-  data_encoding: Schema.Union([Encoding, Schema.Literal("")])
-})
-
-const encode = Schema.encodeSync(Columns)
-
-/**
- * Times are kept to the microsecond by the database and to the millisecond by `DateTime`.
- *
- * @internal
- */
-export const toColumns = (row: CurrentExecution) =>
-  encode({
-    run_id: row.runId,
-    create_request_id: row.createRequestId,
-    state: row.state,
-    status: row.status,
-    start_time: row.startTime ?? null,
-    last_write_version: row.lastWriteVersion,
-    data: row.data?.data ?? null,
-    data_encoding: row.data?.encoding ?? ""
-  })
-
-/** @internal */
-export const fromColumns = (key: Key, columns: typeof Columns.Type): CurrentExecution => ({
-  shardId: key.shardId,
-  namespaceId: key.namespaceId,
-  businessId: key.businessId,
-  // A row of current_executions says nothing of its archetype, because it can only be this one.
-  archetypeId: key.archetypeId ?? Archetype.workflow,
-  runId: columns.run_id,
-  createRequestId: columns.create_request_id,
-  state: columns.state,
-  status: columns.status,
-  startTime: columns.start_time ?? undefined,
-  lastWriteVersion: columns.last_write_version,
-  data:
-    columns.data === null || columns.data_encoding === ""
-      ? undefined
-      : { data: columns.data, encoding: columns.data_encoding }
-})

@@ -19,27 +19,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type { SqlError } from "effect/sql/SqlError"
-import * as Current from "./CurrentExecution.ts"
+import { type CurrentExecution, CurrentExecutionConflict, type Key } from "./CurrentExecution.ts"
 import type { RunId } from "./Identifiers.ts"
-import { type Route, route } from "./internal/executions/currentRoute.ts"
+import { route } from "./internal/executions/currentRoute.ts"
+import * as Current from "./internal/executions/currentRow.ts"
 import * as Row from "./internal/page/row.ts"
 import { type ArchetypeUnspecified, type MalformedRow } from "./PersistenceError.ts"
-
-/**
- * What reading a current execution can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type ReadError = ArchetypeUnspecified | MalformedRow | SqlError
-
-/**
- * What writing one can end with, besides a condition that did not hold.
- *
- * @since 0.1.0
- * @category models
- */
-export type WriteError = ArchetypeUnspecified | LimitExceeded | SqlError
 
 /**
  * Keeps the current executions of both tables.
@@ -69,36 +54,54 @@ export class CurrentExecutions extends Context.Service<
   {
     /** Fails with the run that is there where the key has one. */
     readonly insert: (
-      row: Current.CurrentExecution
-    ) => Effect.Effect<void, WriteError | MalformedRow | Current.CurrentExecutionConflict, Transaction.Transaction>
+      row: CurrentExecution
+    ) => Effect.Effect<
+      void,
+      ArchetypeUnspecified | LimitExceeded | MalformedRow | SqlError | CurrentExecutionConflict,
+      Transaction.Transaction
+    >
     /** Replaces the row if its run is the expected one. */
     readonly update: (
-      row: Current.CurrentExecution,
+      row: CurrentExecution,
       expectedRunId: RunId
-    ) => Effect.Effect<void, WriteError | ConditionFailed, Transaction.Transaction>
-    readonly select: (
-      key: Current.Key
-    ) => Effect.Effect<Option.Option<Current.CurrentExecution>, ReadError, Transaction.Transaction>
+    ) => Effect.Effect<void, ArchetypeUnspecified | LimitExceeded | SqlError | ConditionFailed, Transaction.Transaction>
+    readonly find: (
+      key: Key
+    ) => Effect.Effect<
+      Option.Option<CurrentExecution>,
+      ArchetypeUnspecified | MalformedRow | SqlError,
+      Transaction.Transaction
+    >
     /** Deletes the row if its run is this one, and says whether it did. */
     readonly delete: (
-      key: Current.Key,
+      key: Key,
       runId: RunId
     ) => Effect.Effect<boolean, ArchetypeUnspecified | SqlError, Transaction.Transaction>
     /** Reads the row FOR UPDATE: a transaction that changes it as well conflicts. */
     readonly lock: (
-      key: Current.Key
-    ) => Effect.Effect<Option.Option<Current.CurrentExecution>, ReadError, Transaction.Transaction>
+      key: Key
+    ) => Effect.Effect<
+      Option.Option<CurrentExecution>,
+      ArchetypeUnspecified | MalformedRow | SqlError,
+      Transaction.Transaction
+    >
     /**
      * Reads and locks the row together with its run in `executions`, and takes the last write version from there.
      * None where either is missing.
      */
     readonly lockWithExecution: (
-      key: Current.Key
-    ) => Effect.Effect<Option.Option<Current.CurrentExecution>, ReadError, Transaction.Transaction>
+      key: Key
+    ) => Effect.Effect<
+      Option.Option<CurrentExecution>,
+      ArchetypeUnspecified | MalformedRow | SqlError,
+      Transaction.Transaction
+    >
   }
 >()("@effect-dsql/persistence/CurrentExecutions") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -106,14 +109,14 @@ export const layer: Layer.Layer<CurrentExecutions> = Layer.sync(CurrentExecution
   CurrentExecutions.of({
     insert: Effect.fn("CurrentExecutions.insert")(insert),
     update: Effect.fn("CurrentExecutions.update")(update),
-    select: Effect.fn("CurrentExecutions.select")((key) => select(key, "")),
+    find: Effect.fn("CurrentExecutions.find")((key) => Current.select(key, "")),
     delete: Effect.fn("CurrentExecutions.delete")(remove),
-    lock: Effect.fn("CurrentExecutions.lock")((key) => select(key, "FOR UPDATE")),
+    lock: Effect.fn("CurrentExecutions.lock")((key) => Current.select(key, "FOR UPDATE")),
     lockWithExecution: Effect.fn("CurrentExecutions.lockWithExecution")(lockWithExecution)
   })
 )
 
-const insert = Effect.fnUntraced(function* (row: Current.CurrentExecution) {
+const insert = Effect.fnUntraced(function* (row: CurrentExecution) {
   const to = yield* route(row)
   const columns = { ...to.key, ...Current.toColumns(row) }
   yield* Size.check(to.table, columns, Object.keys(to.key))
@@ -126,14 +129,14 @@ const insert = Effect.fnUntraced(function* (row: Current.CurrentExecution) {
       RETURNING 1
     )
     SELECT EXISTS (SELECT 1 FROM written) AS written, existing.*
-    FROM (VALUES (1)) AS always LEFT JOIN ${sql(to.table)} AS existing ON ${matches(sql, to, "existing")}`
+    FROM (VALUES (1)) AS always LEFT JOIN ${sql(to.table)} AS existing ON ${Current.matches(sql, to, "existing")}`
   if (rows[0]?.written === true) return
-  yield* Effect.flatMap(decode(row, to, rows[0]), (current) =>
-    Effect.fail(new Current.CurrentExecutionConflict({ current }))
+  yield* Effect.flatMap(Current.decode(row, to, rows[0]), (current) =>
+    Effect.fail(new CurrentExecutionConflict({ current }))
   )
 })
 
-const update = Effect.fnUntraced(function* (row: Current.CurrentExecution, expectedRunId: RunId) {
+const update = Effect.fnUntraced(function* (row: CurrentExecution, expectedRunId: RunId) {
   const to = yield* route(row)
   const columns = Current.toColumns(row)
   yield* Size.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
@@ -141,11 +144,11 @@ const update = Effect.fnUntraced(function* (row: Current.CurrentExecution, expec
   const rows = yield* sql<{ readonly written: boolean; readonly run_id: string | null }>`
     WITH written AS (
       UPDATE ${sql(to.table)} SET ${sql.update(columns)}
-      WHERE ${matches(sql, to, to.table)} AND run_id = ${expectedRunId}
+      WHERE ${Current.matches(sql, to, to.table)} AND run_id = ${expectedRunId}
       RETURNING 1
     )
     SELECT EXISTS (SELECT 1 FROM written) AS written,
-      (SELECT run_id FROM ${sql(to.table)} WHERE ${matches(sql, to, to.table)}) AS run_id`
+      (SELECT run_id FROM ${sql(to.table)} WHERE ${Current.matches(sql, to, to.table)}) AS run_id`
   const [answer] = rows
   if (answer?.written === true) return
   yield* new ConditionFailed({
@@ -155,16 +158,7 @@ const update = Effect.fnUntraced(function* (row: Current.CurrentExecution, expec
   })
 })
 
-/** @internal */
-export const select = Effect.fnUntraced(function* (key: Current.Key, lock: "" | "FOR UPDATE") {
-  const to = yield* route(key)
-  const sql = yield* Transaction.sql
-  const rows = yield* sql`
-    SELECT * FROM ${sql(to.table)} WHERE ${matches(sql, to, to.table)} ${sql.literal(lock)}`
-  return yield* first(key, to, rows)
-})
-
-const lockWithExecution = Effect.fnUntraced(function* (key: Current.Key) {
+const lockWithExecution = Effect.fnUntraced(function* (key: Key) {
   const to = yield* route(key)
   const sql = yield* Transaction.sql
   const rows = yield* sql`
@@ -174,26 +168,15 @@ const lockWithExecution = Effect.fnUntraced(function* (key: Current.Key) {
       AND executions.namespace_id = current.namespace_id
       AND executions.workflow_id = current.${sql(to.businessColumn)}
       AND executions.run_id = current.run_id
-    WHERE ${matches(sql, to, "current")}
+    WHERE ${Current.matches(sql, to, "current")}
     FOR UPDATE`
-  return yield* first(key, to, rows)
+  return yield* Current.first(key, to, rows)
 })
 
-const remove = Effect.fnUntraced(function* (key: Current.Key, runId: RunId) {
+const remove = Effect.fnUntraced(function* (key: Key, runId: RunId) {
   const to = yield* route(key)
   const sql = yield* Transaction.sql
   const rows = yield* sql`
-    DELETE FROM ${sql(to.table)} WHERE ${matches(sql, to, to.table)} AND run_id = ${runId} RETURNING 1`
+    DELETE FROM ${sql(to.table)} WHERE ${Current.matches(sql, to, to.table)} AND run_id = ${runId} RETURNING 1`
   return rows.length === 1
 })
-
-const matches = (sql: Transaction.Transaction["Service"]["sql"], to: Route, alias: string) =>
-  sql.and(Object.entries(to.key).map(([column, value]) => sql`${sql(alias)}.${sql(column)} = ${value}`))
-
-const decode = (key: Current.Key, to: Route, row: unknown): Effect.Effect<Current.CurrentExecution, MalformedRow> =>
-  Effect.map(Row.decode(Current.Columns, row, { table: to.table, key: to.key }), (columns) =>
-    Current.fromColumns(key, columns)
-  )
-
-const first = (key: Current.Key, to: Route, rows: ReadonlyArray<unknown>) =>
-  rows[0] === undefined ? Effect.succeedNone : Effect.asSome(decode(key, to, rows[0]))

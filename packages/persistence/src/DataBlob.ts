@@ -20,6 +20,8 @@ export const Encoding = Schema.Literals(["Proto3", "Json"])
 export type Encoding = typeof Encoding.Type
 
 /**
+ * Bytes and their encoding.
+ *
  * @since 0.1.0
  * @category models
  */

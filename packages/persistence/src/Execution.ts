@@ -31,18 +31,6 @@ export interface OwnedKey extends Key {
   readonly rangeId: bigint
 }
 
-/** @internal */
-export const head = {
-  /** The id that the next history event will have. */
-  nextEventId: Schema.BigInt,
-  /** The failover version of the last write. */
-  lastWriteVersion: Schema.BigInt,
-  /** Temporal's `WorkflowExecutionInfo`. */
-  info: DataBlob,
-  /** Temporal's `WorkflowExecutionState`. */
-  state: DataBlob
-}
-
 /**
  * The row that all parts of a run hang on.
  *
@@ -50,7 +38,14 @@ export const head = {
  * @category models
  */
 export const Execution = Schema.Struct({
-  ...head,
+  /** The id that the next history event will have. */
+  nextEventId: Schema.BigInt,
+  /** The failover version of the last write. */
+  lastWriteVersion: Schema.BigInt,
+  /** Temporal's `WorkflowExecutionInfo`. */
+  info: DataBlob,
+  /** Temporal's `WorkflowExecutionState`. */
+  state: DataBlob,
   /** The fencing token of the run: 1 when it is created, one more by each write. The store counts it. */
   dbRecordVersion: Schema.BigInt
 })

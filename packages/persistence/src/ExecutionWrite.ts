@@ -3,27 +3,42 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type CurrentExecution, type Key, State, Status } from "./CurrentExecution.ts"
+import { State, Status } from "./CurrentExecution.ts"
 import { DataBlob } from "./DataBlob.ts"
-import { Expected, head, Parts } from "./Execution.ts"
+import { Execution, Expected, type MutableState, Parts } from "./Execution.ts"
 import { ImmediateTask, ScheduledTask } from "./HistoryTask.ts"
 import { ChasmPath, RunId, SignalId, TimerId } from "./Identifiers.ts"
 
-const run = {
-  runId: RunId,
-  ...head,
-  /** What the current execution says of the run, if it is the current one. */
-  standing: Schema.Struct({
-    /** The request that created the run. */
-    createRequestId: Schema.String,
-    state: State,
-    status: Status,
-    startTime: Schema.UndefinedOr(Schema.DateTimeUtc)
-  }),
-  /** Tasks that the write leaves to be done. */
-  tasks: Schema.optional(Schema.Array(Schema.Union([ImmediateTask, ScheduledTask])))
-}
+/**
+ * What the current execution says of a run, if it is the current one. Made with no more than what is known, it is
+ * that of a run that is running.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Standing = Schema.Struct({
+  /** The request that created the run. */
+  createRequestId: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(""))),
+  state: State.pipe(Schema.withConstructorDefault(Effect.succeed("Running"))),
+  status: Status.pipe(Schema.withConstructorDefault(Effect.succeed("Running"))),
+  startTime: Schema.UndefinedOr(Schema.DateTimeUtc).pipe(Schema.withConstructorDefault(Effect.succeed(undefined)))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Standing = typeof Standing.Type
+
+/** Tasks that the write leaves to be done. */
+const tasks = Schema.optional(Schema.Array(Schema.Union([ImmediateTask, ScheduledTask])))
+
+/** A Protocol Buffers message whose fields have their defaults: no bytes. */
+const emptyMessage = DataBlob.pipe(
+  Schema.withConstructorDefault(Effect.sync((): DataBlob => ({ data: new Uint8Array(), encoding: "Proto3" })))
+)
 
 const someParts = {
   activities: Schema.optional(Parts.fields.activities),
@@ -38,11 +53,28 @@ const someParts = {
 /**
  * A run as a whole. Parts that are left out are empty, and nothing is buffered.
  *
+ * `Snapshot.make` knows all but the id of a run that has just begun: it runs, has no events yet, and its messages are
+ * empty.
+ *
+ * @example
+ * ```ts
+ * import { ExecutionWrite, Identifiers } from "@effect-dsql/persistence"
+ *
+ * const runId = Identifiers.RunId.make("0b4ba3a4-9a2b-4b7a-8d0e-4c1f7d6a2f10")
+ * const run = ExecutionWrite.Snapshot.make({ runId })
+ * ```
+ *
  * @since 0.1.0
  * @category models
  */
 export const Snapshot = Schema.Struct({
-  ...run,
+  runId: RunId,
+  nextEventId: Execution.fields.nextEventId.pipe(Schema.withConstructorDefault(Effect.succeed(1n))),
+  lastWriteVersion: Execution.fields.lastWriteVersion.pipe(Schema.withConstructorDefault(Effect.succeed(0n))),
+  info: emptyMessage,
+  state: emptyMessage,
+  standing: Standing.pipe(Schema.withConstructorDefault(Effect.sync(() => Standing.make({})))),
+  tasks,
   ...someParts
 })
 
@@ -53,7 +85,7 @@ export const Snapshot = Schema.Struct({
 export type Snapshot = typeof Snapshot.Type
 
 /**
- * A run as a whole, in place of what is stored.
+ * A run as a whole, in place of what is stored. `Replacement.make` knows what `Snapshot.make` does.
  *
  * @since 0.1.0
  * @category models
@@ -67,13 +99,19 @@ export const Replacement = Schema.Struct({ ...Snapshot.fields, expected: Expecte
 export type Replacement = typeof Replacement.Type
 
 /**
- * A change of a run. What is both put and removed is removed.
+ * A change of a run. What is both put and removed is removed. `change` makes one of a run that was read.
  *
  * @since 0.1.0
  * @category models
  */
 export const Mutation = Schema.Struct({
-  ...run,
+  runId: RunId,
+  nextEventId: Execution.fields.nextEventId,
+  lastWriteVersion: Execution.fields.lastWriteVersion,
+  info: DataBlob,
+  state: DataBlob,
+  standing: Standing,
+  tasks,
   expected: Expected,
   /** Parts to write, new or in place of what is there. */
   put: Schema.optional(Schema.Struct(someParts)),
@@ -100,6 +138,31 @@ export const Mutation = Schema.Struct({
  * @category models
  */
 export type Mutation = typeof Mutation.Type
+
+/**
+ * A change of a run that was read: what it leaves out stays as it was read, and the version that was read is expected.
+ *
+ * @example
+ * ```ts
+ * import { type Execution, ExecutionWrite, type Identifiers } from "@effect-dsql/persistence"
+ *
+ * const complete = (runId: Identifiers.RunId, read: Execution.MutableState) =>
+ *   ExecutionWrite.change(runId, read, {
+ *     standing: ExecutionWrite.Standing.make({ state: "Completed", status: "Completed" })
+ *   })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const change = (
+  runId: RunId,
+  { execution }: Pick<MutableState, "execution">,
+  to: Pick<Mutation, "standing"> & Partial<Omit<Mutation, "runId" | "standing" | "expected">>
+): Mutation => {
+  const { dbRecordVersion, ...head } = execution
+  return { ...head, ...to, runId, expected: { dbRecordVersion } }
+}
 
 /**
  * How a new run relates to the current execution.
@@ -165,18 +228,3 @@ export type ConflictResolution = {
       readonly mode: "BypassCurrent"
     }
 )
-
-/** The current execution that a run makes. */
-export const toCurrent = (
-  key: Key,
-  run: Pick<Snapshot, "runId" | "standing" | "lastWriteVersion" | "state">
-): CurrentExecution => ({
-  shardId: key.shardId,
-  namespaceId: key.namespaceId,
-  businessId: key.businessId,
-  archetypeId: key.archetypeId,
-  runId: run.runId,
-  ...run.standing,
-  lastWriteVersion: run.lastWriteVersion,
-  data: run.state
-})

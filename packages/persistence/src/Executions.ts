@@ -15,13 +15,12 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Current from "./CurrentExecution.ts"
-import * as CurrentExecutions from "./CurrentExecutions.ts"
+import type { CurrentExecution, CurrentExecutionConflict, Key } from "./CurrentExecution.ts"
 import {
   type ExecutionConflict,
   ExecutionNotFound,
@@ -31,22 +30,22 @@ import {
   type Salvaged
 } from "./Execution.ts"
 import type { ConflictResolution, CreateMode, Replacement, Snapshot, Update } from "./ExecutionWrite.ts"
-import type { HistoryTask } from "./HistoryTask.ts"
 import type { RunId } from "./Identifiers.ts"
+import * as Current from "./internal/executions/currentRow.ts"
 import { route } from "./internal/executions/currentRoute.ts"
 import * as Outcome from "./internal/executions/outcome.ts"
 import * as Plan from "./internal/executions/plan.ts"
 import * as Read from "./internal/executions/read.ts"
 import * as Writes from "./internal/executions/writes.ts"
-import type { ArchetypeUnspecified, MalformedRow, ShardOwnershipLost } from "./PersistenceError.ts"
+import type { ArchetypeUnspecified, ReadError, ShardOwnershipLost, WriteError } from "./PersistenceError.ts"
 
 /**
- * What every write can end with.
+ * What every write can end with that found what is stored as it expects it.
  *
  * @since 0.1.0
  * @category models
  */
-export type WriteError = ArchetypeUnspecified | LimitExceeded | MalformedRow | ShardOwnershipLost | TransactionError
+export type ExecutionWriteError = ArchetypeUnspecified | ShardOwnershipLost | WriteError
 
 /**
  * What is stored is not as the write expects it. Nothing was written.
@@ -54,15 +53,15 @@ export type WriteError = ArchetypeUnspecified | LimitExceeded | MalformedRow | S
  * @since 0.1.0
  * @category models
  */
-export type Conflict = Current.CurrentExecutionConflict | ExecutionConflict | ExecutionNotFound
+export type ExecutionRefusal = CurrentExecutionConflict | ExecutionConflict | ExecutionNotFound
 
 /**
- * What every read can end with.
+ * What every read of one execution can end with.
  *
  * @since 0.1.0
  * @category models
  */
-export type ReadError = ArchetypeUnspecified | ExecutionNotFound | MalformedRow | TransactionError
+export type ExecutionReadError = ArchetypeUnspecified | ExecutionNotFound | ReadError
 
 /**
  * Keeps executions.
@@ -108,38 +107,42 @@ export class Executions extends Context.Service<
   Executions,
   {
     /** Creates a run. One round trip. */
-    readonly create: (at: OwnedKey, mode: CreateMode, run: Snapshot) => Effect.Effect<void, WriteError | Conflict>
+    readonly create: (
+      at: OwnedKey,
+      mode: CreateMode,
+      run: Snapshot
+    ) => Effect.Effect<void, ExecutionWriteError | ExecutionRefusal>
     /** Changes a run, and creates the one that goes on from it. One round trip. */
-    readonly update: (at: OwnedKey, update: Update) => Effect.Effect<void, WriteError | Conflict>
+    readonly update: (at: OwnedKey, update: Update) => Effect.Effect<void, ExecutionWriteError | ExecutionRefusal>
     /** Rebuilds a run, changes the current one, creates the one that goes on from it. One round trip. */
     readonly conflictResolve: (
       at: OwnedKey,
       resolution: ConflictResolution
-    ) => Effect.Effect<void, WriteError | Conflict>
+    ) => Effect.Effect<void, ExecutionWriteError | ExecutionRefusal>
     /** Puts a run in the place of what is stored of it; the current execution is not looked at. One round trip. */
     readonly set: (
       at: OwnedKey,
       run: Replacement
-    ) => Effect.Effect<void, WriteError | ExecutionConflict | ExecutionNotFound>
-    /** Adds history tasks that belong to no write of a run. One round trip. */
-    readonly addHistoryTasks: (at: OwnedKey, tasks: ReadonlyArray<HistoryTask>) => Effect.Effect<void, WriteError>
+    ) => Effect.Effect<void, ExecutionWriteError | ExecutionConflict | ExecutionNotFound>
     /** Everything that is kept of a run. One round trip. */
-    readonly get: (key: RunKey) => Effect.Effect<MutableState, ReadError>
+    readonly get: (key: RunKey) => Effect.Effect<MutableState, ExecutionReadError>
     /** What can be read of a run, and what cannot, where `get` fails with `MalformedRow`. One round trip. */
     readonly salvage: (key: RunKey) => Effect.Effect<Salvaged, ArchetypeUnspecified | TransactionError>
     /** The current execution. One round trip. */
-    readonly getCurrent: (key: Current.Key) => Effect.Effect<Current.CurrentExecution, ReadError>
+    readonly getCurrent: (key: Key) => Effect.Effect<CurrentExecution, ExecutionReadError>
     /**
      * Deletes a run with all its parts; that it is not there is no error. One round trip, or one for each 300 parts of
      * a kind; the run's own row goes last, so that a deletion which was interrupted can be run again.
      */
-    readonly delete: (at: OwnedKey, runId: RunId) => Effect.Effect<void, WriteError>
+    readonly delete: (at: OwnedKey, runId: RunId) => Effect.Effect<void, ExecutionWriteError>
     /** Deletes the current execution if it is this run; that it is not is no error. One round trip. */
-    readonly deleteCurrent: (at: OwnedKey, runId: RunId) => Effect.Effect<void, WriteError>
+    readonly deleteCurrent: (at: OwnedKey, runId: RunId) => Effect.Effect<void, ExecutionWriteError>
   }
 >()("@effect-dsql/persistence/Executions") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -153,7 +156,6 @@ export const layer: Layer.Layer<Executions, never, DsqlClient> = Layer.effect(
       update: Effect.fn("Executions.update")((at, change) => connected(update(at, change))),
       conflictResolve: Effect.fn("Executions.conflictResolve")((at, change) => connected(conflictResolve(at, change))),
       set: Effect.fn("Executions.set")((at, run) => connected(set(at, run))),
-      addHistoryTasks: Effect.fn("Executions.addHistoryTasks")((at, tasks) => connected(addHistoryTasks(at, tasks))),
       get: Effect.fn("Executions.get")((key) => connected(get(key))),
       salvage: Effect.fn("Executions.salvage")((key) => connected(salvage(key))),
       getCurrent: Effect.fn("Executions.getCurrent")((key) => connected(getCurrent(key))),
@@ -191,10 +193,6 @@ const set = Effect.fnUntraced(function* (at: OwnedKey, run: Replacement) {
   yield* send(yield* Writes.set(at, run), "SetExecution", Outcome.ofReplacement(at, run))
 })
 
-const addHistoryTasks = Effect.fnUntraced(function* (at: OwnedKey, tasks: ReadonlyArray<HistoryTask>) {
-  yield* send(yield* Writes.addHistoryTasks(at, tasks), "AddHistoryTasks", Outcome.ofTasks(at, tasks))
-})
-
 const remove = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
   const plan = yield* Writes.remove(at, runId)
   const once = send(plan, "DeleteExecution", Outcome.ofRemoval({ ...at, runId }))
@@ -208,7 +206,7 @@ const removeCurrent = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
 
 const salvage = Effect.fnUntraced(function* (key: RunKey) {
   yield* route(key)
-  return yield* Transaction.autocommit(Read.read(key), { operation: "GetExecution", readOnly: true })
+  return yield* Transaction.autocommit(Read.read(key), { operation: "GetExecution", readOnly: "proven" })
 })
 
 const get = Effect.fnUntraced(function* (key: RunKey) {
@@ -221,10 +219,10 @@ const get = Effect.fnUntraced(function* (key: RunKey) {
   return { execution: execution.value, ...parts }
 })
 
-const getCurrent = Effect.fnUntraced(function* (key: Current.Key) {
-  const found = yield* Transaction.autocommit(CurrentExecutions.select(key, ""), {
+const getCurrent = Effect.fnUntraced(function* (key: Key) {
+  const found = yield* Transaction.autocommit(Current.select(key, ""), {
     operation: "GetCurrentExecution",
-    readOnly: true
+    readOnly: "proven"
   })
   return yield* Effect.catch(Effect.fromOption(found), () =>
     Effect.fail(new ExecutionNotFound({ businessId: key.businessId, runId: undefined }))

@@ -26,6 +26,8 @@ export const BranchRange = Schema.Struct({ branchId: BranchId, beginNodeId: Sche
 export type BranchRange = typeof BranchRange.Type
 
 /**
+ * One history of a tree, and whose nodes it shares.
+ *
  * @since 0.1.0
  * @category models
  */

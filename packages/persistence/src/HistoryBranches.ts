@@ -8,7 +8,7 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Size from "@effect-dsql/core/Size"
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
@@ -25,7 +25,7 @@ import * as Tree from "./internal/history/tree.ts"
 import * as List from "./internal/page/list.ts"
 import { repeatable } from "./internal/repeatable.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
-import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
+import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
 
 /**
  * A branch, in the shard of its execution.
@@ -87,14 +87,6 @@ export interface Fork extends Located {
 }
 
 /**
- * What reading a page can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type ReadError = TransactionError | MalformedRow | PageTokenInvalid
-
-/**
  * Keeps histories.
  *
  * @example
@@ -107,7 +99,7 @@ export type ReadError = TransactionError | MalformedRow | PageTokenInvalid
  *     const history = yield* HistoryBranches.HistoryBranches
  *     const first = { nodeId: 1n, txnId: 7n, prevTxnId: 0n, events: { data: events, encoding: "Proto3" as const } }
  *     yield* history.append({ shardId, branch, nodes: [first], newBranch: { info: "order-4711" } })
- *     yield* history.stream({ shardId, branch }).pipe(
+ *     yield* history.streamNodes({ shardId, branch }).pipe(
  *       Stream.runForEach((node) => Effect.log(`events from ${node.nodeId} on`))
  *     )
  *   })
@@ -120,35 +112,32 @@ export class HistoryBranches extends Context.Service<
   HistoryBranches,
   {
     /** Writes nodes of a branch, and the branch itself if it is new; over those that are there. One round trip. */
-    readonly append: (append: Append) => Effect.Effect<void, TransactionError | LimitExceeded | Branch.HistoryInvalid>
+    readonly append: (append: Append) => Effect.Effect<void, WriteError | Branch.HistoryInvalid>
     /**
      * A page of a branch's history in order, its ancestors' part included. Nodes that never became history are passed
      * over: those whose transaction id is lower than one's before them. They count for the page's size, so a page may
      * have fewer items than asked for. One round trip.
      */
-    readonly read: (range: NodeRange, request?: PageRequest) => Effect.Effect<Page<Branch.HistoryNode>, ReadError>
+    readonly listNodes: (range: NodeRange, request?: PageRequest) => Effect.Effect<Page<Branch.HistoryNode>, PageError>
     /** A branch's history in order, in the memory of one page. One round trip for each page. */
-    readonly stream: (range: NodeRange, request?: PageRequest) => Stream.Stream<Branch.HistoryNode, ReadError>
+    readonly streamNodes: (range: NodeRange, request?: PageRequest) => Stream.Stream<Branch.HistoryNode, PageError>
     /**
      * A page of a branch's history from its end, following the chain of transactions from the one that wrote the last
      * node: all other nodes are passed over. One round trip.
      */
-    readonly readBackward: (
+    readonly listNodesBackward: (
       range: NodeRange & { readonly lastTxnId: bigint },
       request?: PageRequest
-    ) => Effect.Effect<Page<Branch.HistoryNode>, ReadError>
+    ) => Effect.Effect<Page<Branch.HistoryNode>, PageError>
     /** A branch's history from its end, in the memory of one page. One round trip for each page. */
-    readonly streamBackward: (
+    readonly streamNodesBackward: (
       range: NodeRange & { readonly lastTxnId: bigint },
       request?: PageRequest
-    ) => Stream.Stream<Branch.HistoryNode, ReadError>
+    ) => Stream.Stream<Branch.HistoryNode, PageError>
     /** Makes a branch that shares the nodes before `nodeId` with another one, and gives it. One round trip. */
     readonly fork: (
       fork: Fork
-    ) => Effect.Effect<
-      Branch.HistoryBranch,
-      TransactionError | LimitExceeded | Branch.HistoryInvalid | Branch.BranchNotFound
-    >
+    ) => Effect.Effect<Branch.HistoryBranch, WriteError | Branch.HistoryInvalid | Branch.BranchNotFound>
     /**
      * Deletes the nodes up to a valid one that are not on its chain, and gives how many. With `beyond` it also deletes
      * the branch's own nodes after the valid one, but for those that other branches read: for branches that nobody
@@ -157,7 +146,7 @@ export class HistoryBranches extends Context.Service<
      */
     readonly trim: (
       trim: Located & NodeRef & { readonly beyond?: boolean | undefined }
-    ) => Effect.Effect<number, TransactionError | MalformedRow | Branch.BrokenChain>
+    ) => Effect.Effect<number, ReadError | Branch.BrokenChain>
     /** Deletes nodes of the branch's own; those that are not there are deleted. One round trip for each 1,000. */
     readonly deleteNodes: (
       of: Located & { readonly nodes: ReadonlyArray<NodeRef> }
@@ -167,29 +156,31 @@ export class HistoryBranches extends Context.Service<
      * what may go depends on the other branches, whose rows are read in the same transaction. Stopped anywhere and run
      * again, it finishes.
      */
-    readonly delete: (located: Located) => Effect.Effect<void, TransactionError | MalformedRow>
+    readonly delete: (located: Located) => Effect.Effect<void, ReadError>
     /** A page of a tree's branches. One round trip. */
-    readonly listBranches: (
+    readonly list: (
       tree: { readonly shardId: ShardId; readonly treeId: TreeId },
       request?: PageRequest
-    ) => Effect.Effect<Page<Branch.BranchInfo>, ReadError>
+    ) => Effect.Effect<Page<Branch.BranchInfo>, PageError>
     /** A tree's branches. One round trip for each page. */
-    readonly streamBranches: (
+    readonly stream: (
       tree: { readonly shardId: ShardId; readonly treeId: TreeId },
       request?: PageRequest
-    ) => Stream.Stream<Branch.BranchInfo, ReadError>
+    ) => Stream.Stream<Branch.BranchInfo, PageError>
     /** A page of the branches of all trees, by shard, tree and branch. One round trip. */
-    readonly listAllBranches: (
+    readonly listAll: (
       request?: PageRequest
-    ) => Effect.Effect<Page<Branch.BranchInfo & { readonly shardId: ShardId }>, ReadError>
+    ) => Effect.Effect<Page<Branch.BranchInfo & { readonly shardId: ShardId }>, PageError>
     /** The branches of all trees, by shard, tree and branch. One round trip for each page. */
-    readonly streamAllBranches: (
+    readonly streamAll: (
       request?: PageRequest
-    ) => Stream.Stream<Branch.BranchInfo & { readonly shardId: ShardId }, ReadError>
+    ) => Stream.Stream<Branch.BranchInfo & { readonly shardId: ShardId }, PageError>
   }
 >()("@effect-dsql/persistence/HistoryBranches") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -198,27 +189,27 @@ export const layer: Layer.Layer<HistoryBranches, never, DsqlClient> = Layer.effe
   Effect.map(DsqlClient, (client) => {
     const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
       Effect.provideService(effect, DsqlClient, client)
-    const read = (range: NodeRange, request: PageRequest = {}) => connected(Reading.page(forward(range), request))
-    const readBackward = (range: NodeRange & { readonly lastTxnId: bigint }, request: PageRequest = {}) =>
+    const listNodes = (range: NodeRange, request: PageRequest = {}) => connected(Reading.page(forward(range), request))
+    const listNodesBackward = (range: NodeRange & { readonly lastTxnId: bigint }, request: PageRequest = {}) =>
       connected(Reading.page(backward(range), request))
-    const listBranches = (tree: Nodes.Tree, request: PageRequest = {}) => connected(Tree.page(tree, request))
-    const listAllBranches = (request: PageRequest = {}) => connected(Tree.page(undefined, request))
+    const list = (tree: Nodes.Tree, request: PageRequest = {}) => connected(Tree.page(tree, request))
+    const listAll = (request: PageRequest = {}) => connected(Tree.page(undefined, request))
     return HistoryBranches.of({
       append: Effect.fn("HistoryBranches.append")((of) => connected(append(of))),
-      read: Effect.fn("HistoryBranches.read")(read),
-      stream: (range, request = {}) => List.stream(request, (next) => read(range, next)),
-      readBackward: Effect.fn("HistoryBranches.readBackward")(readBackward),
-      streamBackward: (range, request = {}) => List.stream(request, (next) => readBackward(range, next)),
+      listNodes: Effect.fn("HistoryBranches.listNodes")(listNodes),
+      streamNodes: (range, request = {}) => List.stream(request, (next) => listNodes(range, next)),
+      listNodesBackward: Effect.fn("HistoryBranches.listNodesBackward")(listNodesBackward),
+      streamNodesBackward: (range, request = {}) => List.stream(request, (next) => listNodesBackward(range, next)),
       fork: Effect.fn("HistoryBranches.fork")((of) => connected(fork(of))),
       trim: Effect.fn("HistoryBranches.trim")((of) => connected(trim(of))),
       deleteNodes: Effect.fn("HistoryBranches.deleteNodes")((of) => connected(deleteNodes(of))),
       delete: Effect.fn("HistoryBranches.delete")((of) =>
         connected(Stream.runDrain(Removal.removeBranch(tree(of), of.branch)))
       ),
-      listBranches: Effect.fn("HistoryBranches.listBranches")(listBranches),
-      streamBranches: (tree, request = {}) => List.stream(request, (next) => listBranches(tree, next)),
-      listAllBranches: Effect.fn("HistoryBranches.listAllBranches")(listAllBranches),
-      streamAllBranches: (request = {}) => List.stream(request, listAllBranches)
+      list: Effect.fn("HistoryBranches.list")(list),
+      stream: (tree, request = {}) => List.stream(request, (next) => list(tree, next)),
+      listAll: Effect.fn("HistoryBranches.listAll")(listAll),
+      streamAll: (request = {}) => List.stream(request, listAll)
     })
   })
 )

@@ -9,6 +9,7 @@
  */
 import * as Schema from "effect/Schema"
 import { DataBlob } from "./DataBlob.ts"
+import { ClusterName, ShardId } from "./Identifiers.ts"
 
 /**
  * A queue of tasks that are due at once, in the order of their ids.
@@ -45,6 +46,8 @@ export const ScheduledCategory = Schema.Struct({
 export type ScheduledCategory = typeof ScheduledCategory.Type
 
 /**
+ * Which queue a task goes to.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -55,36 +58,48 @@ const immediate = (id: number): ImmediateCategory => ImmediateCategory.make({ ki
 const scheduled = (id: number): ScheduledCategory => ScheduledCategory.make({ kind: "Scheduled", id })
 
 /**
+ * Tasks that hand work on: to matching, to other executions.
+ *
  * @since 0.1.0
  * @category categories
  */
 export const transfer: ImmediateCategory = immediate(1)
 
 /**
+ * Timers that fire.
+ *
  * @since 0.1.0
  * @category categories
  */
 export const timer: ScheduledCategory = scheduled(2)
 
 /**
+ * Changes on their way to other clusters.
+ *
  * @since 0.1.0
  * @category categories
  */
 export const replication: ImmediateCategory = immediate(3)
 
 /**
+ * Changes of what is shown in lists of executions.
+ *
  * @since 0.1.0
  * @category categories
  */
 export const visibility: ImmediateCategory = immediate(4)
 
 /**
+ * Histories that are to be archived.
+ *
  * @since 0.1.0
  * @category categories
  */
 export const archival: ScheduledCategory = scheduled(5)
 
 /**
+ * Calls to the outside.
+ *
  * @since 0.1.0
  * @category categories
  */
@@ -106,6 +121,8 @@ export const FireTime = Schema.BigInt.pipe(Schema.brand("FireTime"))
 export type FireTime = typeof FireTime.Type
 
 /**
+ * A task that is due at once.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -123,6 +140,8 @@ export const ImmediateTask = Schema.Struct({
 export type ImmediateTask = typeof ImmediateTask.Type
 
 /**
+ * A task that is due at a time.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -141,7 +160,104 @@ export const ScheduledTask = Schema.Struct({
 export type ScheduledTask = typeof ScheduledTask.Type
 
 /**
+ * A task of either kind.
+ *
  * @since 0.1.0
  * @category models
  */
 export type HistoryTask = ImmediateTask | ScheduledTask
+
+/**
+ * An immediate task's place.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ImmediateKey {
+  readonly shardId: ShardId
+  readonly category: ImmediateCategory
+  readonly taskId: bigint
+}
+
+/**
+ * Immediate tasks with ids from `min`, up to and without `max`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ImmediateRange {
+  readonly shardId: ShardId
+  readonly category: ImmediateCategory
+  readonly min: bigint
+  readonly max: bigint
+}
+
+/**
+ * A scheduled task's place.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ScheduledKey {
+  readonly shardId: ShardId
+  readonly category: ScheduledCategory
+  readonly fireTime: FireTime
+  readonly taskId: bigint
+}
+
+/**
+ * Scheduled tasks that are due from `min`, up to and without `max`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ScheduledRange {
+  readonly shardId: ShardId
+  readonly category: ScheduledCategory
+  readonly min: FireTime
+  readonly max: FireTime
+}
+
+/**
+ * A replication task that could not be applied, kept apart with the cluster that it came from.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const DeadLetter = Schema.Struct({
+  sourceCluster: ClusterName,
+  shardId: ShardId,
+  taskId: Schema.BigInt,
+  task: DataBlob
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type DeadLetter = typeof DeadLetter.Type
+
+/**
+ * A dead letter's place.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DeadLetterKey {
+  readonly sourceCluster: ClusterName
+  readonly shardId: ShardId
+  readonly taskId: bigint
+}
+
+/**
+ * Dead letters of one cluster with task ids from `min`, up to and without `max`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DeadLetterRange {
+  readonly sourceCluster: ClusterName
+  readonly shardId: ShardId
+  readonly min: bigint
+  readonly max: bigint
+}

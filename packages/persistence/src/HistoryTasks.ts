@@ -3,29 +3,32 @@
  *
  * Three kinds of queue have one contract: immediate tasks, ordered by their ids; scheduled tasks, ordered by their
  * fire times, to the microsecond, then their ids; and the dead letters of replication, one queue for each source
- * cluster. Only adding needs the shard: completing a task is the same whoever does it, and however often.
+ * cluster. Only adding needs the shard: deleting a task is the same whoever does it, and however often.
  *
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
-import { DataBlob } from "./DataBlob.ts"
+import type * as Stream from "effect/Stream"
+import type { DataBlob } from "./DataBlob.ts"
 import {
+  type DeadLetter,
+  type DeadLetterKey,
+  type DeadLetterRange,
   FireTime,
   type HistoryTask,
-  type ImmediateCategory,
+  type ImmediateKey,
+  type ImmediateRange,
   type ImmediateTask,
-  type ScheduledCategory,
+  type ScheduledKey,
+  type ScheduledRange,
   type ScheduledTask
 } from "./HistoryTask.ts"
-import { ClusterName, ShardId } from "./Identifiers.ts"
 import * as Add from "./internal/historyTasks/add.ts"
 import * as List from "./internal/page/list.ts"
 import { repeatable } from "./internal/repeatable.ts"
@@ -33,110 +36,8 @@ import type { Position, Range, TaskRows } from "./internal/historyTasks/rows.ts"
 import * as Rows from "./internal/historyTasks/rows.ts"
 import { taskTable } from "./internal/historyTasks/table.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
-import type { MalformedRow, PageTokenInvalid, ShardOwnershipLost } from "./PersistenceError.ts"
-
-/**
- * An immediate task's place.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ImmediateKey {
-  readonly shardId: ShardId
-  readonly category: ImmediateCategory
-  readonly taskId: bigint
-}
-
-/**
- * Immediate tasks with ids from `min`, up to and without `max`.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ImmediateRange {
-  readonly shardId: ShardId
-  readonly category: ImmediateCategory
-  readonly min: bigint
-  readonly max: bigint
-}
-
-/**
- * A scheduled task's place.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ScheduledKey {
-  readonly shardId: ShardId
-  readonly category: ScheduledCategory
-  readonly fireTime: FireTime
-  readonly taskId: bigint
-}
-
-/**
- * Scheduled tasks that are due from `min`, up to and without `max`.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ScheduledRange {
-  readonly shardId: ShardId
-  readonly category: ScheduledCategory
-  readonly min: FireTime
-  readonly max: FireTime
-}
-
-/**
- * A replication task that could not be applied, kept apart with the cluster that it came from.
- *
- * @since 0.1.0
- * @category models
- */
-export const DeadLetter = Schema.Struct({
-  sourceCluster: ClusterName,
-  shardId: ShardId,
-  taskId: Schema.BigInt,
-  task: DataBlob
-})
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type DeadLetter = typeof DeadLetter.Type
-
-/**
- * A dead letter's place.
- *
- * @since 0.1.0
- * @category models
- */
-export interface DeadLetterKey {
-  readonly sourceCluster: ClusterName
-  readonly shardId: ShardId
-  readonly taskId: bigint
-}
-
-/**
- * Dead letters of one cluster with task ids from `min`, up to and without `max`.
- *
- * @since 0.1.0
- * @category models
- */
-export interface DeadLetterRange {
-  readonly sourceCluster: ClusterName
-  readonly shardId: ShardId
-  readonly min: bigint
-  readonly max: bigint
-}
-
-/**
- * What reading a queue can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type ReadError = TransactionError | MalformedRow | PageTokenInvalid
+import type { PageError, ShardOwnershipLost, WriteError } from "./PersistenceError.ts"
+import type { OwnedShard } from "./Shard.ts"
 
 /**
  * A queue of tasks.
@@ -146,16 +47,19 @@ export type ReadError = TransactionError | MalformedRow | PageTokenInvalid
  */
 export interface Queue<Range, Key, Task> {
   /** A page of a range, in order. One round trip. */
-  readonly list: (range: Range, request?: PageRequest) => Effect.Effect<Page<Task>, ReadError>
+  readonly list: (range: Range, request?: PageRequest) => Effect.Effect<Page<Task>, PageError>
   /** A range in order, from the token on, in the memory of one page. One round trip for each page. */
-  readonly stream: (range: Range, request?: PageRequest) => Stream.Stream<Task, ReadError>
-  /** Takes a task away; one that is not there is complete. One round trip. */
-  readonly complete: (key: Key) => Effect.Effect<void, TransactionError>
+  readonly stream: (range: Range, request?: PageRequest) => Stream.Stream<Task, PageError>
+  /** Takes a task away that is complete; one that is not there is. One round trip. */
+  readonly delete: (key: Key) => Effect.Effect<void, TransactionError>
   /**
-   * Takes a range away, 1,000 rows in a transaction; each element is the rows of one that has committed. Three round
-   * trips for each. Stopped anywhere and run again, it finishes.
+   * Takes a range away, the first ones first, and gives how many went: all of them, or `limit`. One round trip for 500
+   * tasks. Run again after a failure, it goes on where it stopped.
    */
-  readonly completeRange: (range: Range) => Stream.Stream<number, TransactionError>
+  readonly deleteRange: (
+    range: Range,
+    options?: { readonly limit?: number | undefined }
+  ) => Effect.Effect<number, TransactionError>
 }
 
 /**
@@ -174,7 +78,7 @@ export interface Queue<Range, Key, Task> {
  *     yield* tasks.scheduled.stream(due).pipe(
  *       Stream.runForEach((task) => Effect.log(`timer ${task.taskId} is due at ${task.fireTime}`))
  *     )
- *     yield* Stream.runDrain(tasks.scheduled.completeRange(due))
+ *     yield* tasks.scheduled.deleteRange(due)
  *   })
  * ```
  *
@@ -185,19 +89,18 @@ export class HistoryTasks extends Context.Service<
   HistoryTasks,
   {
     /**
-     * Adds tasks of any categories while the shard has this range; all of them or none. A task that is there already
+     * Adds tasks of any categories below the shard; all of them or none. A task that is there already
      * is a `UniqueViolation`. One round trip.
      */
     readonly add: (
-      shardId: ShardId,
-      rangeId: bigint,
+      owned: OwnedShard,
       tasks: ReadonlyArray<HistoryTask>
-    ) => Effect.Effect<void, TransactionError | ShardOwnershipLost | LimitExceeded>
+    ) => Effect.Effect<void, WriteError | ShardOwnershipLost>
     readonly immediate: Queue<ImmediateRange, ImmediateKey, ImmediateTask>
     readonly scheduled: Queue<ScheduledRange, ScheduledKey, ScheduledTask>
     readonly replicationDlq: Queue<DeadLetterRange, DeadLetterKey, DeadLetter> & {
       /** Keeps a dead letter; one that is there already stays as it is. One round trip. */
-      readonly put: (letter: DeadLetter) => Effect.Effect<void, TransactionError | LimitExceeded>
+      readonly put: (letter: DeadLetter) => Effect.Effect<void, WriteError>
       /** Whether a range has no dead letters. One round trip. */
       readonly isEmpty: (range: DeadLetterRange) => Effect.Effect<boolean, TransactionError>
     }
@@ -205,6 +108,8 @@ export class HistoryTasks extends Context.Service<
 >()("@effect-dsql/persistence/HistoryTasks") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -213,22 +118,23 @@ export const layer: Layer.Layer<HistoryTasks, never, DsqlClient> = Layer.effect(
   Effect.map(DsqlClient, (client) => {
     const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
       Effect.provideService(effect, DsqlClient, client)
-    const streamed = <A, E>(stream: Stream.Stream<A, E, DsqlClient>) =>
-      Stream.provideService(stream, DsqlClient, client)
     const queue = <R extends Range, Key, Task>(kind: Kind<R, Key, Task>): Queue<R, Key, Task> => {
       const page = (range: R, request: PageRequest = {}) =>
         connected(Rows.page(kind.rows(range), range, request, (position, task) => kind.make(range, position, task)))
       return {
         list: Effect.fn(`${kind.name}.list`)(page),
         stream: (range, request = {}) => List.stream(request, (next) => page(range, next)),
-        complete: Effect.fn(`${kind.name}.complete`)((key: Key) =>
-          connected(Rows.complete(kind.rows(key), kind.position(key)))
+        delete: Effect.fn(`${kind.name}.delete`)((key: Key) =>
+          connected(Rows.remove(kind.rows(key), kind.position(key)))
         ),
-        completeRange: (range) => streamed(Rows.completeRange(kind.rows(range), range))
+        deleteRange: Effect.fn(`${kind.name}.deleteRange`)(
+          (range: R, options?: { readonly limit?: number | undefined }) =>
+            connected(Rows.removeRange(kind.rows(range), range, options?.limit))
+        )
       }
     }
     return HistoryTasks.of({
-      add: Effect.fn("HistoryTasks.add")((shardId, rangeId, tasks) => connected(add(shardId, rangeId, tasks))),
+      add: Effect.fn("HistoryTasks.add")((owned, tasks) => connected(add(owned, tasks))),
       immediate: queue(immediate),
       scheduled: queue(scheduled),
       replicationDlq: {
@@ -285,7 +191,7 @@ const deadLetters: Kind<DeadLetterRange, DeadLetterKey, DeadLetter> = {
   make: ({ shardId, sourceCluster }, [taskId = 0n], task) => ({ sourceCluster, shardId, taskId, task })
 }
 
-const add = Effect.fnUntraced(function* (shardId: ShardId, rangeId: bigint, tasks: ReadonlyArray<HistoryTask>) {
+const add = Effect.fnUntraced(function* ({ rangeId, shardId }: OwnedShard, tasks: ReadonlyArray<HistoryTask>) {
   if (tasks.length === 0) return
   yield* Add.check(shardId, tasks)
   yield* Transaction.autocommit(Add.insert(shardId, rangeId, tasks), {

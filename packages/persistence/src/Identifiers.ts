@@ -22,6 +22,8 @@ export const ShardId = Schema.Int.check(Schema.isInt32()).pipe(Schema.brand("Sha
 export type ShardId = typeof ShardId.Type
 
 /**
+ * A namespace.
+ *
  * @since 0.1.0
  * @category models
  */

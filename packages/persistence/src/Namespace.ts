@@ -1,10 +1,10 @@
 /**
- * A namespace, as a model and as columns, and what a change of one can be refused for.
+ * A namespace, as a model, and what a change of one can be refused for.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { DataBlob, Encoding } from "./DataBlob.ts"
+import { DataBlob } from "./DataBlob.ts"
 import { NamespaceId, NamespaceName } from "./Identifiers.ts"
 
 const id = (tag: string) => `@effect-dsql/persistence/Namespace/${tag}`
@@ -106,21 +106,10 @@ export class NamespaceVersionConflict extends Schema.TaggedError<NamespaceVersio
   }
 }
 
-/** @internal */
-export const Columns = Schema.Struct({
-  id: NamespaceId,
-  name: NamespaceName,
-  is_global: Schema.Boolean,
-  data: Schema.Uint8Array,
-  data_encoding: Encoding,
-  notification_version: Schema.BigInt
-})
-
-/** @internal */
-export const fromColumns = (columns: typeof Columns.Type): Namespace => ({
-  id: columns.id,
-  name: columns.name,
-  isGlobal: columns.is_global,
-  detail: { data: columns.data, encoding: columns.data_encoding },
-  notificationVersion: columns.notification_version
-})
+/**
+ * What a namespace becomes by an update: all of it but its id and name.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type NamespaceChange = Pick<Namespace, "id" | "isGlobal" | "detail">

@@ -17,7 +17,7 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -27,33 +27,15 @@ import type { NamespaceId, NamespaceName } from "./Identifiers.ts"
 import * as List from "./internal/page/list.ts"
 import * as Reads from "./internal/namespaces/reads.ts"
 import * as Writes from "./internal/namespaces/writes.ts"
-import type { Namespace, NamespaceAlreadyExists, NamespaceNotFound, NamespaceVersionConflict } from "./Namespace.ts"
+import type {
+  Namespace,
+  NamespaceAlreadyExists,
+  NamespaceChange,
+  NamespaceNotFound,
+  NamespaceVersionConflict
+} from "./Namespace.ts"
 import type * as PageToken from "./PageToken.ts"
-import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
-
-/**
- * What reading can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type ReadError = MalformedRow | TransactionError
-
-/**
- * What a change can end with, besides a condition that did not hold.
- *
- * @since 0.1.0
- * @category models
- */
-export type WriteError = LimitExceeded | ReadError
-
-/**
- * What a namespace becomes by an update: all of it but its id and name.
- *
- * @since 0.1.0
- * @category models
- */
-export type Change = Pick<Namespace, "id" | "isGlobal" | "detail">
+import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
 
 /**
  * Keeps namespaces. Each operation is one statement and one round trip; a stream is one per page.
@@ -89,12 +71,12 @@ export class Namespaces extends Context.Service<
     readonly getByName: (name: NamespaceName) => Effect.Effect<Namespace, ReadError | NamespaceNotFound>
     /** Replaces a namespace, if no namespace has changed since the global version was the expected one. */
     readonly update: (
-      change: Change,
+      change: NamespaceChange,
       expectedVersion: bigint
     ) => Effect.Effect<void, WriteError | NamespaceVersionConflict | NamespaceNotFound>
     /** Replaces a namespace as `update` does, its name too. */
     readonly rename: (
-      change: Change & Pick<Namespace, "name">,
+      change: NamespaceChange & Pick<Namespace, "name">,
       expectedVersion: bigint
     ) => Effect.Effect<void, WriteError | NamespaceVersionConflict | NamespaceNotFound | NamespaceAlreadyExists>
     /** Deletes the namespace if there is one. The global version stays. */
@@ -102,17 +84,17 @@ export class Namespaces extends Context.Service<
     /** Deletes the namespace if there is one. The global version stays. */
     readonly deleteByName: (name: NamespaceName) => Effect.Effect<void, TransactionError>
     /** One page of all namespaces, by id. */
-    readonly list: (
-      request?: PageToken.PageRequest
-    ) => Effect.Effect<PageToken.Page<Namespace>, ReadError | PageTokenInvalid>
+    readonly list: (request?: PageToken.PageRequest) => Effect.Effect<PageToken.Page<Namespace>, PageError>
     /** All namespaces, by id. Ends with an error at a row that does not decode. */
-    readonly stream: (request?: PageToken.PageRequest) => Stream.Stream<Namespace, ReadError | PageTokenInvalid>
+    readonly stream: (request?: PageToken.PageRequest) => Stream.Stream<Namespace, PageError>
     /** The global notification version: what the next change will carry. */
     readonly version: Effect.Effect<bigint, ReadError>
   }
 >()("@effect-dsql/persistence/Namespaces") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */

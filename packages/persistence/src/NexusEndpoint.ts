@@ -1,10 +1,10 @@
 /**
- * A Nexus endpoint, as a model and as columns, and what a change of one can be refused for.
+ * A Nexus endpoint, as a model, and what a change of one can be refused for.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { DataBlob, Encoding } from "./DataBlob.ts"
+import { DataBlob } from "./DataBlob.ts"
 import { EndpointId } from "./Identifiers.ts"
 
 const id = (tag: string) => `@effect-dsql/persistence/NexusEndpoint/${tag}`
@@ -81,18 +81,3 @@ export class NexusEndpointNotFound extends Schema.TaggedError<NexusEndpointNotFo
     return `there is no Nexus endpoint ${this.id}`
   }
 }
-
-/** @internal */
-export const Columns = Schema.Struct({
-  id: EndpointId,
-  version: Schema.BigInt,
-  data: Schema.Uint8Array,
-  data_encoding: Encoding
-})
-
-/** @internal */
-export const fromColumns = (columns: typeof Columns.Type): NexusEndpoint => ({
-  id: columns.id,
-  version: columns.version,
-  spec: { data: columns.data, encoding: columns.data_encoding }
-})

@@ -11,7 +11,6 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -29,24 +28,19 @@ import {
   type NexusEndpointVersionConflict,
   NexusTableVersionConflict
 } from "./NexusEndpoint.ts"
-import * as PageToken from "./PageToken.ts"
-import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
+import type * as PageToken from "./PageToken.ts"
+import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
+import * as Tokens from "./internal/page/tokens.ts"
 
 /**
- * What reading can end with.
+ * What an endpoint becomes by an update, and the version that it was read with.
  *
  * @since 0.1.0
  * @category models
  */
-export type ReadError = MalformedRow | TransactionError
-
-/**
- * What a change can end with, besides a condition of its own that did not hold.
- *
- * @since 0.1.0
- * @category models
- */
-export type WriteError = NexusTableVersionConflict | LimitExceeded | ReadError
+export interface EndpointChange extends Omit<NexusEndpoint, "version"> {
+  readonly expectedVersion: bigint
+}
 
 /**
  * Which page of endpoints is asked for.
@@ -73,14 +67,6 @@ export interface EndpointPage extends PageToken.Page<NexusEndpoint> {
 }
 
 /**
- * What listing can end with. After a `NexusTableVersionConflict` the list is begun again.
- *
- * @since 0.1.0
- * @category models
- */
-export type ListError = NexusTableVersionConflict | PageTokenInvalid | ReadError
-
-/**
  * Keeps Nexus endpoints. Each operation is one statement and one round trip; a stream is one per page.
  *
  * @example
@@ -105,27 +91,32 @@ export class NexusEndpoints extends Context.Service<
     /** Creates an endpoint, and gives it with version 1. */
     readonly create: (
       endpoint: Omit<NexusEndpoint, "version">,
-      tableVersion: bigint
-    ) => Effect.Effect<NexusEndpoint, WriteError | NexusEndpointVersionConflict>
-    /** Replaces an endpoint of this version, and gives it with the next one. */
+      expectedTableVersion: bigint
+    ) => Effect.Effect<NexusEndpoint, WriteError | NexusTableVersionConflict | NexusEndpointVersionConflict>
+    /** Replaces an endpoint that has the expected version, and gives it with the next one. */
     readonly update: (
-      endpoint: NexusEndpoint,
-      tableVersion: bigint
-    ) => Effect.Effect<NexusEndpoint, WriteError | NexusEndpointVersionConflict | NexusEndpointNotFound>
+      endpoint: EndpointChange,
+      expectedTableVersion: bigint
+    ) => Effect.Effect<
+      NexusEndpoint,
+      WriteError | NexusTableVersionConflict | NexusEndpointVersionConflict | NexusEndpointNotFound
+    >
     /** Deletes an endpoint, whatever its version. */
     readonly delete: (
       id: EndpointId,
-      tableVersion: bigint
+      expectedTableVersion: bigint
     ) => Effect.Effect<void, NexusTableVersionConflict | NexusEndpointNotFound | ReadError>
     readonly get: (id: EndpointId) => Effect.Effect<NexusEndpoint, ReadError | NexusEndpointNotFound>
     /** One page of all endpoints, by id, with the table version that it is of. */
-    readonly list: (request?: ListRequest) => Effect.Effect<EndpointPage, ListError>
+    readonly list: (request?: ListRequest) => Effect.Effect<EndpointPage, PageError | NexusTableVersionConflict>
     /** All endpoints of one table version, by id. */
-    readonly stream: (request?: ListRequest) => Stream.Stream<NexusEndpoint, ListError>
+    readonly stream: (request?: ListRequest) => Stream.Stream<NexusEndpoint, PageError | NexusTableVersionConflict>
   }
 >()("@effect-dsql/persistence/NexusEndpoints") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -151,14 +142,14 @@ export const layer: Layer.Layer<NexusEndpoints, never, DsqlClient> = Layer.effec
 )
 
 const get = Effect.fnUntraced(function* (id: EndpointId) {
-  const found = yield* Transaction.autocommit(select(id), { operation: "GetNexusEndpoint", readOnly: true })
+  const found = yield* Transaction.autocommit(select(id), { operation: "GetNexusEndpoint", readOnly: "proven" })
   return yield* Option.match(found, {
     onNone: () => Effect.fail(new NexusEndpointNotFound({ id })),
     onSome: Effect.succeed
   })
 })
 
-const tokens = PageToken.codec(table, Schema.Struct({ id: EndpointId, tableVersion: Schema.BigInt }))
+const tokens = Tokens.codec(table, Schema.Struct({ id: EndpointId, tableVersion: Schema.BigInt }))
 
 const list = Effect.fnUntraced(function* (request: ListRequest) {
   const start = yield* List.start(tokens, request)
@@ -176,7 +167,7 @@ const list = Effect.fnUntraced(function* (request: ListRequest) {
       ) AS endpoints ON true
       ORDER BY endpoints.id`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "ListNexusEndpoints", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListNexusEndpoints", readOnly: "proven" })
   const tableVersion = rows[0]?.table_version ?? 0n
   const expected = request.tableVersion ?? Option.getOrUndefined(start)?.tableVersion ?? tableVersion
   if (tableVersion !== expected) {

@@ -7,11 +7,7 @@
  *
  * @since 0.1.0
  */
-import { crc32 } from "node:zlib"
-import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { PageToken as PageTokenSchema } from "./internal/page/pageToken.ts"
-import { PageTokenInvalid } from "./PersistenceError.ts"
 
 /**
  * Where a list goes on. Keep it as it is; only the list that gave it can read it.
@@ -51,45 +47,4 @@ export interface Page<A> {
   readonly items: ReadonlyArray<A>
   /** Undefined after the last page. */
   readonly next: PageToken | undefined
-}
-
-/**
- * The tokens of one list: `list` names it, and `position` is what its query needs to go on.
- */
-export interface Codec<A> {
-  readonly encode: (position: A) => PageToken
-  readonly decode: (token: PageToken) => Effect.Effect<A, PageTokenInvalid>
-  /** The same for one part of the list, such as one shard's: it takes no token of another part. */
-  readonly of: (part: string) => Codec<A>
-}
-
-const version = "1"
-
-export const codec = <A, I>(list: string, position: Schema.Codec<A, I>): Codec<A> => {
-  const json = Schema.fromJsonString(Schema.toCodecJson(position))
-  const write = Schema.encodeSync(json)
-  const read = Schema.decodeUnknownEffect(json)
-  const refuse = (reason: string) => Effect.fail(new PageTokenInvalid({ list, reason }))
-  const of = (part: string): Codec<A> => {
-    // The sum covers the list's name and part as well, so that no token passes for another's.
-    const sum = (text: string) => crc32(`${version}:${list}:${part}:${text}`).toString(36)
-    return {
-      encode: (value) => {
-        const text = write(value)
-        return PageToken.make(`${version}.${Buffer.from(text).toString("base64url")}.${sum(text)}`)
-      },
-      decode: Effect.fnUntraced(function* (token) {
-        const [made, body, checked, ...rest] = token.split(".")
-        if (made !== version) return yield* refuse(`version ${version} is expected`)
-        if (body === undefined || checked === undefined || rest.length > 0) return yield* refuse("it has been cut")
-        const text = Buffer.from(body, "base64url").toString()
-        if (sum(text) !== checked || Buffer.from(text).toString("base64url") !== body) {
-          return yield* refuse("it is another list's, or has been altered")
-        }
-        return yield* Effect.catch(read(text), () => refuse("its position cannot be read"))
-      }),
-      of
-    }
-  }
-  return of("")
 }

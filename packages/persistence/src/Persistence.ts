@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import * as Layer from "effect/Layer"
-import * as ClusterMembership from "./ClusterMembership.ts"
-import * as ClusterMetadata from "./ClusterMetadata.ts"
+import * as ClusterMembers from "./ClusterMembers.ts"
+import * as Clusters from "./Clusters.ts"
 import * as CurrentExecutions from "./CurrentExecutions.ts"
 import * as Executions from "./Executions.ts"
 import * as HistoryBranches from "./HistoryBranches.ts"
@@ -42,8 +42,8 @@ export type Persistence = Layer.Success<typeof layer>
  * @category layers
  */
 export const layer = Layer.mergeAll(
-  ClusterMembership.layer,
-  ClusterMetadata.layer,
+  ClusterMembers.layer,
+  Clusters.layer,
   CurrentExecutions.layer,
   Executions.layer,
   HistoryBranches.layer,

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Schema from "effect/Schema"
 import { PageToken } from "./internal/page/pageToken.ts"
 
@@ -80,3 +81,27 @@ export class PageTokenInvalid extends Schema.TaggedError<PageTokenInvalid>(id("P
     return `the page token is not one of ${this.list}: ${this.reason}; begin again without a token`
   }
 }
+
+/**
+ * What every operation that reads what is stored can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ReadError = TransactionError | MalformedRow
+
+/**
+ * What every page of a list can end with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type PageError = ReadError | PageTokenInvalid
+
+/**
+ * What every write can end with that sends values of the caller, besides a condition that did not hold.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type WriteError = ReadError | LimitExceeded

@@ -10,7 +10,7 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import { ConditionFailed, type LimitExceeded, type TransactionError } from "@effect-dsql/core/DsqlError"
+import { ConditionFailed, type TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Context from "effect/Context"
@@ -19,117 +19,35 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import { DataBlob, equals } from "./DataBlob.ts"
+import { type DataBlob, equals } from "./DataBlob.ts"
 import * as AckLevel from "./internal/queues/ackLevels.ts"
 import { drain, first } from "./internal/drain.ts"
 import * as List from "./internal/page/list.ts"
 import * as Log from "./internal/queues/messageLog.ts"
 import * as Row from "./internal/page/row.ts"
-import * as PageToken from "./PageToken.ts"
-import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
-
-/**
- * Which queue: a positive number, and its negative for the queue's dead letters.
- *
- * @since 0.1.0
- * @category models
- */
-export const QueueType = Schema.Int.check(Schema.isInt32()).pipe(Schema.brand("QueueType"))
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type QueueType = typeof QueueType.Type
-
-/**
- * Changes of namespaces, on their way to other clusters.
- *
- * @since 0.1.0
- * @category queues
- */
-export const namespaceReplication: QueueType = QueueType.make(1)
-
-/**
- * The dead letter queue of a queue: where its messages go that cannot be handled.
- *
- * @since 0.1.0
- * @category queues
- */
-export const deadLetters = (queue: QueueType): QueueType => QueueType.make(-Math.abs(queue))
-
-/**
- * @since 0.1.0
- * @category models
- */
-export const Message = Schema.Struct({ id: Schema.BigInt, message: DataBlob })
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type Message = typeof Message.Type
-
-/**
- * Which messages: those after one id, up to another one, which is included.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Range {
-  /** Default: from the first message on. */
-  readonly after?: bigint | undefined
-  /** Default: up to the last one. */
-  readonly upTo?: bigint | undefined
-}
-
-/**
- * How far each cluster has acknowledged a queue.
- *
- * @since 0.1.0
- * @category models
- */
-export interface AckLevels {
-  /** By cluster, the id of the last message that it has acknowledged. */
-  readonly levels: Readonly<Record<string, bigint>>
-  /** One more after each change; 0 before the first. */
-  readonly version: bigint
-}
-
-/**
- * What reading can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type ReadError = TransactionError | MalformedRow
-
-/**
- * What reading a page can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type PageError = ReadError | PageTokenInvalid
+import * as Tokens from "./internal/page/tokens.ts"
+import type * as PageToken from "./PageToken.ts"
+import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
+import type { AckLevels, Message, MessageRange, QueueType } from "./Queue.ts"
 
 /**
  * Keeps queues of messages.
  *
  * @example
  * ```ts
- * import { type DataBlob, Queues } from "@effect-dsql/persistence"
+ * import { type DataBlob, Queue, Queues } from "@effect-dsql/persistence"
  * import { Effect, Stream } from "effect"
  *
  * const publish = (message: DataBlob.DataBlob) =>
- *   Effect.flatMap(Queues.Queues, (queues) => queues.enqueue(Queues.namespaceReplication, message))
+ *   Effect.flatMap(Queues.Queues, (queues) => queues.enqueue(Queue.namespaceReplication, message))
  *
  * const consume = (cluster: string, handle: (message: DataBlob.DataBlob) => Effect.Effect<void>) =>
  *   Effect.gen(function*() {
  *     const queues = yield* Queues.Queues
- *     const { levels } = yield* queues.ackLevels(Queues.namespaceReplication)
- *     yield* queues.stream(Queues.namespaceReplication, { after: levels[cluster] }).pipe(
+ *     const { levels } = yield* queues.ackLevels(Queue.namespaceReplication)
+ *     yield* queues.streamMessages(Queue.namespaceReplication, { after: levels[cluster] }).pipe(
  *       Stream.tap(({ message }) => handle(message)),
- *       Stream.runForEach(({ id }) => queues.acknowledge(Queues.namespaceReplication, cluster, id))
+ *       Stream.runForEach(({ id }) => queues.acknowledge(Queue.namespaceReplication, cluster, id))
  *     )
  *   })
  * ```
@@ -147,14 +65,17 @@ export class Queues extends Context.Service<
      * After a lost answer the message is looked for, by its bytes, among those that came since; where that does not
      * tell, it ends with `CommitOutcomeUnknown`. So give each message bytes of its own, such as an id.
      */
-    readonly enqueue: (queue: QueueType, message: DataBlob) => Effect.Effect<bigint, ReadError | LimitExceeded>
+    readonly enqueue: (queue: QueueType, message: DataBlob) => Effect.Effect<bigint, WriteError>
     /** One page of messages, by number. One round trip. */
-    readonly read: (
+    readonly listMessages: (
       queue: QueueType,
-      request?: Range & PageToken.PageRequest
+      request?: MessageRange & PageToken.PageRequest
     ) => Effect.Effect<PageToken.Page<Message>, PageError>
     /** Messages, by number. One round trip a page. */
-    readonly stream: (queue: QueueType, request?: Range & PageToken.PageRequest) => Stream.Stream<Message, PageError>
+    readonly streamMessages: (
+      queue: QueueType,
+      request?: MessageRange & PageToken.PageRequest
+    ) => Stream.Stream<Message, PageError>
     /**
      * Deletes messages, the first ones first, and gives how many went. One round trip for 500. Run again after a
      * failure, it goes on where it stopped.
@@ -162,7 +83,7 @@ export class Queues extends Context.Service<
      * Numbers go on behind the last message, and in a queue that is empty behind the last one acknowledged: no message
      * ever comes where a cluster does not look any more.
      */
-    readonly delete: (queue: QueueType, range: Range) => Effect.Effect<number, TransactionError>
+    readonly deleteMessages: (queue: QueueType, range: MessageRange) => Effect.Effect<number, TransactionError>
     /** How far each cluster has acknowledged. One round trip. */
     readonly ackLevels: (queue: QueueType) => Effect.Effect<AckLevels, ReadError>
     /** Replaces how far each cluster has acknowledged, if the version is the expected one. One round trip. */
@@ -170,7 +91,7 @@ export class Queues extends Context.Service<
       queue: QueueType,
       levels: AckLevels["levels"],
       expectedVersion: bigint
-    ) => Effect.Effect<void, ReadError | LimitExceeded | ConditionFailed>
+    ) => Effect.Effect<void, WriteError | ConditionFailed>
     /**
      * Notes that a cluster has acknowledged the messages up to this one; other clusters' levels stay, and its own
      * never goes back. Two round trips, more where others do the same at once. Fails with `ConditionFailed` where they
@@ -180,11 +101,13 @@ export class Queues extends Context.Service<
       queue: QueueType,
       cluster: string,
       upTo: bigint
-    ) => Effect.Effect<void, ReadError | LimitExceeded | ConditionFailed>
+    ) => Effect.Effect<void, WriteError | ConditionFailed>
   }
 >()("@effect-dsql/persistence/Queues") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -194,14 +117,14 @@ export const layer: Layer.Layer<Queues, never, DsqlClient> = Layer.effect(
     const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
       Effect.provideService(effect, DsqlClient, client)
     const senders = Log.makeSenders()
-    const page = Effect.fn("Queues.read")((queue: QueueType, request: Range & PageToken.PageRequest = {}) =>
-      connected(read(queue, request))
+    const page = Effect.fn("Queues.listMessages")(
+      (queue: QueueType, request: MessageRange & PageToken.PageRequest = {}) => connected(list(queue, request))
     )
     return Queues.of({
       enqueue: Effect.fn("Queues.enqueue")((queue, message) => connected(enqueue(queue, message, senders(log(queue))))),
-      read: page,
-      stream: (queue, request = {}) => List.stream(request, (each) => page(queue, { ...request, ...each })),
-      delete: Effect.fn("Queues.delete")((queue, range) => connected(remove(queue, range))),
+      listMessages: page,
+      streamMessages: (queue, request = {}) => List.stream(request, (each) => page(queue, { ...request, ...each })),
+      deleteMessages: Effect.fn("Queues.deleteMessages")((queue, range) => connected(remove(queue, range))),
       ackLevels: Effect.fn("Queues.ackLevels")((queue) => connected(ackLevels(queue))),
       updateAckLevels: Effect.fn("Queues.updateAckLevels")((queue, levels, expected) =>
         connected(updateAckLevels(queue, levels, expected))
@@ -241,9 +164,9 @@ const enqueueFirst = Effect.fnUntraced(function* (queue: QueueType, message: Dat
   return yield* Log.numbered(id)
 })
 
-const read = Effect.fnUntraced(function* (queue: QueueType, request: Range & PageToken.PageRequest) {
+const list = Effect.fnUntraced(function* (queue: QueueType, request: MessageRange & PageToken.PageRequest) {
   const { messages } = log(queue)
-  const tokens = PageToken.codec(Row.describe(messages), Schema.BigInt)
+  const tokens = Tokens.codec(Row.describe(messages), Schema.BigInt)
   const after = Option.getOrElse(yield* List.start(tokens, request), () => request.after ?? -1n)
   const body = Effect.flatMap(
     Transaction.sql,
@@ -252,7 +175,7 @@ const read = Effect.fnUntraced(function* (queue: QueueType, request: Range & Pag
       WHERE queue_type = ${queue} AND message_id > ${after} AND message_id <= ${request.upTo ?? most}
       ORDER BY message_id LIMIT ${List.size(request) + 1}`
   )
-  const rows = yield* Transaction.autocommit(body, { operation: "ReadMessages", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ReadMessages", readOnly: "proven" })
   return yield* List.page(
     rows,
     request,
@@ -265,7 +188,7 @@ const read = Effect.fnUntraced(function* (queue: QueueType, request: Range & Pag
 /** The largest BIGINT. */
 const most = 2n ** 63n - 1n
 
-const remove = (queue: QueueType, { after = -1n, upTo = most }: Range) =>
+const remove = (queue: QueueType, { after = -1n, upTo = most }: MessageRange) =>
   drain(
     "DeleteMessages",
     first({
@@ -276,7 +199,7 @@ const remove = (queue: QueueType, { after = -1n, upTo = most }: Range) =>
   )
 
 const ackLevels = (queue: QueueType) =>
-  Transaction.autocommit(select(queue, ""), { operation: "GetAckLevels", readOnly: true })
+  Transaction.autocommit(select(queue, ""), { operation: "GetAckLevels", readOnly: "proven" })
 
 const select = Effect.fnUntraced(function* (queue: QueueType, lock: "" | "FOR UPDATE") {
   const sql = yield* Transaction.sql

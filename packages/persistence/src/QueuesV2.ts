@@ -9,7 +9,6 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Context from "effect/Context"
@@ -24,99 +23,11 @@ import * as List from "./internal/page/list.ts"
 import * as Log from "./internal/queues/messageLog.ts"
 import * as Partition from "./internal/queues/partition.ts"
 import * as Row from "./internal/page/row.ts"
-import * as PageToken from "./PageToken.ts"
-import { MalformedRow, type PageTokenInvalid } from "./PersistenceError.ts"
-import type { Message } from "./Queues.ts"
-
-/**
- * What a queue is called among those of its type.
- *
- * @since 0.1.0
- * @category models
- */
-export const QueueName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("QueueName"))
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type QueueName = typeof QueueName.Type
-
-/**
- * What a queue is found by.
- *
- * @since 0.1.0
- * @category models
- */
-export const QueueKey = Schema.Struct({
-  /** What the queue is for. Temporal's numbers. */
-  type: Schema.Int.check(Schema.isInt32()),
-  name: QueueName
-})
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type QueueKey = typeof QueueKey.Type
-
-/**
- * A queue in a list.
- *
- * @since 0.1.0
- * @category models
- */
-export interface QueueInfo {
-  readonly name: QueueName
-  /** How many messages it has. */
-  readonly messages: bigint
-}
-
-const id = (tag: string) => `@effect-dsql/persistence/QueuesV2/${tag}`
-
-/**
- * The queue is there already.
- *
- * @since 0.1.0
- * @category errors
- */
-export class QueueExists extends Schema.TaggedError<QueueExists>(id("QueueExists"))("QueueExists", {
-  queue: QueueKey
-}) {
-  override get message(): string {
-    return `there is a queue ${this.queue.name} of type ${this.queue.type} already`
-  }
-}
-
-/**
- * There is no such queue: create it first.
- *
- * @since 0.1.0
- * @category errors
- */
-export class QueueNotFound extends Schema.TaggedError<QueueNotFound>(id("QueueNotFound"))("QueueNotFound", {
-  queue: QueueKey
-}) {
-  override get message(): string {
-    return `there is no queue ${this.queue.name} of type ${this.queue.type}: create it first`
-  }
-}
-
-/**
- * What reading can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type ReadError = TransactionError | MalformedRow | QueueNotFound
-
-/**
- * What reading a page can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type PageError = ReadError | PageTokenInvalid
+import * as Tokens from "./internal/page/tokens.ts"
+import type * as PageToken from "./PageToken.ts"
+import { MalformedRow, type PageError, type ReadError, type WriteError } from "./PersistenceError.ts"
+import type { Message, MessageRange } from "./Queue.ts"
+import { QueueExists, type QueueInfo, type QueueKey, QueueName, QueueNotFound } from "./QueueV2.ts"
 
 /**
  * Which messages, and which page of them.
@@ -134,18 +45,18 @@ export interface ReadRequest extends PageToken.PageRequest {
  *
  * @example
  * ```ts
- * import { type DataBlob, QueuesV2 } from "@effect-dsql/persistence"
+ * import { type DataBlob, QueuesV2, QueueV2 } from "@effect-dsql/persistence"
  * import { Effect, Stream } from "effect"
  *
- * const dead = { type: 2, name: QueuesV2.QueueName.make("from-a_to-b") }
+ * const dead = { type: 2, name: QueueV2.QueueName.make("from-a_to-b") }
  *
  * const program = (message: DataBlob.DataBlob) =>
  *   Effect.gen(function*() {
  *     const queues = yield* QueuesV2.QueuesV2
  *     yield* queues.create(dead).pipe(Effect.catchTag("QueueExists", () => Effect.void))
  *     const id = yield* queues.enqueue(dead, message)
- *     yield* Stream.runForEach(queues.stream(dead), (each) => Effect.logInfo(`message ${each.id}`))
- *     yield* queues.rangeDelete(dead, id)
+ *     yield* Stream.runForEach(queues.streamMessages(dead), (each) => Effect.logInfo(`message ${each.id}`))
+ *     yield* queues.deleteMessages(dead, { upTo: id })
  *   })
  * ```
  *
@@ -156,40 +67,45 @@ export class QueuesV2 extends Context.Service<
   QueuesV2,
   {
     /** One round trip. */
-    readonly create: (queue: QueueKey) => Effect.Effect<void, TransactionError | LimitExceeded | QueueExists>
+    readonly create: (queue: QueueKey) => Effect.Effect<void, WriteError | QueueExists>
     /**
      * Sends a message, and gives its number. One round trip; the first of a process or after a failure takes one more.
      *
      * After a lost answer the message is looked for, by its bytes, among those that came since; where that does not
      * tell, it ends with `CommitOutcomeUnknown`. So give each message bytes of its own, such as an id.
      */
-    readonly enqueue: (
-      queue: QueueKey,
-      message: DataBlob
-    ) => Effect.Effect<bigint, TransactionError | LimitExceeded | QueueNotFound>
+    readonly enqueue: (queue: QueueKey, message: DataBlob) => Effect.Effect<bigint, WriteError | QueueNotFound>
     /** One page of messages, by number. One round trip, two where it is asked for deleted ones. */
-    readonly read: (queue: QueueKey, request?: ReadRequest) => Effect.Effect<PageToken.Page<Message>, PageError>
+    readonly listMessages: (
+      queue: QueueKey,
+      request?: ReadRequest
+    ) => Effect.Effect<PageToken.Page<Message>, PageError | QueueNotFound>
     /** Messages, by number. One round trip a page. */
-    readonly stream: (queue: QueueKey, request?: ReadRequest) => Stream.Stream<Message, PageError>
+    readonly streamMessages: (
+      queue: QueueKey,
+      request?: ReadRequest
+    ) => Stream.Stream<Message, PageError | QueueNotFound>
     /**
      * Deletes the messages up to this one, and gives how many they were. A transaction of four round trips, after which
      * none of them is read again, then one for 500 rows. Run again after a failure, it goes on where it stopped.
      */
-    readonly rangeDelete: (queue: QueueKey, upTo: bigint) => Effect.Effect<bigint, ReadError>
+    readonly deleteMessages: (
+      queue: QueueKey,
+      range: Pick<MessageRange, "upTo">
+    ) => Effect.Effect<number, ReadError | QueueNotFound>
     /** One page of the queues of a type, by name. One round trip. */
     readonly list: (
       type: number,
       request?: PageToken.PageRequest
-    ) => Effect.Effect<PageToken.Page<QueueInfo>, TransactionError | MalformedRow | PageTokenInvalid>
+    ) => Effect.Effect<PageToken.Page<QueueInfo>, PageError>
     /** The queues of a type, by name. One round trip a page. */
-    readonly streamQueues: (
-      type: number,
-      request?: PageToken.PageRequest
-    ) => Stream.Stream<QueueInfo, TransactionError | MalformedRow | PageTokenInvalid>
+    readonly stream: (type: number, request?: PageToken.PageRequest) => Stream.Stream<QueueInfo, PageError>
   }
 >()("@effect-dsql/persistence/QueuesV2") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -199,8 +115,8 @@ export const layer: Layer.Layer<QueuesV2, never, DsqlClient> = Layer.effect(
     const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
       Effect.provideService(effect, DsqlClient, client)
     const senders = Log.makeSenders()
-    const page = Effect.fn("QueuesV2.read")((queue: QueueKey, request: ReadRequest = {}) =>
-      connected(read(queue, request))
+    const page = Effect.fn("QueuesV2.listMessages")((queue: QueueKey, request: ReadRequest = {}) =>
+      connected(listMessages(queue, request))
     )
     const queues = Effect.fn("QueuesV2.list")((type: number, request: PageToken.PageRequest = {}) =>
       connected(list(type, request))
@@ -210,11 +126,11 @@ export const layer: Layer.Layer<QueuesV2, never, DsqlClient> = Layer.effect(
       enqueue: Effect.fn("QueuesV2.enqueue")((queue, message) =>
         connected(enqueue(queue, message, senders(log(queue))))
       ),
-      read: page,
-      stream: (queue, request = {}) => List.stream(request, (each) => page(queue, { ...request, ...each })),
-      rangeDelete: Effect.fn("QueuesV2.rangeDelete")((queue, upTo) => connected(rangeDelete(queue, upTo))),
+      listMessages: page,
+      streamMessages: (queue, request = {}) => List.stream(request, (each) => page(queue, { ...request, ...each })),
+      deleteMessages: Effect.fn("QueuesV2.deleteMessages")((queue, range) => connected(deleteMessages(queue, range))),
       list: queues,
-      streamQueues: (type, request = {}) => List.stream(request, (each) => queues(type, each))
+      stream: (type, request = {}) => List.stream(request, (each) => queues(type, each))
     })
   })
 )
@@ -268,11 +184,11 @@ interface FoundMessage extends Found {
   readonly message_id: bigint | null
 }
 
-const read = Effect.fnUntraced(function* (
+const listMessages = Effect.fnUntraced(function* (
   queue: QueueKey,
   request: ReadRequest
-): Effect.fn.Return<PageToken.Page<Message>, PageError, DsqlClient> {
-  const tokens = PageToken.codec(Row.describe(log(queue).messages), Schema.BigInt)
+): Effect.fn.Return<PageToken.Page<Message>, PageError | QueueNotFound, DsqlClient> {
+  const tokens = Tokens.codec(Row.describe(log(queue).messages), Schema.BigInt)
   const after = yield* List.start(tokens, request)
   const start = Option.match(after, { onNone: () => request.from ?? 0n, onSome: (position) => position + 1n })
   const select = (from: bigint) =>
@@ -287,7 +203,7 @@ const read = Effect.fnUntraced(function* (
           WHERE queues.queue_type = ${queue.type} AND queues.queue_name = ${queue.name}
           ORDER BY message_id LIMIT ${List.size(request) + 1}`
       ),
-      { operation: "ReadMessages", readOnly: true }
+      { operation: "ReadMessages", readOnly: "proven" }
     )
   const found = yield* select(start)
   if (found[0] === undefined) return yield* new QueueNotFound({ queue })
@@ -302,7 +218,10 @@ const read = Effect.fnUntraced(function* (
   )
 })
 
-const rangeDelete = Effect.fnUntraced(function* (queue: QueueKey, upTo: bigint) {
+const deleteMessages = Effect.fnUntraced(function* (
+  queue: QueueKey,
+  { upTo = 2n ** 63n - 1n }: Pick<MessageRange, "upTo">
+) {
   const { deleted, min } = yield* Transaction.run(advance(queue, upTo), {
     operation: "RangeDeleteMessages",
     // What the body found is true of this transaction if the queue begins where it was to, or has moved on since.
@@ -323,7 +242,7 @@ const rangeDelete = Effect.fnUntraced(function* (queue: QueueKey, upTo: bigint) 
     }
   })
   yield* drain("RangeDeleteMessages", rows)
-  return deleted
+  return Number(deleted)
 })
 
 /**
@@ -355,7 +274,7 @@ const select = Effect.fnUntraced(function* (queue: QueueKey, lock: "" | "FOR UPD
 })
 
 const list = Effect.fnUntraced(function* (type: number, request: PageToken.PageRequest) {
-  const tokens = PageToken.codec(`queues of type ${type}`, QueueName)
+  const tokens = Tokens.codec(`queues of type ${type}`, QueueName)
   const after = Option.getOrElse(yield* List.start(tokens, request), () => "")
   const body = Effect.flatMap(
     Transaction.sql,
@@ -368,7 +287,7 @@ const list = Effect.fnUntraced(function* (type: number, request: PageToken.PageR
       FROM queues WHERE queue_type = ${type} AND queue_name > ${after}
       ORDER BY queue_name LIMIT ${List.size(request) + 1}`
   )
-  const rows = yield* Transaction.autocommit(body, { operation: "ListQueues", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListQueues", readOnly: "proven" })
   const name = (row: (typeof rows)[number]) => QueueName.make(row.queue_name)
   const decode = (row: (typeof rows)[number]) =>
     Effect.map(minMessageId({ type, name: name(row) }, row), (min): QueueInfo => ({

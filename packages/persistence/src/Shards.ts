@@ -9,7 +9,7 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import { ConditionFailed, type LimitExceeded, type Token, type TransactionError } from "@effect-dsql/core/DsqlError"
+import { ConditionFailed, type Token } from "@effect-dsql/core/DsqlError"
 import * as Fence from "@effect-dsql/core/Fence"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
@@ -19,38 +19,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
-import { DataBlob, Encoding, equals } from "./DataBlob.ts"
-import { ShardId } from "./Identifiers.ts"
+import { Encoding, equals } from "./DataBlob.ts"
+import type { ShardId } from "./Identifiers.ts"
 import { repeatable } from "./internal/repeatable.ts"
 import * as Row from "./internal/page/row.ts"
-import { type MalformedRow, ShardOwnershipLost } from "./PersistenceError.ts"
-
-/**
- * A shard as it is stored.
- *
- * @since 0.1.0
- * @category models
- */
-export const Shard = Schema.Struct({
-  shardId: ShardId,
-  /** The fencing token: whoever takes the shard raises it. */
-  rangeId: Schema.BigInt,
-  info: DataBlob
-})
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type Shard = typeof Shard.Type
-
-/**
- * What an operation that runs by itself can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type ShardError = TransactionError | MalformedRow
+import { type MalformedRow, type ReadError, ShardOwnershipLost, type WriteError } from "./PersistenceError.ts"
+import type { OwnedShard, Shard } from "./Shard.ts"
 
 /**
  * Reads, creates and fences shards.
@@ -58,18 +32,18 @@ export type ShardError = TransactionError | MalformedRow
  * @example
  * ```ts
  * import { Transaction } from "@effect-dsql/core"
- * import { Shards } from "@effect-dsql/persistence"
+ * import { type Shard, Shards } from "@effect-dsql/persistence"
  * import { Effect } from "effect"
  *
  * // Takes a shard over, then writes below it for as long as nobody else takes it.
- * const own = (shard: Shards.Shard) =>
+ * const own = (shard: Shard.Shard) =>
  *   Effect.gen(function*() {
  *     const shards = yield* Shards.Shards
- *     const rangeId = shard.rangeId + 1n
- *     yield* shards.update({ ...shard, rangeId }, shard.rangeId)
+ *     const owned = { ...shard, rangeId: shard.rangeId + 1n }
+ *     yield* shards.update(owned, shard.rangeId)
  *     const write = Effect.gen(function*() {
  *       const sql = yield* Transaction.sql
- *       yield* shards.shared(shard.shardId, rangeId)
+ *       yield* shards.shared(owned)
  *       yield* sql`INSERT INTO transfer_tasks ${sql.insert({ shard_id: shard.shardId, task_id: 1n })}`
  *     })
  *     yield* Transaction.run(write, { operation: "AddTransferTask" })
@@ -83,33 +57,26 @@ export class Shards extends Context.Service<
   Shards,
   {
     /** The shard, created by `create` where it is missing; one that is there wins. One round trip. */
-    readonly getOrCreate: (
-      shardId: ShardId,
-      create: () => Omit<Shard, "shardId">
-    ) => Effect.Effect<Shard, ShardError | LimitExceeded>
+    readonly getOrCreate: (shardId: ShardId, create: () => Omit<Shard, "shardId">) => Effect.Effect<Shard, WriteError>
     /** The shard, if there is one. One round trip. */
-    readonly read: (shardId: ShardId) => Effect.Effect<Option.Option<Shard>, ShardError>
+    readonly find: (shardId: ShardId) => Effect.Effect<Option.Option<Shard>, ReadError>
     /**
      * Writes the shard if it still has the expected range. One round trip.
      *
      * After a lost answer the shard is known by its bytes. So let the info name its owner: of two who take a shard with
      * the same info at once, both might be told that they have it.
      */
-    readonly update: (
-      shard: Shard,
-      expectedRangeId: bigint
-    ) => Effect.Effect<void, ShardError | ShardOwnershipLost | LimitExceeded>
+    readonly update: (shard: Shard, expectedRangeId: bigint) => Effect.Effect<void, WriteError | ShardOwnershipLost>
     /** Holds the shard for the writes of this transaction: it keeps this range until COMMIT. One round trip. */
-    readonly shared: (
-      shardId: ShardId,
-      rangeId: bigint
-    ) => Effect.Effect<void, ShardOwnershipLost | SqlError, Transaction.Transaction>
+    readonly shared: (owned: OwnedShard) => Effect.Effect<void, ShardOwnershipLost | SqlError, Transaction.Transaction>
     /** Takes the shard against everybody who holds or moves it, and gives its range. One round trip. */
     readonly exclusive: (shardId: ShardId) => Effect.Effect<Option.Option<bigint>, SqlError, Transaction.Transaction>
   }
 >()("@effect-dsql/persistence/Shards") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -120,11 +87,11 @@ export const layer: Layer.Layer<Shards, never, DsqlClient> = Layer.effect(
       Effect.provideService(effect, DsqlClient, client)
     return Shards.of({
       getOrCreate: Effect.fn("Shards.getOrCreate")((shardId, create) => connected(getOrCreate(shardId, create))),
-      read: Effect.fn("Shards.read")((shardId) =>
-        connected(Transaction.autocommit(select(shardId, ""), { operation: "ReadShard", readOnly: true }))
+      find: Effect.fn("Shards.find")((shardId) =>
+        connected(Transaction.autocommit(select(shardId, ""), { operation: "ReadShard", readOnly: "proven" }))
       ),
       update: Effect.fn("Shards.update")((shard, expected) => connected(update(shard, expected))),
-      shared: (shardId, rangeId) => ownership(shardId, Fence.shared(guard(shardId), rangeId)),
+      shared: ({ rangeId, shardId }) => ownership(shardId, Fence.shared(guard(shardId), rangeId)),
       exclusive: (shardId) => Effect.map(Fence.exclusive(guard(shardId)), Option.map(toRangeId))
     })
   })
@@ -194,8 +161,8 @@ const decode = (shardId: ShardId, row: unknown): Effect.Effect<Shard, MalformedR
     info: { data: columns.data, encoding: columns.data_encoding }
   }))
 
-/** A BIGINT comes as a bigint. */
-const toRangeId = (token: Token): bigint => BigInt(token)
+/** A BIGINT that is NOT NULL comes as a bigint. */
+const toRangeId = (token: Token | null): bigint => BigInt(token ?? 0n)
 
 const ownership = <A, E, R>(shardId: ShardId, effect: Effect.Effect<A, E | ConditionFailed, R>) =>
   Effect.mapError(effect, (error) =>

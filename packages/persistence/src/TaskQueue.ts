@@ -28,6 +28,14 @@ export const TaskQueue = Schema.Struct({
 export type TaskQueue = typeof TaskQueue.Type
 
 /**
+ * A task queue, and the range that the caller holds it with: its owner names it so.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type OwnedTaskQueue = Pick<TaskQueue, "id" | "rangeId">
+
+/**
  * Where a task stands in a classic queue.
  *
  * @since 0.1.0

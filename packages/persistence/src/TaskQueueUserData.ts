@@ -9,7 +9,7 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Context from "effect/Context"
@@ -18,89 +18,15 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import { DataBlob, Encoding, equals } from "./DataBlob.ts"
+import { Encoding, equals } from "./DataBlob.ts"
 import { type BuildId, type NamespaceId, TaskQueueName } from "./Identifiers.ts"
 import * as List from "./internal/page/list.ts"
 import { records } from "./internal/records.ts"
 import * as Row from "./internal/page/row.ts"
-import * as PageToken from "./PageToken.ts"
-import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
-
-/**
- * The user data of one task queue.
- *
- * @since 0.1.0
- * @category models
- */
-export const UserData = Schema.Struct({
-  name: TaskQueueName,
-  /** 1 for the first, one more after each update. */
-  version: Schema.BigInt,
-  data: DataBlob
-})
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type UserData = typeof UserData.Type
-
-/**
- * A change of one task queue's user data.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Update {
-  /** The version that the change was made from; 0 where there was no data. */
-  readonly version: bigint
-  readonly data: DataBlob
-  /** Build ids that use the queue from now on. */
-  readonly addBuildIds?: ReadonlyArray<BuildId> | undefined
-  /** Build ids that do not any more. One that is added as well is removed. */
-  readonly removeBuildIds?: ReadonlyArray<BuildId> | undefined
-}
-
-/**
- * The user data of some of the queues has another version than the update was made from. Nothing was written.
- *
- * @since 0.1.0
- * @category errors
- */
-export class UserDataConflict extends Schema.TaggedError<UserDataConflict>(
-  "@effect-dsql/persistence/TaskQueueUserData/UserDataConflict"
-)("UserDataConflict", {
-  /** The queues that conflict, and no others. */
-  conflicts: Schema.NonEmptyArray(
-    Schema.Struct({
-      name: TaskQueueName,
-      expected: Schema.BigInt,
-      /** The version that is there; 0 where there is no data. */
-      actual: Schema.BigInt
-    })
-  )
-}) {
-  override get message(): string {
-    const each = this.conflicts.map(({ actual, expected, name }) => `${name} has version ${actual}, not ${expected}`)
-    return `the user data of task queues has changed: ${each.join("; ")}`
-  }
-}
-
-/**
- * What reading can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type ReadError = TransactionError | MalformedRow
-
-/**
- * What reading a page can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type PageError = ReadError | PageTokenInvalid
+import * as Tokens from "./internal/page/tokens.ts"
+import type * as PageToken from "./PageToken.ts"
+import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
+import { type UserData, type UserDataChange, UserDataConflict } from "./UserData.ts"
 
 /**
  * Keeps user data of task queues. Each operation is one statement and one round trip; a stream is one per page.
@@ -118,9 +44,9 @@ export type PageError = ReadError | PageTokenInvalid
  * ) =>
  *   Effect.gen(function*() {
  *     const store = yield* TaskQueueUserData.TaskQueueUserData
- *     const found = yield* store.get(namespaceId, name)
- *     const version = Option.match(found, { onNone: () => 0n, onSome: (userData) => userData.version })
- *     yield* store.update(namespaceId, new Map([[name, { version, data, addBuildIds: [buildId] }]]))
+ *     const found = yield* store.find(namespaceId, name)
+ *     const expectedVersion = Option.match(found, { onNone: () => 0n, onSome: (userData) => userData.version })
+ *     yield* store.update(namespaceId, new Map([[name, { expectedVersion, data, addBuildIds: [buildId] }]]))
  *   }).pipe(Effect.retry({ while: (error) => error._tag === "UserDataConflict", times: 3 }))
  * ```
  *
@@ -130,12 +56,12 @@ export type PageError = ReadError | PageTokenInvalid
 export class TaskQueueUserData extends Context.Service<
   TaskQueueUserData,
   {
-    readonly get: (namespaceId: NamespaceId, name: TaskQueueName) => Effect.Effect<Option.Option<UserData>, ReadError>
+    readonly find: (namespaceId: NamespaceId, name: TaskQueueName) => Effect.Effect<Option.Option<UserData>, ReadError>
     /** Changes the user data of all these queues and their build ids, or nothing. */
     readonly update: (
       namespaceId: NamespaceId,
-      updates: ReadonlyMap<TaskQueueName, Update>
-    ) => Effect.Effect<void, TransactionError | LimitExceeded | UserDataConflict>
+      updates: ReadonlyMap<TaskQueueName, UserDataChange>
+    ) => Effect.Effect<void, WriteError | UserDataConflict>
     /** One page of a namespace's user data, by name. */
     readonly list: (
       namespaceId: NamespaceId,
@@ -161,6 +87,8 @@ export class TaskQueueUserData extends Context.Service<
 >()("@effect-dsql/persistence/TaskQueueUserData") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -178,7 +106,7 @@ export const layer: Layer.Layer<TaskQueueUserData, never, DsqlClient> = Layer.ef
         connected(listByBuildId(namespaceId, buildId, request))
     )
     return TaskQueueUserData.of({
-      get: Effect.fn("TaskQueueUserData.get")((namespaceId, name) => connected(get(namespaceId, name))),
+      find: Effect.fn("TaskQueueUserData.find")((namespaceId, name) => connected(find(namespaceId, name))),
       update: Effect.fn("TaskQueueUserData.update")((namespaceId, updates) => connected(update(namespaceId, updates))),
       list: page,
       stream: (namespaceId, request = {}) => List.stream(request, (each) => page(namespaceId, each)),
@@ -196,7 +124,7 @@ const table = "task_queue_user_data"
 
 const buildIds = "build_id_to_task_queue"
 
-const get = (namespaceId: NamespaceId, name: TaskQueueName) =>
+const find = (namespaceId: NamespaceId, name: TaskQueueName) =>
   Transaction.autocommit(
     Effect.gen(function* () {
       const sql = yield* Transaction.sql
@@ -204,14 +132,17 @@ const get = (namespaceId: NamespaceId, name: TaskQueueName) =>
         SELECT * FROM task_queue_user_data WHERE namespace_id = ${namespaceId} AND task_queue_name = ${name}`
       return rows[0] === undefined ? Option.none<UserData>() : Option.some(yield* decode(rows[0]))
     }),
-    { operation: "GetTaskQueueUserData", readOnly: true }
+    { operation: "GetTaskQueueUserData", readOnly: "proven" }
   )
 
-const update = Effect.fnUntraced(function* (namespaceId: NamespaceId, updates: ReadonlyMap<TaskQueueName, Update>) {
+const update = Effect.fnUntraced(function* (
+  namespaceId: NamespaceId,
+  updates: ReadonlyMap<TaskQueueName, UserDataChange>
+) {
   if (updates.size === 0) return
-  const rows = Array.from(updates, ([task_queue_name, { data, version }]) => ({
+  const rows = Array.from(updates, ([task_queue_name, { data, expectedVersion }]) => ({
     task_queue_name,
-    version,
+    version: expectedVersion,
     data: data.data,
     data_encoding: data.encoding
   }))
@@ -292,19 +223,22 @@ const update = Effect.fnUntraced(function* (namespaceId: NamespaceId, updates: R
 })
 
 /** Whether all queues have what an update writes; where others came after it, nothing tells. */
-const isWritten = Effect.fnUntraced(function* (namespaceId: NamespaceId, updates: ReadonlyMap<TaskQueueName, Update>) {
+const isWritten = Effect.fnUntraced(function* (
+  namespaceId: NamespaceId,
+  updates: ReadonlyMap<TaskQueueName, UserDataChange>
+) {
   const sql = yield* Transaction.sql
   const rows = yield* sql<Found>`
     SELECT * FROM task_queue_user_data
     WHERE namespace_id = ${namespaceId} AND ${sql.in("task_queue_name", [...updates.keys()])}`
   const stored = new Map((yield* Effect.forEach(rows, decode)).map((userData) => [userData.name, userData]))
-  return Array.from(updates).every(([name, { data, version }]) => {
+  return Array.from(updates).every(([name, { data, expectedVersion }]) => {
     const found = stored.get(name)
-    return found?.version === version + 1n && equals(found.data, data)
+    return found?.version === expectedVersion + 1n && equals(found.data, data)
   })
 })
 
-const names = (list: string) => PageToken.codec(list, TaskQueueName)
+const names = (list: string) => Tokens.codec(list, TaskQueueName)
 
 const list = Effect.fnUntraced(function* (namespaceId: NamespaceId, request: PageToken.PageRequest) {
   const tokens = names(`${table} of namespace ${namespaceId}`)
@@ -315,7 +249,7 @@ const list = Effect.fnUntraced(function* (namespaceId: NamespaceId, request: Pag
       SELECT * FROM task_queue_user_data WHERE namespace_id = ${namespaceId} AND task_queue_name > ${after}
       ORDER BY task_queue_name LIMIT ${List.size(request) + 1}`
   )
-  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueueUserData", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueueUserData", readOnly: "proven" })
   return yield* List.page(rows, request, decode, (row) => TaskQueueName.make(row.task_queue_name), tokens)
 })
 
@@ -328,7 +262,7 @@ const countByBuildId = (namespaceId: NamespaceId, buildId: BuildId) =>
         WHERE namespace_id = ${namespaceId} AND build_id = ${buildId}`
       return Number(rows[0]?.count ?? 0n)
     }),
-    { operation: "CountTaskQueuesByBuildId", readOnly: true }
+    { operation: "CountTaskQueuesByBuildId", readOnly: "proven" }
   )
 
 const listByBuildId = Effect.fnUntraced(function* (
@@ -345,7 +279,7 @@ const listByBuildId = Effect.fnUntraced(function* (
       WHERE namespace_id = ${namespaceId} AND build_id = ${buildId} AND task_queue_name > ${after}
       ORDER BY task_queue_name LIMIT ${List.size(request) + 1}`
   )
-  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueuesByBuildId", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueuesByBuildId", readOnly: "proven" })
   const name = (row: BuildIdRow) => TaskQueueName.make(row.task_queue_name)
   return yield* List.page(rows, request, (row) => Effect.succeed(name(row)), name, tokens)
 })

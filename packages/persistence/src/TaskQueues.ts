@@ -13,7 +13,7 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -25,25 +25,17 @@ import { classic, fair, type Layout } from "./internal/taskQueues/layout.ts"
 import * as Ownership from "./internal/taskQueues/ownership.ts"
 import * as Tasks from "./internal/taskQueues/tasks.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
-import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
-import type { FairPosition, Position, Task, TaskQueue, TaskQueueExists, TaskQueueOwnershipLost } from "./TaskQueue.ts"
+import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
+import type {
+  FairPosition,
+  OwnedTaskQueue,
+  Position,
+  Task,
+  TaskQueue,
+  TaskQueueExists,
+  TaskQueueOwnershipLost
+} from "./TaskQueue.ts"
 import type { TaskQueueId } from "./TaskQueueId.ts"
-
-/**
- * What reading a queue can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type ReadError = TransactionError | MalformedRow
-
-/**
- * What reading a page can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type PageError = ReadError | PageTokenInvalid
 
 /**
  * Which tasks of a queue are asked for, and which page of them.
@@ -66,14 +58,14 @@ export interface TasksRequest<P> extends PageRequest {
  */
 export interface Store<P> {
   /** Creates a queue, or fails with the one that is there. One round trip. */
-  readonly create: (queue: TaskQueue) => Effect.Effect<void, ReadError | LimitExceeded | TaskQueueExists>
+  readonly create: (queue: TaskQueue) => Effect.Effect<void, WriteError | TaskQueueExists>
   /** One round trip. */
-  readonly get: (id: TaskQueueId) => Effect.Effect<Option.Option<TaskQueue>, ReadError>
+  readonly find: (id: TaskQueueId) => Effect.Effect<Option.Option<TaskQueue>, ReadError>
   /**
    * Takes the queue, whoever has it, by raising its range by one; a queue that is missing is created with this info
    * and range 1. One round trip. A lost answer is settled by taking the queue again.
    */
-  readonly lease: (id: TaskQueueId, info: DataBlob) => Effect.Effect<TaskQueue, ReadError | LimitExceeded>
+  readonly lease: (id: TaskQueueId, info: DataBlob) => Effect.Effect<TaskQueue, WriteError>
   /**
    * Writes the queue if it has the expected range. One round trip. While the range stays, this does not conflict with
    * adding tasks.
@@ -81,34 +73,33 @@ export interface Store<P> {
   readonly update: (
     queue: TaskQueue,
     expectedRangeId: bigint
-  ) => Effect.Effect<void, ReadError | LimitExceeded | TaskQueueOwnershipLost>
-  /** Deletes the queue if it has this range. Its tasks stay: complete them first. One round trip. */
-  readonly delete: (id: TaskQueueId, rangeId: bigint) => Effect.Effect<void, TransactionError | TaskQueueOwnershipLost>
+  ) => Effect.Effect<void, WriteError | TaskQueueOwnershipLost>
+  /** Deletes the queue. Its tasks stay: complete them first. One round trip. */
+  readonly delete: (owned: OwnedTaskQueue) => Effect.Effect<void, TransactionError | TaskQueueOwnershipLost>
   /** One page of all queues, by key. One round trip. */
   readonly list: (request?: PageRequest) => Effect.Effect<Page<TaskQueue>, PageError>
   /** All queues, by key. One round trip a page. */
   readonly stream: (request?: PageRequest) => Stream.Stream<TaskQueue, PageError>
   /**
-   * Adds tasks if the queue has this range, all or none. One round trip for up to 3,000 tasks or 10 MiB. A position
+   * Adds tasks, all or none. One round trip for up to 3,000 tasks or 10 MiB. A position
    * that is taken is a `UniqueViolation`.
    *
    * After a lost answer it is looked up whether the tasks are there. The owner must not complete beyond tasks whose
    * adding has not been answered yet.
    */
   readonly createTasks: (
-    id: TaskQueueId,
-    rangeId: bigint,
+    owned: OwnedTaskQueue,
     tasks: ReadonlyArray<Task<P>>
-  ) => Effect.Effect<void, TransactionError | TaskQueueOwnershipLost>
+  ) => Effect.Effect<void, WriteError | TaskQueueOwnershipLost>
   /** One page of a queue's tasks, in order. One round trip. */
-  readonly getTasks: (id: TaskQueueId, request?: TasksRequest<P>) => Effect.Effect<Page<Task<P>>, PageError>
+  readonly listTasks: (id: TaskQueueId, request?: TasksRequest<P>) => Effect.Effect<Page<Task<P>>, PageError>
   /** A queue's tasks, in order. One round trip a page. */
   readonly streamTasks: (id: TaskQueueId, request?: TasksRequest<P>) => Stream.Stream<Task<P>, PageError>
   /**
    * Deletes the tasks that stand before a position, the first ones first, and gives how many went: all of them, or
    * `limit`. One round trip for 500 tasks. Run again after a failure, it goes on where it stopped.
    */
-  readonly completeTasksLessThan: (
+  readonly deleteTasks: (
     id: TaskQueueId,
     before: P,
     options?: { readonly limit?: number | undefined }
@@ -126,9 +117,9 @@ export interface Store<P> {
  * const own = (known: TaskQueueId.Known, info: DataBlob.DataBlob, task: DataBlob.DataBlob) =>
  *   Effect.gen(function*() {
  *     const queues = yield* TaskQueues.TaskQueues
- *     const { id, rangeId } = yield* queues.lease(TaskQueueId.make(known), info)
- *     yield* queues.createTasks(id, rangeId, [{ position: { taskId: 1n }, task }])
- *     return yield* queues.getTasks(id, { from: { taskId: 1n } })
+ *     const owned = yield* queues.lease(TaskQueueId.make(known), info)
+ *     yield* queues.createTasks(owned, [{ position: { taskId: 1n }, task }])
+ *     return yield* queues.listTasks(owned.id, { from: { taskId: 1n } })
  *   }).pipe(Effect.catchTag("TaskQueueOwnershipLost", (error) => Effect.logWarning(error.message)))
  * ```
  *
@@ -153,35 +144,37 @@ const make = <P>(name: string, layout: Layout<P>): Effect.Effect<Store<P>, never
       Effect.provideService(effect, DsqlClient, client)
     const table = layout.queues
     const list = Effect.fn(`${name}.list`)((request: PageRequest = {}) => connected(Ownership.list(table, request)))
-    const getTasks = Effect.fn(`${name}.getTasks`)((id: TaskQueueId, request: TasksRequest<P> = {}) =>
-      connected(Tasks.get(layout, id, request))
+    const listTasks = Effect.fn(`${name}.listTasks`)((id: TaskQueueId, request: TasksRequest<P> = {}) =>
+      connected(Tasks.list(layout, id, request))
     )
     return {
       create: Effect.fn(`${name}.create`)((queue) => connected(Ownership.create(table, queue))),
-      get: Effect.fn(`${name}.get`)((id) => connected(Ownership.get(table, id))),
+      find: Effect.fn(`${name}.find`)((id) => connected(Ownership.find(table, id))),
       lease: Effect.fn(`${name}.lease`)((id, info) => connected(Ownership.lease(table, id, info))),
       update: Effect.fn(`${name}.update`)((queue, expected) => connected(Ownership.update(table, queue, expected))),
-      delete: Effect.fn(`${name}.delete`)((id, rangeId) => connected(Ownership.remove(table, id, rangeId))),
+      delete: Effect.fn(`${name}.delete`)((owned) => connected(Ownership.remove(table, owned))),
       list,
       stream: (request = {}) => List.stream(request, list),
-      createTasks: Effect.fn(`${name}.createTasks`)((id, rangeId, tasks) =>
-        connected(Tasks.create(layout, id, rangeId, tasks))
-      ),
-      getTasks,
-      streamTasks: (id, request = {}) => List.stream(request, (page) => getTasks(id, { ...request, ...page })),
-      completeTasksLessThan: Effect.fn(`${name}.completeTasksLessThan`)((id, before, options) =>
-        connected(Tasks.completeLessThan(layout, id, before, options?.limit))
+      createTasks: Effect.fn(`${name}.createTasks`)((owned, tasks) => connected(Tasks.create(layout, owned, tasks))),
+      listTasks,
+      streamTasks: (id, request = {}) => List.stream(request, (page) => listTasks(id, { ...request, ...page })),
+      deleteTasks: Effect.fn(`${name}.deleteTasks`)((id, before, options) =>
+        connected(Tasks.removeBefore(layout, id, before, options?.limit))
       )
     }
   })
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layer: Layer.Layer<TaskQueues, never, DsqlClient> = Layer.effect(TaskQueues, make("TaskQueues", classic))
 
 /**
+ * Provides the store of fair queues.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -2,7 +2,14 @@
  * Adding history tasks below a shard, and the tasks of several queues beside each other.
  */
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
-import { HistoryTask, HistoryTasks, Identifiers, Shards } from "@effect-dsql/persistence"
+import {
+  HistoryTask,
+  HistoryTasks,
+  Identifiers,
+  type PersistenceError,
+  type Shard,
+  Shards
+} from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream } from "effect"
 import * as Add from "../src/internal/historyTasks/add.ts"
@@ -47,7 +54,7 @@ const always = { min: HistoryTask.FireTime.make(-(10n ** 16n)), max: HistoryTask
 const queued = (shardId: Identifiers.ShardId, { category }: HistoryTask.HistoryTask) =>
   Effect.gen(function* () {
     const tasks = yield* HistoryTasks.HistoryTasks
-    const stream: Stream.Stream<HistoryTask.HistoryTask, HistoryTasks.ReadError> =
+    const stream: Stream.Stream<HistoryTask.HistoryTask, PersistenceError.PageError> =
       category.kind === "Immediate"
         ? tasks.immediate.stream({ shardId, category, min: -(2n ** 63n), max: 2n ** 63n - 1n })
         : tasks.scheduled.stream({ shardId, category, ...always })
@@ -60,7 +67,7 @@ describeStores("HistoryTasks.add", (it) => {
       const tasks = yield* HistoryTasks.HistoryTasks
       const { shardId, rangeId } = yield* given
       const added = [...ofEveryCategory(1), ...ofEveryCategory(2)]
-      yield* tasks.add(shardId, rangeId, added)
+      yield* tasks.add({ shardId, rangeId }, added)
       for (const task of ofEveryCategory(1)) {
         const { category } = task
         const expected = added.filter(
@@ -91,7 +98,7 @@ describeStores("HistoryTasks.add", (it) => {
         9_999_999_999_999_999n
       ]
       const added = times.map((micros) => at(micros, 7))
-      yield* tasks.add(shardId, rangeId, added.toReversed())
+      yield* tasks.add({ shardId, rangeId }, added.toReversed())
       const range = {
         shardId,
         category: HistoryTask.timer,
@@ -102,7 +109,7 @@ describeStores("HistoryTasks.add", (it) => {
       for (const { fireTime, taskId } of added) {
         const only = { ...range, min: fireTime, max: HistoryTask.FireTime.make(fireTime + 1n) }
         assert.deepStrictEqual((yield* tasks.scheduled.list(only)).items.length, 1)
-        yield* tasks.scheduled.complete({ shardId, category: HistoryTask.timer, fireTime, taskId })
+        yield* tasks.scheduled.delete({ shardId, category: HistoryTask.timer, fireTime, taskId })
       }
       assert.deepStrictEqual((yield* tasks.scheduled.list(range)).items, [])
     })
@@ -113,15 +120,15 @@ describeStores("HistoryTasks.add", (it) => {
       const tasks = yield* HistoryTasks.HistoryTasks
       const { shardId, rangeId } = yield* given
       for (const there of ofEveryCategory(1)) {
-        yield* tasks.add(shardId, rangeId, [there])
+        yield* tasks.add({ shardId, rangeId }, [there])
         const again = yield* Effect.flip(
-          tasks.add(shardId, rangeId, [immediate({ kind: "Immediate", id: 50 }, 9), there])
+          tasks.add({ shardId, rangeId }, [immediate({ kind: "Immediate", id: 50 }, 9), there])
         )
         assert.strictEqual(again._tag, "UniqueViolation")
         assert.deepStrictEqual(yield* queued(shardId, there), [there])
       }
       const twice = immediate({ kind: "Immediate", id: 50 }, 1)
-      assert.strictEqual((yield* Effect.flip(tasks.add(shardId, rangeId, [twice, twice])))._tag, "UniqueViolation")
+      assert.strictEqual((yield* Effect.flip(tasks.add({ shardId, rangeId }, [twice, twice])))._tag, "UniqueViolation")
       assert.deepStrictEqual(yield* queued(shardId, twice), [])
     })
   )
@@ -130,10 +137,10 @@ describeStores("HistoryTasks.add", (it) => {
     Effect.gen(function* () {
       const tasks = yield* HistoryTasks.HistoryTasks
       const { shardId: owned } = yield* given
-      const lost = yield* Effect.flip(tasks.add(owned, 4n, ofEveryCategory(1)))
+      const lost = yield* Effect.flip(tasks.add({ shardId: owned, rangeId: 4n }, ofEveryCategory(1)))
       assert.include(lost, { _tag: "ShardOwnershipLost", shardId: owned, expected: 4n, actual: 5n } as const)
       for (const task of ofEveryCategory(1)) assert.deepStrictEqual(yield* queued(owned, task), [])
-      const missing = yield* Effect.flip(tasks.add(shardId(), 4n, ofEveryCategory(1)))
+      const missing = yield* Effect.flip(tasks.add({ shardId: shardId(), rangeId: 4n }, ofEveryCategory(1)))
       assert.include(missing, { _tag: "ShardOwnershipLost", actual: undefined } as const)
     })
   )
@@ -142,7 +149,7 @@ describeStores("HistoryTasks.add", (it) => {
     Effect.gen(function* () {
       const tasks = yield* HistoryTasks.HistoryTasks
       const { shardId, rangeId } = yield* given
-      yield* tasks.add(shardId, rangeId, [immediate(HistoryTask.transfer, 1)])
+      yield* tasks.add({ shardId, rangeId }, [immediate(HistoryTask.transfer, 1)])
       const outcome = yield* Transaction.run(Add.verify(shardId, rangeId, [immediate(HistoryTask.transfer, 1)]))
       assert.strictEqual(outcome._tag, "Unknown")
     })
@@ -167,7 +174,7 @@ describeEmulated("HistoryTasks.add, when its server is watched or broken,", (it)
       const tasks = yield* HistoryTasks.HistoryTasks
       const { shardId, rangeId } = yield* given
       let id = 0
-      const add = Effect.suspend(() => tasks.add(shardId, rangeId, ofEveryCategory(++id)))
+      const add = Effect.suspend(() => tasks.add({ shardId, rangeId }, ofEveryCategory(++id)))
       assert.strictEqual(yield* roundTrips(add), 1)
     })
   )
@@ -175,7 +182,7 @@ describeEmulated("HistoryTasks.add, when its server is watched or broken,", (it)
   it.effect("sends nothing where there is nothing to add", () =>
     Effect.gen(function* () {
       const tasks = yield* HistoryTasks.HistoryTasks
-      assert.strictEqual(yield* roundTrips(tasks.add(shardId(), 1n, [])), 0)
+      assert.strictEqual(yield* roundTrips(tasks.add({ shardId: shardId(), rangeId: 1n }, [])), 0)
     })
   )
 
@@ -186,11 +193,13 @@ describeEmulated("HistoryTasks.add, when its server is watched or broken,", (it)
       const control = yield* Control
       yield* control.reset
       const task = { data: new Uint8Array(1024 * 1024 + 1), encoding: "Proto3" } as const
-      const value = yield* Effect.flip(tasks.add(shardId, rangeId, [{ ...immediate(HistoryTask.transfer, 1), task }]))
+      const value = yield* Effect.flip(
+        tasks.add({ shardId, rangeId }, [{ ...immediate(HistoryTask.transfer, 1), task }])
+      )
       assert.include(value, { _tag: "LimitExceeded", limit: "column_bytes" } as const)
       assert.include(value.message, "transfer_tasks.data")
       const many = Array.from({ length: 3_001 }, (_, id) => immediate(HistoryTask.transfer, id))
-      const rows = yield* Effect.flip(tasks.add(shardId, rangeId, many))
+      const rows = yield* Effect.flip(tasks.add({ shardId, rangeId }, many))
       assert.include(rows, { _tag: "LimitExceeded", limit: "transaction_rows" } as const)
       assert.strictEqual((yield* control.counts()).roundTrips, 0)
     })
@@ -203,7 +212,7 @@ describeEmulated("HistoryTasks.add, when its server is watched or broken,", (it)
         const { shardId, rangeId } = yield* given
         const added = ofEveryCategory(1)
         yield* loseAnswer(when)
-        const outcome = yield* Effect.result(tasks.add(shardId, rangeId, added))
+        const outcome = yield* Effect.result(tasks.add({ shardId, rangeId }, added))
         if (when === "after") assert.strictEqual(outcome._tag, "Success")
         else assert(outcome._tag === "Failure" && outcome.failure._tag === "ConnectionLost")
         for (const task of added) {
@@ -215,7 +224,7 @@ describeEmulated("HistoryTasks.add, when its server is watched or broken,", (it)
 })
 
 /** A stale owner's transaction begins, another host takes the shard over, and the stale owner adds a task. */
-const race = (add: (shard: Shards.Shard) => Effect.Effect<unknown, unknown, Transaction.Transaction>) =>
+const race = (add: (shard: Shard.Shard) => Effect.Effect<unknown, unknown, Transaction.Transaction>) =>
   Effect.gen(function* () {
     const shards = yield* Shards.Shards
     const shard = yield* given
@@ -273,7 +282,7 @@ describeStores("a stale owner's task, added in a snapshot before the takeover", 
       const { sql } = yield* DsqlClient.DsqlClient
       const { shardId, rangeId } = yield* given
       const ids = Array.from({ length: 16 }, (_, id) => id)
-      yield* Effect.forEach(ids, (id) => tasks.add(shardId, rangeId, [immediate(HistoryTask.transfer, id)]), {
+      yield* Effect.forEach(ids, (id) => tasks.add({ shardId, rangeId }, [immediate(HistoryTask.transfer, id)]), {
         concurrency: "unbounded"
       })
       assert.strictEqual((yield* sql`SELECT 1 FROM transfer_tasks WHERE shard_id = ${shardId}`).length, 16)
@@ -282,7 +291,7 @@ describeStores("a stale owner's task, added in a snapshot before the takeover", 
 })
 
 describeEmulated("HistoryTasks.replicationDlq", (it) => {
-  const letter = (shardId: Identifiers.ShardId, cluster: string, id: number): HistoryTasks.DeadLetter => ({
+  const letter = (shardId: Identifiers.ShardId, cluster: string, id: number): HistoryTask.DeadLetter => ({
     shardId,
     sourceCluster: Identifiers.ClusterName.make(cluster),
     taskId: BigInt(id),
@@ -305,7 +314,7 @@ describeEmulated("HistoryTasks.replicationDlq", (it) => {
       const id = shardId()
       const [east, west] = [letter(id, "east", 1), letter(id, "west", 1)]
       yield* Effect.forEach([east, west], replicationDlq.put)
-      yield* replicationDlq.complete(east)
+      yield* replicationDlq.delete(east)
       assert.isTrue(yield* replicationDlq.isEmpty({ ...east, min: 0n, max: 9n }))
       assert.isFalse(yield* replicationDlq.isEmpty({ ...west, min: 0n, max: 9n }))
       assert.isTrue(yield* replicationDlq.isEmpty({ ...west, min: 2n, max: 9n }))

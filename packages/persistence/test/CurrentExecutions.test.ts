@@ -15,7 +15,7 @@ const run = <A, E>(f: (store: Store) => Effect.Effect<A, E, Transaction.Transact
   )
 
 const insert = (row: CurrentExecution.CurrentExecution) => run((store) => store.insert(row))
-const select = (of: CurrentExecution.Key) => run((store) => store.select(of))
+const select = (of: CurrentExecution.Key) => run((store) => store.find(of))
 
 /** An execution with a version of its own for a current execution. */
 const execution = (row: CurrentExecution.CurrentExecution, lastWriteVersion: bigint) =>
@@ -239,7 +239,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         const operations: ReadonlyArray<Effect.Effect<unknown, unknown, Transaction.Transaction>> = [
           store.insert(row),
           store.update(row, row.runId),
-          store.select(of),
+          store.find(of),
           store.delete(of, row.runId),
           store.lock(of),
           store.lockWithExecution(of)
@@ -253,7 +253,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         })
         for (const operation of operations) {
           const failed = yield* Effect.flip(
-            Effect.provideService(operation, Transaction.Transaction, { sql: silent, attempt: 1 })
+            Effect.provideService(operation, Transaction.Transaction, { sql: silent, attempt: 1, guarded: "statement" })
           )
           assert.propertyVal(failed, "_tag", "ArchetypeUnspecified")
         }

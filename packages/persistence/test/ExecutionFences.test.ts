@@ -18,8 +18,7 @@ import {
   place,
   replacement,
   snapshot,
-  standing,
-  tasks
+  standing
 } from "./support/executions.ts"
 import { blob } from "./support/rows.ts"
 import { describeStores } from "./support/persistence.ts"
@@ -87,7 +86,6 @@ const writes: Readonly<Record<string, (given: Given) => Effect.Effect<Plan.Plan<
   "conflictResolve beside the current run": ({ at, other }) =>
     Writes.conflictResolve(at, { mode: "BypassCurrent", run: replacement(other.runId, 1n) }),
   set: ({ at, first }) => Writes.set(at, replacement(first.runId, 1n)),
-  addHistoryTasks: ({ at }) => Writes.addHistoryTasks(at, tasks()),
   delete: ({ at, first }) => Writes.remove(at, first.runId),
   deleteCurrent: ({ at, first }) => Writes.removeCurrent(at, first.runId)
 }

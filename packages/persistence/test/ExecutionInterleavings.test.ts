@@ -17,7 +17,7 @@ import { Statement } from "effect/sql"
 import * as fc from "fast-check"
 import * as Plan from "../src/internal/executions/plan.ts"
 import * as Writes from "../src/internal/executions/writes.ts"
-import { everything, mutation, replacement, snapshot, standing, tasks } from "./support/executions.ts"
+import { everything, mutation, replacement, snapshot, standing } from "./support/executions.ts"
 import { describeStores } from "./support/persistence.ts"
 import { blob, key, shardId } from "./support/rows.ts"
 
@@ -62,10 +62,6 @@ const kinds: Readonly<Record<string, (given: Given) => Write>> = {
   set: ({ other }) => {
     const run = replacement(other.runId, 1n)
     return (at) => sent(Writes.set(at, run))
-  },
-  addTasks: () => {
-    const list = tasks()
-    return (at) => sent(Writes.addHistoryTasks(at, list))
   },
   deleteCurrent:
     ({ first }) =>

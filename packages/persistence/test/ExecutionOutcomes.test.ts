@@ -20,8 +20,7 @@ import {
   replacement,
   snapshot,
   standing,
-  stateOf,
-  tasks
+  stateOf
 } from "./support/executions.ts"
 import { runId } from "./support/rows.ts"
 import { describeEmulated, describeStores } from "./support/persistence.ts"
@@ -34,7 +33,9 @@ interface Given {
   readonly other: ExecutionWrite.Snapshot
 }
 
-type Write = (given: Given) => Effect.Effect<void, Executions.WriteError | Executions.Conflict, Executions.Executions>
+type Write = (
+  given: Given
+) => Effect.Effect<void, Executions.ExecutionWriteError | Executions.ExecutionRefusal, Executions.Executions>
 
 const write =
   <E>(f: (executions: Executions.Executions["Service"], given: Given) => Effect.Effect<void, E>) =>
@@ -117,21 +118,6 @@ describeEmulated("a write whose connection is cut", (it) => {
         yield* control.clear
         assert.strictEqual((yield* Effect.flip(get(at, first.runId)))._tag, "ExecutionNotFound")
       }
-    })
-  )
-
-  it.effect("finds tasks that were added, and does not claim that missing ones never were", () =>
-    Effect.gen(function* () {
-      const control = yield* Control
-      const executions = yield* Executions.Executions
-      const { at } = yield* given
-      yield* control.inject({ on: "commit", fault: "cut-after", nth: [1] })
-      yield* executions.addHistoryTasks(at, tasks())
-      yield* control.clear
-      yield* control.inject({ on: "commit", fault: "cut", nth: [1] })
-      const unknown = yield* Effect.flip(executions.addHistoryTasks(at, tasks()))
-      yield* control.clear
-      assert.strictEqual(unknown._tag, "CommitOutcomeUnknown")
     })
   )
 

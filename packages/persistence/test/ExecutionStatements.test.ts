@@ -2,7 +2,15 @@
  * What the store sends: how many round trips, how large, and nothing that Aurora DSQL refuses.
  */
 import { Linter } from "@effect-dsql/dialect"
-import { Archetype, type Execution, Executions, HistoryTask, Identifiers, Shards } from "@effect-dsql/persistence"
+import {
+  Archetype,
+  type Execution,
+  Executions,
+  HistoryTask,
+  HistoryTasks,
+  Identifiers,
+  Shards
+} from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { Control } from "./support/emulated.ts"
@@ -30,7 +38,7 @@ const counting = <A, E, R>(program: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const control = yield* Control
     const shards = yield* Shards.Shards
-    yield* shards.read(Identifiers.ShardId.make(1))
+    yield* shards.find(Identifiers.ShardId.make(1))
     yield* control.reset
     yield* program
     const { roundTrips, statements } = yield* control.counts()
@@ -67,7 +75,6 @@ describeEmulated("one round trip is enough", (it) => {
             newRun: snapshot()
           }),
           executions.set(at, replacement(run.runId, 3n)),
-          executions.addHistoryTasks(at, tasks()),
           executions.get({ ...at, runId: run.runId }),
           executions.salvage({ ...at, runId: run.runId }),
           executions.getCurrent(at),
@@ -162,13 +169,13 @@ describeEmulated("what the store sends", (it) => {
           newRun: snapshot()
         })
         yield* executions.conflictResolve(at, { mode: "BypassCurrent", run: replacement(other.runId, 1n) })
-        yield* executions.addHistoryTasks(at, tasks())
+        yield* (yield* HistoryTasks.HistoryTasks).add(at, tasks())
         yield* executions.getCurrent(at)
         yield* executions.deleteCurrent(at, run.runId)
         yield* executions.delete(at, run.runId)
         // A lost answer is looked for.
         yield* control.inject({ on: "commit", fault: "cut-after", nth: [1] })
-        yield* executions.addHistoryTasks(at, tasks())
+        yield* (yield* HistoryTasks.HistoryTasks).add(at, tasks())
         yield* control.clear
         yield* control.inject({ on: "commit", fault: "cut-after", nth: [1] })
         yield* executions.deleteCurrent(at, runId())

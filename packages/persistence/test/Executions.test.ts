@@ -1,5 +1,4 @@
-import { DsqlClient } from "@effect-dsql/core"
-import { Archetype, type Execution, Executions, HistoryTask } from "@effect-dsql/persistence"
+import { Archetype, type Execution, Executions } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import {
@@ -9,7 +8,6 @@ import {
   currentOf,
   currentRun,
   everything,
-  event,
   get,
   mutation,
   noParts,
@@ -19,9 +17,7 @@ import {
   replacement,
   snapshot,
   standing,
-  stateOf,
-  taskCount,
-  tasks
+  stateOf
 } from "./support/executions.ts"
 import { blob, key, runId } from "./support/rows.ts"
 import { describeStores } from "./support/persistence.ts"
@@ -125,40 +121,6 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         assert.deepStrictEqual(yield* everything(at), before)
       })
     )
-
-    it.effect("addHistoryTasks adds tasks of every category, to the microsecond", () =>
-      Effect.gen(function* () {
-        const at = yield* place(archetypeId)
-        const executions = yield* Executions.Executions
-        yield* executions.addHistoryTasks(at, [...tasks(), ...tasks()])
-        assert.strictEqual(yield* taskCount(at), 12)
-        const { sql } = yield* DsqlClient.DsqlClient
-        const rows = yield* sql<{ readonly at: string; readonly category_id: number }>`
-          SELECT to_char(visibility_timestamp, 'YYYY-MM-DD HH24:MI:SS.US') AS at, category_id
-          FROM history_scheduled_tasks WHERE shard_id = ${at.shardId}`
-        assert.deepStrictEqual(
-          rows.map(({ at, category_id }) => ({ at, category_id })),
-          Array.from({ length: 2 }, () => ({ at: "2025-09-16 05:20:00.123457", category_id: 5 }))
-        )
-        yield* executions.addHistoryTasks(at, [])
-        assert.strictEqual(yield* taskCount(at), 12)
-      })
-    )
-
-    it.effect("addHistoryTasks adds none where one is there already, or the shard is another's", () =>
-      Effect.gen(function* () {
-        const at = yield* place(archetypeId)
-        const executions = yield* Executions.Executions
-        const [task] = tasks()
-        assert(task !== undefined)
-        yield* executions.addHistoryTasks(at, [task])
-        const other = { category: HistoryTask.transfer, taskId: event(), task: blob() }
-        const duplicate = yield* refused(at, executions.addHistoryTasks(at, [other, task]))
-        assert.strictEqual(duplicate._tag, "UniqueViolation")
-        const lost = yield* refused(at, executions.addHistoryTasks({ ...at, rangeId: 6n }, [other]))
-        assert.strictEqual(lost._tag, "ShardOwnershipLost")
-      })
-    )
   })
 
 for (const [name, archetypeId] of archetypes) suite(name, archetypeId)
@@ -206,7 +168,6 @@ describeStores("Executions of several archetypes", (it) => {
         executions.update(at, { mode: "IgnoreCurrent", mutation: mutation(run, 1n) }),
         executions.conflictResolve(at, { mode: "UpdateCurrent", run: replacement(run, 1n) }),
         executions.set(at, replacement(run, 1n)),
-        executions.addHistoryTasks(at, tasks()),
         executions.get({ ...at, runId: run }),
         executions.salvage({ ...at, runId: run }),
         executions.getCurrent(at),

@@ -2,7 +2,7 @@
  * Histories as they are written, read and listed.
  */
 import { DsqlClient } from "@effect-dsql/core"
-import { HistoryBranch, HistoryBranches, PageToken } from "@effect-dsql/persistence"
+import { HistoryBranch, HistoryBranches, PageToken, type PersistenceError } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Array as Arr, Effect, Stream } from "effect"
 import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
@@ -33,8 +33,8 @@ describeStores("HistoryBranches", (it) => {
       const [first, second, third] = [node(1, 10), node(3, 11, 10), node(8, 12, 11)]
       yield* history.append({ ...of, nodes: [first], newBranch: { info: "order-4711" } })
       yield* history.append({ ...of, nodes: [second, third] })
-      assert.deepStrictEqual(yield* history.read(of), { items: [first, second, third], next: undefined })
-      const [branch, ...others] = (yield* history.listBranches({ ...of, treeId: of.branch.treeId })).items
+      assert.deepStrictEqual(yield* history.listNodes(of), { items: [first, second, third], next: undefined })
+      const [branch, ...others] = (yield* history.list({ ...of, treeId: of.branch.treeId })).items
       assert.deepStrictEqual(others, [])
       assert.deepStrictEqual(branch?.branch, of.branch)
       assert.strictEqual(branch?.info, "order-4711")
@@ -119,9 +119,9 @@ describeStores("HistoryBranches", (it) => {
         truth.push(...nodes.slice(-1))
       }
       for (const size of [10, 13, 19, 1000]) {
-        assert.deepStrictEqual((yield* pages((request) => history.read(of, request), size)).flat(), truth)
+        assert.deepStrictEqual((yield* pages((request) => history.listNodes(of, request), size)).flat(), truth)
         const range = { ...of, lastTxnId: BigInt(previous) }
-        const backward = yield* pages((request) => history.readBackward(range, request), size)
+        const backward = yield* pages((request) => history.listNodesBackward(range, request), size)
         assert.deepStrictEqual(backward.flat(), truth.toReversed())
       }
     })
@@ -208,14 +208,14 @@ describeStores("HistoryBranches", (it) => {
       const history = yield* HistoryBranches.HistoryBranches
       const one = yield* written(located(), chain(3))
       const other = yield* written(located(), chain(3))
-      const { next } = yield* history.read(one, { size: 1 })
+      const { next } = yield* history.listNodes(one, { size: 1 })
       assert(next !== undefined)
-      const refused: ReadonlyArray<Effect.Effect<unknown, HistoryBranches.ReadError>> = [
-        history.read(other, { token: next }),
-        history.readBackward({ ...one, lastTxnId: 3n }, { token: next }),
-        history.listBranches({ ...one, treeId: one.branch.treeId }, { token: next }),
-        history.listAllBranches({ token: next }),
-        history.read(one, { token: PageToken.PageToken.make(next.slice(0, 9)) })
+      const refused: ReadonlyArray<Effect.Effect<unknown, PersistenceError.PageError>> = [
+        history.listNodes(other, { token: next }),
+        history.listNodesBackward({ ...one, lastTxnId: 3n }, { token: next }),
+        history.list({ ...one, treeId: one.branch.treeId }, { token: next }),
+        history.listAll({ token: next }),
+        history.listNodes(one, { token: PageToken.PageToken.make(next.slice(0, 9)) })
       ]
       for (const each of refused) assert.strictEqual((yield* Effect.flip(each))._tag, "PageTokenInvalid")
     })
@@ -228,21 +228,21 @@ describeStores("HistoryBranches", (it) => {
       const of = yield* written(located(), nodes)
       const { sql } = yield* DsqlClient.DsqlClient
       yield* sql`UPDATE history_node SET data_encoding = 'Thrift' WHERE tree_id = ${of.branch.treeId} AND node_id = 3`
-      const before = yield* history.read(of)
+      const before = yield* history.listNodes(of)
       assert.deepStrictEqual(before.items, nodes.slice(0, 2))
-      const malformed = yield* Effect.flip(history.read(of, { token: before.next }))
+      const malformed = yield* Effect.flip(history.listNodes(of, { token: before.next }))
       assert(malformed._tag === "MalformedRow")
       assert.strictEqual(malformed.table, "history_node")
       assert.include(malformed.key, "node_id = 3, txn_id = 3")
       assert.include(malformed.reason, "data_encoding")
-      assert.deepStrictEqual(yield* history.read(of, { token: malformed.next }), {
+      assert.deepStrictEqual(yield* history.listNodes(of, { token: malformed.next }), {
         items: nodes.slice(3),
         next: undefined
       })
-      const { next } = yield* Effect.flip(history.readBackward({ ...of, max: 4n, lastTxnId: 3n })).pipe(
+      const { next } = yield* Effect.flip(history.listNodesBackward({ ...of, max: 4n, lastTxnId: 3n })).pipe(
         Effect.filterOrFail((error) => error._tag === "MalformedRow")
       )
-      const rest = yield* history.readBackward({ ...of, max: 4n, lastTxnId: 3n }, { token: next })
+      const rest = yield* history.listNodesBackward({ ...of, max: 4n, lastTxnId: 3n }, { token: next })
       assert.deepStrictEqual(rest.items, nodes.slice(0, 2).toReversed())
     })
   )
@@ -306,10 +306,10 @@ describeEmulated("HistoryBranches, when its server is watched or broken,", (it) 
         1
       )
       assert.strictEqual(yield* roundTrips(history.fork(forking)), 1)
-      assert.strictEqual(yield* roundTrips(history.read({ ...of, branch })), 1)
-      assert.strictEqual(yield* roundTrips(history.readBackward({ ...of, branch, lastTxnId: 2n })), 1)
-      assert.strictEqual(yield* roundTrips(history.listBranches(tree)), 1)
-      assert.strictEqual(yield* roundTrips(history.listAllBranches()), 1)
+      assert.strictEqual(yield* roundTrips(history.listNodes({ ...of, branch })), 1)
+      assert.strictEqual(yield* roundTrips(history.listNodesBackward({ ...of, branch, lastTxnId: 2n })), 1)
+      assert.strictEqual(yield* roundTrips(history.list(tree)), 1)
+      assert.strictEqual(yield* roundTrips(history.listAll()), 1)
       assert.strictEqual(yield* roundTrips(history.deleteNodes({ ...of, nodes: [{ nodeId: 5n, txnId: 5n }] })), 1)
       const shadow = history.append({ ...of, nodes: [node(2, 99, 1)] })
       const trim = history.trim({ ...of, nodeId: 4n, txnId: 4n })
@@ -323,21 +323,21 @@ describeAlone("the list of all branches", (it) => {
   it.effect("begins without a token, and ends, at every boundary of a page", () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches
-      assert.deepStrictEqual(yield* history.listAllBranches(), { items: [], next: undefined })
+      assert.deepStrictEqual(yield* history.listAll(), { items: [], next: undefined })
       const trees = yield* Effect.forEach([1, 2, 3], () => written(located(), chain(3)))
       for (const each of trees) yield* history.fork({ ...each, nodeId: 2n, branchId: branchId(), info: "fork" })
       const { sql } = yield* DsqlClient.DsqlClient
       const expected = yield* sql<{ readonly branch_id: string }>`
         SELECT branch_id FROM history_tree ORDER BY shard_id, tree_id, branch_id`
       for (const size of [1, 2, 3, 5, 6, 7]) {
-        const found = yield* pages(history.listAllBranches, size)
+        const found = yield* pages(history.listAll, size)
         assert.strictEqual(found.length, Math.ceil(6 / size))
         assert.deepStrictEqual(
           found.flat().map(({ branch }) => branch.branchId as string),
           expected.map((row) => row.branch_id)
         )
       }
-      const streamed = yield* Stream.runCollect(history.streamAllBranches({ size: 4 }))
+      const streamed = yield* Stream.runCollect(history.streamAll({ size: 4 }))
       for (const { branch, info, shardId } of streamed) {
         const tree = trees.find((each) => each.branch.treeId === branch.treeId)
         assert.strictEqual(shardId, tree?.shardId)
@@ -345,7 +345,7 @@ describeAlone("the list of all branches", (it) => {
       }
       const [of = located()] = trees
       const own = yield* Stream.runCollect(
-        history.streamBranches({ shardId: of.shardId, treeId: of.branch.treeId }, { size: 1 })
+        history.stream({ shardId: of.shardId, treeId: of.branch.treeId }, { size: 1 })
       )
       assert.deepStrictEqual(
         own.map(({ branch }) => branch),
@@ -370,12 +370,12 @@ describeAlone("the list of all branches", (it) => {
         const fork = yield* history.fork({ ...of, nodeId: 2n, branchId: branchId(), info: "" })
         const [first, second] = of.branch.branchId < fork.branchId ? [of.branch, fork] : [fork, of.branch]
         yield* sql`UPDATE history_tree SET data = ${data}, data_encoding = ${encoding} WHERE branch_id = ${first.branchId}`
-        const malformed = yield* Effect.flip(history.listBranches(tree))
+        const malformed = yield* Effect.flip(history.list(tree))
         assert(malformed._tag === "MalformedRow")
         assert.strictEqual(malformed.table, "history_tree")
         assert.include(malformed.key, `branch_id = ${first.branchId}`)
         assert.include(malformed.reason, reason)
-        const rest = yield* history.listBranches(tree, { token: malformed.next })
+        const rest = yield* history.list(tree, { token: malformed.next })
         assert.deepStrictEqual(
           rest.items.map(({ branch }) => branch),
           [second]

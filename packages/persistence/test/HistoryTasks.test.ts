@@ -1,5 +1,12 @@
 import { DsqlClient } from "@effect-dsql/core"
-import { HistoryTask, HistoryTasks, Identifiers, PageToken, Shards } from "@effect-dsql/persistence"
+import {
+  HistoryTask,
+  HistoryTasks,
+  Identifiers,
+  PageToken,
+  type PersistenceError,
+  Shards
+} from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
@@ -29,12 +36,12 @@ const immediate = (category: HistoryTask.ImmediateCategory, table: string) =>
     const tasks = yield* HistoryTasks.HistoryTasks
     const { sql } = yield* DsqlClient.DsqlClient
     const shardId = yield* owned
-    const subject: Subject<HistoryTasks.ImmediateRange, HistoryTasks.ImmediateKey, HistoryTask.ImmediateTask> = {
+    const subject: Subject<HistoryTask.ImmediateRange, HistoryTask.ImmediateKey, HistoryTask.ImmediateTask> = {
       queue: tasks.immediate,
       task: (n) => ({ category, taskId: BigInt(n), task: blob() }),
       key: (n) => ({ shardId, category, taskId: BigInt(n) }),
       range: (min, max) => ({ shardId, category, min: BigInt(min), max: BigInt(max) }),
-      add: (added) => tasks.add(shardId, rangeId, added),
+      add: (added) => tasks.add({ shardId, rangeId }, added),
       corrupt: (n) =>
         sql`UPDATE ${sql(table)} SET data_encoding = 'Thrift' WHERE shard_id = ${shardId} AND task_id = ${BigInt(n)}`
     }
@@ -50,12 +57,12 @@ const scheduled = (category: HistoryTask.ScheduledCategory, table: string) =>
     const { sql } = yield* DsqlClient.DsqlClient
     const shardId = yield* owned
     const taskId = (n: number) => BigInt(10_000 - Math.floor(n / 2) * 2 + (n % 2))
-    const subject: Subject<HistoryTasks.ScheduledRange, HistoryTasks.ScheduledKey, HistoryTask.ScheduledTask> = {
+    const subject: Subject<HistoryTask.ScheduledRange, HistoryTask.ScheduledKey, HistoryTask.ScheduledTask> = {
       queue: tasks.scheduled,
       task: (n) => ({ category, fireTime: fireTime(n), taskId: taskId(n), task: blob() }),
       key: (n) => ({ shardId, category, fireTime: fireTime(n), taskId: taskId(n) }),
       range: (min, max) => ({ shardId, category, min: fireTime(min), max: fireTime(max) }),
-      add: (added) => tasks.add(shardId, rangeId, added),
+      add: (added) => tasks.add({ shardId, rangeId }, added),
       corrupt: (n) =>
         sql`UPDATE ${sql(table)} SET data_encoding = 'Thrift' WHERE shard_id = ${shardId} AND task_id = ${taskId(n)}`
     }
@@ -67,7 +74,7 @@ const deadLetters = (cluster: string) =>
     const { replicationDlq } = yield* HistoryTasks.HistoryTasks
     const { sql } = yield* DsqlClient.DsqlClient
     const of = { sourceCluster: Identifiers.ClusterName.make(cluster), shardId: yield* owned }
-    const subject: Subject<HistoryTasks.DeadLetterRange, HistoryTasks.DeadLetterKey, HistoryTasks.DeadLetter> = {
+    const subject: Subject<HistoryTask.DeadLetterRange, HistoryTask.DeadLetterKey, HistoryTask.DeadLetter> = {
       queue: replicationDlq,
       task: (n) => ({ ...of, taskId: BigInt(n), task: blob() }),
       key: (n) => ({ ...of, taskId: BigInt(n) }),
@@ -139,9 +146,9 @@ const suite = <Range, Key, Task, E>(
         const { add, key, queue, range, task } = yield* make
         const tasks = numbers(3).map(task)
         yield* add(tasks)
-        yield* queue.complete(key(99))
-        yield* queue.complete(key(3))
-        yield* queue.complete(key(3))
+        yield* queue.delete(key(99))
+        yield* queue.delete(key(3))
+        yield* queue.delete(key(3))
         assert.deepStrictEqual((yield* queue.list(range(0, 40))).items, [...tasks.slice(0, 1), ...tasks.slice(2)])
       })
     )
@@ -150,11 +157,11 @@ const suite = <Range, Key, Task, E>(
       Effect.gen(function* () {
         const { add, queue, range, task } = yield* make
         const tasks = numbers(20).map(task)
-        assert.deepStrictEqual(yield* Stream.runCollect(queue.completeRange(range(0, 40))), [])
+        assert.strictEqual(yield* queue.deleteRange(range(0, 40)), 0)
         yield* add(tasks)
-        assert.deepStrictEqual(yield* Stream.runCollect(queue.completeRange(range(6, 12))), [6])
+        assert.strictEqual(yield* queue.deleteRange(range(6, 12)), 6)
         assert.deepStrictEqual((yield* queue.list(range(0, 40))).items, [...tasks.slice(0, 4), ...tasks.slice(10)])
-        assert.deepStrictEqual(yield* Stream.runCollect(queue.completeRange(range(0, 40))), [14])
+        assert.strictEqual(yield* queue.deleteRange(range(0, 40)), 14)
         assert.deepStrictEqual((yield* queue.list(range(0, 40))).items, [])
       })
     )
@@ -184,7 +191,7 @@ const suite = <Range, Key, Task, E>(
         yield* add(tasks)
         yield* corrupt(2)
         yield* corrupt(7)
-        const passing = (token?: PageToken.PageToken): Stream.Stream<Task | "malformed", HistoryTasks.ReadError> =>
+        const passing = (token?: PageToken.PageToken): Stream.Stream<Task | "malformed", PersistenceError.PageError> =>
           queue
             .stream(range(0, 40), { size: 3, token })
             .pipe(
@@ -202,8 +209,8 @@ const suite = <Range, Key, Task, E>(
         yield* add(numbers(5).map(task))
         assert.strictEqual(yield* roundTrips(queue.list(range(0, 40))), 1)
         assert.strictEqual(yield* roundTrips(Stream.runDrain(queue.stream(range(0, 40), { size: 2 }))), 3)
-        assert.strictEqual(yield* roundTrips(queue.complete(key(2))), 1)
-        assert.strictEqual(yield* roundTrips(Stream.runDrain(queue.completeRange(range(0, 40)))), 3)
+        assert.strictEqual(yield* roundTrips(queue.delete(key(2))), 1)
+        assert.strictEqual(yield* roundTrips(queue.deleteRange(range(0, 40))), 1)
       })
     )
 
@@ -214,10 +221,10 @@ const suite = <Range, Key, Task, E>(
           const tasks = numbers(5).map(task)
           yield* add(tasks)
           yield* loseAnswer(when)
-          yield* queue.complete(key(2))
+          yield* queue.delete(key(2))
           assert.deepStrictEqual((yield* queue.list(range(0, 40))).items, tasks.slice(1))
           yield* loseAnswer(when)
-          yield* Stream.runDrain(queue.completeRange(range(0, 40)))
+          yield* queue.deleteRange(range(0, 40))
           assert.deepStrictEqual((yield* queue.list(range(0, 40))).items, [])
         })
       )
@@ -229,8 +236,8 @@ const suite = <Range, Key, Task, E>(
         yield* Effect.flatMap(Control, (control) => control.reset)
         yield* add(numbers(5).map(task))
         yield* Stream.runDrain(queue.stream(range(0, 40), { size: 2 }))
-        yield* queue.complete(key(2))
-        yield* Stream.runDrain(queue.completeRange(range(0, 40)))
+        yield* queue.delete(key(2))
+        yield* queue.deleteRange(range(0, 40))
       })
     )
   })

@@ -188,7 +188,7 @@ const freshSteps = steps.map((taken) => taken.map((each) => ({ ...each, stale: 0
 type Steps = typeof steps extends fc.Arbitrary<infer Taken> ? Taken : never
 
 type Update = (
-  change: Namespaces.Change,
+  change: Namespace.NamespaceChange,
   expected: bigint
 ) => Effect.Effect<unknown, unknown, DsqlClient.DsqlClient | Namespaces.Namespaces>
 

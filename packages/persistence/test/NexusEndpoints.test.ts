@@ -1,5 +1,5 @@
 import { DsqlClient } from "@effect-dsql/core"
-import { type NexusEndpoint, NexusEndpoints, type PageToken } from "@effect-dsql/persistence"
+import { type NexusEndpoint, NexusEndpoints, type PageToken, type PersistenceError } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect, Result, Stream } from "effect"
 import { loseAnswer, roundTrips } from "./support/emulated.ts"
@@ -18,7 +18,10 @@ const given = Effect.flatMap(tableVersion, (at) => using((store) => store.create
 
 type Operation = Effect.Effect<
   unknown,
-  NexusEndpoints.WriteError | NexusEndpoint.NexusEndpointVersionConflict | NexusEndpoint.NexusEndpointNotFound,
+  | PersistenceError.WriteError
+  | NexusEndpoint.NexusTableVersionConflict
+  | NexusEndpoint.NexusEndpointVersionConflict
+  | NexusEndpoint.NexusEndpointNotFound,
   NexusEndpoints.NexusEndpoints
 >
 
@@ -95,7 +98,7 @@ describeAlone("NexusEndpoints", (it) => {
       const created = yield* given
       const at = yield* tableVersion
       const spec = blob()
-      const updated = yield* using((store) => store.update({ ...created, spec }, at))
+      const updated = yield* using((store) => store.update({ ...created, spec, expectedVersion: created.version }, at))
       assert.deepStrictEqual(updated, { id: created.id, version: 2n, spec })
       assert.deepStrictEqual(yield* using((store) => store.get(created.id)), updated)
       assert.strictEqual(yield* tableVersion, at + 1n)
@@ -108,7 +111,7 @@ describeAlone("NexusEndpoints", (it) => {
       const at = yield* tableVersion
       const operations: ReadonlyArray<Operation> = [
         using((store) => store.create(endpoint(), at - 1n)),
-        using((store) => store.update({ ...created, spec: blob() }, at - 1n)),
+        using((store) => store.update({ ...created, spec: blob(), expectedVersion: created.version }, at - 1n)),
         using((store) => store.delete(created.id, at - 1n))
       ]
       for (const operation of operations) {
@@ -123,9 +126,13 @@ describeAlone("NexusEndpoints", (it) => {
   it.effect("refuse an endpoint's stale version, say which it has, and change nothing", () =>
     Effect.gen(function* () {
       const created = yield* given
-      const updated = yield* using((store) => Effect.flatMap(tableVersion, (at) => store.update(created, at)))
+      const updated = yield* using((store) =>
+        Effect.flatMap(tableVersion, (at) => store.update({ ...created, expectedVersion: created.version }, at))
+      )
       const at = yield* tableVersion
-      const stale = yield* Effect.flip(using((store) => store.update({ ...created, spec: blob() }, at)))
+      const stale = yield* Effect.flip(
+        using((store) => store.update({ ...created, spec: blob(), expectedVersion: created.version }, at))
+      )
       const { id } = created
       assert.include(stale, { _tag: "NexusEndpointVersionConflict", id, expected: 1n, actual: 2n } as const)
       assert.deepStrictEqual(yield* using((store) => store.get(id)), updated)
@@ -139,7 +146,7 @@ describeAlone("NexusEndpoints", (it) => {
       const unknown = { ...endpoint(), version: 1n }
       const operations: ReadonlyArray<Operation> = [
         using((store) => store.get(unknown.id)),
-        using((store) => store.update(unknown, at)),
+        using((store) => store.update({ ...unknown, expectedVersion: unknown.version }, at)),
         using((store) => store.delete(unknown.id, at))
       ]
       for (const operation of operations) {
@@ -166,7 +173,8 @@ describeAlone("NexusEndpoints", (it) => {
       const at = yield* tableVersion
       const outcomes = yield* Effect.forEach(
         Array.from({ length: 16 }, blob),
-        (spec) => Effect.result(using((store) => store.update({ ...created, spec }, at))),
+        (spec) =>
+          Effect.result(using((store) => store.update({ ...created, spec, expectedVersion: created.version }, at))),
         { concurrency: "unbounded" }
       )
       const [winner, ...others] = outcomes.filter(Result.isSuccess)
@@ -209,7 +217,10 @@ const both = <E>(
 describeAlone("Two endpoints, changed at one table version", (it) => {
   it.effect("leave one success, although they are different rows", () =>
     Effect.gen(function* () {
-      assert.strictEqual(yield* both((each, at) => using((store) => store.update(each, at))), 1)
+      assert.strictEqual(
+        yield* both((each, at) => using((store) => store.update({ ...each, expectedVersion: each.version }, at))),
+        1
+      )
     })
   )
 
@@ -307,7 +318,9 @@ describeEmulated("A change of a Nexus endpoint whose answer was lost", (it) => {
       yield* loseAnswer("after")
       const created = yield* using((store) => store.create(endpoint(), at))
       yield* loseAnswer("after")
-      const updated = yield* using((store) => store.update({ ...created, spec: blob() }, at + 1n))
+      const updated = yield* using((store) =>
+        store.update({ ...created, spec: blob(), expectedVersion: created.version }, at + 1n)
+      )
       assert.deepStrictEqual(yield* using((store) => store.get(created.id)), updated)
       yield* loseAnswer("after")
       yield* using((store) => store.delete(created.id, at + 2n))
@@ -321,7 +334,7 @@ describeEmulated("A change of a Nexus endpoint whose answer was lost", (it) => {
       const at = yield* tableVersion
       const operations: ReadonlyArray<Operation> = [
         using((store) => store.create(endpoint(), at)),
-        using((store) => store.update({ ...created, spec: blob() }, at)),
+        using((store) => store.update({ ...created, spec: blob(), expectedVersion: created.version }, at)),
         using((store) => store.delete(created.id, at))
       ]
       for (const operation of operations) {
@@ -344,7 +357,7 @@ describeEmulated("A change of a Nexus endpoint whose answer was lost", (it) => {
       at += 2n
       const counts = {
         create: yield* roundTrips(next((known) => store.create(endpoint(), known))),
-        update: yield* roundTrips(next((known) => store.update({ ...created, version: version++ }, known))),
+        update: yield* roundTrips(next((known) => store.update({ ...created, expectedVersion: version++ }, known))),
         delete: yield* roundTrips(next((known) => store.delete(doomed.pop() ?? created.id, known))),
         get: yield* roundTrips(store.get(created.id)),
         list: yield* roundTrips(store.list({ tableVersion: at }))

@@ -2,10 +2,11 @@ import { PageToken } from "@effect-dsql/persistence"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import fc from "fast-check"
+import * as Tokens from "../src/internal/page/tokens.ts"
 
 const position = Schema.Struct({ id: Schema.BigInt, name: Schema.String })
 
-const tasks = PageToken.codec("tasks", position)
+const tasks = Tokens.codec("tasks", position)
 
 describe("PageToken", () => {
   it.effect("gives back the position that it was made of", () =>
@@ -20,7 +21,7 @@ describe("PageToken", () => {
 
   it.effect("refuses the token of another list, with the same shape of position", () =>
     Effect.gen(function* () {
-      const foreign = PageToken.codec("shards", position).encode({ id: 1n, name: "a" })
+      const foreign = Tokens.codec("shards", position).encode({ id: 1n, name: "a" })
       const error = yield* Effect.flip(tasks.decode(foreign))
       assert.strictEqual(error._tag, "PageTokenInvalid")
       assert.strictEqual(error.list, "tasks")

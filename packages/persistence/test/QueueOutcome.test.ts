@@ -1,5 +1,5 @@
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
-import { type DataBlob, Queues, QueuesV2 } from "@effect-dsql/persistence"
+import { type DataBlob, Queue, Queues, QueuesV2, QueueV2 } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { randomInt, randomUUID } from "node:crypto"
@@ -8,12 +8,12 @@ import { loseAnswer, roundTrips } from "./support/emulated.ts"
 import { blob } from "./support/rows.ts"
 import { describeEmulated, describeStores } from "./support/persistence.ts"
 
-const queueType = () => Queues.QueueType.make(randomInt(1, 2 ** 31))
+const queueType = () => Queue.QueueType.make(randomInt(1, 2 ** 31))
 
 /** A queue of either kind, as far as sending goes. */
 interface Sending {
   readonly enqueue: (message: DataBlob.DataBlob) => Effect.Effect<bigint, { readonly _tag: string }>
-  readonly messages: Effect.Effect<ReadonlyArray<Queues.Message>, { readonly _tag: string }>
+  readonly messages: Effect.Effect<ReadonlyArray<Queue.Message>, { readonly _tag: string }>
   /** Another process that sends to it. */
   readonly other: Effect.Effect<(message: DataBlob.DataBlob) => Effect.Effect<bigint, { readonly _tag: string }>>
 }
@@ -27,7 +27,7 @@ const numbered = Effect.gen(function* () {
   const queue = queueType()
   const sending: Sending = {
     enqueue: (message) => store.enqueue(queue, message),
-    messages: Stream.runCollect(store.stream(queue)),
+    messages: Stream.runCollect(store.streamMessages(queue)),
     other: Effect.map(
       fresh(Queues.Queues, Queues.layer),
       (another) => (message: DataBlob.DataBlob) => another.enqueue(queue, message)
@@ -39,11 +39,11 @@ const numbered = Effect.gen(function* () {
 const named = Effect.gen(function* () {
   const store = yield* QueuesV2.QueuesV2
   const client = yield* DsqlClient.DsqlClient
-  const queue = { type: queueType(), name: QueuesV2.QueueName.make(randomUUID()) }
+  const queue = { type: queueType(), name: QueueV2.QueueName.make(randomUUID()) }
   yield* store.create(queue)
   const sending: Sending = {
     enqueue: (message) => store.enqueue(queue, message),
-    messages: Stream.runCollect(store.stream(queue)),
+    messages: Stream.runCollect(store.streamMessages(queue)),
     other: Effect.map(
       fresh(QueuesV2.QueuesV2, QueuesV2.layer),
       (another) => (message: DataBlob.DataBlob) => another.enqueue(queue, message)
@@ -122,11 +122,11 @@ describeEmulated("The answer that is lost", (it) => {
       // It might have come, been read and been deleted: an empty queue does not tell.
       yield* loseAnswer("before")
       assert.strictEqual((yield* Effect.flip(store.enqueue(queue, blob())))._tag, "CommitOutcomeUnknown")
-      assert.deepStrictEqual((yield* store.read(queue)).items, [])
+      assert.deepStrictEqual((yield* store.listMessages(queue)).items, [])
       const message = blob()
       yield* loseAnswer("after")
       assert.strictEqual(yield* store.enqueue(queue, message), 0n)
-      assert.deepStrictEqual((yield* store.read(queue)).items, [{ id: 0n, message }])
+      assert.deepStrictEqual((yield* store.listMessages(queue)).items, [{ id: 0n, message }])
     })
   )
 
@@ -149,21 +149,21 @@ describeEmulated("The answer that is lost", (it) => {
   it.effect("of a queue's creation and of a deletion is settled by what is there", () =>
     Effect.gen(function* () {
       const v2 = yield* QueuesV2.QueuesV2
-      const named = { type: queueType(), name: QueuesV2.QueueName.make("named") }
+      const named = { type: queueType(), name: QueueV2.QueueName.make("named") }
       yield* loseAnswer("before")
       yield* v2.create(named)
       // That the queue is there does not tell who created it.
       yield* loseAnswer("after")
-      const another = { ...named, name: QueuesV2.QueueName.make("another") }
+      const another = { ...named, name: QueueV2.QueueName.make("another") }
       assert.strictEqual((yield* Effect.flip(v2.create(another)))._tag, "CommitOutcomeUnknown")
-      assert.deepStrictEqual((yield* v2.read(another)).items, [])
+      assert.deepStrictEqual((yield* v2.listMessages(another)).items, [])
       for (const _ of [0, 1, 2, 3]) yield* v2.enqueue(named, blob())
       yield* loseAnswer("before")
-      assert.strictEqual((yield* Effect.flip(v2.rangeDelete(named, 1n)))._tag, "ConnectionLost")
+      assert.strictEqual((yield* Effect.flip(v2.deleteMessages(named, { upTo: 1n })))._tag, "ConnectionLost")
       yield* loseAnswer("after")
-      assert.strictEqual(yield* v2.rangeDelete(named, 1n), 2n)
+      assert.strictEqual(yield* v2.deleteMessages(named, { upTo: 1n }), 2)
       assert.deepStrictEqual(
-        (yield* v2.read(named)).items.map(({ id }) => id),
+        (yield* v2.listMessages(named)).items.map(({ id }) => id),
         [2n, 3n]
       )
     })
@@ -179,23 +179,23 @@ describeEmulated("The answer that is lost", (it) => {
       assert.strictEqual(yield* roundTrips(Effect.suspend(() => store.acknowledge(queue, "a", ++level))), 2)
       const update = Effect.suspend(() => store.updateAckLevels(queue, {}, level++))
       assert.strictEqual(yield* roundTrips(update), 1)
-      assert.strictEqual(yield* roundTrips(store.delete(queue, {})), 1)
+      assert.strictEqual(yield* roundTrips(store.deleteMessages(queue, {})), 1)
       const v2 = yield* QueuesV2.QueuesV2
-      const named = () => ({ type: queue, name: QueuesV2.QueueName.make(randomUUID()) })
+      const named = () => ({ type: queue, name: QueueV2.QueueName.make(randomUUID()) })
       assert.strictEqual(yield* roundTrips(Effect.suspend(() => v2.create(named()))), 1)
       assert.strictEqual(yield* roundTrips(v2.list(queue)), 1)
       const full = named()
       yield* v2.create(full)
       for (const _ of [0, 1, 2, 3, 4, 5, 6]) yield* v2.enqueue(full, blob())
       let upTo = -1n
-      assert.strictEqual(yield* roundTrips(Effect.suspend(() => v2.rangeDelete(full, (upTo += 2n)))), 5)
-      assert.strictEqual(yield* roundTrips(v2.read(full, { from: 4n })), 1)
-      assert.strictEqual(yield* roundTrips(v2.read(full)), 2)
+      assert.strictEqual(yield* roundTrips(Effect.suspend(() => v2.deleteMessages(full, { upTo: (upTo += 2n) }))), 5)
+      assert.strictEqual(yield* roundTrips(v2.listMessages(full, { from: 4n })), 1)
+      assert.strictEqual(yield* roundTrips(v2.listMessages(full)), 2)
     })
   )
 })
 
-const log = (queue: Queues.QueueType): Log.Log => ({
+const log = (queue: Queue.QueueType): Log.Log => ({
   guard: { table: "queue_metadata", key: { queue_type: queue } },
   messages: { table: "queue", key: { queue_type: queue } },
   keepsLast: false
@@ -241,7 +241,7 @@ describeStores("A message that is still under way", (it) => {
 })
 
 describeStores("A sender whose queue is emptied and begun anew meanwhile", (it) => {
-  const race = (append: (queue: Queues.QueueType) => Effect.Effect<unknown, unknown, Transaction.Transaction>) =>
+  const race = (append: (queue: Queue.QueueType) => Effect.Effect<unknown, unknown, Transaction.Transaction>) =>
     Effect.gen(function* () {
       const store = yield* Queues.Queues
       const queue = queueType()
@@ -258,11 +258,11 @@ describeStores("A sender whose queue is emptied and begun anew meanwhile", (it) 
       const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
       const sender = yield* Transaction.run(body, { policy }).pipe(Effect.forkChild)
       yield* Deferred.await(begun)
-      yield* store.delete(queue, {})
+      yield* store.deleteMessages(queue, {})
       yield* store.enqueue(queue, blob())
       yield* Deferred.succeed(emptied, undefined)
       yield* Fiber.join(sender)
-      return (yield* store.read(queue)).items.map(({ id }) => id)
+      return (yield* store.listMessages(queue)).items.map(({ id }) => id)
     })
 
   it.effect("leaves no gap", () =>
@@ -273,7 +273,7 @@ describeStores("A sender whose queue is emptied and begun anew meanwhile", (it) 
 
   it.effect("would leave a gap if it did not take the queue's row", () =>
     Effect.gen(function* () {
-      const unguarded = (queue: Queues.QueueType) =>
+      const unguarded = (queue: Queue.QueueType) =>
         Effect.flatMap(
           Transaction.sql,
           (sql) => sql`

@@ -1,5 +1,5 @@
 import { DsqlClient } from "@effect-dsql/core"
-import { Queues } from "@effect-dsql/persistence"
+import { Queue, Queues } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
 import { randomInt } from "node:crypto"
@@ -14,23 +14,23 @@ const processes = (count: number) =>
     Effect.map(Layer.build(Layer.fresh(Queues.layer)), (context) => Context.get(context, service))
   )
 
-const all = (queue: Queues.QueueType, request: Queues.Range = {}) =>
-  Effect.flatMap(service, (store) => Stream.runCollect(store.stream(queue, request)))
+const all = (queue: Queue.QueueType, request: Queue.MessageRange = {}) =>
+  Effect.flatMap(service, (store) => Stream.runCollect(store.streamMessages(queue, request)))
 
-const ids = (messages: ReadonlyArray<Queues.Message>) => messages.map(({ id }) => Number(id))
+const ids = (messages: ReadonlyArray<Queue.Message>) => messages.map(({ id }) => Number(id))
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index)
 
-const send = (queue: Queues.QueueType, count: number) =>
+const send = (queue: Queue.QueueType, count: number) =>
   Effect.flatMap(service, (store) =>
     Effect.forEach(upTo(count), () => {
       const message = blob()
-      return Effect.map(store.enqueue(queue, message), (id): Queues.Message => ({ id, message }))
+      return Effect.map(store.enqueue(queue, message), (id): Queue.Message => ({ id, message }))
     })
   )
 
 /** The contract of a queue and of its dead letter queue. */
-const suite = (name: string, make: () => Queues.QueueType) =>
+const suite = (name: string, make: () => Queue.QueueType) =>
   describeStores(`A ${name}`, (it) => {
     it.effect("numbers messages from 0 and gives them back in order, in pages of any size", () =>
       Effect.gen(function* () {
@@ -40,9 +40,9 @@ const suite = (name: string, make: () => Queues.QueueType) =>
         assert.deepStrictEqual(ids(sent), upTo(12))
         const store = yield* service
         for (const size of [1, 5, 12, 100]) {
-          assert.deepStrictEqual(yield* Stream.runCollect(store.stream(queue, { size })), sent)
+          assert.deepStrictEqual(yield* Stream.runCollect(store.streamMessages(queue, { size })), sent)
         }
-        assert.isUndefined((yield* store.read(queue, { size: 12 })).next)
+        assert.isUndefined((yield* store.listMessages(queue, { size: 12 })).next)
       })
     )
 
@@ -54,8 +54,8 @@ const suite = (name: string, make: () => Queues.QueueType) =>
         assert.deepStrictEqual(yield* all(queue, { after: 3n }), sent.slice(4))
         assert.deepStrictEqual(yield* all(queue, { after: 3n, upTo: 7n }), sent.slice(4, 8))
         const range = { after: -1n, upTo: 7n, size: 3 }
-        assert.deepStrictEqual(yield* Stream.runCollect(store.stream(queue, range)), sent.slice(0, 8))
-        assert.deepStrictEqual((yield* store.read(queue, { after: 9n })).items, [])
+        assert.deepStrictEqual(yield* Stream.runCollect(store.streamMessages(queue, range)), sent.slice(0, 8))
+        assert.deepStrictEqual((yield* store.listMessages(queue, { after: 9n })).items, [])
       })
     )
 
@@ -68,7 +68,7 @@ const suite = (name: string, make: () => Queues.QueueType) =>
           (store) =>
             Effect.forEach(upTo(10), () => {
               const message = blob()
-              return Effect.map(store.enqueue(queue, message), (id): Queues.Message => ({ id, message }))
+              return Effect.map(store.enqueue(queue, message), (id): Queue.Message => ({ id, message }))
             }),
           { concurrency: "unbounded" }
         )
@@ -97,10 +97,10 @@ const suite = (name: string, make: () => Queues.QueueType) =>
         const queue = make()
         const store = yield* service
         yield* send(queue, 20)
-        assert.strictEqual(yield* store.delete(queue, { after: 4n, upTo: 5n }), 1)
-        assert.strictEqual(yield* store.delete(queue, { after: 9n, upTo: 14n }), 5)
-        assert.strictEqual(yield* store.delete(queue, { upTo: 2n }), 3)
-        assert.strictEqual(yield* store.delete(queue, { upTo: 2n }), 0)
+        assert.strictEqual(yield* store.deleteMessages(queue, { after: 4n, upTo: 5n }), 1)
+        assert.strictEqual(yield* store.deleteMessages(queue, { after: 9n, upTo: 14n }), 5)
+        assert.strictEqual(yield* store.deleteMessages(queue, { upTo: 2n }), 3)
+        assert.strictEqual(yield* store.deleteMessages(queue, { upTo: 2n }), 0)
         assert.deepStrictEqual(ids(yield* all(queue)), [3, 4, 6, 7, 8, 9, 15, 16, 17, 18, 19])
         assert.deepStrictEqual(ids(yield* send(queue, 1)), [20])
       })
@@ -116,7 +116,7 @@ const suite = (name: string, make: () => Queues.QueueType) =>
             SELECT ${queue}::integer, n, ${new Uint8Array(4)}::bytea, 'Proto3'
             FROM generate_series(${from}::integer, ${from + 1_999}::integer) AS n`
         }
-        assert.strictEqual(yield* store.delete(queue, { upTo: 3_499n }), 3_500)
+        assert.strictEqual(yield* store.deleteMessages(queue, { upTo: 3_499n }), 3_500)
         assert.strictEqual((yield* all(queue)).length, 500)
       })
     )
@@ -128,7 +128,7 @@ const suite = (name: string, make: () => Queues.QueueType) =>
         yield* send(queue, 10)
         yield* store.acknowledge(queue, "a", 9n)
         yield* store.acknowledge(queue, "b", 4n)
-        assert.strictEqual(yield* store.delete(queue, {}), 10)
+        assert.strictEqual(yield* store.deleteMessages(queue, {}), 10)
         const [next] = yield* send(queue, 1)
         assert.deepStrictEqual(ids(yield* all(queue, { after: 9n })), [10])
         assert.strictEqual(next?.id, 10n)
@@ -191,13 +191,13 @@ const suite = (name: string, make: () => Queues.QueueType) =>
         const sent = yield* send(queue, 4)
         const { sql } = yield* DsqlClient.DsqlClient
         yield* sql`UPDATE queue SET message_encoding = 'Thrift' WHERE queue_type = ${queue} AND message_id = 2`
-        const first = yield* store.read(queue)
+        const first = yield* store.listMessages(queue)
         assert.deepStrictEqual(first.items, sent.slice(0, 2))
-        const malformed = yield* Effect.flip(store.read(queue, { token: first.next }))
+        const malformed = yield* Effect.flip(store.listMessages(queue, { token: first.next }))
         assert(malformed._tag === "MalformedRow")
         assert.include(malformed.message, `queue (queue_type = ${queue}, message_id = 2)`)
         assert.include(malformed.message, "message_encoding")
-        assert.deepStrictEqual((yield* store.read(queue, { token: malformed.next })).items, sent.slice(3))
+        assert.deepStrictEqual((yield* store.listMessages(queue, { token: malformed.next })).items, sent.slice(3))
         for (const text of ["nonsense", `{"clusterAckLevels":{"a":"x"}}`]) {
           yield* sql`UPDATE queue_metadata SET data = ${new TextEncoder().encode(text)} WHERE queue_type = ${queue}`
           const unreadable = yield* Effect.flip(store.ackLevels(queue))
@@ -215,13 +215,13 @@ const suite = (name: string, make: () => Queues.QueueType) =>
         const refused = yield* Effect.flip(store.enqueue(queue, message))
         assert.include(refused, { _tag: "LimitExceeded", limit: "column_bytes" } as const)
         yield* send(queue, 2)
-        const { next } = yield* store.read(queue, { size: 1 })
-        assert.strictEqual((yield* Effect.flip(store.read(make(), { token: next })))._tag, "PageTokenInvalid")
+        const { next } = yield* store.listMessages(queue, { size: 1 })
+        assert.strictEqual((yield* Effect.flip(store.listMessages(make(), { token: next })))._tag, "PageTokenInvalid")
       })
     )
   })
 
-const queueType = () => Queues.QueueType.make(randomInt(1, 2 ** 31))
+const queueType = () => Queue.QueueType.make(randomInt(1, 2 ** 31))
 
 suite("queue", queueType)
-suite("dead letter queue", () => Queues.deadLetters(queueType()))
+suite("dead letter queue", () => Queue.deadLetters(queueType()))

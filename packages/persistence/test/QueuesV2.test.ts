@@ -1,5 +1,5 @@
 import { DsqlClient } from "@effect-dsql/core"
-import { type Queues, QueuesV2 } from "@effect-dsql/persistence"
+import { type Queue, QueuesV2, QueueV2 } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Context, Effect, Layer, Result, Stream } from "effect"
 import { randomInt, randomUUID } from "node:crypto"
@@ -8,9 +8,9 @@ import { describeStores } from "./support/persistence.ts"
 
 const service = QueuesV2.QueuesV2
 
-const key = (type = randomInt(1, 2 ** 31)): QueuesV2.QueueKey => ({
+const key = (type = randomInt(1, 2 ** 31)): QueueV2.QueueKey => ({
   type,
-  name: QueuesV2.QueueName.make(`queue ${randomUUID()}`)
+  name: QueueV2.QueueName.make(`queue ${randomUUID()}`)
 })
 
 const given = Effect.gen(function* () {
@@ -21,19 +21,20 @@ const given = Effect.gen(function* () {
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index)
 
-const send = (queue: QueuesV2.QueueKey, count: number) =>
+const send = (queue: QueueV2.QueueKey, count: number) =>
   Effect.flatMap(service, (store) =>
     Effect.forEach(upTo(count), () => {
       const message = blob()
-      return Effect.map(store.enqueue(queue, message), (id): Queues.Message => ({ id, message }))
+      return Effect.map(store.enqueue(queue, message), (id): Queue.Message => ({ id, message }))
     })
   )
 
-const all = (queue: QueuesV2.QueueKey) => Effect.flatMap(service, (store) => Stream.runCollect(store.stream(queue)))
+const all = (queue: QueueV2.QueueKey) =>
+  Effect.flatMap(service, (store) => Stream.runCollect(store.streamMessages(queue)))
 
-const ids = (messages: ReadonlyArray<Queues.Message>) => messages.map(({ id }) => Number(id))
+const ids = (messages: ReadonlyArray<Queue.Message>) => messages.map(({ id }) => Number(id))
 
-const stored = (queue: QueuesV2.QueueKey) =>
+const stored = (queue: QueueV2.QueueKey) =>
   Effect.gen(function* () {
     const { sql } = yield* DsqlClient.DsqlClient
     const rows = yield* sql<{ message_id: bigint }>`
@@ -62,7 +63,11 @@ describeStores("A named queue", (it) => {
     Effect.gen(function* () {
       const store = yield* service
       const queue = key()
-      const refused = [store.enqueue(queue, blob()), store.read(queue), store.rangeDelete(queue, 1n)]
+      const refused = [
+        store.enqueue(queue, blob()),
+        store.listMessages(queue),
+        store.deleteMessages(queue, { upTo: 1n })
+      ]
       for (const operation of refused) {
         const error = yield* Effect.flip(Effect.asVoid<unknown, unknown, never>(operation))
         assert.deepInclude(error, { _tag: "QueueNotFound", queue })
@@ -77,13 +82,13 @@ describeStores("A named queue", (it) => {
       const sent = yield* send(queue, 12)
       assert.deepStrictEqual(ids(sent), upTo(12))
       for (const size of [1, 5, 12, 100]) {
-        assert.deepStrictEqual(yield* Stream.runCollect(store.stream(queue, { size })), sent)
-        assert.deepStrictEqual(yield* Stream.runCollect(store.stream(queue, { size, from: 7n })), sent.slice(7))
+        assert.deepStrictEqual(yield* Stream.runCollect(store.streamMessages(queue, { size })), sent)
+        assert.deepStrictEqual(yield* Stream.runCollect(store.streamMessages(queue, { size, from: 7n })), sent.slice(7))
       }
-      assert.deepStrictEqual(yield* store.read(queue, { from: 12n }), { items: [], next: undefined })
-      const { next } = yield* store.read(queue, { size: 1 })
+      assert.deepStrictEqual(yield* store.listMessages(queue, { from: 12n }), { items: [], next: undefined })
+      const { next } = yield* store.listMessages(queue, { size: 1 })
       const other = yield* given
-      assert.strictEqual((yield* Effect.flip(store.read(other, { token: next })))._tag, "PageTokenInvalid")
+      assert.strictEqual((yield* Effect.flip(store.listMessages(other, { token: next })))._tag, "PageTokenInvalid")
     })
   )
 
@@ -104,19 +109,19 @@ describeStores("A named queue", (it) => {
     Effect.gen(function* () {
       const store = yield* service
       const queue = yield* given
-      assert.strictEqual(yield* store.rangeDelete(queue, 5n), 0n)
+      assert.strictEqual(yield* store.deleteMessages(queue, { upTo: 5n }), 0)
       const sent = yield* send(queue, 6)
-      assert.strictEqual(yield* store.rangeDelete(queue, 2n), 3n)
-      assert.strictEqual(yield* store.rangeDelete(queue, 1n), 0n)
+      assert.strictEqual(yield* store.deleteMessages(queue, { upTo: 2n }), 3)
+      assert.strictEqual(yield* store.deleteMessages(queue, { upTo: 1n }), 0)
       assert.deepStrictEqual(yield* all(queue), sent.slice(3))
-      assert.deepStrictEqual((yield* store.read(queue, { from: 0n, size: 1 })).items, sent.slice(3, 4))
-      assert.strictEqual(yield* store.rangeDelete(queue, 99n), 3n)
+      assert.deepStrictEqual((yield* store.listMessages(queue, { from: 0n, size: 1 })).items, sent.slice(3, 4))
+      assert.strictEqual(yield* store.deleteMessages(queue, { upTo: 99n }), 3)
       assert.deepStrictEqual(yield* all(queue), [])
       assert.deepStrictEqual(yield* stored(queue), [5])
       const [next] = yield* send(queue, 1)
       assert.strictEqual(next?.id, 6n)
       assert.deepStrictEqual(ids(yield* all(queue)), [6])
-      assert.strictEqual(yield* store.rangeDelete(queue, -1n), 0n)
+      assert.strictEqual(yield* store.deleteMessages(queue, { upTo: -1n }), 0)
     })
   )
 
@@ -125,12 +130,16 @@ describeStores("A named queue", (it) => {
       const store = yield* service
       const queue = yield* given
       yield* send(queue, 10)
-      const deleted = yield* Effect.forEach([2n, 7n, 4n, 1n, 6n], (each) => store.rangeDelete(queue, each), {
-        concurrency: "unbounded"
-      })
+      const deleted = yield* Effect.forEach(
+        [2n, 7n, 4n, 1n, 6n],
+        (each) => store.deleteMessages(queue, { upTo: each }),
+        {
+          concurrency: "unbounded"
+        }
+      )
       assert.strictEqual(
-        deleted.reduce((sum, each) => sum + each, 0n),
-        8n
+        deleted.reduce((sum, each) => sum + each, 0),
+        8
       )
       assert.deepStrictEqual(ids(yield* all(queue)), [8, 9])
     })
@@ -147,14 +156,14 @@ describeStores("A named queue", (it) => {
           SELECT ${queue.type}::integer, ${queue.name}, 0, n, ${new Uint8Array(4)}::bytea, 'Proto3'
           FROM generate_series(${from}::integer, ${from + 1_999}::integer) AS n`
       }
-      assert.strictEqual(yield* store.rangeDelete(queue, 3_499n), 3_500n)
+      assert.strictEqual(yield* store.deleteMessages(queue, { upTo: 3_499n }), 3_500)
       assert.strictEqual((yield* stored(queue)).length, 500)
       // As if the rows of the first ones had been left behind.
       yield* sql`INSERT INTO queue_messages
           (queue_type, queue_name, queue_partition, message_id, message_payload, message_encoding)
         VALUES (${queue.type}, ${queue.name}, 0, 3, ${new Uint8Array(4)}, 'Proto3')`
-      assert.strictEqual((yield* store.read(queue, { size: 1 })).items[0]?.id, 3_500n)
-      assert.strictEqual(yield* store.rangeDelete(queue, 0n), 0n)
+      assert.strictEqual((yield* store.listMessages(queue, { size: 1 })).items[0]?.id, 3_500n)
+      assert.strictEqual(yield* store.deleteMessages(queue, { upTo: 0n }), 0)
       assert.strictEqual((yield* stored(queue)).length, 500)
     })
   )
@@ -168,12 +177,12 @@ describeStores("A named queue", (it) => {
       const [first, second] = queues
       assert(first !== undefined && second !== undefined)
       yield* send(first, 5)
-      yield* store.rangeDelete(first, 1n)
+      yield* store.deleteMessages(first, { upTo: 1n })
       yield* send(second, 1)
-      yield* store.rangeDelete(second, 0n)
+      yield* store.deleteMessages(second, { upTo: 0n })
       const expected = queues.map(({ name }) => ({ name, messages: name === first.name ? 3n : 0n }))
       for (const size of [1, 3, 7, 100]) {
-        assert.deepStrictEqual(yield* Stream.runCollect(store.streamQueues(type, { size })), expected)
+        assert.deepStrictEqual(yield* Stream.runCollect(store.stream(type, { size })), expected)
       }
       assert.isUndefined((yield* store.list(type, { size: 7 })).next)
     })
@@ -186,12 +195,12 @@ describeStores("A named queue", (it) => {
       const sent = yield* send(queue, 3)
       const { sql } = yield* DsqlClient.DsqlClient
       yield* sql`UPDATE queue_messages SET message_encoding = 'Thrift' WHERE queue_name = ${queue.name} AND message_id = 1`
-      const first = yield* store.read(queue)
+      const first = yield* store.listMessages(queue)
       assert.deepStrictEqual(first.items, sent.slice(0, 1))
-      const malformed = yield* Effect.flip(store.read(queue, { token: first.next }))
+      const malformed = yield* Effect.flip(store.listMessages(queue, { token: first.next }))
       assert(malformed._tag === "MalformedRow")
       assert.include(malformed.message, "message_id = 1")
-      assert.deepStrictEqual((yield* store.read(queue, { token: malformed.next })).items, sent.slice(2))
+      assert.deepStrictEqual((yield* store.listMessages(queue, { token: malformed.next })).items, sent.slice(2))
       // No partition, two partitions, a cut message, another encoding.
       for (const [payload, encoding] of [
         ["", "Proto3"],
@@ -201,7 +210,11 @@ describeStores("A named queue", (it) => {
       ] as const) {
         yield* sql`UPDATE queues SET metadata_payload = ${new Uint8Array(Buffer.from(payload, "hex"))},
           metadata_encoding = ${encoding} WHERE queue_name = ${queue.name}`
-        for (const operation of [store.read(queue), store.rangeDelete(queue, 1n), store.list(queue.type)]) {
+        for (const operation of [
+          store.listMessages(queue),
+          store.deleteMessages(queue, { upTo: 1n }),
+          store.list(queue.type)
+        ]) {
           const error = yield* Effect.flip(Effect.asVoid<unknown, unknown, never>(operation))
           assert.deepInclude(error, { _tag: "MalformedRow", table: "queues" })
         }

@@ -4,6 +4,8 @@
 import type { DsqlClient } from "@effect-dsql/core"
 import {
   Archetype,
+  ClusterMembers,
+  Clusters,
   Executions,
   HistoryBranches,
   HistoryTask,
@@ -11,17 +13,17 @@ import {
   Identifiers,
   Namespaces,
   NexusEndpoints,
+  type Persistence,
+  Queue,
   Queues,
   QueuesV2,
+  QueueV2,
   Shards,
   TaskQueues,
-  TaskQueueUserData,
-  type Persistence,
-  ClusterMetadata,
-  ClusterMembership
+  TaskQueueUserData
 } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Layer } from "effect"
 import { randomInt, randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { Control } from "./support/emulated.ts"
@@ -91,7 +93,7 @@ const transfers = Effect.gen(function* () {
     taskId: BigInt(index),
     task: blob()
   }))
-  yield* (yield* Executions.Executions).addHistoryTasks(at, tasks)
+  yield* (yield* HistoryTasks.HistoryTasks).add(at, tasks)
   return { shardId: at.shardId, category: HistoryTask.transfer, min: 0n, max: 100n }
 })
 
@@ -107,7 +109,7 @@ const nexus = Effect.gen(function* () {
   return { store, made, version: tableVersion + 1n }
 })
 
-const queueType = () => Queues.QueueType.make(randomInt(1, 2 ** 31 - 1))
+const queueType = () => Queue.QueueType.make(randomInt(1, 2 ** 31 - 1))
 
 const filled = Effect.gen(function* () {
   const store = yield* Queues.Queues
@@ -118,7 +120,7 @@ const filled = Effect.gen(function* () {
 
 const filledV2 = Effect.gen(function* () {
   const store = yield* QueuesV2.QueuesV2
-  const queue = { type: 2, name: QueuesV2.QueueName.make(randomUUID()) }
+  const queue = { type: 2, name: QueueV2.QueueName.make(randomUUID()) }
   yield* store.create(queue)
   yield* Effect.replicateEffect(
     Effect.suspend(() => store.enqueue(queue, blob())),
@@ -197,17 +199,16 @@ const operations: Readonly<Record<string, Readied>> = {
     return executions.deleteCurrent(at, runId)
   }),
   "add ten tasks of four kinds": Effect.gen(function* () {
-    const executions = yield* Executions.Executions
-    return executions.addHistoryTasks(yield* workflow, tasksOf(10))
+    return (yield* HistoryTasks.HistoryTasks).add(yield* workflow, tasksOf(10))
   }),
   "read a page of tasks": Effect.gen(function* () {
     return (yield* HistoryTasks.HistoryTasks).immediate.list(yield* transfers)
   }),
   "complete a task": Effect.gen(function* () {
-    return (yield* HistoryTasks.HistoryTasks).immediate.complete({ ...(yield* transfers), taskId: 3n })
+    return (yield* HistoryTasks.HistoryTasks).immediate.delete({ ...(yield* transfers), taskId: 3n })
   }),
   "complete a range of tasks": Effect.gen(function* () {
-    return Stream.runDrain((yield* HistoryTasks.HistoryTasks).immediate.completeRange(yield* transfers))
+    return (yield* HistoryTasks.HistoryTasks).immediate.deleteRange(yield* transfers)
   }),
   "append to a branch": Effect.gen(function* () {
     const history = yield* HistoryBranches.HistoryBranches
@@ -220,7 +221,7 @@ const operations: Readonly<Record<string, Readied>> = {
   }),
   "read a page of a history": Effect.gen(function* () {
     const history = yield* HistoryBranches.HistoryBranches
-    return history.read(yield* written(located(), [node(1, 1), node(2, 2, 1)]))
+    return history.listNodes(yield* written(located(), [node(1, 1), node(2, 2, 1)]))
   }),
   "fork a branch": Effect.gen(function* () {
     const history = yield* HistoryBranches.HistoryBranches
@@ -245,25 +246,25 @@ const operations: Readonly<Record<string, Readied>> = {
     return (yield* TaskQueues.TaskQueues).lease((yield* given(classic, 1n)).id, blob())
   }),
   "add 100 tasks to a queue": Effect.gen(function* () {
-    return (yield* TaskQueues.TaskQueues).createTasks((yield* given(classic, 1n)).id, 1n, tasksAt(classic, 0, 100))
+    return (yield* TaskQueues.TaskQueues).createTasks(yield* given(classic, 1n), tasksAt(classic, 0, 100))
   }),
   "read a page of a queue's tasks": Effect.gen(function* () {
     const { id } = yield* given(classic, 1n)
     const store = yield* TaskQueues.TaskQueues
-    yield* store.createTasks(id, 1n, tasksAt(classic, 0, 100))
-    return store.getTasks(id, { size: 10 })
+    yield* store.createTasks({ id, rangeId: 1n }, tasksAt(classic, 0, 100))
+    return store.listTasks(id, { size: 10 })
   }),
   "complete 100 tasks of a queue": Effect.gen(function* () {
     const { id } = yield* given(classic, 1n)
     const store = yield* TaskQueues.TaskQueues
-    yield* store.createTasks(id, 1n, tasksAt(classic, 0, 100))
-    return store.completeTasksLessThan(id, classic.at(100))
+    yield* store.createTasks({ id, rangeId: 1n }, tasksAt(classic, 0, 100))
+    return store.deleteTasks(id, classic.at(100))
   }),
   "update the user data of three queues": Effect.gen(function* () {
     const store = yield* TaskQueueUserData.TaskQueueUserData
     const updates = Array.from(
       { length: 3 },
-      () => [Identifiers.TaskQueueName.make(randomUUID()), { version: 0n, data: blob() }] as const
+      () => [Identifiers.TaskQueueName.make(randomUUID()), { expectedVersion: 0n, data: blob() }] as const
     )
     return store.update(namespace().id, new Map(updates))
   }),
@@ -289,15 +290,19 @@ const operations: Readonly<Record<string, Readied>> = {
   }),
   "acknowledge messages": Effect.map(filled, ({ queue, store }) => store.acknowledge(queue, "other", 0n)),
   "enqueue a message, v2": Effect.map(filledV2, ({ queue, store }) => store.enqueue(queue, blob())),
-  "delete a range of messages, v2": Effect.map(filledV2, ({ queue, store }) => store.rangeDelete(queue, 1n)),
+  "delete a range of messages, v2": Effect.map(filledV2, ({ queue, store }) =>
+    store.deleteMessages(queue, { upTo: 1n })
+  ),
   "save a cluster's metadata": Effect.gen(function* () {
-    return (yield* ClusterMetadata.ClusterMetadata).save({ name: clusterName(), version: 0n, metadata: blob() })
+    return (yield* Clusters.Clusters).save({ name: clusterName(), metadata: blob() }, 0n)
   }),
   "write a heartbeat": Effect.gen(function* () {
-    return (yield* ClusterMembership.ClusterMembership).upsert(heartbeat())
+    return (yield* ClusterMembers.ClusterMembers).upsert(heartbeat())
   }),
   "create a Nexus endpoint": Effect.map(nexus, ({ store, version }) => store.create(endpoint(), version)),
-  "update a Nexus endpoint": Effect.map(nexus, ({ made, store, version }) => store.update(made, version)),
+  "update a Nexus endpoint": Effect.map(nexus, ({ made, store, version }) =>
+    store.update({ ...made, expectedVersion: made.version }, version)
+  ),
   "delete a Nexus endpoint": Effect.map(nexus, ({ made, store, version }) => store.delete(made.id, version))
 }
 

@@ -1,5 +1,5 @@
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
-import { Shards } from "@effect-dsql/persistence"
+import { type Shard, Shards } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option } from "effect"
 import { blob, shardId } from "./support/rows.ts"
@@ -13,14 +13,14 @@ const given = (rangeId: bigint) =>
     return yield* shards.getOrCreate(shardId(), () => ({ rangeId, info: blob() }))
   })
 
-const task = (id: number) => (shard: Shards.Shard) =>
+const task = (id: number) => (shard: Shard.Shard) =>
   Effect.flatMap(
     Transaction.sql,
     (sql) =>
       sql`INSERT INTO transfer_tasks ${sql.insert({ shard_id: shard.shardId, task_id: id, data: new Uint8Array(), data_encoding: "Proto3" })}`
   )
 
-const tasks = (shard: Shards.Shard) =>
+const tasks = (shard: Shard.Shard) =>
   Effect.gen(function* () {
     const { sql } = yield* DsqlClient.DsqlClient
     return (yield* sql`SELECT task_id FROM transfer_tasks WHERE shard_id = ${shard.shardId}`).length
@@ -32,7 +32,7 @@ describeStores("Shards", (it) => {
       const shards = yield* Shards.Shards
       const shard = yield* given(5n)
       assert.strictEqual(shard.rangeId, 5n)
-      assert.deepStrictEqual(yield* shards.read(shard.shardId), Option.some(shard))
+      assert.deepStrictEqual(yield* shards.find(shard.shardId), Option.some(shard))
     })
   )
 
@@ -42,7 +42,7 @@ describeStores("Shards", (it) => {
       const shard = yield* given(5n)
       const again = yield* shards.getOrCreate(shard.shardId, () => ({ rangeId: 9n, info: blob() }))
       assert.deepStrictEqual(again, shard)
-      assert.deepStrictEqual(yield* shards.read(shard.shardId), Option.some(shard))
+      assert.deepStrictEqual(yield* shards.find(shard.shardId), Option.some(shard))
     })
   )
 
@@ -55,7 +55,7 @@ describeStores("Shards", (it) => {
         (rangeId) => shards.getOrCreate(id, () => ({ rangeId, info: blob() })),
         { concurrency: "unbounded" }
       )
-      const stored = Option.getOrThrow(yield* shards.read(id))
+      const stored = Option.getOrThrow(yield* shards.find(id))
       for (const shard of created) assert.deepStrictEqual(shard, stored)
     })
   )
@@ -63,7 +63,7 @@ describeStores("Shards", (it) => {
   it.effect("reads nothing where there is no shard", () =>
     Effect.gen(function* () {
       const shards = yield* Shards.Shards
-      assert.isTrue(Option.isNone(yield* shards.read(shardId())))
+      assert.isTrue(Option.isNone(yield* shards.find(shardId())))
     })
   )
 
@@ -73,7 +73,7 @@ describeStores("Shards", (it) => {
       const shard = yield* given(5n)
       const taken = { ...shard, rangeId: 105n, info: blob() }
       yield* shards.update(taken, 5n)
-      assert.deepStrictEqual(yield* shards.read(shard.shardId), Option.some(taken))
+      assert.deepStrictEqual(yield* shards.find(shard.shardId), Option.some(taken))
     })
   )
 
@@ -85,7 +85,7 @@ describeStores("Shards", (it) => {
       yield* shards.update(taken, 5n)
       const lost = yield* Effect.flip(shards.update({ ...shard, info: blob() }, 5n))
       assert.include(lost, { _tag: "ShardOwnershipLost", shardId: shard.shardId, expected: 5n, actual: 6n } as const)
-      assert.deepStrictEqual(yield* shards.read(shard.shardId), Option.some(taken))
+      assert.deepStrictEqual(yield* shards.find(shard.shardId), Option.some(taken))
     })
   )
 
@@ -95,7 +95,7 @@ describeStores("Shards", (it) => {
       const shard = yield* given(5n)
       yield* shards.update({ ...shard, rangeId: 9n }, 5n)
       yield* Effect.flip(shards.update({ ...shard, rangeId: 6n }, 5n))
-      assert.strictEqual(Option.getOrThrow(yield* shards.read(shard.shardId)).rangeId, 9n)
+      assert.strictEqual(Option.getOrThrow(yield* shards.find(shard.shardId)).rangeId, 9n)
     })
   )
 
@@ -105,7 +105,7 @@ describeStores("Shards", (it) => {
       const id = shardId()
       const lost = yield* Effect.flip(shards.update({ shardId: id, rangeId: 6n, info: blob() }, 5n))
       assert.include(lost, { _tag: "ShardOwnershipLost", actual: undefined } as const)
-      assert.isTrue(Option.isNone(yield* shards.read(id)))
+      assert.isTrue(Option.isNone(yield* shards.find(id)))
     })
   )
 
@@ -124,9 +124,9 @@ describeStores("Shards", (it) => {
     Effect.gen(function* () {
       const shards = yield* Shards.Shards
       const shard = yield* given(5n)
-      yield* Transaction.run(shards.shared(shard.shardId, 5n))
+      yield* Transaction.run(shards.shared({ shardId: shard.shardId, rangeId: 5n }))
       assert.deepStrictEqual(yield* Transaction.run(shards.exclusive(shard.shardId)), Option.some(5n))
-      const lost = yield* Effect.flip(Transaction.run(shards.shared(shard.shardId, 4n)))
+      const lost = yield* Effect.flip(Transaction.run(shards.shared({ shardId: shard.shardId, rangeId: 4n })))
       assert.include(lost, { _tag: "ShardOwnershipLost", expected: 4n, actual: 5n } as const)
     })
   )
@@ -137,7 +137,7 @@ describeStores("Shards", (it) => {
       const shard = yield* given(5n)
       const { sql } = yield* DsqlClient.DsqlClient
       yield* sql`UPDATE shards SET data_encoding = 'Thrift' WHERE shard_id = ${shard.shardId}`
-      const malformed = yield* Effect.flip(shards.read(shard.shardId))
+      const malformed = yield* Effect.flip(shards.find(shard.shardId))
       assert.include(malformed, { _tag: "MalformedRow", table: "shards", key: `shard_id = ${shard.shardId}` } as const)
       assert.include(malformed.message, "data_encoding")
     })
@@ -148,9 +148,7 @@ describeStores("Shards", (it) => {
  * The race that the earlier system lost: a stale owner's transaction begins, another host takes the shard over, and
  * the stale owner writes and commits.
  */
-const race = (
-  hold: (shard: Shards.Shard) => Effect.Effect<unknown, unknown, Shards.Shards | Transaction.Transaction>
-) =>
+const race = (hold: (shard: Shard.Shard) => Effect.Effect<unknown, unknown, Shards.Shards | Transaction.Transaction>) =>
   Effect.gen(function* () {
     const shards = yield* Shards.Shards
     const shard = yield* given(5n)
@@ -178,7 +176,9 @@ describeStores("a stale owner's write, begun before the takeover", (it) => {
   it.effect("does not commit after it", () =>
     Effect.gen(function* () {
       const shards = yield* Shards.Shards
-      const { outcome, written } = yield* race((shard) => shards.shared(shard.shardId, shard.rangeId))
+      const { outcome, written } = yield* race((shard) =>
+        shards.shared({ shardId: shard.shardId, rangeId: shard.rangeId })
+      )
       assert(outcome._tag === "Failure")
       assert.include(outcome.failure, { _tag: "ShardOwnershipLost", expected: 5n, actual: 6n } as const)
       assert.strictEqual(written, 0)
@@ -203,14 +203,14 @@ describeStores("a stale owner's write, begun before the takeover", (it) => {
 
 describeStores("a stale owner's update of the shard", (it) => {
   const takenOver = (
-    update: (shard: Shards.Shard) => Effect.Effect<unknown, unknown, DsqlClient.DsqlClient | Shards.Shards>
+    update: (shard: Shard.Shard) => Effect.Effect<unknown, unknown, DsqlClient.DsqlClient | Shards.Shards>
   ) =>
     Effect.gen(function* () {
       const shards = yield* Shards.Shards
       const shard = yield* given(5n)
       yield* shards.update({ ...shard, rangeId: 6n }, 5n)
       yield* Effect.ignore(update(shard))
-      return Option.getOrThrow(yield* shards.read(shard.shardId)).rangeId
+      return Option.getOrThrow(yield* shards.find(shard.shardId)).rangeId
     })
 
   it.effect("leaves the new owner's range", () =>
@@ -223,7 +223,7 @@ describeStores("a stale owner's update of the shard", (it) => {
   it.effect("would move the range back if its WHERE clause did not name the range", () =>
     Effect.gen(function* () {
       const { sql } = yield* DsqlClient.DsqlClient
-      const unfenced = (shard: Shards.Shard) =>
+      const unfenced = (shard: Shard.Shard) =>
         sql`UPDATE shards SET range_id = ${shard.rangeId} WHERE shard_id = ${shard.shardId}`
       assert.strictEqual(yield* takenOver(unfenced), 5n)
     })

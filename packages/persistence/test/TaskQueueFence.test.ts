@@ -38,7 +38,7 @@ const suite = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
     const visible = (queue: TaskQueue.TaskQueue) =>
       Effect.gen(function* () {
         const store = yield* kind.store
-        return (yield* store.getTasks(queue.id)).items.length
+        return (yield* store.listTasks(queue.id)).items.length
       })
 
     it.effect("in a transaction begun before the takeover do not commit after it", () =>
@@ -47,7 +47,7 @@ const suite = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
         const queue = yield* given(kind, 5n)
         const outcome = yield* interleaved(
           store.lease(queue.id, blob()),
-          add(layout, queue.id, 5n, tasksAt(kind, 0, 3))
+          add(layout, { id: queue.id, rangeId: 5n }, tasksAt(kind, 0, 3))
         )
         assert(outcome._tag === "Failure")
         assert.include(outcome.failure, { _tag: "TaskQueueOwnershipLost", expected: 5n, actual: 6n } as const)
@@ -59,7 +59,10 @@ const suite = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
       Effect.gen(function* () {
         const store = yield* kind.store
         const queue = yield* given(kind, 5n)
-        const outcome = yield* interleaved(store.delete(queue.id, 5n), add(layout, queue.id, 5n, tasksAt(kind, 0, 3)))
+        const outcome = yield* interleaved(
+          store.delete(queue),
+          add(layout, { id: queue.id, rangeId: 5n }, tasksAt(kind, 0, 3))
+        )
         assert(outcome._tag === "Failure")
         assert.include(outcome.failure, { _tag: "TaskQueueOwnershipLost", actual: undefined } as const)
         assert.strictEqual(yield* visible(queue), 0)
@@ -95,7 +98,7 @@ const suite = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
         const { sql } = yield* DsqlClient.DsqlClient
         const outcome = yield* interleaved(
           sql`UPDATE ${sql(kind.queues)} SET range_id = 6 WHERE task_queue_id = ${queue.id.uuid}`,
-          add(layout, queue.id, 5n, tasksAt(kind, 0, 3))
+          add(layout, { id: queue.id, rangeId: 5n }, tasksAt(kind, 0, 3))
         )
         assert.strictEqual(outcome._tag, "Success")
         assert.strictEqual(yield* visible(queue), 3)
@@ -108,10 +111,10 @@ const suite = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
         const queue = yield* given(kind, 5n)
         const { rangeId } = yield* store.lease(queue.id, blob())
         yield* Effect.flip(store.update({ ...queue, info: blob() }, 5n))
-        assert.strictEqual(Option.getOrThrow(yield* store.get(queue.id)).rangeId, rangeId)
+        assert.strictEqual(Option.getOrThrow(yield* store.find(queue.id)).rangeId, rangeId)
         const { sql } = yield* DsqlClient.DsqlClient
         yield* sql`UPDATE ${sql(kind.queues)} SET range_id = 5 WHERE task_queue_id = ${queue.id.uuid}`
-        yield* store.createTasks(queue.id, 5n, tasksAt(kind, 0, 1))
+        yield* store.createTasks({ id: queue.id, rangeId: 5n }, tasksAt(kind, 0, 1))
         assert.strictEqual(yield* visible(queue), 1)
       })
     )
@@ -124,12 +127,16 @@ const owners = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
         const store = yield* kind.store
         const queue = yield* given(kind, 5n)
         const beside = Effect.andThen(
-          store.createTasks(queue.id, 5n, tasksAt(kind, 100, 3)),
+          store.createTasks({ id: queue.id, rangeId: 5n }, tasksAt(kind, 100, 3)),
           store.update({ ...queue, info: blob() }, 5n)
         )
-        const outcome = yield* interleaved(beside, add(layout, queue.id, 5n, tasksAt(kind, 0, 3)), RetryPolicy.none)
+        const outcome = yield* interleaved(
+          beside,
+          add(layout, { id: queue.id, rangeId: 5n }, tasksAt(kind, 0, 3)),
+          RetryPolicy.none
+        )
         assert.strictEqual(outcome._tag, "Success")
-        assert.strictEqual((yield* store.getTasks(queue.id)).items.length, 6)
+        assert.strictEqual((yield* store.listTasks(queue.id)).items.length, 6)
       })
     )
 
@@ -139,15 +146,15 @@ const owners = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
         const queue = yield* given(kind, 5n)
         const race = (at: number, retries: RetryPolicy.RetryPolicy) =>
           interleaved(
-            store.createTasks(queue.id, 5n, tasksAt(kind, at, 1)),
-            add(layout, queue.id, 5n, tasksAt(kind, at + 1, 1)),
+            store.createTasks({ id: queue.id, rangeId: 5n }, tasksAt(kind, at, 1)),
+            add(layout, { id: queue.id, rangeId: 5n }, tasksAt(kind, at + 1, 1)),
             retries
           ).pipe(Effect.provideService(Fence.SharedLock, "FOR UPDATE"))
         const once = yield* race(0, RetryPolicy.none)
         assert(once._tag === "Failure")
         assert.include(once.failure, { _tag: "ConflictRetriesExhausted" } as const)
         assert.strictEqual((yield* race(2, policy))._tag, "Success")
-        assert.strictEqual((yield* store.getTasks(queue.id)).items.length, 3)
+        assert.strictEqual((yield* store.listTasks(queue.id)).items.length, 3)
       })
     )
   })
@@ -167,7 +174,7 @@ const underWay = <P>(
     const written = yield* Deferred.make<void>()
     const settled = yield* Deferred.make<void>()
     const body = Effect.andThen(
-      add(layout, queue.id, 5n, tasks),
+      add(layout, { id: queue.id, rangeId: 5n }, tasks),
       Effect.andThen(Deferred.succeed(written, undefined), Deferred.await(settled))
     )
     const fiber = yield* Transaction.run(body, { policy: RetryPolicy.none }).pipe(Effect.result, Effect.forkChild)
@@ -182,7 +189,7 @@ const unknown = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
     it.effect("never come once they have been found missing", () =>
       Effect.gen(function* () {
         const settle = (queue: TaskQueue.TaskQueue, tasks: ReadonlyArray<TaskQueue.Task<P>>) =>
-          verify(layout, queue.id, 5n, tasks)
+          verify(layout, { id: queue.id, rangeId: 5n }, tasks)
         const { committed, outcome } = yield* underWay(kind, layout, settle)
         assert.deepStrictEqual(outcome, Transaction.notCommitted)
         assert.isFalse(committed)
@@ -207,11 +214,11 @@ const unknown = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
         const store = yield* kind.store
         const queue = yield* given(kind, 5n)
         const tasks = tasksAt(kind, 0, 3)
-        const outcome = Transaction.run(verify(layout, queue.id, 5n, tasks))
-        yield* store.createTasks(queue.id, 5n, tasks)
+        const outcome = Transaction.run(verify(layout, { id: queue.id, rangeId: 5n }, tasks))
+        yield* store.createTasks({ id: queue.id, rangeId: 5n }, tasks)
         yield* store.lease(queue.id, blob())
         assert.strictEqual((yield* outcome)._tag, "Committed")
-        yield* store.completeTasksLessThan(queue.id, kind.at(3))
+        yield* store.deleteTasks(queue.id, kind.at(3))
         assert.strictEqual((yield* outcome)._tag, "Unknown")
       })
     )

@@ -14,12 +14,14 @@ const suite = <P>(kind: Kind<P>) =>
         let added = 0
         const operations: Record<string, Effect.Effect<unknown, unknown>> = {
           create: Effect.suspend(() => store.create({ ...queue, id: queueId() })),
-          get: store.get(queue.id),
+          get: store.find(queue.id),
           list: store.list(),
           update: store.update({ ...queue, info: blob() }, 5n),
-          createTasks: Effect.suspend(() => store.createTasks(queue.id, 5n, tasksAt(kind, (added += 100), 100))),
-          getTasks: store.getTasks(queue.id),
-          completeTasksLessThan: Effect.suspend(() => store.completeTasksLessThan(queue.id, kind.at(added))),
+          createTasks: Effect.suspend(() =>
+            store.createTasks({ id: queue.id, rangeId: 5n }, tasksAt(kind, (added += 100), 100))
+          ),
+          getTasks: store.listTasks(queue.id),
+          completeTasksLessThan: Effect.suspend(() => store.deleteTasks(queue.id, kind.at(added))),
           lease: store.lease(queue.id, blob())
         }
         for (const [name, operation] of Object.entries(operations)) {
@@ -27,9 +29,9 @@ const suite = <P>(kind: Kind<P>) =>
         }
         const [one, two] = [yield* given(kind, 5n), yield* given(kind, 5n)]
         const control = yield* Control
-        yield* store.delete(one.id, 5n)
+        yield* store.delete({ id: one.id, rangeId: 5n })
         const before = (yield* control.counts()).roundTrips
-        yield* store.delete(two.id, 5n)
+        yield* store.delete({ id: two.id, rangeId: 5n })
         assert.strictEqual((yield* control.counts()).roundTrips - before, 1)
       })
     )
@@ -40,8 +42,8 @@ const suite = <P>(kind: Kind<P>) =>
         const { id } = yield* given(kind, 5n)
         const tasks = tasksAt(kind, 0, 20)
         yield* loseAnswer("after")
-        yield* store.createTasks(id, 5n, tasks)
-        assert.deepStrictEqual((yield* store.getTasks(id)).items, tasks)
+        yield* store.createTasks({ id, rangeId: 5n }, tasks)
+        assert.deepStrictEqual((yield* store.listTasks(id)).items, tasks)
       })
     )
 
@@ -51,10 +53,10 @@ const suite = <P>(kind: Kind<P>) =>
         const { id } = yield* given(kind, 5n)
         const tasks = tasksAt(kind, 0, 20)
         yield* loseAnswer("before")
-        assert.strictEqual((yield* Effect.flip(store.createTasks(id, 5n, tasks)))._tag, "ConnectionLost")
-        assert.deepStrictEqual((yield* store.getTasks(id)).items, [])
-        yield* store.createTasks(id, 5n, tasks)
-        assert.deepStrictEqual((yield* store.getTasks(id)).items, tasks)
+        assert.strictEqual((yield* Effect.flip(store.createTasks({ id, rangeId: 5n }, tasks)))._tag, "ConnectionLost")
+        assert.deepStrictEqual((yield* store.listTasks(id)).items, [])
+        yield* store.createTasks({ id, rangeId: 5n }, tasks)
+        assert.deepStrictEqual((yield* store.listTasks(id)).items, tasks)
       })
     )
 
@@ -66,7 +68,7 @@ const suite = <P>(kind: Kind<P>) =>
           const created = { ...queue, id: queueId() }
           yield* loseAnswer(when)
           yield* store.create(created)
-          assert.deepStrictEqual(yield* store.get(created.id), Option.some(created))
+          assert.deepStrictEqual(yield* store.find(created.id), Option.some(created))
           yield* loseAnswer("before")
           const other = { ...created, rangeId: 6n }
           assert.strictEqual((yield* Effect.flip(store.create(other)))._tag, "CommitOutcomeUnknown")
@@ -78,13 +80,13 @@ const suite = <P>(kind: Kind<P>) =>
           assert.strictEqual((yield* Effect.flip(store.update(changed, 5n)))._tag, "ConnectionLost")
           yield* loseAnswer("after")
           yield* store.update(changed, 5n)
-          assert.deepStrictEqual(yield* store.get(queue.id), Option.some(changed))
+          assert.deepStrictEqual(yield* store.find(queue.id), Option.some(changed))
         }
         yield* loseAnswer("before")
-        assert.strictEqual((yield* Effect.flip(store.delete(queue.id, 6n)))._tag, "ConnectionLost")
+        assert.strictEqual((yield* Effect.flip(store.delete({ id: queue.id, rangeId: 6n })))._tag, "ConnectionLost")
         yield* loseAnswer("after")
-        yield* store.delete(queue.id, 6n)
-        assert.isTrue(Option.isNone(yield* store.get(queue.id)))
+        yield* store.delete({ id: queue.id, rangeId: 6n })
+        assert.isTrue(Option.isNone(yield* store.find(queue.id)))
       })
     )
 
@@ -97,7 +99,7 @@ const suite = <P>(kind: Kind<P>) =>
         yield* loseAnswer("after")
         const leased = yield* store.lease(queue.id, blob())
         assert.strictEqual(leased.rangeId, 8n)
-        yield* store.createTasks(queue.id, leased.rangeId, tasksAt(kind, 0, 1))
+        yield* store.createTasks({ id: queue.id, rangeId: leased.rangeId }, tasksAt(kind, 0, 1))
       })
     )
 
@@ -105,15 +107,15 @@ const suite = <P>(kind: Kind<P>) =>
       Effect.gen(function* () {
         const store = yield* kind.store
         const { id } = yield* given(kind, 5n)
-        yield* store.createTasks(id, 5n, tasksAt(kind, 0, 1_200))
+        yield* store.createTasks({ id, rangeId: 5n }, tasksAt(kind, 0, 1_200))
         const control = yield* Control
         for (const fault of ["cut", "cut-after"] as const) {
           yield* control.clear
           yield* control.inject({ on: "commit", fault, nth: [2] })
-          yield* store.completeTasksLessThan(id, kind.at(fault === "cut" ? 600 : 1_200))
+          yield* store.deleteTasks(id, kind.at(fault === "cut" ? 600 : 1_200))
         }
         yield* control.clear
-        assert.deepStrictEqual((yield* store.getTasks(id)).items, [])
+        assert.deepStrictEqual((yield* store.listTasks(id)).items, [])
       })
     )
   })

@@ -1,5 +1,5 @@
 import { DsqlClient } from "@effect-dsql/core"
-import { Identifiers, TaskQueueUserData } from "@effect-dsql/persistence"
+import { Identifiers, TaskQueueUserData, type UserData } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect, Option, Result, Stream } from "effect"
 import { randomUUID } from "node:crypto"
@@ -11,7 +11,7 @@ const namespaceId = () => Identifiers.NamespaceId.make(randomUUID())
 const name = (text: string) => Identifiers.TaskQueueName.make(text)
 const buildId = (text: string) => Identifiers.BuildId.make(text)
 
-type Updates = ReadonlyArray<readonly [string, TaskQueueUserData.Update]>
+type Updates = ReadonlyArray<readonly [string, UserData.UserDataChange]>
 
 const updates = (entries: Updates) => new Map(entries.map(([text, update]) => [name(text), update] as const))
 
@@ -28,13 +28,16 @@ describeStores("User data of task queues", (it) => {
     Effect.gen(function* () {
       const data = yield* store
       const of = namespaceId()
-      assert.isTrue(Option.isNone(yield* data.get(of, name("a"))))
+      assert.isTrue(Option.isNone(yield* data.find(of, name("a"))))
       const [first, second] = [blob(), blob()]
-      yield* data.update(of, updates([["a", { version: 0n, data: first }]]))
-      assert.deepStrictEqual(yield* data.get(of, name("a")), Option.some({ name: name("a"), version: 1n, data: first }))
-      yield* data.update(of, updates([["a", { version: 1n, data: second }]]))
+      yield* data.update(of, updates([["a", { expectedVersion: 0n, data: first }]]))
       assert.deepStrictEqual(
-        yield* data.get(of, name("a")),
+        yield* data.find(of, name("a")),
+        Option.some({ name: name("a"), version: 1n, data: first })
+      )
+      yield* data.update(of, updates([["a", { expectedVersion: 1n, data: second }]]))
+      assert.deepStrictEqual(
+        yield* data.find(of, name("a")),
         Option.some({ name: name("a"), version: 2n, data: second })
       )
       yield* data.update(of, updates([]))
@@ -45,16 +48,16 @@ describeStores("User data of task queues", (it) => {
     Effect.gen(function* () {
       const data = yield* store
       const of = namespaceId()
-      yield* data.update(of, updates(["a", "b"].map((each) => [each, { version: 0n, data: blob() }])))
-      yield* data.update(of, updates([["b", { version: 1n, data: blob() }]]))
+      yield* data.update(of, updates(["a", "b"].map((each) => [each, { expectedVersion: 0n, data: blob() }])))
+      yield* data.update(of, updates([["b", { expectedVersion: 1n, data: blob() }]]))
       const addBuildIds = [buildId("one")]
       const stale = yield* Effect.flip(
         data.update(
           of,
           updates([
-            ["a", { version: 1n, data: blob(), addBuildIds }],
-            ["b", { version: 1n, data: blob(), addBuildIds }],
-            ["c", { version: 0n, data: blob(), addBuildIds }]
+            ["a", { expectedVersion: 1n, data: blob(), addBuildIds }],
+            ["b", { expectedVersion: 1n, data: blob(), addBuildIds }],
+            ["c", { expectedVersion: 0n, data: blob(), addBuildIds }]
           ])
         )
       )
@@ -72,12 +75,12 @@ describeStores("User data of task queues", (it) => {
     Effect.gen(function* () {
       const data = yield* store
       const of = namespaceId()
-      yield* data.update(of, updates([["a", { version: 0n, data: blob() }]]))
+      yield* data.update(of, updates([["a", { expectedVersion: 0n, data: blob() }]]))
       for (const [text, version, actual] of [
         ["a", 0n, 1n],
         ["b", 3n, 0n]
       ] as const) {
-        const stale = yield* Effect.flip(data.update(of, updates([[text, { version, data: blob() }]])))
+        const stale = yield* Effect.flip(data.update(of, updates([[text, { expectedVersion: version, data: blob() }]])))
         assert(stale._tag === "UserDataConflict")
         assert.deepStrictEqual(stale.conflicts, [{ name: name(text), expected: version, actual }])
       }
@@ -96,8 +99,8 @@ describeStores("User data of task queues", (it) => {
               data.update(
                 of,
                 updates([
-                  ["a", { version, data: blob() }],
-                  ["b", { version, data: blob() }]
+                  ["a", { expectedVersion: version, data: blob() }],
+                  ["b", { expectedVersion: version, data: blob() }]
                 ])
               )
             )
@@ -119,10 +122,10 @@ describeStores("User data of task queues", (it) => {
       const data = yield* store
       const of = namespaceId()
       const [mine, theirs] = [blob(), blob()]
-      const stored = Effect.map(data.get(of, name("a")), (found) => Option.getOrThrow(found).data)
-      yield* data.update(of, updates([["a", { version: 0n, data: blob() }]]))
-      yield* data.update(of, updates([["a", { version: 1n, data: mine }]]))
-      yield* Effect.flip(data.update(of, updates([["a", { version: 1n, data: theirs }]])))
+      const stored = Effect.map(data.find(of, name("a")), (found) => Option.getOrThrow(found).data)
+      yield* data.update(of, updates([["a", { expectedVersion: 0n, data: blob() }]]))
+      yield* data.update(of, updates([["a", { expectedVersion: 1n, data: mine }]]))
+      yield* Effect.flip(data.update(of, updates([["a", { expectedVersion: 1n, data: theirs }]])))
       assert.deepStrictEqual(yield* stored, mine)
       const { sql } = yield* DsqlClient.DsqlClient
       yield* sql`UPDATE task_queue_user_data SET data = ${theirs.data}, version = version + 1 WHERE namespace_id = ${of}`
@@ -138,15 +141,15 @@ describeStores("User data of task queues", (it) => {
       const queues = Array.from({ length: 7 }, (_, index) => `queue ${index}`)
       yield* data.update(
         of,
-        updates(queues.map((each) => [each, { version: 0n, data: blob(), addBuildIds: [one, two, one] }]))
+        updates(queues.map((each) => [each, { expectedVersion: 0n, data: blob(), addBuildIds: [one, two, one] }]))
       )
       yield* data.update(
         of,
-        updates([["queue 3", { version: 1n, data: blob(), addBuildIds: [one], removeBuildIds: [two] }]])
+        updates([["queue 3", { expectedVersion: 1n, data: blob(), addBuildIds: [one], removeBuildIds: [two] }]])
       )
       yield* data.update(
         of,
-        updates([["queue 4", { version: 1n, data: blob(), addBuildIds: [two], removeBuildIds: [two] }]])
+        updates([["queue 4", { expectedVersion: 1n, data: blob(), addBuildIds: [two], removeBuildIds: [two] }]])
       )
       assert.strictEqual(yield* data.countByBuildId(of, one), 7)
       assert.strictEqual(yield* data.countByBuildId(of, two), 5)
@@ -170,7 +173,7 @@ describeStores("User data of task queues", (it) => {
       const data = yield* store
       const of = namespaceId()
       const queues = Array.from({ length: 5 }, (_, index) => `queue ${index}`)
-      yield* data.update(of, updates(queues.map((each) => [each, { version: 0n, data: blob() }])))
+      yield* data.update(of, updates(queues.map((each) => [each, { expectedVersion: 0n, data: blob() }])))
       for (const size of [1, 2, 5]) {
         const listed = yield* Stream.runCollect(data.stream(of, { size }))
         assert.deepStrictEqual(
@@ -193,11 +196,13 @@ describeStores("User data of task queues", (it) => {
       const data = yield* store
       const of = namespaceId()
       const large = { data: new Uint8Array(1024 * 1024 + 1), encoding: "Proto3" } as const
-      const refused = yield* Effect.flip(data.update(of, updates([["a", { version: 0n, data: large }]])))
+      const refused = yield* Effect.flip(data.update(of, updates([["a", { expectedVersion: 0n, data: large }]])))
       assert.include(refused, { _tag: "LimitExceeded", limit: "column_bytes" } as const)
       assert.include(refused.message, "task_queue_user_data.data")
       const addBuildIds = Array.from({ length: 3_000 }, (_, index) => buildId(`build ${index}`))
-      const many = yield* Effect.flip(data.update(of, updates([["a", { version: 0n, data: blob(), addBuildIds }]])))
+      const many = yield* Effect.flip(
+        data.update(of, updates([["a", { expectedVersion: 0n, data: blob(), addBuildIds }]]))
+      )
       assert.include(many, { _tag: "LimitExceeded", limit: "transaction_rows" } as const)
       assert.deepStrictEqual(yield* versions(of), [])
     })
@@ -212,11 +217,11 @@ describeEmulated("User data of task queues, on the wire,", (it) => {
       let version = 0n
       const addBuildIds = [buildId("one")]
       const change = Effect.suspend(() => {
-        const update = { version: version++, data: blob(), addBuildIds, removeBuildIds: [buildId("two")] }
+        const update = { expectedVersion: version++, data: blob(), addBuildIds, removeBuildIds: [buildId("two")] }
         return data.update(of, updates(["a", "b", "c"].map((each) => [each, update])))
       })
       assert.strictEqual(yield* roundTrips(change), 1)
-      assert.strictEqual(yield* roundTrips(data.get(of, name("a"))), 1)
+      assert.strictEqual(yield* roundTrips(data.find(of, name("a"))), 1)
       assert.strictEqual(yield* roundTrips(data.list(of)), 1)
       assert.strictEqual(yield* roundTrips(data.countByBuildId(of, buildId("one"))), 1)
       assert.strictEqual(yield* roundTrips(data.listByBuildId(of, buildId("one"))), 1)
@@ -227,7 +232,8 @@ describeEmulated("User data of task queues, on the wire,", (it) => {
     Effect.gen(function* () {
       const data = yield* store
       const of = namespaceId()
-      const change = (version: bigint) => updates(["a", "b"].map((each) => [each, { version, data: blob() }]))
+      const change = (version: bigint) =>
+        updates(["a", "b"].map((each) => [each, { expectedVersion: version, data: blob() }]))
       for (const [version, when] of [
         [0n, "before"],
         [1n, "after"],

@@ -13,8 +13,8 @@ const ownership = <P>(kind: Kind<P>) =>
       Effect.gen(function* () {
         const store = yield* kind.store
         const queue = yield* given(kind, 5n)
-        assert.deepStrictEqual(yield* store.get(queue.id), Option.some(queue))
-        assert.isTrue(Option.isNone(yield* store.get(queueId())))
+        assert.deepStrictEqual(yield* store.find(queue.id), Option.some(queue))
+        assert.isTrue(Option.isNone(yield* store.find(queueId())))
       })
     )
 
@@ -25,7 +25,7 @@ const ownership = <P>(kind: Kind<P>) =>
         const error = yield* Effect.flip(store.create({ ...queue, rangeId: 9n, info: blob() }))
         assert(error._tag === "TaskQueueExists")
         assert.deepStrictEqual(error.existing, queue)
-        assert.deepStrictEqual(yield* store.get(queue.id), Option.some(queue))
+        assert.deepStrictEqual(yield* store.find(queue.id), Option.some(queue))
       })
     )
 
@@ -35,10 +35,10 @@ const ownership = <P>(kind: Kind<P>) =>
         const queue = yield* given(kind, 5n)
         const refreshed = { ...queue, info: blob() }
         yield* store.update(refreshed, 5n)
-        assert.deepStrictEqual(yield* store.get(queue.id), Option.some(refreshed))
+        assert.deepStrictEqual(yield* store.find(queue.id), Option.some(refreshed))
         const moved = { ...queue, rangeId: 6n, info: blob() }
         yield* store.update(moved, 5n)
-        assert.deepStrictEqual(yield* store.get(queue.id), Option.some(moved))
+        assert.deepStrictEqual(yield* store.find(queue.id), Option.some(moved))
       })
     )
 
@@ -50,7 +50,7 @@ const ownership = <P>(kind: Kind<P>) =>
           const lost = yield* Effect.flip(store.update({ ...queue, rangeId, info: blob() }, 5n))
           assert.deepInclude(lost, { _tag: "TaskQueueOwnershipLost", id: queue.id, expected: 5n, actual: 6n } as const)
         }
-        assert.deepStrictEqual(yield* store.get(queue.id), Option.some(queue))
+        assert.deepStrictEqual(yield* store.find(queue.id), Option.some(queue))
       })
     )
 
@@ -62,8 +62,8 @@ const ownership = <P>(kind: Kind<P>) =>
           const lost = yield* Effect.flip(store.update({ id, rangeId, info: blob() }, 5n))
           assert.include(lost, { _tag: "TaskQueueOwnershipLost", actual: undefined } as const)
         }
-        assert.strictEqual((yield* Effect.flip(store.delete(id, 5n)))._tag, "TaskQueueOwnershipLost")
-        assert.isTrue(Option.isNone(yield* store.get(id)))
+        assert.strictEqual((yield* Effect.flip(store.delete({ id, rangeId: 5n })))._tag, "TaskQueueOwnershipLost")
+        assert.isTrue(Option.isNone(yield* store.find(id)))
       })
     )
 
@@ -71,11 +71,11 @@ const ownership = <P>(kind: Kind<P>) =>
       Effect.gen(function* () {
         const store = yield* kind.store
         const queue = yield* given(kind, 5n)
-        const lost = yield* Effect.flip(store.delete(queue.id, 4n))
+        const lost = yield* Effect.flip(store.delete({ id: queue.id, rangeId: 4n }))
         assert.include(lost, { _tag: "TaskQueueOwnershipLost", expected: 4n, actual: 5n } as const)
-        assert.deepStrictEqual(yield* store.get(queue.id), Option.some(queue))
-        yield* store.delete(queue.id, 5n)
-        assert.isTrue(Option.isNone(yield* store.get(queue.id)))
+        assert.deepStrictEqual(yield* store.find(queue.id), Option.some(queue))
+        yield* store.delete({ id: queue.id, rangeId: 5n })
+        assert.isTrue(Option.isNone(yield* store.find(queue.id)))
       })
     )
 
@@ -86,7 +86,7 @@ const ownership = <P>(kind: Kind<P>) =>
         const info = blob()
         assert.deepStrictEqual(yield* store.lease(id, info), { id, rangeId: 1n, info })
         assert.deepStrictEqual(yield* store.lease(id, blob()), { id, rangeId: 2n, info })
-        assert.deepStrictEqual(yield* store.get(id), Option.some({ id, rangeId: 2n, info }))
+        assert.deepStrictEqual(yield* store.find(id), Option.some({ id, rangeId: 2n, info }))
       })
     )
 
@@ -115,7 +115,7 @@ const ownership = <P>(kind: Kind<P>) =>
           assert.include(refused, { _tag: "LimitExceeded", limit: "column_bytes" } as const)
           assert.include(refused.message, `${kind.queues}.data`)
         }
-        assert.isTrue(Option.isNone(yield* store.get(id)))
+        assert.isTrue(Option.isNone(yield* store.find(id)))
       })
     )
 
@@ -125,7 +125,7 @@ const ownership = <P>(kind: Kind<P>) =>
         const queue = yield* given(kind, 5n)
         const { sql } = yield* DsqlClient.DsqlClient
         yield* sql`UPDATE ${sql(kind.queues)} SET data_encoding = 'Thrift' WHERE task_queue_id = ${queue.id.uuid}`
-        const malformed = yield* Effect.flip(store.get(queue.id))
+        const malformed = yield* Effect.flip(store.find(queue.id))
         assert.include(malformed, { _tag: "MalformedRow", table: kind.queues } as const)
         assert.include(malformed.message, queue.id.uuid)
         assert.include(malformed.message, "data_encoding")
@@ -183,8 +183,8 @@ const tasks = <P>(kind: Kind<P>) =>
         const store = yield* kind.store
         const { id } = yield* given(kind, 5n)
         const added = tasksAt(kind, 0, 25)
-        yield* store.createTasks(id, 5n, added.toReversed())
-        assert.deepStrictEqual(yield* store.getTasks(id), { items: added, next: undefined })
+        yield* store.createTasks({ id, rangeId: 5n }, added.toReversed())
+        assert.deepStrictEqual(yield* store.listTasks(id), { items: added, next: undefined })
       })
     )
 
@@ -193,7 +193,7 @@ const tasks = <P>(kind: Kind<P>) =>
         const store = yield* kind.store
         const { id } = yield* given(kind, 5n)
         const batches = Array.from({ length: 32 }, (_, batch) => tasksAt(kind, batch * 32, 32))
-        yield* Effect.forEach(batches, (batch) => store.createTasks(id, 5n, batch))
+        yield* Effect.forEach(batches, (batch) => store.createTasks({ id, rangeId: 5n }, batch))
         const read = yield* Stream.runCollect(store.streamTasks(id, { size: 1 }))
         assert.deepStrictEqual(read, batches.flat())
       })
@@ -204,16 +204,16 @@ const tasks = <P>(kind: Kind<P>) =>
         const store = yield* kind.store
         const { id } = yield* given(kind, 5n)
         const added = tasksAt(kind, 0, 40)
-        yield* store.createTasks(id, 5n, added)
+        yield* store.createTasks({ id, rangeId: 5n }, added)
         const range = { from: kind.at(7), before: kind.at(23) }
-        assert.deepStrictEqual((yield* store.getTasks(id, range)).items, added.slice(7, 23))
+        assert.deepStrictEqual((yield* store.listTasks(id, range)).items, added.slice(7, 23))
         for (const size of [1, 5, 16]) {
           assert.deepStrictEqual(
             yield* Stream.runCollect(store.streamTasks(id, { ...range, size })),
             added.slice(7, 23)
           )
         }
-        assert.deepStrictEqual(yield* store.getTasks(id, { from: kind.at(40) }), { items: [], next: undefined })
+        assert.deepStrictEqual(yield* store.listTasks(id, { from: kind.at(40) }), { items: [], next: undefined })
       })
     )
 
@@ -221,11 +221,11 @@ const tasks = <P>(kind: Kind<P>) =>
       Effect.gen(function* () {
         const store = yield* kind.store
         const { id } = yield* given(kind, 5n)
-        const lost = yield* Effect.flip(store.createTasks(id, 4n, tasksAt(kind, 0, 3)))
+        const lost = yield* Effect.flip(store.createTasks({ id, rangeId: 4n }, tasksAt(kind, 0, 3)))
         assert.deepInclude(lost, { _tag: "TaskQueueOwnershipLost", id, expected: 4n, actual: 5n } as const)
-        const missing = yield* Effect.flip(store.createTasks(queueId(), 4n, tasksAt(kind, 0, 3)))
+        const missing = yield* Effect.flip(store.createTasks({ id: queueId(), rangeId: 4n }, tasksAt(kind, 0, 3)))
         assert.include(missing, { _tag: "TaskQueueOwnershipLost", actual: undefined } as const)
-        assert.deepStrictEqual((yield* store.getTasks(id)).items, [])
+        assert.deepStrictEqual((yield* store.listTasks(id)).items, [])
       })
     )
 
@@ -234,10 +234,13 @@ const tasks = <P>(kind: Kind<P>) =>
         const store = yield* kind.store
         const { id } = yield* given(kind, 5n)
         const added = tasksAt(kind, 0, 3)
-        yield* store.createTasks(id, 5n, added)
-        assert.strictEqual((yield* Effect.flip(store.createTasks(id, 5n, tasksAt(kind, 2, 4))))._tag, "UniqueViolation")
-        assert.deepStrictEqual((yield* store.getTasks(id)).items, added)
-        yield* store.createTasks(id, 5n, [])
+        yield* store.createTasks({ id, rangeId: 5n }, added)
+        assert.strictEqual(
+          (yield* Effect.flip(store.createTasks({ id, rangeId: 5n }, tasksAt(kind, 2, 4))))._tag,
+          "UniqueViolation"
+        )
+        assert.deepStrictEqual((yield* store.listTasks(id)).items, added)
+        yield* store.createTasks({ id, rangeId: 5n }, [])
       })
     )
 
@@ -246,13 +249,13 @@ const tasks = <P>(kind: Kind<P>) =>
         const store = yield* kind.store
         const [one, other] = [yield* given(kind, 5n), yield* given(kind, 5n)]
         const added = tasksAt(kind, 0, 3)
-        yield* store.createTasks(one.id, 5n, added)
-        assert.deepStrictEqual((yield* store.getTasks(other.id)).items, [])
-        const { next } = yield* store.getTasks(one.id, { size: 1 })
-        const refused = yield* Effect.flip(store.getTasks(other.id, { token: next }))
+        yield* store.createTasks({ id: one.id, rangeId: 5n }, added)
+        assert.deepStrictEqual((yield* store.listTasks(other.id)).items, [])
+        const { next } = yield* store.listTasks(one.id, { size: 1 })
+        const refused = yield* Effect.flip(store.listTasks(other.id, { token: next }))
         assert.strictEqual(refused._tag, "PageTokenInvalid")
-        yield* store.completeTasksLessThan(other.id, kind.at(100))
-        assert.deepStrictEqual((yield* store.getTasks(one.id)).items, added)
+        yield* store.deleteTasks(other.id, kind.at(100))
+        assert.deepStrictEqual((yield* store.listTasks(one.id)).items, added)
       })
     )
 
@@ -261,13 +264,13 @@ const tasks = <P>(kind: Kind<P>) =>
         const store = yield* kind.store
         const { id } = yield* given(kind, 5n)
         const added = tasksAt(kind, 0, 30)
-        yield* store.createTasks(id, 5n, added)
-        assert.strictEqual(yield* store.completeTasksLessThan(id, kind.at(0)), 0)
-        assert.strictEqual(yield* store.completeTasksLessThan(id, kind.at(25), { limit: 4 }), 4)
-        assert.deepStrictEqual((yield* store.getTasks(id)).items, added.slice(4))
-        assert.strictEqual(yield* store.completeTasksLessThan(id, kind.at(25)), 21)
-        assert.deepStrictEqual((yield* store.getTasks(id)).items, added.slice(25))
-        assert.strictEqual(yield* store.completeTasksLessThan(id, kind.at(25)), 0)
+        yield* store.createTasks({ id, rangeId: 5n }, added)
+        assert.strictEqual(yield* store.deleteTasks(id, kind.at(0)), 0)
+        assert.strictEqual(yield* store.deleteTasks(id, kind.at(25), { limit: 4 }), 4)
+        assert.deepStrictEqual((yield* store.listTasks(id)).items, added.slice(4))
+        assert.strictEqual(yield* store.deleteTasks(id, kind.at(25)), 21)
+        assert.deepStrictEqual((yield* store.listTasks(id)).items, added.slice(25))
+        assert.strictEqual(yield* store.deleteTasks(id, kind.at(25)), 0)
       })
     )
 
@@ -275,17 +278,17 @@ const tasks = <P>(kind: Kind<P>) =>
       Effect.gen(function* () {
         const store = yield* kind.store
         const { id } = yield* given(kind, 5n)
-        const refused = yield* Effect.flip(store.createTasks(id, 5n, tasksAt(kind, 0, 3_001)))
+        const refused = yield* Effect.flip(store.createTasks({ id, rangeId: 5n }, tasksAt(kind, 0, 3_001)))
         assert.include(refused, { _tag: "LimitExceeded", limit: "transaction_rows" } as const)
         const blobs = { data: new Uint8Array(1024 * 1024), encoding: "Proto3" } as const
         const large = tasksAt(kind, 0, 11).map(({ position }) => ({ position, task: blobs }))
-        const heavy = yield* Effect.flip(store.createTasks(id, 5n, large))
+        const heavy = yield* Effect.flip(store.createTasks({ id, rangeId: 5n }, large))
         assert.include(heavy, { _tag: "LimitExceeded", limit: "transaction_bytes" } as const)
-        assert.deepStrictEqual((yield* store.getTasks(id)).items, [])
-        yield* store.createTasks(id, 5n, tasksAt(kind, 0, 3_000))
-        yield* store.createTasks(id, 5n, tasksAt(kind, 3_000, 600))
-        assert.strictEqual(yield* store.completeTasksLessThan(id, kind.at(3_500)), 3_500)
-        assert.strictEqual((yield* store.getTasks(id)).items.length, 100)
+        assert.deepStrictEqual((yield* store.listTasks(id)).items, [])
+        yield* store.createTasks({ id, rangeId: 5n }, tasksAt(kind, 0, 3_000))
+        yield* store.createTasks({ id, rangeId: 5n }, tasksAt(kind, 3_000, 600))
+        assert.strictEqual(yield* store.deleteTasks(id, kind.at(3_500)), 3_500)
+        assert.strictEqual((yield* store.listTasks(id)).items.length, 100)
       })
     )
 
@@ -294,19 +297,19 @@ const tasks = <P>(kind: Kind<P>) =>
         const store = yield* kind.store
         const { id } = yield* given(kind, 5n)
         const added = tasksAt(kind, 0, 3)
-        yield* store.createTasks(id, 5n, added)
+        yield* store.createTasks({ id, rangeId: 5n }, added)
         const { sql } = yield* DsqlClient.DsqlClient
         const bad = added[1]?.position
         assert(bad !== undefined)
         const taskId = (bad as { readonly taskId: bigint }).taskId
         yield* sql`UPDATE ${sql(kind.tasks)} SET data_encoding = 'Thrift'
           WHERE task_queue_id = ${id.uuid} AND task_id = ${taskId}`
-        const first = yield* store.getTasks(id)
+        const first = yield* store.listTasks(id)
         assert.deepStrictEqual(first.items, added.slice(0, 1))
-        const malformed = yield* Effect.flip(store.getTasks(id, { token: first.next }))
+        const malformed = yield* Effect.flip(store.listTasks(id, { token: first.next }))
         assert(malformed._tag === "MalformedRow")
         assert.include(malformed.message, `task_id = ${taskId}`)
-        assert.deepStrictEqual((yield* store.getTasks(id, { token: malformed.next })).items, added.slice(2))
+        assert.deepStrictEqual((yield* store.listTasks(id, { token: malformed.next })).items, added.slice(2))
       })
     )
   })

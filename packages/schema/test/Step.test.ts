@@ -1,3 +1,4 @@
+import { DsqlClient } from "@effect-dsql/core"
 import { Engine, type Event, type SqlStatement } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -8,20 +9,18 @@ import * as SqlFile from "../src/internal/sql/sqlFile.ts"
 import { execute, PlainMigrator } from "./support/database.ts"
 
 /**
- * What Aurora DSQL has and PostgreSQL has not, as far as a step sees it: a job that is under way when it is first
- * looked at, and has ended when it is looked at again.
+ * What Aurora DSQL has and PostgreSQL has not, as far as a step sees it: a job that is under way until it has been
+ * looked at.
  */
 const sys = (status: string, details: string) =>
   execute(
     "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)",
     "CREATE INDEX t_name ON t (name)",
     "CREATE SCHEMA sys",
-    "CREATE TABLE sys.looks (n INTEGER)",
-    "INSERT INTO sys.looks VALUES (0)",
-    `CREATE FUNCTION sys.status() RETURNS TEXT LANGUAGE sql AS $$
-      UPDATE sys.looks SET n = n + 1 RETURNING CASE WHEN n = 1 THEN 'submitted' ELSE '${status}' END $$`,
-    `CREATE VIEW sys.jobs AS SELECT '${job}' AS job_id, sys.status() AS status, '${details}' AS details,
-      'INDEX_BUILD' AS job_type, 'public.t_name' AS object_name`
+    "CREATE TABLE sys.state (status TEXT, ending TEXT)",
+    `INSERT INTO sys.state VALUES ('submitted', '${status}')`,
+    `CREATE VIEW sys.jobs AS SELECT '${job}' AS job_id, status, '${details}' AS details, 'INDEX_BUILD' AS job_type,
+      'public.t_name' AS object_name FROM sys.state`
   )
 
 const job = "srwmlngyfhcndf5g2e6f3a3xmq"
@@ -38,7 +37,13 @@ const run = (statement: SqlStatement.SqlStatement) =>
   Effect.gen(function* () {
     const events: Array<Event.Event> = []
     const engine = yield* Engine.read
-    const emit = (event: Event.Event) => Effect.sync(() => events.push(event))
+    const client = yield* DsqlClient.DsqlClient
+    const end = Effect.orDie(execute("UPDATE sys.state SET status = ending"))
+    const emit = (event: Event.Event) =>
+      Effect.suspend(() => {
+        events.push(event)
+        return event._tag === "Building" ? Effect.provideService(end, DsqlClient.DsqlClient, client) : Effect.void
+      })
     yield* Step.run({ key: { version: "1.0", ordinal: 1 }, statement }, { engine, journal: Journal.none, emit })
     return events.map(({ _tag }) => _tag)
   })

@@ -3,8 +3,8 @@
  */
 import {
   ClusterMember,
-  ClusterMembership,
-  ClusterMetadata,
+  ClusterMembers,
+  Clusters,
   Identifiers,
   Namespaces,
   NexusEndpoints
@@ -54,7 +54,7 @@ export const NamespaceWrites = {
 }
 
 const heartbeat = (number: number, expiresIn: "1 hour" | "1 millis") =>
-  Effect.flatMap(ClusterMembership.ClusterMembership, (members) =>
+  Effect.flatMap(ClusterMembers.ClusterMembers, (members) =>
     members.upsert({
       hostId: Identifiers.HostId.make(uuid(number)),
       role: "History",
@@ -67,9 +67,9 @@ const heartbeat = (number: number, expiresIn: "1 hour" | "1 millis") =>
 
 export const MemberWrites = {
   upsert: [write(heartbeat(1, "1 hour"))],
-  prune: [
+  deleteExpired: [
     write(
-      Effect.flatMap(ClusterMembership.ClusterMembership, (members) => members.prune()),
+      Effect.flatMap(ClusterMembers.ClusterMembers, (members) => members.deleteExpired()),
       Effect.all([heartbeat(1, "1 hour"), heartbeat(2, "1 millis")])
     )
   ]
@@ -78,15 +78,15 @@ export const MemberWrites = {
 const cluster = Identifiers.ClusterName.make("here")
 
 const saved = (version: bigint) =>
-  Effect.flatMap(ClusterMetadata.ClusterMetadata, (clusters) =>
-    clusters.save({ name: cluster, version, metadata: blob(`saved ${version}`) })
+  Effect.flatMap(Clusters.Clusters, (clusters) =>
+    clusters.save({ name: cluster, metadata: blob(`saved ${version}`) }, version)
   )
 
 export const MetadataWrites = {
   save: [write(saved(0n), undefined, { when: "the first" }), write(saved(1n), saved(0n))],
   delete: [
     write(
-      Effect.flatMap(ClusterMetadata.ClusterMetadata, (clusters) => clusters.delete(cluster)),
+      Effect.flatMap(Clusters.Clusters, (clusters) => clusters.delete(cluster)),
       saved(0n)
     )
   ]
@@ -104,7 +104,7 @@ export const EndpointWrites = {
   update: [
     write(
       Effect.flatMap(NexusEndpoints.NexusEndpoints, (endpoints) =>
-        endpoints.update({ id: endpointId(1), version: 1n, spec: blob("changed") }, 1n)
+        endpoints.update({ id: endpointId(1), expectedVersion: 1n, spec: blob("changed") }, 1n)
       ),
       endpoint(1, 0n)
     )

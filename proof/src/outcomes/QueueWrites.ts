@@ -3,8 +3,10 @@
  */
 import {
   Identifiers,
+  Queue,
   Queues,
   QueuesV2,
+  QueueV2,
   type TaskQueue,
   TaskQueueId,
   TaskQueues,
@@ -44,22 +46,22 @@ const taskQueueWrites = <P>(store: Effect.Effect<TaskQueues.Store<P>, never, Nee
     ],
     delete: [
       write(
-        Effect.flatMap(store, (queues) => queues.delete(id, rangeId)),
+        Effect.flatMap(store, (queues) => queues.delete({ id, rangeId })),
         created
       )
     ],
     createTasks: [
       write(
-        Effect.flatMap(store, (queues) => queues.createTasks(id, rangeId, tasks)),
+        Effect.flatMap(store, (queues) => queues.createTasks({ id, rangeId }, tasks)),
         created
       )
     ],
-    completeTasksLessThan: [
+    deleteTasks: [
       write(
-        Effect.flatMap(store, (queues) => queues.completeTasksLessThan(id, at(2n))),
+        Effect.flatMap(store, (queues) => queues.deleteTasks(id, at(2n))),
         Effect.andThen(
           created,
-          Effect.flatMap(store, (queues) => queues.createTasks(id, rangeId, tasks))
+          Effect.flatMap(store, (queues) => queues.createTasks({ id, rangeId }, tasks))
         )
       )
     ]
@@ -75,7 +77,14 @@ const userData = (version: bigint) =>
     store.update(
       namespaceId,
       new Map([
-        [name, { version, data: blob(`data ${version}`), addBuildIds: [Identifiers.BuildId.make(`build ${version}`)] }]
+        [
+          name,
+          {
+            expectedVersion: version,
+            data: blob(`data ${version}`),
+            addBuildIds: [Identifiers.BuildId.make(`build ${version}`)]
+          }
+        ]
       ])
     )
   )
@@ -84,7 +93,7 @@ export const UserDataWrites = {
   update: [write(userData(0n), undefined, { when: "the first" }), write(userData(1n), userData(0n))]
 }
 
-const replication = Queues.namespaceReplication
+const replication = Queue.namespaceReplication
 
 const send = (text: string) => Effect.flatMap(Queues.Queues, (queues) => queues.enqueue(replication, blob(text)))
 
@@ -92,9 +101,9 @@ const acknowledged = Effect.flatMap(Queues.Queues, (queues) => queues.updateAckL
 
 export const MessageQueueWrites = {
   enqueue: [write(send("one"), undefined, { when: "the first" }), write(send("two"), send("one"))],
-  delete: [
+  deleteMessages: [
     write(
-      Effect.flatMap(Queues.Queues, (queues) => queues.delete(replication, { upTo: 0n })),
+      Effect.flatMap(Queues.Queues, (queues) => queues.deleteMessages(replication, { upTo: 0n })),
       Effect.andThen(send("one"), send("two"))
     )
   ],
@@ -113,7 +122,7 @@ export const MessageQueueWrites = {
   ]
 }
 
-const named = { type: 2, name: QueuesV2.QueueName.make("dead letters") }
+const named = { type: 2, name: QueueV2.QueueName.make("dead letters") }
 
 const made = Effect.flatMap(QueuesV2.QueuesV2, (queues) => queues.create(named))
 
@@ -124,9 +133,9 @@ const sent = Effect.all([made, sendTo("one"), sendTo("two"), sendTo("three")])
 export const NamedQueueWrites = {
   create: [write(made)],
   enqueue: [write(sendTo("one"), made, { when: "the first" }), write(sendTo("four"), sent)],
-  rangeDelete: [
+  deleteMessages: [
     write(
-      Effect.flatMap(QueuesV2.QueuesV2, (queues) => queues.rangeDelete(named, 1n)),
+      Effect.flatMap(QueuesV2.QueuesV2, (queues) => queues.deleteMessages(named, { upTo: 1n })),
       sent
     )
   ]

@@ -6,13 +6,13 @@ import {
   Archetype,
   CurrentExecutions,
   Executions,
-  type ExecutionWrite,
+  ExecutionWrite,
   HistoryTask,
   HistoryTasks,
   Identifiers,
   Shards
 } from "@effect-dsql/persistence"
-import { DateTime, Effect, Stream } from "effect"
+import { Effect } from "effect"
 import { blob, namespaceId, rangeId, shardId, uuid, write } from "./Case.ts"
 
 const shard = { shardId, rangeId, info: blob("owner 1") }
@@ -60,23 +60,20 @@ const tasks = (number: number): ReadonlyArray<HistoryTask.HistoryTask> => [
   }
 ]
 
-const standing = (state: "Running" | "Completed" | "Zombie"): ExecutionWrite.Snapshot["standing"] => ({
-  createRequestId: "request",
-  state,
-  status: state === "Completed" ? "Completed" : "Running",
-  startTime: DateTime.makeUnsafe(0)
-})
+const standing = (state: "Running" | "Completed" | "Zombie") =>
+  ExecutionWrite.Standing.make({ state, status: state === "Completed" ? "Completed" : "Running" })
 
 const head = (text: string) => ({ nextEventId: 3n, lastWriteVersion: 1n, info: blob(text), state: blob(text) })
 
-const snapshot = (number: number, state: "Running" | "Zombie" = "Running"): ExecutionWrite.Snapshot => ({
-  runId: run(number),
-  ...head(`run ${number}`),
-  standing: standing(state),
-  activities: new Map([[1n, blob("activity")]]),
-  timers: new Map([[Identifiers.TimerId.make("timer"), blob("timer")]]),
-  tasks: tasks(number)
-})
+const snapshot = (number: number, state: "Running" | "Zombie" = "Running") =>
+  ExecutionWrite.Snapshot.make({
+    runId: run(number),
+    ...head(`run ${number}`),
+    standing: standing(state),
+    activities: new Map([[1n, blob("activity")]]),
+    timers: new Map([[Identifiers.TimerId.make("timer"), blob("timer")]]),
+    tasks: tasks(number)
+  })
 
 const mutation: ExecutionWrite.Mutation = {
   runId: run(1),
@@ -148,12 +145,6 @@ export const ExecutionWrites = {
       created
     )
   ],
-  addHistoryTasks: [
-    write(
-      Effect.flatMap(executions, (store) => store.addHistoryTasks(at, tasks(1))),
-      sharded
-    )
-  ],
   delete: [
     write(
       Effect.flatMap(executions, (store) => store.delete(at, run(1))),
@@ -205,7 +196,7 @@ export const CurrentExecutionWrites = {
 
 const added = Effect.andThen(
   sharded,
-  Effect.flatMap(HistoryTasks.HistoryTasks, (store) => store.add(shardId, rangeId, [...tasks(1), ...tasks(2)]))
+  Effect.flatMap(HistoryTasks.HistoryTasks, (store) => store.add({ shardId, rangeId }, [...tasks(1), ...tasks(2)]))
 )
 
 const immediate = { shardId, category: HistoryTask.transfer }
@@ -219,23 +210,23 @@ const put = Effect.flatMap(HistoryTasks.HistoryTasks, ({ replicationDlq }) =>
 export const HistoryTaskWrites = {
   add: [
     write(
-      Effect.flatMap(HistoryTasks.HistoryTasks, (store) => store.add(shardId, rangeId, tasks(1))),
+      Effect.flatMap(HistoryTasks.HistoryTasks, (store) => store.add({ shardId, rangeId }, tasks(1))),
       sharded
     )
   ]
 }
 
 export const ImmediateTaskWrites = {
-  complete: [
+  delete: [
     write(
-      Effect.flatMap(HistoryTasks.HistoryTasks, (store) => store.immediate.complete({ ...immediate, taskId: 1n })),
+      Effect.flatMap(HistoryTasks.HistoryTasks, (store) => store.immediate.delete({ ...immediate, taskId: 1n })),
       added
     )
   ],
-  completeRange: [
+  deleteRange: [
     write(
       Effect.flatMap(HistoryTasks.HistoryTasks, (store) =>
-        Stream.runDrain(store.immediate.completeRange({ ...immediate, min: 0n, max: 9n }))
+        store.immediate.deleteRange({ ...immediate, min: 0n, max: 9n })
       ),
       added
     )
@@ -243,22 +234,20 @@ export const ImmediateTaskWrites = {
 }
 
 export const ScheduledTaskWrites = {
-  complete: [
+  delete: [
     write(
-      Effect.flatMap(HistoryTasks.HistoryTasks, (store) => store.scheduled.complete({ ...scheduled, taskId: 1n })),
+      Effect.flatMap(HistoryTasks.HistoryTasks, (store) => store.scheduled.delete({ ...scheduled, taskId: 1n })),
       added
     )
   ],
-  completeRange: [
+  deleteRange: [
     write(
       Effect.flatMap(HistoryTasks.HistoryTasks, (store) =>
-        Stream.runDrain(
-          store.scheduled.completeRange({
-            ...scheduled,
-            min: HistoryTask.FireTime.make(0n),
-            max: HistoryTask.FireTime.make(2_000_000n)
-          })
-        )
+        store.scheduled.deleteRange({
+          ...scheduled,
+          min: HistoryTask.FireTime.make(0n),
+          max: HistoryTask.FireTime.make(2_000_000n)
+        })
       ),
       added
     )
@@ -267,16 +256,16 @@ export const ScheduledTaskWrites = {
 
 export const DeadLetterWrites = {
   put: [write(put)],
-  complete: [
+  delete: [
     write(
-      Effect.flatMap(HistoryTasks.HistoryTasks, (store) => store.replicationDlq.complete({ ...letter, taskId: 1n })),
+      Effect.flatMap(HistoryTasks.HistoryTasks, (store) => store.replicationDlq.delete({ ...letter, taskId: 1n })),
       put
     )
   ],
-  completeRange: [
+  deleteRange: [
     write(
       Effect.flatMap(HistoryTasks.HistoryTasks, (store) =>
-        Stream.runDrain(store.replicationDlq.completeRange({ ...letter, min: 0n, max: 9n }))
+        store.replicationDlq.deleteRange({ ...letter, min: 0n, max: 9n })
       ),
       put
     )

@@ -2,8 +2,8 @@
  * Every store, and which of its operations only read. All others are writes, and each has to be tried.
  */
 import {
-  ClusterMembership,
-  ClusterMetadata,
+  ClusterMembers,
+  Clusters,
   CurrentExecutions,
   Executions,
   HistoryBranches,
@@ -21,8 +21,8 @@ import { Effect } from "effect"
 
 /** The stores, by name. Queues that a store consists of are stores of their own. */
 export const stores = {
-  ClusterMembership: ClusterMembership.ClusterMembership,
-  ClusterMetadata: ClusterMetadata.ClusterMetadata,
+  ClusterMembers: ClusterMembers.ClusterMembers,
+  Clusters: Clusters.Clusters,
   CurrentExecutions: CurrentExecutions.CurrentExecutions,
   Executions: Executions.Executions,
   FairTaskQueues: TaskQueues.FairTaskQueues,
@@ -46,20 +46,20 @@ type Member<S extends StoreName> = keyof Effect.Success<(typeof stores)[S]>
 
 /** What does not write: reads, locks, and queues that are stores of their own. */
 export const reads = {
-  ClusterMembership: ["list", "stream"],
-  ClusterMetadata: ["get", "list", "stream"],
-  CurrentExecutions: ["select", "lock", "lockWithExecution"],
+  ClusterMembers: ["list", "stream"],
+  Clusters: ["get", "list", "stream"],
+  CurrentExecutions: ["find", "lock", "lockWithExecution"],
   Executions: ["get", "salvage", "getCurrent"],
-  FairTaskQueues: ["get", "list", "stream", "getTasks", "streamTasks"],
+  FairTaskQueues: ["find", "list", "stream", "listTasks", "streamTasks"],
   HistoryBranches: [
-    "read",
+    "listNodes",
+    "streamNodes",
+    "listNodesBackward",
+    "streamNodesBackward",
+    "list",
     "stream",
-    "readBackward",
-    "streamBackward",
-    "listBranches",
-    "streamBranches",
-    "listAllBranches",
-    "streamAllBranches"
+    "listAll",
+    "streamAll"
   ],
   HistoryTasks: ["immediate", "scheduled", "replicationDlq"],
   "HistoryTasks.immediate": ["list", "stream"],
@@ -67,11 +67,11 @@ export const reads = {
   "HistoryTasks.scheduled": ["list", "stream"],
   Namespaces: ["getById", "getByName", "list", "stream", "version"],
   NexusEndpoints: ["get", "list", "stream"],
-  Queues: ["read", "stream", "ackLevels"],
-  QueuesV2: ["read", "stream", "list", "streamQueues"],
-  Shards: ["read", "shared", "exclusive"],
-  TaskQueueUserData: ["get", "list", "stream", "countByBuildId", "listByBuildId", "streamByBuildId"],
-  TaskQueues: ["get", "list", "stream", "getTasks", "streamTasks"]
+  Queues: ["listMessages", "streamMessages", "ackLevels"],
+  QueuesV2: ["listMessages", "streamMessages", "list", "stream"],
+  Shards: ["find", "shared", "exclusive"],
+  TaskQueueUserData: ["find", "list", "stream", "countByBuildId", "listByBuildId", "streamByBuildId"],
+  TaskQueues: ["find", "list", "stream", "listTasks", "streamTasks"]
 } as const satisfies { readonly [S in StoreName]: ReadonlyArray<Member<S>> }
 
 /** The writes of a store. */

@@ -15,8 +15,8 @@ type Writes = {
 
 /** The cases of each write of each store. */
 export const writes: Writes = {
-  ClusterMembership: Cluster.MemberWrites,
-  ClusterMetadata: Cluster.MetadataWrites,
+  ClusterMembers: Cluster.MemberWrites,
+  Clusters: Cluster.MetadataWrites,
   CurrentExecutions: Shard.CurrentExecutionWrites,
   Executions: Shard.ExecutionWrites,
   FairTaskQueues: Queue.FairTaskQueueWrites,

@@ -40,7 +40,7 @@ const tenure = Effect.fnUntraced(function* (isOver: IsOver) {
       task
     }))
     const taskIds = tasks.map(({ position }) => position.taskId)
-    yield* scribe.attempt(op, { _tag: "Tasks", queue, rangeId, taskIds }, store.createTasks(id, rangeId, tasks))
+    yield* scribe.attempt(op, { _tag: "Tasks", queue, rangeId, taskIds }, store.createTasks({ id, rangeId }, tasks))
     if ((yield* Random.nextIntBetween(1, 4)) === 1) yield* drain(queue)
   }
 })
@@ -50,12 +50,12 @@ const drain = Effect.fnUntraced(function* (queue: string) {
   const store = yield* TaskQueues.TaskQueues
   const scribe = yield* Scribe
   const at = yield* scribe.now
-  const { items } = yield* store.getTasks(queueId(queue), { size: 20 })
+  const { items } = yield* store.listTasks(queueId(queue), { size: 20 })
   const last = items.at(-1)
   if (last === undefined) return
   const tasks = items.map(({ position, task }) => ({ taskId: position.taskId, op: Mark.decode(task.data).op }))
   yield* scribe.delivered(queue, at, tasks)
   const before = last.position.taskId + 1n
-  const completed = store.completeTasksLessThan(queueId(queue), { taskId: before })
+  const completed = store.deleteTasks(queueId(queue), { taskId: before })
   yield* scribe.attempt(yield* scribe.op, { _tag: "Completion", queue, before }, completed)
 })

@@ -45,7 +45,7 @@ const note = Effect.fnUntraced(function* (shardId: Identifiers.ShardId, rangeId:
   const { data, encoding: data_encoding } = Mark.encode({ op, rangeId })
   const body = Effect.gen(function* () {
     const sql = yield* Transaction.sql
-    if (fenced) yield* shards.shared(shardId, rangeId)
+    if (fenced) yield* shards.shared({ shardId, rangeId })
     const [last] = yield* sql<{ readonly id: bigint }>`
       SELECT coalesce(max(task_id), 0) AS id FROM visibility_tasks WHERE shard_id = ${shardId}`
     const line = { shard_id: shardId, task_id: (last?.id ?? 0n) + 1n, data, data_encoding }

@@ -1,7 +1,7 @@
 /**
  * Publishes messages to one queue, together with everybody else who does.
  */
-import { Queues } from "@effect-dsql/persistence"
+import { Queue, Queues } from "@effect-dsql/persistence"
 import { Effect } from "effect"
 import { Mark } from "./Json.ts"
 import { Scribe } from "./Scribe.ts"
@@ -15,7 +15,7 @@ export const publish = (isOver: IsOver) =>
       const store = yield* Queues.Queues
       const scribe = yield* Scribe
       const op = yield* scribe.op
-      const sent = store.enqueue(Queues.namespaceReplication, Mark.encode({ op }))
+      const sent = store.enqueue(Queue.namespaceReplication, Mark.encode({ op }))
       yield* scribe.attempt(op, { _tag: "Message" }, sent, (id) => id)
     })
   )

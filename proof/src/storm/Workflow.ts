@@ -8,13 +8,13 @@ import {
   Archetype,
   type Execution,
   Executions,
-  type ExecutionWrite,
+  ExecutionWrite,
   HistoryBranch,
   HistoryBranches,
   HistoryTask,
   Identifiers
 } from "@effect-dsql/persistence"
-import { DateTime, Effect, Random } from "effect"
+import { Effect, Random } from "effect"
 import { randomUUID } from "node:crypto"
 import { Mark, Progress, Step } from "./Json.ts"
 import { Scribe } from "./Scribe.ts"
@@ -56,13 +56,15 @@ export const step = Effect.fnUntraced(function* (shardId: Identifiers.ShardId, r
   const { execution } = yield* executions.get({ ...at, runId })
   const next = yield* appended(at, op, Progress.decode(execution.info.data), id())
   const continues = (yield* Random.nextIntBetween(1, 6)) === 1
-  const mutation: ExecutionWrite.Mutation = {
+  const mutation = ExecutionWrite.change(
     runId,
-    ...head(next),
-    standing: standing(continues ? "Completed" : "Running"),
-    expected: { dbRecordVersion: execution.dbRecordVersion },
-    tasks: task(next.step)
-  }
+    { execution },
+    {
+      ...head(next),
+      standing: standing(continues ? "Completed" : "Running"),
+      tasks: task(next.step)
+    }
+  )
   const newRun = continues ? yield* begun(at, op, next.step, id()) : undefined
   yield* attempt(next.step, executions.update(at, { mode: "UpdateCurrent", mutation, newRun }))
 })
@@ -80,12 +82,11 @@ const begun = Effect.fnUntraced(function* (at: Execution.OwnedKey, op: string, s
     nodes: [{ nodeId: 1n, txnId, prevTxnId: 0n, events: Mark.encode({ op }) }],
     newBranch: { info: op }
   })
-  const run: ExecutionWrite.Snapshot = {
+  return ExecutionWrite.Snapshot.make({
     runId: Identifiers.RunId.make(randomUUID()),
     ...head(progress),
     standing: standing("Running")
-  }
-  return run
+  })
 })
 
 /** Appends an event behind a run's last one. It becomes history only if the run's next step does. */
@@ -111,9 +112,5 @@ const head = (progress: Progressed) => ({
   state: Mark.encode({ op: "state" })
 })
 
-const standing = (state: "Running" | "Completed"): ExecutionWrite.Snapshot["standing"] => ({
-  createRequestId: randomUUID(),
-  state,
-  status: state === "Running" ? "Running" : "ContinuedAsNew",
-  startTime: DateTime.makeUnsafe(0)
-})
+const standing = (state: "Running" | "Completed") =>
+  ExecutionWrite.Standing.make({ state, status: state === "Running" ? "Running" : "ContinuedAsNew" })

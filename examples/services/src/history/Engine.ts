@@ -10,9 +10,10 @@ import {
   type CurrentExecution,
   type Execution,
   Executions,
-  type ExecutionWrite,
+  ExecutionWrite,
   HistoryBranches,
-  Identifiers
+  Identifiers,
+  type PersistenceError
 } from "@effect-dsql/persistence"
 import { Clock, Context, DateTime, Effect, Layer, Result, type Schema, Stream } from "effect"
 import { randomUUID } from "node:crypto"
@@ -84,8 +85,6 @@ export class Engine extends Context.Service<
 /** Where an activity that stands alone keeps itself in its tree of components. */
 const root = Identifiers.ChasmPath.make("activity")
 
-const running = { state: "Running", status: "Running" } as const
-
 const failoverVersion = 1n
 
 export const layer = Layer.effect(
@@ -145,17 +144,16 @@ export const layer = Layer.effect(
         : { _tag: "Do", kind, id, runId, scheduled: 1, name, input }
       const activity = State.activities.encode({ name, input })
       const info = { kind, name, requestId, startedAt, closed: false, branch, lastTxnId: txnId }
-      const snapshot: ExecutionWrite.Snapshot = {
+      return ExecutionWrite.Snapshot.make({
         runId,
         nextEventId: 2n,
         lastWriteVersion: failoverVersion,
         info: State.infos.encode({ ...info, deciding: workflow, decided: 0 }),
         state: State.states.encode({}),
-        standing: { createRequestId: requestId, ...running, startTime: DateTime.makeUnsafe(startedAt) },
+        standing: { createRequestId: requestId, startTime: DateTime.makeUnsafe(startedAt) },
         tasks: [State.transferTask(yield* owned.nextId, transfer)],
         chasmNodes: workflow ? new Map() : new Map([[root, { metadata: activity }]])
-      }
-      return snapshot
+      })
     })
 
     const read = Effect.fnUntraced(function* (key: CurrentExecution.Key, runId: string) {
@@ -206,11 +204,8 @@ export const layer = Layer.effect(
         )
       )
       const closed = transition.status !== "Running"
-      const mutation: ExecutionWrite.Mutation = {
-        runId: run.runId,
-        expected: { dbRecordVersion: state.execution.dbRecordVersion },
+      const mutation = ExecutionWrite.change(run.runId, state, {
         nextEventId: run.nextEventId + BigInt(transition.events.length === 0 ? 0 : more.length + 1),
-        lastWriteVersion: failoverVersion,
         info: State.infos.encode({
           ...info,
           closed,
@@ -228,7 +223,7 @@ export const layer = Layer.effect(
         put: transition.put,
         remove: transition.remove,
         tasks: [...transfers, ...timers]
-      }
+      })
       yield* executions.update({ ...key, rangeId: owned.rangeId }, { mode: "UpdateCurrent", mutation, newRun: next })
     })
 
@@ -325,7 +320,7 @@ export const layer = Layer.effect(
     })
 
     function eventsOf(shardId: Identifiers.ShardId, branch: State.Info["branch"], max?: bigint) {
-      return histories.stream({ shardId, branch, max }).pipe(
+      return histories.streamNodes({ shardId, branch, max }).pipe(
         Stream.mapEffect((node) => State.batches.decode(node.events)),
         Stream.runCollect,
         Effect.map((batches) => batches.flat())
@@ -335,8 +330,8 @@ export const layer = Layer.effect(
 )
 
 type StoreError =
-  | Executions.ReadError
-  | Executions.WriteError
-  | Executions.Conflict
-  | HistoryBranches.ReadError
+  | Executions.ExecutionReadError
+  | Executions.ExecutionWriteError
+  | Executions.ExecutionRefusal
+  | PersistenceError.PageError
   | Effect.Error<ReturnType<HistoryBranches.HistoryBranches["Service"]["append"]>>

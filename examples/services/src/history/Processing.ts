@@ -28,7 +28,7 @@ export const make = Effect.fnUntraced(function* (matching: HttpApiClient.ForApi<
         Effect.gen(function* () {
           const transfer = yield* State.transfers.decode(task)
           yield* matching.add({ params: { queue: workQueue }, payload: { work: [{ ...transfer, shardId }] } })
-          yield* tasks.immediate.complete({ shardId, category, taskId })
+          yield* tasks.immediate.delete({ shardId, category, taskId })
         })
       )
     )
@@ -40,7 +40,7 @@ export const make = Effect.fnUntraced(function* (matching: HttpApiClient.ForApi<
       yield* Stream.runForEach(due, ({ category, fireTime, task, taskId }) =>
         Effect.gen(function* () {
           yield* Effect.catchTag(engine.fire(yield* State.timers.decode(task)), "NotFound", () => Effect.void)
-          yield* tasks.scheduled.complete({ shardId, category, fireTime, taskId })
+          yield* tasks.scheduled.delete({ shardId, category, fireTime, taskId })
         })
       )
     })

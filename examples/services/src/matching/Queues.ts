@@ -5,7 +5,7 @@
  * acknowledged in time is given out again, and so is everything after this process has died: what comes twice is
  * recognised where it arrives.
  */
-import { TaskQueueId, TaskQueues, Identifiers } from "@effect-dsql/persistence"
+import { Identifiers, TaskQueueId, TaskQueues } from "@effect-dsql/persistence"
 import { Clock, Context, Effect, Layer, Option, Schedule, Schema, Semaphore } from "effect"
 import { Work } from "../api/MatchingApi.ts"
 import { Unavailable } from "../api/Refusal.ts"
@@ -78,7 +78,7 @@ export const layer = Layer.effect(
     const next = Effect.fnUntraced(function* (name: string) {
       const queue = yield* own(name)
       const now = yield* Clock.currentTimeMillis
-      const { items } = yield* store.getTasks(queue.id, { size: 100 })
+      const { items } = yield* store.listTasks(queue.id, { size: 100 })
       const free = items.find(({ position: { taskId } }) => {
         const since = queue.given.get(taskId)
         return !queue.acknowledged.has(taskId) && (since === undefined || now - since > patience)
@@ -94,17 +94,17 @@ export const layer = Layer.effect(
         queue.last += 1n
         return { position: { taskId: queue.last }, task: works.encode(one) }
       })
-      yield* store.createTasks(queue.id, queue.rangeId, tasks)
+      yield* store.createTasks({ id: queue.id, rangeId: queue.rangeId }, tasks)
     }, turn.withPermit)
 
     const acknowledge = Effect.fnUntraced(function* (name: string, taskId: bigint) {
       const queue = yield* own(name)
       queue.given.delete(taskId)
       queue.acknowledged.add(taskId)
-      const { items } = yield* store.getTasks(queue.id, { size: 100 })
+      const { items } = yield* store.listTasks(queue.id, { size: 100 })
       const open = items.find(({ position }) => !queue.acknowledged.has(position.taskId))
       const before = open?.position.taskId ?? queue.last + 1n
-      yield* store.completeTasksLessThan(queue.id, { taskId: before })
+      yield* store.deleteTasks(queue.id, { taskId: before })
       for (const done of queue.acknowledged) if (done < before) queue.acknowledged.delete(done)
     }, turn.withPermit)
 

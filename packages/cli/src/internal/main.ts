@@ -26,19 +26,16 @@ const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
     else fiber.interruptUnsafe(fiber.id)
   }
   for (const [signal, code] of Object.entries(signals)) {
-    // Who asks twice does not want to wait for what is being closed.
-    process.on(signal, () => (stopped === undefined ? stop(code) : process.exit(code)))
+    // Who asks twice, or while the last output waits for its reader, does not want to wait.
+    process.on(signal, () => (stopped === undefined && !ended ? stop(code) : process.exit(code)))
   }
   process.stdout.on("error", (error) => stop(OutputError.report(error)))
   process.stderr.on("error", () => stop(ExitCode.pipe))
   fiber.addObserver((exit) => {
     ended = true
     teardown(exit, (code) => {
-      // After the turn in which a stream tells of what it could not write.
-      setImmediate(() => {
-        const last = stopped ?? code
-        if (last !== ExitCode.ok) process.exit(last)
-      })
+      // Not process.exit: what a pipe has not taken yet would be lost.
+      process.exitCode = stopped ?? code
     })
   })
 })

@@ -2,7 +2,7 @@
  * A TCP proxy before the server that can cut a connection at a chosen moment,
  * and can speak TLS to the client.
  */
-import { Effect, Redacted } from "effect"
+import { Deferred, Effect, Redacted } from "effect"
 import { createServer, connect, type Server, type Socket } from "node:net"
 import { TLSSocket, createSecureContext } from "node:tls"
 
@@ -13,12 +13,22 @@ export type Cut =
   /** The client's next message is passed on, and its answer is not. */
   | "answer"
 
+/** A message that is under way: its sender is cut off already, and the server has not seen it. */
+export interface Late {
+  /** Waits until the message has come and its sender is cut off. */
+  readonly held: Effect.Effect<void>
+  /** Lets the message arrive, and waits until the server has answered it. */
+  readonly arrive: Effect.Effect<void>
+}
+
 export interface Proxy {
   readonly port: number
   /** The URL of the server behind, through the proxy. */
   readonly url: Redacted.Redacted
   /** Cuts the connection that speaks next. */
   readonly cut: (where: Cut) => Effect.Effect<void>
+  /** Holds the client's next message in which this text stands, and cuts the client off. */
+  readonly hold: (text: string) => Effect.Effect<Late>
   /** How many connections the proxy has accepted. */
   readonly accepted: () => number
 }
@@ -30,6 +40,9 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
     const url = new URL(Redacted.value(target))
     const sockets = new Set<Socket>()
     let armed: Cut | undefined
+    let holding:
+      | { readonly text: string; readonly hold: (message: Buffer, client: Socket, server: Socket) => void }
+      | undefined
     let accepted = 0
     const relay = (client: Socket | TLSSocket, ends: ReadonlyArray<Socket>) => {
       const server = connect(Number(url.port), url.hostname)
@@ -37,6 +50,12 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
       let silent = false
       const drop = () => [client, server, ...ends].forEach((socket) => socket.destroy())
       client.on("data", (chunk: Buffer) => {
+        if (holding !== undefined && chunk.includes(holding.text)) {
+          client.off("close", drop)
+          holding.hold(chunk, client, server)
+          holding = undefined
+          return
+        }
         if (armed === "request") {
           armed = undefined
           return drop()
@@ -48,7 +67,8 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
         server.write(chunk)
       })
       server.on("data", (chunk) => (silent ? drop() : client.write(chunk)))
-      for (const socket of [client, server]) socket.on("close", drop).on("error", drop)
+      server.on("close", drop).on("error", drop)
+      client.on("close", drop).on("error", () => client.destroy())
     }
     const server = yield* Effect.acquireRelease(
       Effect.callback<Server>((resume) => {
@@ -80,6 +100,30 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
       cut: (where) =>
         Effect.sync(() => {
           armed = where
+        }),
+      hold: (text) =>
+        Effect.gen(function* () {
+          const held = yield* Deferred.make<void>()
+          const answered = yield* Deferred.make<void>()
+          let send = () => {}
+          holding = {
+            text,
+            hold: (message, client, server) => {
+              send = () => {
+                server.once("data", () => Deferred.doneUnsafe(answered, Effect.void))
+                server.write(message)
+              }
+              client.destroy()
+              Deferred.doneUnsafe(held, Effect.void)
+            }
+          }
+          return {
+            held: Deferred.await(held),
+            arrive: Effect.suspend(() => {
+              send()
+              return Deferred.await(answered)
+            })
+          }
         }),
       accepted: () => accepted
     }

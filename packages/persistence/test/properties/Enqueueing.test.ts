@@ -2,7 +2,7 @@
  * Properties 2 and 4, of queues: whoever sends and whoever empties the queue meanwhile, a number is given once, and to
  * a message that nobody has passed by already.
  */
-import { Queues, QueuesV2 } from "@effect-dsql/persistence"
+import { Queue, Queues, QueuesV2, QueueV2 } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fc from "fast-check"
@@ -28,26 +28,26 @@ interface Queue {
 
 const queues: Readonly<Record<string, Program<Queue, unknown>>> = {
   "a queue": Effect.gen(function* () {
-    const type = Queues.QueueType.make(randomInt(1, 2 ** 31 - 1))
+    const type = Queue.QueueType.make(randomInt(1, 2 ** 31 - 1))
     const send = Effect.flatMap(Queues.Queues, (store) => store.enqueue(type, blob()))
     const empty = Effect.gen(function* () {
       const store = yield* Queues.Queues
-      const upTo = (yield* store.read(type)).items.at(-1)?.id
+      const upTo = (yield* store.listMessages(type)).items.at(-1)?.id
       if (upTo === undefined) return
       yield* store.acknowledge(type, "consumer", upTo)
-      yield* store.delete(type, { upTo })
+      yield* store.deleteMessages(type, { upTo })
     })
     yield* send
     return { send, empty }
   }),
   "a named queue": Effect.gen(function* () {
-    const key = { type: 2, name: QueuesV2.QueueName.make(randomUUID()) }
+    const key = { type: 2, name: QueueV2.QueueName.make(randomUUID()) }
     yield* (yield* QueuesV2.QueuesV2).create(key)
     const send = Effect.flatMap(QueuesV2.QueuesV2, (store) => store.enqueue(key, blob()))
     const empty = Effect.gen(function* () {
       const store = yield* QueuesV2.QueuesV2
-      const upTo = (yield* store.read(key)).items.at(-1)?.id
-      if (upTo !== undefined) yield* store.rangeDelete(key, upTo)
+      const upTo = (yield* store.listMessages(key)).items.at(-1)?.id
+      if (upTo !== undefined) yield* store.deleteMessages(key, { upTo })
     })
     yield* send
     return { send, empty }

@@ -146,7 +146,7 @@ describeEmulated(`Whatever it meets (seed ${seed})`, (it) => {
               Effect.retry(sql`UPDATE shards SET range_id = range_id + 1 WHERE shard_id = ${shardId}`, { times: 10 })
             ),
           stored: Effect.flatMap(Shards.Shards, (shards) =>
-            Effect.map(shards.read(shardId), (found) => ({ moves: Option.getOrThrow(found).rangeId - rangeId }))
+            Effect.map(shards.find(shardId), (found) => ({ moves: Option.getOrThrow(found).rangeId - rangeId }))
           )
         }
       })

@@ -4,8 +4,8 @@
  */
 import {
   Archetype,
-  ClusterMembership,
-  ClusterMetadata,
+  ClusterMembers,
+  Clusters,
   Executions,
   Namespaces,
   Shards,
@@ -37,9 +37,9 @@ const start = Effect.fnUntraced(function* (hosts: number, schedule: ReadonlyArra
   const [at, id, name, queue] = [yield* place(Archetype.workflow), shardId(), clusterName(), queueId()]
   const host = Effect.gen(function* () {
     const [shards, queues] = [yield* Shards.Shards, yield* TaskQueues.TaskQueues]
-    yield* (yield* ClusterMembership.ClusterMembership).upsert(heartbeat())
+    yield* (yield* ClusterMembers.ClusterMembers).upsert(heartbeat())
     yield* (yield* Namespaces.Namespaces).initializeSystem(blob())
-    const saved = yield* made((yield* ClusterMetadata.ClusterMetadata).save({ name, version: 0n, metadata: blob() }))
+    const saved = yield* made((yield* Clusters.Clusters).save({ name, metadata: blob() }, 0n))
     const shard = yield* shards.getOrCreate(id, () => ({ rangeId: 1n, info: blob() }))
     const { rangeId } = yield* queues.lease(queue, blob())
     const begun = yield* made((yield* Executions.Executions).create(at, { _tag: "BrandNew" }, snapshot()))

@@ -4,7 +4,7 @@
  */
 import {
   Archetype,
-  ClusterMetadata,
+  Clusters,
   type Execution,
   Executions,
   HistoryTask,
@@ -12,6 +12,7 @@ import {
   Identifiers,
   Namespaces,
   NexusEndpoints,
+  Queue,
   Queues,
   Shards,
   type TaskQueue,
@@ -78,7 +79,7 @@ const shard = (write: (at: Execution.OwnedKey) => Program<unknown, unknown>): St
       move: takeOver(at),
       write: (moved) => write({ ...at, rangeId: at.rangeId + BigInt(moved) }),
       stored: Effect.gen(function* () {
-        const found = yield* Effect.flatMap(Shards.Shards, (shards) => shards.read(at.shardId))
+        const found = yield* Effect.flatMap(Shards.Shards, (shards) => shards.find(at.shardId))
         const rows = yield* everything(at)
         return { moves: Option.getOrThrow(found).rangeId - at.rangeId, writes: rows.length - before }
       })
@@ -103,12 +104,12 @@ const queue = <P>(kind: Kind<P>): Store => ({
         }),
       write: (moved) =>
         Effect.flatMap(kind.store, (store) =>
-          store.createTasks(made.id, range(moved), [{ position: kind.at(next++), task: blob() }])
+          store.createTasks({ id: made.id, rangeId: range(moved) }, [{ position: kind.at(next++), task: blob() }])
         ),
       stored: Effect.gen(function* () {
         const store = yield* kind.store
-        const { rangeId } = Option.getOrThrow(yield* store.get(made.id))
-        return { moves: rangeId - made.rangeId, writes: (yield* store.getTasks(made.id)).items.length }
+        const { rangeId } = Option.getOrThrow(yield* store.find(made.id))
+        return { moves: rangeId - made.rangeId, writes: (yield* store.listTasks(made.id)).items.length }
       })
     }
   }),
@@ -122,10 +123,7 @@ const queue = <P>(kind: Kind<P>): Store => ({
 
 export const stores: Readonly<Record<string, Store>> = {
   "history tasks below a shard": shard((at) =>
-    Effect.flatMap(HistoryTasks.HistoryTasks, (tasks) => tasks.add(at.shardId, at.rangeId, [transfer()]))
-  ),
-  "history tasks, added with executions": shard((at) =>
-    Effect.flatMap(Executions.Executions, (executions) => executions.addHistoryTasks(at, [transfer()]))
+    Effect.flatMap(HistoryTasks.HistoryTasks, (tasks) => tasks.add(at, [transfer()]))
   ),
   "runs below a shard": shard((at) =>
     Effect.flatMap(Executions.Executions, (executions) =>
@@ -188,14 +186,12 @@ export const stores: Readonly<Record<string, Store>> = {
   },
   "metadata of clusters": {
     given: Effect.gen(function* () {
-      const store = yield* ClusterMetadata.ClusterMetadata
+      const store = yield* Clusters.Clusters
       const name = clusterName()
-      const { version } = yield* store.save({ name, version: 0n, metadata: blob() })
+      const { version } = yield* store.save({ name, metadata: blob() }, 0n)
       return {
         move: (moved) =>
-          Effect.flatMap(ClusterMetadata.ClusterMetadata, (store) =>
-            store.save({ name, version: version + BigInt(moved), metadata: blob() })
-          ),
+          Effect.flatMap(Clusters.Clusters, (store) => store.save({ name, metadata: blob() }, version + BigInt(moved))),
         stored: Effect.map(store.get(name), (found) => ({ moves: found.version - version }))
       }
     }),
@@ -204,7 +200,7 @@ export const stores: Readonly<Record<string, Store>> = {
   },
   "ack levels of queues": {
     given: Effect.sync(() => {
-      const type = Queues.QueueType.make(randomInt(1, 2 ** 31 - 1))
+      const type = Queue.QueueType.make(randomInt(1, 2 ** 31 - 1))
       return {
         move: (moved) =>
           Effect.flatMap(Queues.Queues, (store) => store.updateAckLevels(type, { one: event() }, BigInt(moved))),
@@ -227,11 +223,11 @@ export const stores: Readonly<Record<string, Store>> = {
       return {
         move: (moved) =>
           Effect.flatMap(TaskQueueUserData.TaskQueueUserData, (store) =>
-            store.update(id, new Map(names.map((name) => [name, { version: BigInt(moved), data: blob() }])))
+            store.update(id, new Map(names.map((name) => [name, { expectedVersion: BigInt(moved), data: blob() }])))
           ),
         stored: Effect.flatMap(TaskQueueUserData.TaskQueueUserData, (store) =>
           Effect.gen(function* () {
-            const found = yield* Effect.forEach(names, (name) => store.get(id, name))
+            const found = yield* Effect.forEach(names, (name) => store.find(id, name))
             const versions = found.map(Option.match({ onNone: () => 0n, onSome: ({ version }) => version }))
             assert.strictEqual(versions[0], versions[1], "the two queues of one update")
             return { moves: versions[0] ?? 0n }

@@ -37,11 +37,11 @@ export const written = (of: HistoryBranches.Located, nodes: ReadonlyArray<Histor
   })
 
 export const readAll = (range: HistoryBranches.NodeRange, size?: number) =>
-  Effect.flatMap(HistoryBranches.HistoryBranches, (history) => Stream.runCollect(history.stream(range, { size })))
+  Effect.flatMap(HistoryBranches.HistoryBranches, (history) => Stream.runCollect(history.streamNodes(range, { size })))
 
 export const readAllBackward = (range: HistoryBranches.NodeRange & { readonly lastTxnId: bigint }, size?: number) =>
   Effect.flatMap(HistoryBranches.HistoryBranches, (history) =>
-    Stream.runCollect(history.streamBackward(range, { size }))
+    Stream.runCollect(history.streamNodesBackward(range, { size }))
   )
 
 /** How many rows a tree has in both tables. */

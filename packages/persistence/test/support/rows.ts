@@ -4,7 +4,7 @@
 import {
   type Archetype,
   ClusterMember,
-  type ClusterMembership,
+  type ClusterMembers,
   type CurrentExecution,
   type DataBlob,
   Identifiers,
@@ -62,7 +62,7 @@ export const endpoint = () => ({ id: Identifiers.EndpointId.make(randomUUID()), 
 
 export const clusterName = () => Identifiers.ClusterName.make(`cluster ${randomUUID()}`)
 
-export const heartbeat = (changed: Partial<ClusterMembership.Heartbeat> = {}): ClusterMembership.Heartbeat => ({
+export const heartbeat = (changed: Partial<ClusterMembers.Heartbeat> = {}): ClusterMembers.Heartbeat => ({
   hostId: Identifiers.HostId.make(randomUUID()),
   role: "History",
   rpcAddress: ClusterMember.RpcAddress.make(`host-${randomUUID()}`),

@@ -79,6 +79,7 @@ export const make = Effect.fnUntraced(function* (roundTrip: number) {
       // Transactions use what every SQL client has; PgClient's own (COPY, LISTEN, cursors) no simulated program calls.
       sql: sql as PgClient.PgClient,
       reserve: acquirer,
+      guarded: "statement",
       // Every contender has a connection of its own: what is compared is what happens to transactions.
       pool: Effect.succeed({ max: 0, open: 0, idle: 0, inUse: 0, waiting: 0 })
     })

@@ -10,10 +10,10 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Borrower } from "effect/sql/SqlConnection"
 import * as Statement from "effect/sql/Statement"
 import type { ConnectionPool } from "../../ConnectionPool.ts"
-import { type AttemptError, carry } from "../classify.ts"
+import { type AttemptError, carry } from "../errors/classify.ts"
+import { type Acquire, withTransaction } from "../transaction/withTransaction.ts"
 import type { Session } from "./session.ts"
 import { forTransaction } from "./transactionSession.ts"
-import { type Acquire, withTransaction } from "../withTransaction.ts"
 
 type PgJson = Statement.Custom<"PgJson", unknown>
 

@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
+import { see } from "../errors/conflictSeen.ts"
 import type { EndReason } from "../../ConnectionPool.ts"
 
 export type Params = ReadonlyArray<unknown>
@@ -48,7 +49,7 @@ export class Session implements Connection {
   }
 
   executeStream(sql: string, params: Params, transform: Transform) {
-    const rows = this.connection.stream(sql, params)
+    const rows = Stream.tapError(this.connection.stream(sql, params), see)
     return transform === undefined ? rows : Stream.map(rows, (row) => transform([row])[0])
   }
 
@@ -63,12 +64,16 @@ export class Session implements Connection {
   /** The answer of an interrupted statement, or the request to cancel it, may still be under way. */
   private watched<A>(answer: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
     return Effect.onError(answer, (cause) =>
-      Effect.sync(() => {
-        for (const reason of cause.reasons) {
+      Effect.forEach(
+        cause.reasons,
+        (reason) => {
           if (reason._tag === "Interrupt") this.end("interrupted")
-          if (reason._tag === "Fail" && reason.error.reason._tag === "ConnectionError") this.end("lost")
-        }
-      })
+          if (reason._tag !== "Fail") return Effect.void
+          if (reason.error.reason._tag === "ConnectionError") this.end("lost")
+          return see(reason.error)
+        },
+        { discard: true }
+      )
     )
   }
 }

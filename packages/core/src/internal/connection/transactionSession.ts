@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { UnsupportedFeature } from "../../DsqlError.ts"
-import { carry } from "../classify.ts"
+import { carry } from "../errors/classify.ts"
 import { type Params, Session, type Transform } from "./session.ts"
 
 /** A session of one's own for one transaction. */

@@ -8,7 +8,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { ConnectionUnavailable } from "../../DsqlError.ts"
-import type { AttemptError } from "../classify.ts"
+import type { AttemptError } from "../errors/classify.ts"
 import * as Monotonic from "../time/monotonic.ts"
 import type * as TokenBucket from "../time/tokenBucket.ts"
 

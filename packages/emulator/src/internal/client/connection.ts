@@ -1,6 +1,5 @@
 /**
- * One client's socket: TLS, startup and authentication, then messages in and
- * answers out, late by the latency that was asked for.
+ * One client from its startup to its end: a session of its own, and its messages one unit after the other.
  */
 import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
@@ -8,201 +7,27 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { randomInt } from "node:crypto"
 import type { Duplex } from "node:stream"
-import { TLSSocket } from "node:tls"
-import type { Desk } from "../../Control.ts"
 import type * as Postgres from "../../Postgres.ts"
-import * as Backend from "../postgres/backend.ts"
 import { type Cluster, join } from "../database/cluster.ts"
-import * as Execution from "./execution.ts"
 import { version } from "../database/version.ts"
-import * as Refusal from "../statement/refusal.ts"
-import * as Session from "./session.ts"
+import * as Backend from "../postgres/backend.ts"
+import type * as ClientMessage from "../protocol/clientMessage.ts"
+import * as Frame from "../protocol/frame.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Prepare, Prepared } from "../statement/prepared.ts"
-import * as Wire from "../protocol/wire.ts"
+import { authenticate, type Door } from "./authentication.ts"
+import * as Execution from "./execution.ts"
+import * as Session from "./session.ts"
+import { closed, hangUp, type Incoming, leave, protocolViolation, receive, writer } from "./socket.ts"
+import { backendParameters, type Certificate, opening } from "./startup.ts"
 
 /** What all connections of an emulator share. */
-export interface Setting {
+export interface Setting extends Door {
   readonly server: Postgres.Postgres
   readonly cluster: Cluster
-  readonly desk: Desk
   readonly prepare: Prepare
-  readonly tls: { readonly key: string | Buffer; readonly cert: string | Buffer } | undefined
-  /** Whether a password, the token, is good; undefined: none is asked for. */
-  readonly authorize: ((token: string, user: string) => "ok" | "expired" | "denied") | undefined
-  readonly databases: "any" | "postgres"
-  readonly maxConnections: number
-  /** Whether one more connection may come now. */
-  readonly admits: () => boolean
+  readonly tls: Certificate | undefined
   readonly maxMessageBytes: number
-}
-
-/** A socket with bytes that were read too far. */
-interface Opened {
-  readonly socket: Duplex
-  readonly parameters: ReadonlyMap<string, string>
-  readonly rest: Buffer
-}
-
-const fatal = (refusal: Refusal.Refusal): Wire.Frame => Wire.error({ ...refusal, severity: "FATAL" })
-
-/** Says why and hangs up. */
-const hangUp = (socket: Duplex, refusal: Refusal.Refusal): void => {
-  if (!socket.destroyed && !socket.writableEnded) socket.end(fatal(refusal))
-}
-
-/** Milliseconds that a client has to read the last word. */
-const patience = 1_000
-
-/** Closes a socket, at once if nothing is left to say on it. */
-const leave = (socket: Duplex): void => {
-  if (!socket.writableEnded) return void socket.destroy()
-  socket.resume()
-  setTimeout(() => socket.destroy(), patience).unref()
-}
-
-const protocolViolation = (message: string): Refusal.Refusal => ({ sqlstate: "08P01", message })
-
-/** Reads up to the startup message, through TLS where the client asks for it. */
-const opening = (first: Duplex, setting: Setting): Effect.Effect<Opened | undefined> =>
-  Effect.callback((resume) => {
-    let socket = first
-    let pending: Buffer = Buffer.alloc(0)
-    const listen = () => socket.on("data", onData).on("close", onEnd).on("error", onEnd)
-    const quiet = () => socket.off("data", onData).off("close", onEnd).off("error", onEnd)
-    const onEnd = () => {
-      quiet()
-      resume(Effect.succeed(undefined))
-    }
-    const onData = (chunk: Buffer) => {
-      pending = Buffer.concat([pending, chunk])
-      for (let read = Wire.readStartup(pending); read !== undefined; read = Wire.readStartup(pending)) {
-        pending = read.rest
-        const { startup } = read
-        if (startup._tag === "GSSRequest") socket.write("N")
-        else if (startup._tag === "SSLRequest" && setting.tls === undefined) socket.write("N")
-        else if (startup._tag === "SSLRequest") {
-          // Bytes after the request are somebody else's: the client waits for the answer before it goes on.
-          if (pending.length > 0) return socket.destroy()
-          quiet()
-          socket.write("S")
-          // TLSSocket takes any Duplex; its type says only what most people hand it.
-          socket = new TLSSocket(socket as never, { isServer: true, ...setting.tls })
-          listen()
-          return
-        } else {
-          quiet()
-          if (startup._tag === "Startup") {
-            socket.pause()
-            return resume(Effect.succeed({ socket, parameters: startup.parameters, rest: pending }))
-          }
-          // The service takes no notice of a request to cancel.
-          if (startup._tag === "Malformed") hangUp(socket, protocolViolation(startup.problem))
-          else socket.end()
-          return resume(Effect.succeed(undefined))
-        }
-      }
-    }
-    listen()
-  })
-
-type Incoming = Wire.ClientMessage | { readonly _tag: "Password"; readonly text: string }
-
-/** Messages in, in order, with their delay. */
-const receive = (
-  opened: Opened,
-  setting: Setting,
-  inbox: Queue.Queue<Incoming>,
-  onUnit: () => void,
-  delay: () => number
-) => {
-  const { socket } = opened
-  const framer = Wire.makeFramer(setting.maxMessageBytes)
-  let last = 0
-  let broken = false
-  const deliver = (message: Incoming, wait: number) => {
-    const now = performance.now()
-    if (wait <= 0 && last <= now) return void Queue.offerUnsafe(inbox, message)
-    last = Math.max(last, now + wait)
-    setTimeout(() => Queue.offerUnsafe(inbox, message), last - now)
-  }
-  const onData = (chunk: Buffer) => {
-    if (broken) return
-    const wait = delay()
-    const problem = framer(chunk, (frame) => {
-      const password = Wire.readPassword(frame)
-      const message: Incoming = password === undefined ? Wire.readClient(frame) : { _tag: "Password", text: password }
-      if (message._tag === "Query" || message._tag === "Sync") onUnit()
-      deliver(message, wait)
-    })
-    if (problem !== undefined) {
-      broken = true
-      deliver({ _tag: "Malformed", problem }, wait)
-    } else if (Queue.sizeUnsafe(inbox) > 1_000) socket.pause()
-  }
-  const gone = () => {
-    broken = true
-    Queue.offerUnsafe(inbox, { _tag: "Terminate" })
-  }
-  socket.on("data", onData).on("close", gone).on("end", gone).on("error", gone)
-  if (opened.rest.length > 0) onData(opened.rest)
-  socket.resume()
-}
-
-const writer =
-  (socket: Duplex) =>
-  (frames: ReadonlyArray<Wire.Frame>): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (socket.destroyed || frames.length === 0) return Effect.void
-      const [only = Buffer.alloc(0), ...more] = frames
-      if (socket.write(more.length === 0 ? only : Buffer.concat(frames))) return Effect.void
-      return Effect.callback<void>((resume) => {
-        const done = () => {
-          socket.off("drain", done).off("close", done)
-          resume(Effect.void)
-        }
-        socket.on("drain", done).on("close", done)
-      })
-    })
-
-const authenticate = Effect.fnUntraced(function* (
-  opened: Opened,
-  setting: Setting,
-  label: string,
-  inbox: Queue.Queue<Incoming>,
-  write: (frames: ReadonlyArray<Wire.Frame>) => Effect.Effect<void>
-): Effect.fn.Return<Refusal.Refusal | undefined> {
-  const user = opened.parameters.get("user") ?? ""
-  if (setting.authorize !== undefined) {
-    yield* write([Wire.passwordRequest])
-    const message = yield* Queue.take(inbox)
-    if (message._tag !== "Password") return protocolViolation("expected a password message")
-    const verdict = setting.authorize(message.text, user)
-    if (verdict === "expired") return Refusal.expiredToken
-    if (verdict === "denied") return Refusal.accessDenied
-  }
-  const fault = setting.desk.faults.decide("connect", label)
-  if (fault === "expired-token") return Refusal.expiredToken
-  if (fault === "rate-exceeded" || !setting.admits()) return Refusal.rateExceeded
-  if (fault === "unavailable") return Refusal.unavailable
-  if (fault === "too-many-connections" || setting.desk.connections() > setting.maxConnections) {
-    return Refusal.tooManyConnections
-  }
-  if (fault === "cut") opened.socket.destroy()
-  const database = opened.parameters.get("database") ?? user
-  if (setting.databases === "postgres" && database !== "postgres") {
-    return { sqlstate: "3D000", message: `database "${database}" does not exist` }
-  }
-  return undefined
-})
-
-/** What a client may say about its session at startup goes to PostgreSQL as it came. */
-const backendParameters = (parameters: ReadonlyMap<string, string>): Map<string, string> => {
-  const own = new Map(parameters)
-  own.set("user", "postgres")
-  own.set("database", parameters.get("database") ?? parameters.get("user") ?? "postgres")
-  own.set("default_transaction_isolation", "repeatable read")
-  own.set("TimeZone", parameters.get("TimeZone") ?? "UTC")
-  return own
 }
 
 const isReported = (name: string): boolean => name !== "is_superuser"
@@ -214,7 +39,7 @@ export const serve = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void, never, Scope.Scope> {
   yield* Effect.addFinalizer(() => Effect.sync(() => leave(first)))
   first.on("error", () => first.destroy())
-  const opened = yield* opening(first, setting)
+  const opened = yield* opening(first, setting.tls)
   if (opened === undefined) return
   const { socket } = opened
   const label = opened.parameters.get("application_name") ?? ""
@@ -228,7 +53,7 @@ export const serve = Effect.fnUntraced(function* (
     if (outstanding === 0) connection.roundTrips++
     outstanding++
   }
-  receive(opened, setting, inbox, onUnit, () => setting.desk.delay(connection.label))
+  receive(socket, opened.rest, setting.maxMessageBytes, inbox, onUnit, () => setting.desk.delay(connection.label))
   const write = writer(socket)
   const refusal = yield* authenticate(opened, setting, label, inbox, write)
   if (refusal !== undefined) return hangUp(socket, refusal)
@@ -256,18 +81,18 @@ export const serve = Effect.fnUntraced(function* (
       },
       arrive: (prepared: Prepared) => {
         if (prepared.plan._tag === "Control") return
-        setting.desk.arrive(connection, prepared.text, Execution.status(session) !== Wire.status.idle)
+        setting.desk.arrive(connection, prepared.text, Execution.status(session) !== Frame.status.idle)
       },
       statements: new Map(),
       portals: new Map()
     })
     yield* write([
-      Wire.authenticationOk,
+      ServerMessage.authenticationOk,
       ...[...backend.parameters]
         .filter(([name]) => isReported(name))
         .map(([name, value]) => reported(name, value, user)),
-      Wire.backendKeyData(backend.pid, randomInt(0x7fffffff)),
-      Wire.ready(Wire.status.idle)
+      ServerMessage.backendKeyData(backend.pid, randomInt(0x7fffffff)),
+      ServerMessage.ready(Frame.status.idle)
     ])
     yield* Effect.raceFirst(converse(session, inbox, socket), closed(socket))
   }).pipe(
@@ -278,15 +103,8 @@ export const serve = Effect.fnUntraced(function* (
   )
 })
 
-/** Ends when the client's socket is gone, whatever is under way for it. */
-const closed = (socket: Duplex): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    if (socket.destroyed) return resume(Effect.void)
-    socket.once("close", () => resume(Effect.void))
-  })
-
-const reported = (name: string, value: string, user: string): Wire.Frame =>
-  Wire.parameterStatus(
+const reported = (name: string, value: string, user: string): Frame.Frame =>
+  ServerMessage.parameterStatus(
     name,
     name === "server_version" ? version.server : name === "session_authorization" ? user : value
   )
@@ -296,7 +114,7 @@ const converse = Effect.fnUntraced(function* (
   inbox: Queue.Queue<Incoming>,
   socket: Duplex
 ): Effect.fn.Return<void, Backend.BackendLost | Execution.Cut> {
-  let unit: Array<Extract<Wire.ClientMessage, { readonly frame: Wire.Frame }>> = []
+  let unit: Array<Extract<ClientMessage.ClientMessage, { readonly frame: Frame.Frame }>> = []
   let ignoring = false
   while (true) {
     const message = yield* Queue.take(inbox)

@@ -4,18 +4,21 @@
  */
 import { Limits, type Statement } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
+import { prepare as prepareIn } from "../concurrency/run.ts"
+import { isFailed } from "../concurrency/transaction.ts"
 import type { BackendLost } from "../postgres/backend.ts"
-import * as Execution from "./execution.ts"
-import * as Refusal from "../statement/refusal.ts"
+import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as Frame from "../protocol/frame.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Prepare, Prepared } from "../statement/prepared.ts"
-import * as Transaction from "../concurrency/transaction.ts"
-import * as Wire from "../protocol/wire.ts"
+import * as Refusal from "../statement/refusal.ts"
+import * as Execution from "./execution.ts"
 
 /** A session with what its protocol remembers. */
 export interface Session extends Execution.Session {
   readonly prepare: Prepare
   /** Writes to the client; the effect is over when more may be written. */
-  readonly write: (frames: ReadonlyArray<Wire.Frame>) => Effect.Effect<void>
+  readonly write: (frames: ReadonlyArray<Frame.Frame>) => Effect.Effect<void>
   /** Counts the end of a unit that was answered. */
   readonly answered: () => void
   /** Logs a statement that is about to run. */
@@ -35,11 +38,11 @@ interface Portal {
   readonly rest: Buffer
 }
 
-type Unit = Extract<Wire.ClientMessage, { readonly frame: Wire.Frame }>
+type Unit = Extract<ClientMessage.ClientMessage, { readonly frame: Frame.Frame }>
 type Failure = BackendLost | Execution.Cut
 
-const refusalOf = (error: Statement.SyntaxError): Wire.Frame =>
-  Wire.error({ sqlstate: error.sqlstate, message: error.message, position: error.offset + 1 })
+const refusalOf = (error: Statement.SyntaxError): Frame.Frame =>
+  ServerMessage.error({ sqlstate: error.sqlstate, message: error.message, position: error.offset + 1 })
 
 const isForwarded = (named: Named | undefined): boolean =>
   named === undefined || named.prepared === undefined || named.prepared.plan._tag === "Plain"
@@ -48,22 +51,33 @@ const isForwarded = (named: Named | undefined): boolean =>
 const endsTransaction = (prepared: Prepared | undefined): boolean =>
   prepared?.plan._tag === "Commit" || prepared?.plan._tag === "Rollback"
 
+/** Adds messages one by one: as arguments of one call, those of a long answer would overflow the stack. */
+const append = (frames: Array<Frame.Frame>, more: ReadonlyArray<Frame.Frame>): void => {
+  for (const frame of more) frames.push(frame)
+}
+
 /** Answers a Query message. */
 export const simple = Effect.fnUntraced(function* (session: Session, sql: string): Effect.fn.Return<void, Failure> {
   const parsed = yield* Effect.result(session.prepare(sql))
-  const frames: Array<Wire.Frame> = []
-  let error: Wire.Frame | undefined
+  const frames: Array<Frame.Frame> = []
+  let error: Frame.Frame | undefined
   if (parsed._tag === "Failure") error = refusalOf(parsed.failure)
-  else if (parsed.success.length === 0) frames.push(Wire.emptyQuery)
+  else if (parsed.success.length === 0) frames.push(ServerMessage.emptyQuery)
   else {
     const alone = parsed.success.length === 1
     for (const prepared of parsed.success) {
       session.arrive(prepared)
       const outcome =
         prepared.plan._tag === "Plain"
-          ? yield* Execution.run(session, { prepared, bound: undefined }, [], [Wire.query(prepared.sql)], alone)
+          ? yield* Execution.run(
+              session,
+              { prepared, bound: undefined },
+              [],
+              [ClientMessage.query(prepared.sql)],
+              alone
+            )
           : yield* Execution.answer(session, prepared, alone)
-      frames.push(...outcome.frames)
+      append(frames, outcome.frames)
       error = outcome.error
       if (error !== undefined) break
     }
@@ -73,20 +87,24 @@ export const simple = Effect.fnUntraced(function* (session: Session, sql: string
   yield* finish(session, frames, error)
 })
 
-const finish = (session: Session, frames: ReadonlyArray<Wire.Frame>, error: Wire.Frame | undefined) =>
+const finish = (session: Session, frames: ReadonlyArray<Frame.Frame>, error: Frame.Frame | undefined) =>
   Effect.suspend(() => {
     session.answered()
-    return session.write([...frames, ...(error === undefined ? [] : [error]), Wire.ready(Execution.status(session))])
+    return session.write([
+      ...frames,
+      ...(error === undefined ? [] : [error]),
+      ServerMessage.ready(Execution.status(session))
+    ])
   })
 
 /** What the messages of one unit have come to so far. */
 interface Progress {
-  readonly frames: Array<Wire.Frame>
+  readonly frames: Array<Frame.Frame>
   /** Messages for PostgreSQL that nothing has made it answer yet. */
   batch: Array<Buffer>
   /** Statements and portals that the batch makes, to be forgotten where it fails before. */
   made: Array<{ readonly what: "statement" | "portal"; readonly undo: () => void }>
-  error: Wire.Frame | undefined
+  error: Frame.Frame | undefined
 }
 
 /** Lets PostgreSQL answer what prepares statements. */
@@ -94,15 +112,15 @@ const flush = Effect.fnUntraced(function* (session: Session, progress: Progress)
   if (progress.batch.length === 0) return
   const { batch } = progress
   progress.batch = []
-  const outcome = yield* Transaction.prepare(session, batch)
-  progress.frames.push(...outcome.frames)
+  const outcome = yield* prepareIn(session, batch)
+  append(progress.frames, outcome.frames)
   progress.error ??= outcome.error
   forget(progress, outcome.frames)
 })
 
 /** A statement that PostgreSQL has parsed is there for good, whatever fails after it. */
-const forget = (progress: Progress, answered: ReadonlyArray<Wire.Frame>) => {
-  let parsed = answered.filter((frame) => frame[0] === Wire.parseComplete[0]).length
+const forget = (progress: Progress, answered: ReadonlyArray<Frame.Frame>) => {
+  let parsed = answered.filter((frame) => frame[0] === ServerMessage.parseComplete[0]).length
   for (const { undo, what } of progress.error === undefined ? [] : progress.made) {
     if (what === "portal" || parsed-- <= 0) undo()
   }
@@ -122,15 +140,15 @@ const parse = Effect.fnUntraced(function* (
   const [prepared, more] = parsed.success
   if (more !== undefined) {
     const several = "cannot insert multiple commands into a prepared statement"
-    progress.error = Wire.error({ sqlstate: "42601", message: several })
+    progress.error = ServerMessage.error({ sqlstate: "42601", message: several })
     return
   }
-  if (session.transaction?.failed === true && !endsTransaction(prepared)) {
-    progress.error = Wire.error(Refusal.aborted)
+  if (isFailed(session.transaction) && !endsTransaction(prepared)) {
+    progress.error = ServerMessage.error(Refusal.aborted)
     return
   }
   if (prepared?.plan._tag === "Refused") {
-    progress.error = Wire.error(prepared.plan.refusal)
+    progress.error = ServerMessage.error(prepared.plan.refusal)
     return
   }
   const previous = session.statements.get(message.name)
@@ -141,11 +159,11 @@ const parse = Effect.fnUntraced(function* (
   } else {
     if (previous !== undefined && message.name !== "") {
       const exists = `prepared statement "${message.name}" already exists`
-      progress.error = Wire.error({ sqlstate: "42P05", message: exists })
+      progress.error = ServerMessage.error({ sqlstate: "42P05", message: exists })
       return
     }
     yield* flush(session, progress)
-    progress.frames.push(Wire.parseComplete)
+    progress.frames.push(ServerMessage.parseComplete)
   }
   session.statements.set(message.name, named)
   if (!isForwarded(named)) return
@@ -168,13 +186,13 @@ const describe = Effect.fnUntraced(function* (
     return
   }
   yield* flush(session, progress)
-  if (message.of === "statement") progress.frames.push(Wire.noParameters)
+  if (message.of === "statement") progress.frames.push(ServerMessage.noParameters)
   const columns = Execution.columns(named.prepared)
-  const format = portal === undefined ? 0 : Wire.resultFormat(portal.rest)
-  progress.frames.push(columns === undefined ? Wire.noData : Wire.rowDescription(columns, format))
+  const format = portal === undefined ? 0 : ClientMessage.resultFormat(portal.rest)
+  progress.frames.push(columns === undefined ? ServerMessage.noData : ServerMessage.rowDescription(columns, format))
 })
 
-const isColumns = (frame: Wire.Frame): boolean => frame[0] === Wire.code.rowDescription
+const isColumns = (frame: Frame.Frame): boolean => frame[0] === Frame.code.rowDescription
 
 const execute = Effect.fnUntraced(function* (
   session: Session,
@@ -193,7 +211,10 @@ const execute = Effect.fnUntraced(function* (
     yield* flush(session, progress)
     if (progress.error !== undefined) return
     const outcome = yield* Execution.answer(session, prepared, alone)
-    progress.frames.push(...outcome.frames.filter((frame) => !isColumns(frame)))
+    append(
+      progress.frames,
+      outcome.frames.filter((frame) => !isColumns(frame))
+    )
     progress.error = outcome.error
     return
   }
@@ -202,8 +223,8 @@ const execute = Effect.fnUntraced(function* (
   // What may be streamed must not overtake what was answered before.
   if (alone && progress.frames.length > 0) yield* session.write(progress.frames.splice(0))
   const call = { prepared, bound: { rest: portal.rest, types: portal.named.types } }
-  const outcome = yield* Execution.run(session, call, batch, [message.frame, Wire.sync], alone)
-  progress.frames.push(...outcome.frames)
+  const outcome = yield* Execution.run(session, call, batch, [message.frame, ClientMessage.sync], alone)
+  append(progress.frames, outcome.frames)
   progress.error = outcome.error
   forget(progress, outcome.frames)
 })
@@ -219,14 +240,14 @@ const step = Effect.fnUntraced(function* (
       return yield* parse(session, message, progress)
     case "Bind": {
       const named = session.statements.get(message.name)
-      if (session.transaction?.failed === true && !endsTransaction(named?.prepared)) {
-        progress.error = Wire.error(Refusal.aborted)
+      if (isFailed(session.transaction) && !endsTransaction(named?.prepared)) {
+        progress.error = ServerMessage.error(Refusal.aborted)
         return
       }
       if (isForwarded(named)) progress.batch.push(message.frame)
       else {
         yield* flush(session, progress)
-        progress.frames.push(Wire.bindComplete)
+        progress.frames.push(ServerMessage.bindComplete)
       }
       if (named === undefined) return
       session.portals.set(message.portal, { named, rest: message.rest })
@@ -243,7 +264,7 @@ const step = Effect.fnUntraced(function* (
       if (isForwarded(named)) progress.batch.push(message.frame)
       else {
         yield* flush(session, progress)
-        progress.frames.push(Wire.closeComplete)
+        progress.frames.push(ServerMessage.closeComplete)
       }
       if (message.of === "statement") session.statements.delete(message.name)
       else session.portals.delete(message.name)

@@ -7,111 +7,129 @@
  * done; none of it can ever be committed.
  */
 import * as Effect from "effect/Effect"
-import type { BackendLost, Reply } from "../postgres/backend.ts"
 import * as Shadows from "../database/shadows.ts"
-import * as Parking from "./parking.ts"
+import type { Answer, BackendLost } from "../postgres/backend.ts"
+import * as ClientMessage from "../protocol/clientMessage.ts"
+import type { Frame } from "../protocol/frame.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Refusal from "../statement/refusal.ts"
-import type { Call, Member, Transaction } from "./state.ts"
 import { qualified, unqualified } from "../statement/tables.ts"
-import * as Wire from "../protocol/wire.ts"
+import * as Outcome from "./outcome.ts"
+import * as Parking from "./parking.ts"
+import { snapshotOf } from "./phase.ts"
+import type { Member } from "./state.ts"
+import { type Call, enter, type Transaction } from "./transaction.ts"
 
 /** Whether an error may come from a commit that the transaction cannot see. */
 const isSuspect = (sqlstate: string): boolean =>
   sqlstate === "40001" || sqlstate === "23505" || sqlstate === "23503" || sqlstate === "23P01"
 
-export const refused = (refusal: Refusal.Refusal): Parking.Outcome => ({ frames: [], error: Wire.error(refusal) })
+const rerun = (member: Member, call: Call) =>
+  Parking.rerun(member, call, unqualified(call.prepared.sql, call.prepared.tables))
 
 /** Makes the private copies that a statement needs and, the first time, does in them what had been done. */
-const shadow = Effect.fnUntraced(function* (member: Member, transaction: Transaction, call: Call) {
-  const fresh = transaction.shadow === undefined
-  const known = (transaction.shadow ??= new Set())
-  const calls = transaction.journal.flatMap((entry) => (entry._tag === "Call" ? [entry.call] : []))
-  const names = new Set([...(fresh ? calls : []), call].flatMap((each) => each.prepared.tables.map(qualified)))
-  const missing = [...names].filter((name) => !known.has(name))
+const copy = Effect.fnUntraced(function* (
+  member: Member,
+  transaction: Transaction,
+  call: Call
+): Effect.fn.Return<Frame | undefined, BackendLost> {
+  const { phase } = transaction
+  if (phase._tag !== "Doomed") return undefined
+  const done = transaction.journal.flatMap((entry) => (entry._tag === "Call" ? [entry.call] : []))
+  const again = phase.copies === undefined ? done : []
+  const names = new Set([...again, call].flatMap(({ prepared }) => prepared.tables.map(qualified)))
+  const missing = [...names].filter((name) => phase.copies?.has(name) !== true)
   if (missing.length > 0) {
-    const reply = yield* Parking.send(member, [Wire.query(Shadows.copy(missing))], 1)
-    if (reply.error !== undefined) return reply.error
-    for (const name of missing) known.add(name)
+    const answer = yield* Parking.send(member, [ClientMessage.query(Shadows.copy(missing))])
+    if (answer.error !== undefined) return answer.error
   }
-  if (!fresh) return undefined
-  for (const each of calls) {
-    const reply = yield* Parking.rerun(member, each, unqualified(each.prepared.sql, each.prepared.tables))
-    if (reply.error !== undefined) return reply.error
+  enter(transaction, { _tag: "Copied", tables: missing })
+  for (const each of again) {
+    const answer = yield* rerun(member, each)
+    if (answer.error !== undefined) return answer.error
   }
   return undefined
 })
 
-export const runDoomed = Effect.fnUntraced(function* (
+/** Runs a statement in private copies. */
+export const run = Effect.fnUntraced(function* (
   member: Member,
   transaction: Transaction,
   call: Call
-): Effect.fn.Return<Parking.Outcome, BackendLost> {
+): Effect.fn.Return<Outcome.Outcome, BackendLost> {
   while (true) {
-    const problem = yield* shadow(member, transaction, call)
-    const reply =
-      problem === undefined
-        ? yield* Parking.rerun(member, call, unqualified(call.prepared.sql, call.prepared.tables))
-        : { frames: [], error: problem, tag: undefined }
-    if (reply.error !== undefined) {
-      const error = Wire.readError(reply.error)
-      if (Parking.isYield(error)) {
-        yield* Parking.yieldTurn(member, transaction)
-        continue
-      }
-      // A copy that cannot be made leaves one honest answer.
-      if (problem !== undefined) return { frames: [], error: Wire.error(Refusal.dataConflict) }
-      return { frames: reply.frames, error: reply.error }
+    const problem = yield* copy(member, transaction, call)
+    const answer = problem === undefined ? yield* rerun(member, call) : { frames: [], error: problem }
+    if (answer.error === undefined) {
+      Parking.note(transaction, call, answer.frames)
+      return Outcome.success(answer.frames)
     }
-    Parking.note(transaction, call, reply.frames)
-    return { frames: reply.frames, error: undefined }
+    if (!Parking.isYield(ServerMessage.readError(answer.error))) {
+      // A copy that cannot be made leaves one honest answer.
+      return problem === undefined
+        ? { frames: answer.frames, error: answer.error }
+        : Outcome.failure(Refusal.dataConflict)
+    }
+    yield* Parking.yieldTurn(member, transaction)
   }
 })
+
+/** What was answered before a statement ran, to the messages that prepared it. */
+const preparation = (frames: ReadonlyArray<Frame>): ReadonlyArray<Frame> =>
+  frames.filter((frame) => !ServerMessage.answersExecute(frame))
 
 /** What an error comes to that may be another's commit, or another's turn; undefined if it is the statement's own. */
 export const suspicion = Effect.fnUntraced(function* (
   member: Member,
   transaction: Transaction,
   call: Call,
-  reply: Reply
-): Effect.fn.Return<Parking.Outcome | undefined, BackendLost> {
-  const error = Wire.readError(reply.error ?? Wire.error(Refusal.unavailable))
+  answer: Answer,
+  error: ServerMessage.ServerError
+): Effect.fn.Return<Outcome.Outcome | undefined, BackendLost> {
   const yields = Parking.isYield(error)
-  if (!yields && !isSuspect(error.sqlstate)) return undefined
-  if (!yields && error.sqlstate !== "40001" && member.database.sequence === transaction.snapshot) return undefined
-  if (!transaction.explicit) return yields || error.sqlstate === "40001" ? refused(Refusal.dataConflict) : undefined
-  const preamble = reply.frames.filter((frame) => !Parking.isResult(frame))
-  yield* Parking.toBaseOf(member, transaction)
-  if (yields) {
-    while (true) {
-      yield* Effect.sleep(3)
-      yield* Parking.restore(member, transaction)
-      if (transaction.state === "doomed") break
-      const second = yield* Parking.rerun(member, call, call.prepared.sql)
-      if (second.error === undefined) {
-        Parking.note(transaction, call, second.frames)
-        return { frames: [...preamble, ...second.frames], error: undefined }
-      }
-      const cause = Wire.readError(second.error)
-      yield* Parking.toBaseOf(member, transaction)
-      if (!Parking.isYield(cause)) {
-        if (!isSuspect(cause.sqlstate)) return { frames: [], error: second.error }
-        break
-      }
-    }
-  }
-  return yield* runAsDoomed(member, transaction, call, preamble)
+  const conflicts = yields || error.sqlstate === "40001"
+  if (!conflicts && !isSuspect(error.sqlstate)) return undefined
+  // Nobody has committed whom it cannot see.
+  if (!conflicts && member.database.sequence === snapshotOf(transaction.phase)) return undefined
+  if (transaction.span !== "block") return conflicts ? Outcome.failure(Refusal.dataConflict) : undefined
+  yield* Parking.rollToBase(member, transaction)
+  const second = yields ? yield* retry(member, transaction, call, answer.frames) : undefined
+  return second ?? (yield* runBeaten(member, transaction, call, answer.frames))
 })
 
-const runAsDoomed = Effect.fnUntraced(function* (
+/** Runs a statement that yielded until it need not; gives nothing if the transaction turns out to be beaten. */
+const retry = Effect.fnUntraced(function* (
   member: Member,
   transaction: Transaction,
   call: Call,
-  preamble: ReadonlyArray<Wire.Frame>
-): Effect.fn.Return<Parking.Outcome, BackendLost> {
-  transaction.state = "doomed"
-  const outcome = yield* runDoomed(member, transaction, call)
+  frames: ReadonlyArray<Frame>
+): Effect.fn.Return<Outcome.Outcome | undefined, BackendLost> {
+  while (true) {
+    yield* Effect.sleep(3)
+    yield* Parking.restore(member, transaction)
+    if (transaction.phase._tag === "Doomed") return undefined
+    const answer = yield* Parking.rerun(member, call, call.prepared.sql)
+    if (answer.error === undefined) {
+      Parking.note(transaction, call, answer.frames)
+      return Outcome.success([...preparation(frames), ...answer.frames])
+    }
+    const cause = ServerMessage.readError(answer.error)
+    yield* Parking.rollToBase(member, transaction)
+    if (Parking.isYield(cause)) continue
+    return isSuspect(cause.sqlstate) ? undefined : { frames: [], error: answer.error }
+  }
+})
+
+const runBeaten = Effect.fnUntraced(function* (
+  member: Member,
+  transaction: Transaction,
+  call: Call,
+  frames: ReadonlyArray<Frame>
+): Effect.fn.Return<Outcome.Outcome, BackendLost> {
+  enter(transaction, { _tag: "Beaten" })
+  const outcome = yield* run(member, transaction, call)
   return {
-    frames: [...(call.bound === undefined ? [] : preamble), ...outcome.frames],
+    frames: [...(call.bound === undefined ? [] : preparation(frames)), ...outcome.frames],
     error: outcome.error
   }
 })
@@ -121,14 +139,9 @@ export const doom = Effect.fnUntraced(function* (
   member: Member,
   transaction: Transaction,
   call: Call,
-  frames: ReadonlyArray<Wire.Frame>
-): Effect.fn.Return<Parking.Outcome, BackendLost> {
-  if (!transaction.explicit) return refused(Refusal.dataConflict)
-  yield* Parking.toBaseOf(member, transaction)
-  return yield* runAsDoomed(
-    member,
-    transaction,
-    call,
-    frames.filter((frame) => !Parking.isResult(frame))
-  )
+  frames: ReadonlyArray<Frame>
+): Effect.fn.Return<Outcome.Outcome, BackendLost> {
+  if (transaction.span !== "block") return Outcome.failure(Refusal.dataConflict)
+  yield* Parking.rollToBase(member, transaction)
+  return yield* runBeaten(member, transaction, call, frames)
 })

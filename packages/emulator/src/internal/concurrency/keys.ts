@@ -5,10 +5,12 @@
 import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { BackendLost } from "../postgres/backend.ts"
 import * as Catalogue from "../database/keys.ts"
-import type { Key, Member, References, Transaction } from "./state.ts"
+import type { BackendLost } from "../postgres/backend.ts"
 import type { Prepared } from "../statement/prepared.ts"
+import { snapshotOf } from "./phase.ts"
+import type { Key, Member, References } from "./state.ts"
+import type { Transaction } from "./transaction.ts"
 
 const Found = Schema.fromJsonString(
   Schema.Struct({ table: Schema.String, name: Schema.String, columns: Schema.Array(Schema.String) })
@@ -66,8 +68,9 @@ export const hasGhosts = Effect.fnUntraced(function* (
   transaction: Transaction
 ): Effect.fn.Return<boolean, BackendLost> {
   const { removals } = member.database
-  const { adds, snapshot = 0 } = transaction
+  const { adds, phase } = transaction
   if (adds.size === 0) return false
+  const snapshot = snapshotOf(phase) ?? 0
   const any = removals.get(everyTable) ?? 0
   const suspects = [...adds].filter((table) => Math.max(any, removals.get(table) ?? 0) > snapshot)
   if (suspects.length === 0) return false

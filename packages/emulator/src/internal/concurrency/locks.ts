@@ -4,12 +4,15 @@
  */
 import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
-import { BackendLost } from "../postgres/backend.ts"
 import type { RowLocks } from "../database/rowLocks.ts"
+import { BackendLost } from "../postgres/backend.ts"
+import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as Frame from "../protocol/frame.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Keys from "./keys.ts"
 import * as Parking from "./parking.ts"
-import type { Call, Key, LockRecord, Member, Transaction } from "./state.ts"
-import * as Wire from "../protocol/wire.ts"
+import type { Key, LockRecord, Member } from "./state.ts"
+import type { Call, Transaction } from "./transaction.ts"
 
 /** A query that locks rows of one table, and that table's primary key. */
 interface Query {
@@ -25,7 +28,7 @@ const queriesOf = (
   transaction: Transaction,
   keys: ReadonlyMap<string, ReadonlyArray<Key>>
 ): ReadonlyArray<Query> | undefined => {
-  if (transaction.hidden) return undefined
+  if (transaction.locks === "hidden") return undefined
   const queries: Array<Query> = []
   for (const entry of transaction.journal) {
     if (entry._tag !== "Call" || entry.call.prepared.plan._tag !== "Plain") continue
@@ -65,12 +68,12 @@ const scanned = (member: Member): Effect.Effect<ReadonlyArray<RowLocks>, Backend
 const asked = (member: Member) =>
   Effect.fnUntraced(function* ({ call, key, sql, strength }: Query) {
     const { bound } = call
-    const text = bound === undefined ? bound : { ...bound, rest: Wire.inText(bound.rest) }
+    const text = bound === undefined ? bound : { ...bound, rest: ClientMessage.inText(bound.rest) }
     const reply = yield* Parking.rerun(member, { ...call, bound: text }, sql)
-    if (reply.error !== undefined) return yield* new BackendLost({ error: Wire.readError(reply.error) })
+    if (reply.error !== undefined) return yield* new BackendLost({ error: ServerMessage.readError(reply.error) })
     const rows = reply.frames
-      .filter((frame) => frame[0] === Wire.code.dataRow)
-      .map((frame) => Wire.readRow(frame, key.columns.length))
+      .filter((frame) => frame[0] === Frame.code.dataRow)
+      .map((frame) => ServerMessage.readRow(frame, key.columns.length))
       .map((values) => `(${values.map((value) => Quote.literal(value ?? "")).join(",")})`)
     if (rows.length === 0) return []
     const condition = `(${key.columns.map(Quote.identifier).join(",")}) IN (${rows.join(",")})`

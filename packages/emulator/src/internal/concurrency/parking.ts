@@ -5,30 +5,21 @@
  */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
-import type { BackendLost, Reply } from "../postgres/backend.ts"
+import type { Answer, BackendLost, Request } from "../postgres/backend.ts"
+import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as Frame from "../protocol/frame.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Keys from "./keys.ts"
-import type { Call, Member, Transaction } from "./state.ts"
-import * as Wire from "../protocol/wire.ts"
-
-/** What a client is told: messages, and an error that ends them. */
-export interface Outcome {
-  readonly frames: ReadonlyArray<Wire.Frame>
-  readonly error: Wire.Frame | undefined
-}
+import type { Member } from "./state.ts"
+import { type Call, enter, type Transaction } from "./transaction.ts"
 
 /** Every transaction has one, before anything else. */
 export const savepoint = "dsql_base"
-const toBase = Wire.query(`ROLLBACK TO SAVEPOINT ${savepoint}`)
+const toBase = [ClientMessage.query(`ROLLBACK TO SAVEPOINT ${savepoint}`)]
 const again = "dsql_again"
 
-/** Sends a request under the steward's eyes. */
-export const send = (
-  member: Member,
-  bytes: ReadonlyArray<Buffer>,
-  syncs: number,
-  sink?: (slice: Buffer) => boolean
-): Effect.Effect<Reply, BackendLost> => {
-  const exchange = member.backend.exchange(bytes, syncs, sink)
+/** Does something with a backend under the steward's eyes, if there is anybody else to wait for. */
+const watched = <A>(member: Member, exchange: Effect.Effect<A, BackendLost>): Effect.Effect<A, BackendLost> => {
   if (member.database.members.size === 1) return exchange
   return Effect.suspend(() => {
     const done = member.database.watch(member)
@@ -36,49 +27,72 @@ export const send = (
   })
 }
 
+/** Sends a request under the steward's eyes. */
+export const send = (
+  member: Member,
+  request: Request,
+  sink?: (slice: Buffer) => boolean
+): Effect.Effect<Answer, BackendLost> => watched(member, member.backend.exchange(request, sink))
+
+type Requests = Readonly<Record<string, Request | undefined>>
+
+/** The answers to requests that were sent together, by the names of the requests, and the first error among them. */
+export interface Replies<R extends Requests> {
+  readonly to: { readonly [K in keyof R]: undefined extends R[K] ? Answer | undefined : Answer }
+  readonly error: Frame.Frame | undefined
+}
+
+/** Sends requests together, in their order, under the steward's eyes. */
+export const sendAll = <R extends Requests>(member: Member, requests: R): Effect.Effect<Replies<R>, BackendLost> => {
+  const named = Object.entries(requests).flatMap(([name, request]) =>
+    request === undefined ? [] : [{ name, request }]
+  )
+  const exchange = member.backend.pipeline(named.map(({ request }) => request))
+  return Effect.map(watched(member, exchange), (answers) => ({
+    // There is one answer for each request, in the order of the requests: this is what a pipeline promises.
+    to: Object.fromEntries(named.map(({ name }, i) => [name, answers[i]])) as Replies<R>["to"],
+    error: answers.find(({ error }) => error !== undefined)?.error
+  }))
+}
+
 /** Whether an error means that the statement was asked to yield to another. */
-export const isYield = (error: Wire.ServerError): boolean =>
+export const isYield = (error: ServerMessage.ServerError): boolean =>
   error.sqlstate === "57014" ||
   error.sqlstate === "40P01" ||
   // PostgreSQL counts a writer that was parked at the wrong moment among those of a row; the next time it does not.
   error.message.startsWith("new multixact has more than one updating member")
 
-const digest = (frames: ReadonlyArray<Wire.Frame>): string => {
+const digest = (frames: ReadonlyArray<Frame.Frame>): string => {
   const last = frames.at(-1)
   // Most writes answer with a count alone.
-  if (last?.[0] === Wire.code.commandComplete && frames.at(-2)?.[0] !== Wire.code.dataRow) return Wire.readTag(last)
+  if (last?.[0] === Frame.code.commandComplete && frames.at(-2)?.[0] !== Frame.code.dataRow) {
+    return ServerMessage.readTag(last)
+  }
   const hash = createHash("sha1")
   for (const frame of frames) {
-    if (frame[0] === Wire.code.dataRow || frame[0] === Wire.code.commandComplete) hash.update(frame)
+    if (frame[0] === Frame.code.dataRow || frame[0] === Frame.code.commandComplete) hash.update(frame)
   }
   return hash.digest("base64")
 }
 
 // Both outlive an earlier use: the statement an error, the portal a success.
-const clear = Buffer.concat([Wire.close("S", again), Wire.close("P", again)])
+const clear = Buffer.concat([ClientMessage.close("S", again), ClientMessage.close("P", again)])
 
-const callAgain = (call: Call, sql: string): ReadonlyArray<Buffer> =>
+const callAgain = (call: Call, sql: string): Request =>
   call.bound === undefined
-    ? [Wire.query(sql)]
+    ? [ClientMessage.query(sql)]
     : [
         clear,
-        Wire.parse(again, sql, call.bound.types),
-        Wire.bind(again, again, call.bound.rest),
-        Wire.execute(again, 0),
-        Wire.sync
+        ClientMessage.parse(again, sql, call.bound.types),
+        ClientMessage.bind(again, again, call.bound.rest),
+        ClientMessage.execute(again, 0),
+        ClientMessage.sync
       ]
-
-/** Messages of an answer that belong to Execute. */
-export const isResult = (frame: Wire.Frame): boolean =>
-  frame[0] === Wire.code.dataRow ||
-  frame[0] === Wire.code.commandComplete ||
-  frame[0] === Wire.code.emptyQuery ||
-  frame[0] === Wire.code.portalSuspended
 
 /** Runs a call a second time; the answer has the messages that Execute would give, or all of a simple query's. */
 export const rerun = Effect.fnUntraced(function* (member: Member, call: Call, sql: string) {
-  const reply = yield* send(member, callAgain(call, sql), 1)
-  return call.bound === undefined ? reply : { ...reply, frames: reply.frames.filter(isResult) }
+  const answer = yield* send(member, callAgain(call, sql))
+  return call.bound === undefined ? answer : { ...answer, frames: answer.frames.filter(ServerMessage.answersExecute) }
 })
 
 /** Frees the rows of a transaction that is idle and keeps its snapshot. Does nothing if it is at work. */
@@ -87,50 +101,57 @@ export const park = (member: Member): Effect.Effect<void, BackendLost> =>
     member.gate.withPermitsIfAvailable(1)(
       Effect.suspend(() => {
         const { transaction } = member
-        if (transaction === undefined || !transaction.started || transaction.failed) return Effect.void
-        return toBaseOf(member, transaction)
+        const phase = transaction?.phase._tag
+        if (transaction === undefined || phase === "Unbegun" || phase === "Failed") return Effect.void
+        return rollToBase(member, transaction)
       })
     )
   )
 
-export const toBaseOf = (member: Member, transaction: Transaction): Effect.Effect<void, BackendLost> => {
-  transaction.shadow = undefined
-  if (transaction.state === "live") transaction.state = "parked"
-  return Effect.asVoid(member.backend.exchange([toBase]))
+/** Takes back what a transaction has done in PostgreSQL; its journal stays. */
+export const rollToBase = (member: Member, transaction: Transaction): Effect.Effect<void, BackendLost> => {
+  enter(transaction, { _tag: "RolledToBase" })
+  return Effect.asVoid(member.backend.exchange(toBase))
 }
 
 /** Lets the other of a pair that waited for each other go first. */
 export const yieldTurn = (member: Member, transaction: Transaction) =>
-  Effect.andThen(toBaseOf(member, transaction), Effect.sleep(3))
+  Effect.andThen(rollToBase(member, transaction), Effect.sleep(3))
+
+/** Does again what a transaction had done, and says whether it came out the same. */
+const replay = Effect.fnUntraced(function* (
+  member: Member,
+  transaction: Transaction
+): Effect.fn.Return<"same" | "other" | "yield", BackendLost> {
+  for (const entry of transaction.journal) {
+    const answer =
+      entry._tag === "Script"
+        ? yield* send(member, [ClientMessage.query(entry.sql)])
+        : yield* rerun(member, entry.call, entry.call.prepared.sql)
+    if (answer.error !== undefined) return isYield(ServerMessage.readError(answer.error)) ? "yield" : "other"
+    if (entry._tag === "Call" && digest(answer.frames) !== entry.digest) return "other"
+  }
+  return (yield* Keys.hasGhosts(member, transaction)) ? "other" : "same"
+})
 
 /** Brings a parked transaction back: live if it can be, doomed if somebody committed first. */
-export const restore = Effect.fnUntraced(function* (member: Member, transaction: Transaction) {
-  attempt: while (transaction.state === "parked") {
-    for (const entry of transaction.journal) {
-      const reply =
-        entry._tag === "Script"
-          ? yield* send(member, [Wire.query(entry.sql)], 1)
-          : yield* rerun(member, entry.call, entry.call.prepared.sql)
-      if (reply.error !== undefined) {
-        if (isYield(Wire.readError(reply.error))) {
-          yield* yieldTurn(member, transaction)
-          continue attempt
-        }
-        transaction.state = "doomed"
-      } else if (entry._tag === "Call" && digest(reply.frames) !== entry.digest) {
-        transaction.state = "doomed"
-      }
-      if (transaction.state === "doomed") return yield* toBaseOf(member, transaction)
+export const restore = Effect.fnUntraced(function* (
+  member: Member,
+  transaction: Transaction
+): Effect.fn.Return<void, BackendLost> {
+  while (transaction.phase._tag === "Parked") {
+    const result = yield* replay(member, transaction)
+    if (result === "yield") yield* yieldTurn(member, transaction)
+    else if (result === "same") enter(transaction, { _tag: "Restored" })
+    else {
+      enter(transaction, { _tag: "Beaten" })
+      yield* rollToBase(member, transaction)
     }
-    if (yield* Keys.hasGhosts(member, transaction)) {
-      transaction.state = "doomed"
-      return yield* toBaseOf(member, transaction)
-    }
-    transaction.state = "live"
   }
 })
 
-export const note = (transaction: Transaction, call: Call, frames: ReadonlyArray<Wire.Frame>) => {
+/** Remembers what a call did, unless it only read. */
+export const note = (transaction: Transaction, call: Call, frames: ReadonlyArray<Frame.Frame>): void => {
   const { plan } = call.prepared
   if (plan._tag !== "Plain" || plan.effects === "read") return
   transaction.journal.push({ _tag: "Call", call, digest: digest(frames) })

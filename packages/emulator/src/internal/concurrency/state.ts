@@ -4,55 +4,10 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
-import type { Backend, BackendLost } from "../postgres/backend.ts"
 import type { RowLocks } from "../database/rowLocks.ts"
-import type { Prepared } from "../statement/prepared.ts"
-
-/** A statement with what it was called with. */
-export interface Call {
-  readonly prepared: Prepared
-  /** The rest of the Bind message and the types of the Parse message; undefined in the simple protocol. */
-  readonly bound: { readonly rest: Buffer; readonly types: Buffer } | undefined
-}
-
-/** What has to be done again to bring a transaction back. */
-export type Entry =
-  | { readonly _tag: "Call"; readonly call: Call; readonly digest: string }
-  | { readonly _tag: "Script"; readonly sql: string }
-
-/** A transaction that a client has open. */
-export interface Transaction {
-  /** Whether the client began it, or it spans a message of several statements or one that is being counted. */
-  explicit: boolean
-  readonly readOnly: boolean
-  readonly since: number
-  /** PostgreSQL has been told of it. */
-  started: boolean
-  failed: boolean
-  state: "live" | "parked" | "doomed"
-  /** The last commit that it can see. */
-  snapshot: number | undefined
-  /** The catalogue version that it began with. */
-  catalogue: number | undefined
-  ddl: boolean
-  dml: boolean
-  rows: number
-  bytes: number
-  inflates: boolean
-  /** A single statement that commits by itself; it is never parked. */
-  readonly brief: boolean
-  /** It may have locked rows that it did not change. */
-  locks: boolean
-  /** Its journal does not say which. */
-  hidden: boolean
-  /** Tables that it took keys out of, and those that it put keys into. */
-  readonly removes: Set<string>
-  readonly adds: Set<string>
-  journal: Array<Entry>
-  /** Names of the tables that it has private copies of. */
-  shadow: Set<string> | undefined
-  jobs: Array<string>
-}
+import type { Backend, BackendLost } from "../postgres/backend.ts"
+import { snapshotOf } from "./phase.ts"
+import type { Transaction } from "./transaction.ts"
 
 /** Rows that a committed transaction had locked and not changed. */
 export interface LockRecord {
@@ -121,8 +76,8 @@ export interface Database {
  */
 export const isShared = (member: Member): boolean => {
   for (const other of member.database.members) {
-    if (other !== member && other.transaction?.explicit === true && other.transaction.snapshot !== undefined)
-      return true
+    if (other === member || other.transaction?.span !== "block") continue
+    if (snapshotOf(other.transaction.phase) !== undefined) return true
   }
   return false
 }
@@ -131,6 +86,8 @@ export const isShared = (member: Member): boolean => {
 export const prune = (database: Database): void => {
   if (database.records.length === 0) return
   let oldest = Infinity
-  for (const member of database.members) oldest = Math.min(oldest, member.transaction?.snapshot ?? Infinity)
+  for (const { transaction } of database.members) {
+    if (transaction !== undefined) oldest = Math.min(oldest, snapshotOf(transaction.phase) ?? Infinity)
+  }
   database.records = database.records.filter((record) => record.sequence > oldest)
 }

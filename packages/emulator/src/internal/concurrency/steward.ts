@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import type { Backend, BackendLost } from "../postgres/backend.ts"
-import type { Member } from "./state.ts"
 import * as Parking from "./parking.ts"
+import type { Member } from "./state.ts"
 
 /** Watches requests that are under way. */
 export interface Steward {

@@ -9,13 +9,14 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as Postgres from "../../Postgres.ts"
-import * as Backend from "../postgres/backend.ts"
-import * as Install from "./install.ts"
-import { isInConflict } from "./rowLocks.ts"
+import * as Parking from "../concurrency/parking.ts"
 import { type Database, type Member, prune } from "../concurrency/state.ts"
 import * as Steward from "../concurrency/steward.ts"
-import * as Parking from "../concurrency/parking.ts"
-import * as Wire from "../protocol/wire.ts"
+import * as Backend from "../postgres/backend.ts"
+import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
+import * as Install from "./install.ts"
+import { isInConflict } from "./rowLocks.ts"
 
 /** All databases of one server. */
 export interface Cluster {
@@ -58,7 +59,7 @@ export const join = Effect.fnUntraced(function* (database: Database, backend: Ba
 /** Runs jobs one after the other, each as the service does: from submitted to completed or failed. */
 const work = Effect.fnUntraced(function* (worker: Member, job: string) {
   const [row] = yield* worker.backend.query(
-    `UPDATE dsql_emulator.jobs j SET status = 'processing' WHERE job_id = '${job}' AND status = 'submitted'
+    `UPDATE dsql_emulator.jobs j SET status = 'processing' WHERE job_id = ${Quote.literal(job)} AND status = 'submitted'
      RETURNING command, job_type <> 'INDEX_BUILD' OR EXISTS (SELECT FROM pg_index WHERE indexrelid = j.object_id)`
   )
   const command = row?.[0]
@@ -66,16 +67,16 @@ const work = Effect.fnUntraced(function* (worker: Member, job: string) {
   let status = "completed"
   let details: string | null = row?.[1] === "t" ? null : "relation does not exist"
   if (details === null) {
-    const reply = yield* Parking.send(worker, [Wire.query(command)], 1)
+    const reply = yield* Parking.send(worker, [ClientMessage.query(command)])
     if (reply.error !== undefined) {
-      const error = Wire.readError(reply.error)
+      const error = ServerMessage.readError(reply.error)
       const isDuplicate = error.sqlstate === "23505"
       status = error.sqlstate === "42P01" ? "completed" : "failed"
       details = isDuplicate ? "Found duplicate key while validating index for UCVs" : error.message
     }
   }
   yield* worker.backend.query(
-    `UPDATE dsql_emulator.jobs SET status = '${status}', details = ${Quote.literal(details)}, update_time = now() WHERE job_id = '${job}'`
+    `UPDATE dsql_emulator.jobs SET status = ${Quote.literal(status)}, details = ${Quote.literal(details)}, update_time = now() WHERE job_id = ${Quote.literal(job)}`
   )
   worker.database.version++
 })

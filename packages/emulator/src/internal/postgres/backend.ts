@@ -10,20 +10,25 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { connect as open, type Socket } from "node:net"
 import type * as Postgres from "../../Postgres.ts"
+import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as Frame from "../protocol/frame.ts"
 import * as Scram from "../protocol/scram.ts"
-import * as Wire from "../protocol/wire.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
 
 /** The connection is gone, or was refused. */
 export class BackendLost extends Data.TaggedError("BackendLost")<{
-  readonly error: Wire.ServerError
+  readonly error: ServerMessage.ServerError
 }> {}
 
-/** What came back between a request and its last ReadyForQuery. */
-export interface Reply {
+/** The bytes of messages, the last of which is answered with ReadyForQuery. */
+export type Request = ReadonlyArray<Buffer>
+
+/** What came back to a request, up to its ReadyForQuery. */
+export interface Answer {
   /** All messages but ReadyForQuery and errors; with a sink, those that had not gone there when the last one came. */
-  readonly frames: ReadonlyArray<Wire.Frame>
+  readonly frames: ReadonlyArray<Frame.Frame>
   /** The first error, as it came. */
-  readonly error: Wire.Frame | undefined
+  readonly error: Frame.Frame | undefined
   /** The last command tag. */
   readonly tag: string | undefined
 }
@@ -33,32 +38,34 @@ export interface Backend {
   readonly pid: number
   readonly parameters: ReadonlyMap<string, string>
   /**
-   * Sends bytes that hold `syncs` requests for ReadyForQuery and collects the answers. With a sink, what is not an
-   * error goes there as it comes, in slices of whole messages; an answer that comes in one piece does not.
+   * Sends a request and collects the answer. With a sink, what is not an error goes there as it comes, in slices of
+   * whole messages; an answer that comes in one piece does not.
    */
-  readonly exchange: (
-    bytes: ReadonlyArray<Buffer>,
-    syncs?: number,
-    sink?: (slice: Buffer) => boolean
-  ) => Effect.Effect<Reply, BackendLost>
+  readonly exchange: (request: Request, sink?: (slice: Buffer) => boolean) => Effect.Effect<Answer, BackendLost>
+  /** Sends requests together; there is one answer for each, in their order. */
+  readonly pipeline: (requests: ReadonlyArray<Request>) => Effect.Effect<ReadonlyArray<Answer>, BackendLost>
   /** Runs statements and gives the rows of them all, in text form. */
   readonly query: (sql: string) => Effect.Effect<ReadonlyArray<ReadonlyArray<string | null>>, BackendLost>
   /** Goes on reading after a sink asked to wait. */
   readonly resume: () => void
 }
 
+/** Requests whose answers are on their way; the frames, the error and the tag are those of the first unanswered one. */
 interface Pending {
-  frames: Array<Wire.Frame>
+  readonly requests: number
+  readonly answers: Array<Answer>
   readonly sink: ((slice: Buffer) => boolean) | undefined
-  readonly done: (exit: Effect.Effect<Reply, BackendLost>) => void
-  syncs: number
-  error: Wire.Frame | undefined
+  readonly done: (exit: Effect.Effect<ReadonlyArray<Answer>, BackendLost>) => void
+  frames: Array<Frame.Frame>
+  error: Frame.Frame | undefined
   tag: string | undefined
 }
 
+const nothing: Answer = { frames: [], error: undefined, tag: undefined }
+
 const maximum = 0x7fffffff
 
-const gone: Wire.ServerError = { severity: "FATAL", sqlstate: "XX000", message: "server unavailable" }
+const gone: ServerMessage.ServerError = { severity: "FATAL", sqlstate: "XX000", message: "server unavailable" }
 
 /** Opens a connection that closes with the scope. */
 export const connect = (
@@ -67,7 +74,7 @@ export const connect = (
 ): Effect.Effect<Backend, BackendLost, Scope.Scope> =>
   Effect.acquireRelease(start(server, new Map(parameters)), ({ socket }) =>
     Effect.sync(() => {
-      if (!socket.destroyed) socket.end(Wire.terminate)
+      if (!socket.destroyed) socket.end(ClientMessage.terminate)
       // The server answers Terminate by closing; a session that is busy is ended by its pid instead.
       socket.resume()
     })
@@ -77,14 +84,14 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
   Effect.callback<{ readonly backend: Backend; readonly socket: Socket }, BackendLost>((resume) => {
     const socket = open({ host: server.host, port: server.port, noDelay: true })
     const known = new Map<string, string>()
-    const framer = Wire.makeFramer(maximum)
+    const framer = Frame.makeFramer(maximum)
     const scram = Scram.make(Redacted.value(server.password))
     let pid = 0
     let ready = false
     let pending: Pending | undefined
     let lost: BackendLost | undefined
 
-    const fail = (error: Wire.ServerError) => {
+    const fail = (error: ServerMessage.ServerError) => {
       lost ??= new BackendLost({ error })
       socket.destroy()
       if (!ready) return resume(Effect.fail(lost))
@@ -94,39 +101,46 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
     }
 
     const finish = (waiting: Pending) => {
+      waiting.answers.push({ frames: waiting.frames, error: waiting.error, tag: waiting.tag })
+      if (waiting.answers.length < waiting.requests) {
+        waiting.frames = []
+        waiting.error = undefined
+        waiting.tag = undefined
+        return
+      }
       pending = undefined
-      waiting.done(Effect.succeed({ frames: waiting.frames, error: waiting.error, tag: waiting.tag }))
+      waiting.done(Effect.succeed(waiting.answers))
     }
 
-    const authenticate = (frame: Wire.Frame) => {
+    const authenticate = (frame: Frame.Frame) => {
       const kind = frame.readInt32BE(5)
       const body = frame.toString("utf8", 9)
       if (kind === 10) {
         const first = Buffer.from(scram.first)
         const size = Buffer.alloc(4)
         size.writeInt32BE(first.length)
-        socket.write(Wire.password(Buffer.concat([Buffer.from(`${scram.mechanism}\0`), size, first])))
+        socket.write(ClientMessage.password(Buffer.concat([Buffer.from(`${scram.mechanism}\0`), size, first])))
       } else if (kind === 11) {
         const answer = scram.answer(body)
         if (answer === undefined) fail({ ...gone, message: "the server's challenge makes no sense" })
-        else socket.write(Wire.password(Buffer.from(answer)))
+        else socket.write(ClientMessage.password(Buffer.from(answer)))
       } else if (kind === 12 && !scram.verify(body)) {
         fail({ ...gone, message: "the server does not know its own password" })
       }
     }
 
-    const starting = (frame: Wire.Frame) => {
+    const starting = (frame: Frame.Frame) => {
       switch (frame[0]) {
-        case Wire.code.authentication:
+        case Frame.code.authentication:
           return authenticate(frame)
-        case Wire.code.parameterStatus:
-          return known.set(...Wire.readParameter(frame))
-        case Wire.code.backendKeyData:
+        case Frame.code.parameterStatus:
+          return known.set(...ServerMessage.readParameter(frame))
+        case Frame.code.backendKeyData:
           pid = frame.readInt32BE(5)
           return undefined
-        case Wire.code.error:
-          return fail(Wire.readError(frame))
-        case Wire.code.ready:
+        case Frame.code.error:
+          return fail(ServerMessage.readError(frame))
+        case Frame.code.ready:
           ready = true
           return resume(Effect.succeed({ backend, socket }))
         default:
@@ -141,55 +155,57 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
       if (!waiting.sink(bytes)) socket.pause()
     }
 
-    const running = (frame: Wire.Frame) => {
+    const running = (frame: Frame.Frame) => {
       const waiting = pending
       if (waiting === undefined) {
-        if (frame[0] === Wire.code.error) fail(Wire.readError(frame))
+        if (frame[0] === Frame.code.error) fail(ServerMessage.readError(frame))
         return
       }
       switch (frame[0]) {
-        case Wire.code.ready:
-          waiting.syncs--
-          if (waiting.syncs === 0) finish(waiting)
-          return
-        case Wire.code.error:
+        case Frame.code.ready:
+          return finish(waiting)
+        case Frame.code.error:
           waiting.error ??= frame
-          if (Wire.readError(frame).severity === "FATAL") fail(Wire.readError(frame))
+          if (ServerMessage.readError(frame).severity === "FATAL") fail(ServerMessage.readError(frame))
           return
-        case Wire.code.copyIn:
+        case Frame.code.copyIn:
           // The client is never told, so it has nothing to send.
-          socket.write(Buffer.from([Wire.code.copyFail, 0, 0, 0, 5, 0]))
+          socket.write(Buffer.from([Frame.code.copyFail, 0, 0, 0, 5, 0]))
           return
-        case Wire.code.commandComplete:
-          waiting.tag = Wire.readTag(frame)
+        case Frame.code.commandComplete:
+          waiting.tag = ServerMessage.readTag(frame)
       }
       waiting.frames.push(frame)
     }
+
+    const submit = (requests: ReadonlyArray<Request>, sink?: (slice: Buffer) => boolean) =>
+      Effect.callback<ReadonlyArray<Answer>, BackendLost>((done) => {
+        if (lost !== undefined) return done(Effect.fail(lost))
+        pending = { requests: requests.length, answers: [], sink, done, frames: [], error: undefined, tag: undefined }
+        const bytes = requests.flat()
+        if (bytes.length === 1 && bytes[0] !== undefined) socket.write(bytes[0])
+        else socket.write(Buffer.concat(bytes))
+      })
 
     const backend: Backend = {
       get pid() {
         return pid
       },
       parameters: known,
-      exchange: (bytes, syncs = 1, sink) =>
-        Effect.callback<Reply, BackendLost>((done) => {
-          if (lost !== undefined) return done(Effect.fail(lost))
-          pending = { frames: [], sink, done, syncs, error: undefined, tag: undefined }
-          if (bytes.length === 1 && bytes[0] !== undefined) socket.write(bytes[0])
-          else socket.write(Buffer.concat(bytes))
-        }),
+      exchange: (request, sink) => Effect.map(submit([request], sink), ([answer = nothing]) => answer),
+      pipeline: (requests) => submit(requests),
       query: (sql) =>
-        Effect.flatMap(backend.exchange([Wire.query(sql)]), (reply) =>
-          reply.error === undefined
+        Effect.flatMap(backend.exchange([ClientMessage.query(sql)]), ({ error, frames }) =>
+          error === undefined
             ? Effect.succeed(
-                reply.frames.filter((frame) => frame[0] === Wire.code.dataRow).map((frame) => Wire.readRow(frame))
+                frames.filter((frame) => frame[0] === Frame.code.dataRow).map((frame) => ServerMessage.readRow(frame))
               )
-            : Effect.fail(new BackendLost({ error: Wire.readError(reply.error) }))
+            : Effect.fail(new BackendLost({ error: ServerMessage.readError(error) }))
         ),
       resume: () => socket.resume()
     }
 
-    socket.once("connect", () => socket.write(Wire.startup(parameters)))
+    socket.once("connect", () => socket.write(ClientMessage.startup(parameters)))
     socket.on("data", (chunk) => {
       const problem = framer(chunk, (frame) => (ready ? running(frame) : starting(frame)))
       if (problem !== undefined) fail({ ...gone, message: problem })

@@ -7,9 +7,10 @@
 import { spawn } from "node:child_process"
 import { rmSync } from "node:fs"
 
-const [uid, gid, temporary, command = "", ...args] = process.argv.slice(2)
+const [uid, gid, temporary, directory, command = "", ...args] = process.argv.slice(2)
 
 const child = spawn(command, args, {
+  cwd: directory,
   stdio: ["ignore", "inherit", "inherit"],
   ...(uid !== undefined && uid !== "-" && { uid: Number(uid) }),
   ...(gid !== undefined && gid !== "-" && { gid: Number(gid) })

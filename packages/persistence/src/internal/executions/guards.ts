@@ -3,10 +3,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Current from "../../CurrentExecution.ts"
+import { CurrentExecutionConflict } from "../../CurrentExecution.ts"
 import { ExecutionConflict, ExecutionNotFound, type Expected, type OwnedKey } from "../../Execution.ts"
 import type { RunId } from "../../Identifiers.ts"
 import { type MalformedRow, ShardOwnershipLost } from "../../PersistenceError.ts"
+import * as Current from "./currentRow.ts"
 import type { Route } from "./currentRoute.ts"
 import * as Fenced from "../fenced.ts"
 import type { Parameters } from "../parameters.ts"
@@ -16,7 +17,7 @@ import * as Row from "../page/row.ts"
 export type ShardRefusal = ShardOwnershipLost | MalformedRow
 
 /** What the guard of the current execution can refuse with. */
-export type CurrentRefusal = Current.CurrentExecutionConflict | ExecutionNotFound | MalformedRow
+export type CurrentRefusal = CurrentExecutionConflict | ExecutionNotFound | MalformedRow
 
 /** What the guard of a run can refuse with. */
 export type RunRefusal = ExecutionConflict | ExecutionNotFound | MalformedRow
@@ -59,7 +60,7 @@ export const current = (
       return yield* new ExecutionNotFound({ businessId: at.businessId, runId: undefined })
     }
     const columns = yield* Row.decode(Current.Columns, found, { table: to.table, key: to.key })
-    return yield* new Current.CurrentExecutionConflict({ current: Current.fromColumns(at, columns) })
+    return yield* new CurrentExecutionConflict({ current: Current.fromColumns(at, columns) })
   })
 })
 

@@ -11,12 +11,9 @@ import type * as Current from "../../CurrentExecution.ts"
 import { equals } from "../../DataBlob.ts"
 import type { Expected, OwnedKey, RunKey, Salvaged } from "../../Execution.ts"
 import type { Mutation, Replacement, Snapshot } from "../../ExecutionWrite.ts"
-import type { HistoryTask } from "../../HistoryTask.ts"
 import { type Route, route } from "./currentRoute.ts"
 import * as Read from "./read.ts"
-import * as Parameters from "../parameters.ts"
 import * as Parts from "./parts.ts"
-import * as TaskGroups from "../historyTasks/insert.ts"
 
 const takeShard = Effect.fnUntraced(function* (key: Current.Key) {
   const sql = yield* Transaction.sql
@@ -93,21 +90,6 @@ const isSame = (a: Parts.PartRow, b: Parts.PartRow | undefined): boolean =>
       ? Buffer.compare(value, other) === 0
       : value === other
   })
-
-/** All tasks of a write commit together, so one that is there tells. If none is, they may have been done already. */
-export const ofTasks = Effect.fnUntraced(function* (at: OwnedKey, tasks: ReadonlyArray<HistoryTask>) {
-  yield* takeShard(at)
-  const sql = yield* Transaction.sql
-  const parameters = Parameters.make()
-  const shard = parameters.one("integer", at.shardId)
-  const lookups = TaskGroups.groups(parameters, tasks).map(({ records, to, values }) => {
-    const key = [...Object.keys(to.fixed), ...to.order].map((column) => `${to.table}.${column} = ${values[column]}`)
-    return `SELECT 1 FROM ${to.table}, ${records} WHERE ${to.table}.shard_id = ${shard} AND ${key.join(" AND ")}`
-  })
-  if (lookups.length === 0) return done
-  const rows = yield* sql.unsafe(lookups.join(" UNION ALL "), parameters.values)
-  return rows.length > 0 ? done : Transaction.unknown
-})
 
 /** A deletion may be repeated, so that it is not finished says all. */
 export const ofRemoval = Effect.fnUntraced(function* (key: RunKey) {

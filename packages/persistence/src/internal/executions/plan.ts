@@ -7,13 +7,13 @@ import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import * as Current from "../../CurrentExecution.ts"
 import type { OwnedKey } from "../../Execution.ts"
-import { type Mutation, type Replacement, type Snapshot, toCurrent } from "../../ExecutionWrite.ts"
+import { type Mutation, type Replacement, type Snapshot } from "../../ExecutionWrite.ts"
 import type * as HistoryTask from "../../HistoryTask.ts"
 import type { RunId } from "../../Identifiers.ts"
 import type { ArchetypeUnspecified } from "../../PersistenceError.ts"
 import * as BufferedEvents from "./bufferedEvents.ts"
+import * as Current from "./currentRow.ts"
 import { type Route, route } from "./currentRoute.ts"
 import * as Guards from "./guards.ts"
 import * as Fenced from "../fenced.ts"
@@ -117,7 +117,7 @@ type CurrentRun = Pick<Snapshot, "runId" | "standing" | "lastWriteVersion" | "st
 
 const currentRow = (plan: Plan<unknown>, run: CurrentRun): Readonly<Record<string, string>> => {
   const { key, table } = plan.to
-  const columns = Current.toColumns(toCurrent(plan.at, run))
+  const columns = Current.toColumns(Current.ofRun(plan.at, run))
   plan.rows.push({ table, row: { ...key, ...columns }, key: Object.keys(key) })
   return plan.parameters.row(currentTypes, columns)
 }

@@ -4,7 +4,6 @@
 import * as Effect from "effect/Effect"
 import type { OwnedKey } from "../../Execution.ts"
 import type { ConflictResolution, CreateMode, Replacement, Snapshot, Update } from "../../ExecutionWrite.ts"
-import type { HistoryTask } from "../../HistoryTask.ts"
 import type { RunId } from "../../Identifiers.ts"
 import * as BufferedEvents from "./bufferedEvents.ts"
 import * as Guards from "./guards.ts"
@@ -91,12 +90,6 @@ export const conflictResolve = Effect.fnUntraced(function* (at: OwnedKey, resolu
 export const set = Effect.fnUntraced(function* (at: OwnedKey, run: Replacement) {
   const plan = yield* Plan.make<Guards.RunRefusal>(at)
   Plan.replace(plan, "run", run)
-  return plan
-})
-
-export const addHistoryTasks = Effect.fnUntraced(function* (at: OwnedKey, tasks: ReadonlyArray<HistoryTask>) {
-  const plan = yield* Plan.make(at)
-  Plan.tasks(plan, tasks)
   return plan
 })
 

@@ -16,10 +16,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Branch from "../../HistoryBranch.ts"
-import * as PageToken from "../../PageToken.ts"
+import type * as PageToken from "../../PageToken.ts"
 import type { MalformedRow, PageTokenInvalid } from "../../PersistenceError.ts"
 import * as Nodes from "./nodes.ts"
 import * as List from "../page/list.ts"
+import * as Tokens from "../page/tokens.ts"
 
 /** What is read of a branch. */
 export interface Reading extends Nodes.Tree {
@@ -37,8 +38,8 @@ const Position = Schema.Struct({ nodeId: Schema.BigInt, txnId: Schema.BigInt, de
 type Position = typeof Position.Type
 
 const tokens = {
-  Forward: PageToken.codec("history nodes", Position),
-  Backward: PageToken.codec("history nodes backward", Position)
+  Forward: Tokens.codec("history nodes", Position),
+  Backward: Tokens.codec("history nodes backward", Position)
 }
 
 /** A page of the nodes that belong to a branch. One round trip. */
@@ -58,7 +59,7 @@ export const page = Effect.fnUntraced(function* (
   const size = List.size(request)
   const found = yield* Transaction.autocommit(
     Nodes.select({ ...reading, ranges, after: start, limit: size + 1, events: true }),
-    { operation: "ReadHistoryBranch", readOnly: true }
+    { operation: "ReadHistoryBranch", readOnly: "proven" }
   )
   const rows = found.slice(0, size)
   let decisive = start?.decisive ?? reading.txnId

@@ -41,7 +41,7 @@ export const offChain = Effect.fnUntraced(function* (
   for (;;) {
     const rows: ReadonlyArray<Nodes.NodeRow> = yield* Transaction.autocommit(
       Nodes.select({ ...tree, ranges, after, limit: perTransaction, direction: "Backward", events: false }),
-      { operation: "TrimHistoryBranch", readOnly: true }
+      { operation: "TrimHistoryBranch", readOnly: "proven" }
     )
     for (const row of rows) {
       if (row.txnId === expected && (reached !== undefined || row.nodeId === end.nodeId)) {

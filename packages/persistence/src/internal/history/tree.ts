@@ -7,11 +7,12 @@ import * as Schema from "effect/Schema"
 import { Encoding } from "../../DataBlob.ts"
 import { BranchNotFound, type BranchInfo, type HistoryBranch } from "../../HistoryBranch.ts"
 import type { BranchId, ShardId, TreeId } from "../../Identifiers.ts"
-import * as PageToken from "../../PageToken.ts"
+import type * as PageToken from "../../PageToken.ts"
 import * as Info from "./branchInfo.ts"
 import type { Tree } from "./nodes.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
+import * as Tokens from "../page/tokens.ts"
 
 /** A branch and the shard that it is in. */
 export interface Located extends BranchInfo {
@@ -72,13 +73,13 @@ export const page = Effect.fnUntraced(function* (tree: Tree | undefined, request
       SELECT * FROM history_tree WHERE ${sql.and(conditions)}
       ORDER BY ${sql.csv(keyColumns)} LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(statement, { operation: "ListHistoryBranches", readOnly: true })
+  const rows = yield* Transaction.autocommit(statement, { operation: "ListHistoryBranches", readOnly: "proven" })
   return yield* List.page(rows, request, decode, position, codec)
 })
 
 const Position = Schema.Struct({ shardId: Schema.Int, treeId: Schema.String, branchId: Schema.String })
 
-const tokens = PageToken.codec("history branches", Position)
+const tokens = Tokens.codec("history branches", Position)
 
 /** A row as the driver gives it: key columns are what their types say. */
 interface Stored {

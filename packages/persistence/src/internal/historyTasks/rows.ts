@@ -2,20 +2,19 @@
  * The rows of one queue of history tasks, whatever table holds them: read in order, taken away one by one or as a
  * range.
  */
-import * as Batch from "@effect-dsql/core/Batch"
-import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
-import type * as Stream from "effect/Stream"
 import { type DataBlob, Encoding } from "../../DataBlob.ts"
-import * as PageToken from "../../PageToken.ts"
+import type * as PageToken from "../../PageToken.ts"
 import * as FireTime from "./fireTime.ts"
 import * as List from "../page/list.ts"
+import { drain, first } from "../drain.ts"
 import { repeatable } from "../repeatable.ts"
 import * as Row from "../page/row.ts"
+import * as Tokens from "../page/tokens.ts"
 import type { Order } from "./table.ts"
 
 /** One queue: rows of a table that share some columns and are ordered by others. */
@@ -52,7 +51,7 @@ export const page = Effect.fnUntraced(function* <A>(
       ORDER BY ${sql.csv(rows.order.map((column) => sql`${sql(column)}`))}
       LIMIT ${List.size(request) + 1}`
   )
-  const found = yield* Transaction.autocommit(statement, { operation: "ReadHistoryTasks", readOnly: true })
+  const found = yield* Transaction.autocommit(statement, { operation: "ReadHistoryTasks", readOnly: "proven" })
   const position = (row: Found): Position => rows.order.map((column) => row[names[column]])
   const decode = (row: Found) =>
     Effect.map(Row.decode(Columns, row, { table: rows.table, key: key(rows, position(row)) }), (columns) =>
@@ -69,11 +68,11 @@ export const isEmpty = (rows: TaskRows, range: Range) =>
       const found = yield* sql`SELECT 1 FROM ${sql(rows.table)} WHERE ${within(sql, rows, range)} LIMIT 1`
       return found.length === 0
     }),
-    { operation: "IsHistoryTasksEmpty", readOnly: true }
+    { operation: "IsHistoryTasksEmpty", readOnly: "proven" }
   )
 
 /** Takes one row away. One round trip. */
-export const complete = (rows: TaskRows, position: Position) =>
+export const remove = (rows: TaskRows, position: Position) =>
   repeatable(
     "CompleteHistoryTask",
     Effect.gen(function* () {
@@ -82,41 +81,13 @@ export const complete = (rows: TaskRows, position: Position) =>
     })
   )
 
-/**
- * Takes a range away, in transactions of three round trips. What a transaction deleted stays deleted, so an unknown
- * outcome is settled by deleting again, and an element then counts what the second time found.
- */
-export const completeRange = (
-  rows: TaskRows,
-  range: Range
-): Stream.Stream<number, Transaction.Failure<never>, DsqlClient> => {
-  const first = Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    const key = [...Object.keys(rows.equal), ...rows.order]
-    // All columns of the key come from `doomed`: were some of them given as values, a planner that knows nothing of the
-    // table's size would go over the whole queue for each row.
-    const [answer] = yield* sql<{ readonly deleted: bigint }>`
-      WITH doomed AS (
-        SELECT ${sql.csv(key.map((column) => sql`${sql(column)}`))}
-        FROM ${sql(rows.table)} WHERE ${within(sql, rows, range)}
-        ORDER BY ${sql.csv(rows.order.map((column) => sql`${sql(column)}`))} LIMIT ${perTransaction}
-      ),
-      deleted AS (
-        DELETE FROM ${sql(rows.table)} AS stored USING doomed
-        WHERE ${sql.and(key.map((column) => sql`stored.${sql(column)} = doomed.${sql(column)}`))}
-      )
-      SELECT count(*) AS deleted FROM doomed`
-    return Number(answer?.deleted ?? 0n)
-  })
-  return Batch.drain(
-    () => first,
-    { rows: perTransaction },
-    { operation: "RangeCompleteHistoryTasks", verify: () => Effect.map(first, Transaction.committed) }
+/** Takes the first rows of a range away, and gives how many went. One round trip for 500. */
+export const removeRange = (rows: TaskRows, range: Range, limit: number | undefined) =>
+  drain(
+    "RangeCompleteHistoryTasks",
+    first({ table: rows.table, order: rows.order, where: (sql) => within(sql, rows, range) }),
+    limit
   )
-}
-
-/** A third of what a transaction may change: the rows have no secondary indexes, and only their keys are written. */
-const perTransaction = 1_000
 
 /** The condition that a row is of the queue. */
 export const inQueue = (sql: SqlClient, rows: TaskRows): Fragment =>
@@ -134,7 +105,7 @@ interface Found {
 
 const names = { visibility_timestamp: "fire_time", task_id: "task_id" } as const
 
-const positions = PageToken.codec("history tasks", Schema.Array(Schema.BigInt))
+const positions = Tokens.codec("history tasks", Schema.Array(Schema.BigInt))
 
 const Columns = Schema.Struct({ data: Schema.Uint8Array, data_encoding: Encoding })
 

@@ -7,12 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { NamespaceId } from "../../Identifiers.ts"
-import { Columns, fromColumns, type Namespace, NamespaceNotFound } from "../../Namespace.ts"
-import * as PageToken from "../../PageToken.ts"
+import { Encoding } from "../../DataBlob.ts"
+import { NamespaceId, NamespaceName } from "../../Identifiers.ts"
+import { type Namespace, NamespaceNotFound } from "../../Namespace.ts"
+import type * as PageToken from "../../PageToken.ts"
 import { MalformedRow } from "../../PersistenceError.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
+import * as Tokens from "../page/tokens.ts"
 
 /** Temporal keeps all namespaces under this number. */
 export const partition = 54_321
@@ -25,14 +27,14 @@ export const metadata = {
 } satisfies Fence.Guard
 
 export const get = Effect.fnUntraced(function* (by: "id" | "name", value: string) {
-  const found = yield* Transaction.autocommit(select(by, value), { operation: "GetNamespace", readOnly: true })
+  const found = yield* Transaction.autocommit(select(by, value), { operation: "GetNamespace", readOnly: "proven" })
   return yield* Option.match(found, {
     onNone: () => Effect.fail(new NamespaceNotFound({ by, value })),
     onSome: Effect.succeed
   })
 })
 
-const tokens = PageToken.codec("namespaces", Schema.Struct({ id: NamespaceId }))
+const tokens = Tokens.codec("namespaces", Schema.Struct({ id: NamespaceId }))
 
 export const list = Effect.fnUntraced(function* (request: PageToken.PageRequest) {
   const start = yield* List.start(tokens, request)
@@ -43,7 +45,7 @@ export const list = Effect.fnUntraced(function* (request: PageToken.PageRequest)
       SELECT ${columnNames(sql)} FROM namespaces WHERE partition_id = ${partition} ${after}
       ORDER BY partition_id, id LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "ListNamespaces", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListNamespaces", readOnly: "proven" })
   return yield* List.page(
     rows,
     request,
@@ -54,7 +56,7 @@ export const list = Effect.fnUntraced(function* (request: PageToken.PageRequest)
 })
 
 export const version = Effect.suspend(() =>
-  Transaction.autocommit(selectVersion, { operation: "GetNamespaceVersion", readOnly: true })
+  Transaction.autocommit(selectVersion, { operation: "GetNamespaceVersion", readOnly: "proven" })
 )
 
 const selectVersion = Effect.gen(function* () {
@@ -81,6 +83,23 @@ export const noMetadata = Effect.suspend(() =>
     })
   )
 )
+
+const Columns = Schema.Struct({
+  id: NamespaceId,
+  name: NamespaceName,
+  is_global: Schema.Boolean,
+  data: Schema.Uint8Array,
+  data_encoding: Encoding,
+  notification_version: Schema.BigInt
+})
+
+const fromColumns = (columns: typeof Columns.Type): Namespace => ({
+  id: columns.id,
+  name: columns.name,
+  isGlobal: columns.is_global,
+  detail: { data: columns.data, encoding: columns.data_encoding },
+  notificationVersion: columns.notification_version
+})
 
 const columnNames = (sql: SqlClient) => sql.csv(Object.keys(Columns.fields).map((column) => sql`${sql(column)}`))
 

@@ -11,6 +11,7 @@ import type { NamespaceId, NamespaceName } from "../../Identifiers.ts"
 import {
   type Namespace,
   NamespaceAlreadyExists,
+  type NamespaceChange,
   NamespaceNotFound,
   NamespaceVersionConflict,
   systemId,
@@ -18,16 +19,13 @@ import {
 } from "../../Namespace.ts"
 import { metadata, noMetadata, partition, select } from "./reads.ts"
 
-/** What a namespace becomes by an update. */
-type Change = Pick<Namespace, "id" | "isGlobal" | "detail">
-
-const columns = (namespace: Omit<Change, "id">) => ({
+const columns = (namespace: Omit<NamespaceChange, "id">) => ({
   is_global: namespace.isGlobal,
   data: namespace.detail.data,
   data_encoding: namespace.detail.encoding
 })
 
-const check = (change: Change, name: NamespaceName | undefined) =>
+const check = (change: NamespaceChange, name: NamespaceName | undefined) =>
   Size.check("namespaces", { partition_id: partition, id: change.id, name, ...columns(change) }, ["partition_id", "id"])
 
 export const create = Effect.fnUntraced(function* (namespace: Omit<Namespace, "notificationVersion">) {
@@ -80,15 +78,15 @@ export const initializeSystem = (detail: DataBlob) =>
     )
   )
 
-export const update = (change: Change, expected: bigint) => Effect.asVoid(write(change, undefined, expected))
+export const update = (change: NamespaceChange, expected: bigint) => Effect.asVoid(write(change, undefined, expected))
 
-export const rename = (change: Change & Pick<Namespace, "name">, expected: bigint) =>
+export const rename = (change: NamespaceChange & Pick<Namespace, "name">, expected: bigint) =>
   Effect.flatMap(write(change, change.name, expected), (taken) =>
     taken === undefined ? Effect.void : Effect.fail(new NamespaceAlreadyExists(taken))
   )
 
 /** Replaces a namespace, its name too if there is one, or gives the namespace that has that name. */
-const write = Effect.fnUntraced(function* (change: Change, name: NamespaceName | undefined, expected: bigint) {
+const write = Effect.fnUntraced(function* (change: NamespaceChange, name: NamespaceName | undefined, expected: bigint) {
   const { detail, id, isGlobal } = change
   yield* check(change, name)
   const body = Effect.gen(function* () {
@@ -173,4 +171,5 @@ const settled = Effect.fnUntraced(function* (id: NamespaceId) {
 /** Who has the id or the name that is asked for. */
 type Taken = { readonly id: NamespaceId; readonly name: string } | { readonly id: null; readonly name: null }
 
-const same = (a: Change, b: Change): boolean => a.isGlobal === b.isGlobal && equals(a.detail, b.detail)
+const same = (a: NamespaceChange, b: NamespaceChange): boolean =>
+  a.isGlobal === b.isGlobal && equals(a.detail, b.detail)

@@ -5,8 +5,10 @@ import type * as Fence from "@effect-dsql/core/Fence"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { EndpointId } from "../../Identifiers.ts"
-import { Columns, fromColumns, type NexusEndpoint } from "../../NexusEndpoint.ts"
+import * as Schema from "effect/Schema"
+import { Encoding } from "../../DataBlob.ts"
+import { EndpointId } from "../../Identifiers.ts"
+import type { NexusEndpoint } from "../../NexusEndpoint.ts"
 import type { MalformedRow } from "../../PersistenceError.ts"
 import * as Row from "../page/row.ts"
 
@@ -27,3 +29,16 @@ export const select = Effect.fnUntraced(function* (id: EndpointId) {
 
 export const decode = (row: unknown, id: string): Effect.Effect<NexusEndpoint, MalformedRow> =>
   Effect.map(Row.decode(Columns, row, { table, key: { id } }), fromColumns)
+
+const Columns = Schema.Struct({
+  id: EndpointId,
+  version: Schema.BigInt,
+  data: Schema.Uint8Array,
+  data_encoding: Encoding
+})
+
+const fromColumns = (columns: typeof Columns.Type): NexusEndpoint => ({
+  id: columns.id,
+  version: columns.version,
+  spec: { data: columns.data, encoding: columns.data_encoding }
+})

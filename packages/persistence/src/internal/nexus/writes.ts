@@ -82,10 +82,13 @@ export const create = Effect.fnUntraced(function* (endpoint: Omit<NexusEndpoint,
   return yield* Transaction.autocommit(body, { operation: "CreateNexusEndpoint", verify })
 })
 
-export const update = Effect.fnUntraced(function* (endpoint: NexusEndpoint, tableVersion: bigint) {
-  const { id, spec, version: expected } = endpoint
+export const update = Effect.fnUntraced(function* (
+  endpoint: Omit<NexusEndpoint, "version"> & { readonly expectedVersion: bigint },
+  tableVersion: bigint
+) {
+  const { id, spec, expectedVersion: expected } = endpoint
   yield* check(endpoint)
-  const updated = { ...endpoint, version: expected + 1n }
+  const updated: NexusEndpoint = { id, spec, version: expected + 1n }
   const body = Effect.gen(function* () {
     const { version, written } = yield* change(
       id,

@@ -12,8 +12,9 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Codec, Page, PageRequest, PageToken } from "../../PageToken.ts"
+import type { Page, PageRequest, PageToken } from "../../PageToken.ts"
 import { MalformedRow } from "../../PersistenceError.ts"
+import type { Codec } from "./tokens.ts"
 
 /** Rows that a page has at most. The LIMIT of its query is one more. */
 export const size = (request: PageRequest): number => Math.max(1, Math.min(Math.trunc(request.size ?? 100), 1000))

@@ -124,7 +124,7 @@ const lastId = (log: Log): Effect.Effect<bigint, TransactionError, DsqlClient> =
         SELECT max(message_id) AS id FROM ${sql(table)} WHERE ${matches(sql, key)}`
       return rows[0]?.id ?? -1n
     }),
-    { operation: "GetLastMessageId", readOnly: true }
+    { operation: "GetLastMessageId", readOnly: "proven" }
   )
 
 /**

@@ -9,11 +9,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type DataBlob, Encoding, equals } from "../../DataBlob.ts"
-import * as PageToken from "../../PageToken.ts"
-import { type TaskQueue, TaskQueueExists, TaskQueueOwnershipLost } from "../../TaskQueue.ts"
+import type * as PageToken from "../../PageToken.ts"
+import { type OwnedTaskQueue, type TaskQueue, TaskQueueExists, TaskQueueOwnershipLost } from "../../TaskQueue.ts"
 import { TaskQueueId } from "../../TaskQueueId.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
+import * as Tokens from "../page/tokens.ts"
 import { key, type Layout, matches } from "./layout.ts"
 
 export type Table = Layout<unknown>["queues"]
@@ -55,8 +56,8 @@ export const create = Effect.fnUntraced(function* (table: Table, queue: TaskQueu
   yield* Transaction.autocommit(body, { operation: "CreateTaskQueue", verify })
 })
 
-export const get = (table: Table, id: TaskQueueId) =>
-  Transaction.autocommit(select(table, id, ""), { operation: "GetTaskQueue", readOnly: true })
+export const find = (table: Table, id: TaskQueueId) =>
+  Transaction.autocommit(select(table, id, ""), { operation: "GetTaskQueue", readOnly: "proven" })
 
 /**
  * Raises the range against everybody who holds it. The lock is FOR UPDATE, because raising a column that is no key
@@ -124,7 +125,7 @@ const refresh = Effect.fnUntraced(function* (table: Table, queue: TaskQueue) {
   })
 })
 
-export const remove = Effect.fnUntraced(function* (table: Table, id: TaskQueueId, rangeId: bigint) {
+export const remove = Effect.fnUntraced(function* (table: Table, { id, rangeId }: OwnedTaskQueue) {
   const body = owned(id, Fence.compareAndDelete(guard(table, id), rangeId))
   const verify = () =>
     Effect.map(select(table, id, "FOR UPDATE"), (found): Transaction.Outcome<void> => {
@@ -134,7 +135,7 @@ export const remove = Effect.fnUntraced(function* (table: Table, id: TaskQueueId
   yield* Transaction.autocommit(body, { operation: "DeleteTaskQueue", verify })
 })
 
-const tokens = (table: Table) => PageToken.codec(table, TaskQueueId)
+const tokens = (table: Table) => Tokens.codec(table, TaskQueueId)
 
 export const list = Effect.fnUntraced(function* (table: Table, request: PageToken.PageRequest) {
   const after = yield* List.start(tokens(table), request)
@@ -148,7 +149,7 @@ export const list = Effect.fnUntraced(function* (table: Table, request: PageToke
       SELECT range_hash, task_queue_id, range_id, data, data_encoding FROM ${sql(table)}
       WHERE ${rest} ORDER BY range_hash, task_queue_id LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueues", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueues", readOnly: "proven" })
   const idOf = (row: (typeof rows)[number]): TaskQueueId => ({ rangeHash: row.range_hash, uuid: row.task_queue_id })
   return yield* List.page(rows, request, (row) => decode(table, idOf(row), row), idOf, tokens(table))
 })
@@ -171,8 +172,8 @@ const decode = (table: Table, id: TaskQueueId, row: unknown) =>
 
 const same = (a: TaskQueue, b: TaskQueue): boolean => a.rangeId === b.rangeId && equals(a.info, b.info)
 
-/** A BIGINT comes as a bigint. */
-const toRangeId = (token: Token): bigint => BigInt(token)
+/** A BIGINT that is NOT NULL comes as a bigint. */
+const toRangeId = (token: Token | null): bigint => BigInt(token ?? 0n)
 
 const owned = <A, E, R>(id: TaskQueueId, effect: Effect.Effect<A, E | ConditionFailed, R>) =>
   Effect.mapError(effect, (error) =>

@@ -9,13 +9,14 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { Encoding, equals } from "../../DataBlob.ts"
-import * as PageToken from "../../PageToken.ts"
-import { type Task, TaskQueueOwnershipLost } from "../../TaskQueue.ts"
+import type * as PageToken from "../../PageToken.ts"
+import { type OwnedTaskQueue, type Task, TaskQueueOwnershipLost } from "../../TaskQueue.ts"
 import type { TaskQueueId } from "../../TaskQueueId.ts"
 import { drain, first } from "../drain.ts"
 import * as List from "../page/list.ts"
 import { records } from "../records.ts"
 import * as Row from "../page/row.ts"
+import * as Tokens from "../page/tokens.ts"
 import { columns, key, type Found, type Layout, matches } from "./layout.ts"
 
 /** Which tasks of a queue, from one position on, up to another that is not included. */
@@ -26,16 +27,15 @@ export interface Range<P> {
 
 export const create = Effect.fnUntraced(function* <P>(
   layout: Layout<P>,
-  id: TaskQueueId,
-  rangeId: bigint,
+  { id, rangeId }: OwnedTaskQueue,
   tasks: ReadonlyArray<Task<P>>
 ) {
   const primary = [...Object.keys(key(id)), ...layout.order]
   const rows = tasks.map((task) => toRow(layout, task))
   yield* Size.checkAll(rows.map((row) => ({ table: layout.tasks, row: { ...key(id), ...row }, key: primary })))
-  yield* Transaction.autocommit(add(layout, id, rangeId, tasks), {
+  yield* Transaction.autocommit(add(layout, { id, rangeId }, tasks), {
     operation: "CreateTasks",
-    verify: () => verify(layout, id, rangeId, tasks)
+    verify: () => verify(layout, { id, rangeId }, tasks)
   })
 })
 
@@ -48,8 +48,7 @@ const toRow = <P>(layout: Layout<P>, { position, task }: Task<P>) => ({
 /** One statement, which holds the queue and writes below it. */
 export const add = Effect.fnUntraced(function* <P>(
   layout: Layout<P>,
-  id: TaskQueueId,
-  rangeId: bigint,
+  { id, rangeId }: OwnedTaskQueue,
   tasks: ReadonlyArray<Task<P>>
 ) {
   const sql = yield* Transaction.sql
@@ -81,8 +80,7 @@ export const add = Effect.fnUntraced(function* <P>(
  */
 export const verify = Effect.fnUntraced(function* <P>(
   layout: Layout<P>,
-  id: TaskQueueId,
-  rangeId: bigint,
+  { id, rangeId }: OwnedTaskQueue,
   tasks: ReadonlyArray<Task<P>>
 ): Effect.fn.Return<Transaction.Outcome<void>, unknown, Transaction.Transaction> {
   const [task] = tasks
@@ -99,9 +97,9 @@ export const verify = Effect.fnUntraced(function* <P>(
 })
 
 const tokens = <P>(layout: Layout<P>, id: TaskQueueId) =>
-  PageToken.codec(Row.describe({ table: layout.tasks, key: key(id) }), layout.position)
+  Tokens.codec(Row.describe({ table: layout.tasks, key: key(id) }), layout.position)
 
-export const get = Effect.fnUntraced(function* <P>(
+export const list = Effect.fnUntraced(function* <P>(
   layout: Layout<P>,
   id: TaskQueueId,
   request: Range<P> & PageToken.PageRequest
@@ -120,7 +118,7 @@ export const get = Effect.fnUntraced(function* <P>(
       WHERE ${sql.and([matches(sql, key(id)), ...bounds])}
       ORDER BY ${order} LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "GetTasks", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "GetTasks", readOnly: "proven" })
   return yield* List.page(
     rows,
     request,
@@ -130,7 +128,7 @@ export const get = Effect.fnUntraced(function* <P>(
   )
 })
 
-export const completeLessThan = <P>(layout: Layout<P>, id: TaskQueueId, before: P, limit: number | undefined) =>
+export const removeBefore = <P>(layout: Layout<P>, id: TaskQueueId, before: P, limit: number | undefined) =>
   drain(
     "CompleteTasksLessThan",
     first({

@@ -180,14 +180,15 @@ const recordedVersion = (column: string, text: string | null) =>
           })
       )
 
-/** Settles a lost COMMIT: FOR UPDATE makes one that is still under way conflict with this look. */
+/**
+ * Settles a lost COMMIT. It held the lease row, which is there in any case: FOR UPDATE makes one that is still under
+ * way conflict with this look.
+ */
 const isRecorded = (database: string, to: NewVersion) =>
-  Effect.map(
-    Effect.flatMap(
-      Transaction.sql,
-      (sql) => sql`SELECT curr_version FROM schema_version
-        WHERE version_partition = ${partition} AND db_name = ${database} AND curr_version = ${to.version}
-        FOR UPDATE`
-    ),
-    (rows) => (rows.length > 0 ? Transaction.committed<void>(undefined) : Transaction.notCommitted)
-  )
+  Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    yield* sql`SELECT 1 FROM schema_lease WHERE db_name = ${database} FOR UPDATE`
+    const rows = yield* sql`SELECT 1 FROM schema_version
+      WHERE version_partition = ${partition} AND db_name = ${database} AND curr_version = ${to.version}`
+    return rows.length > 0 ? Transaction.committed<void>(undefined) : Transaction.notCommitted
+  })

@@ -5,12 +5,18 @@
  * A statement that changes rows commits together with its row. DDL cannot, so a
  * row that says begun and not finished leaves open what happened, and the
  * catalogue answers it.
+ *
+ * A row only moves forward: to the fence of a later lease, and under one fence
+ * from begun to finished or refused. Each write asks for what it moves on from,
+ * so one that is repeated after a lost answer changes nothing, and neither does
+ * the first one if it arrives after all.
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import * as History from "../../History.ts"
@@ -106,12 +112,15 @@ export const make = (lease: Lease.Lease, rows: ReadonlyArray<Row>): Journal => {
                 checksum = excluded.checksum, catalogue = excluded.catalogue, started_at = excluded.started_at,
                 finished_at = excluded.finished_at, owner = excluded.owner, fence = excluded.fence,
                 job_id = NULL, error = NULL
+              WHERE schema_journal.fence < excluded.fence
+                OR schema_journal.fence = excluded.fence AND schema_journal.error IS NULL
+                  AND (${isDone} OR schema_journal.finished_at IS NULL AND schema_journal.job_id IS NULL)
               RETURNING 1
             ) SELECT EXISTS (SELECT 1 FROM written) AS written`
         )
       })
     )
-  const set = (key: Key, change: (sql: Transaction.Transaction["Service"]["sql"]) => Fragment) =>
+  const set = (key: Key, change: (sql: SqlClient) => Fragment, from: (sql: SqlClient) => Fragment) =>
     Effect.gen(function* () {
       const sql = yield* Transaction.sql
       yield* checked(
@@ -119,18 +128,32 @@ export const make = (lease: Lease.Lease, rows: ReadonlyArray<Row>): Journal => {
         (held) => sql`WITH held AS (${held}), written AS (
             UPDATE schema_journal j SET ${change(sql)} FROM held
             WHERE j.db_name = ${database} AND j.version = ${key.version} AND j.ordinal = ${key.ordinal}
-              AND j.owner = ${owner} AND j.fence = ${fence}
+              AND j.owner = ${owner} AND j.fence = ${fence} AND ${from(sql)}
             RETURNING 1
           ) SELECT EXISTS (SELECT 1 FROM written) AS written`
       )
     })
-  const finished = (key: Key) => set(key, (sql) => sql`finished_at = now(), error = NULL`)
+  const finished = (key: Key, from: (sql: SqlClient) => Fragment) => set(key, (sql) => sql`finished_at = now()`, from)
   return {
     find: (key) => rowOf(rows, key),
     begin: (statement, catalogue) => put(statement, catalogue, false),
-    attach: (key, job) => write(set(key, (sql) => sql`job_id = ${job}`)),
-    finish: (key) => write(finished(key)),
-    refuse: (key, error) => write(set(key, (sql) => sql`error = ${error.slice(0, 1024)}`)),
+    attach: (key, job) =>
+      write(
+        set(
+          key,
+          (sql) => sql`job_id = ${job}`,
+          (sql) => sql`j.finished_at IS NULL AND j.error IS NULL AND (j.job_id IS NULL OR j.job_id = ${job})`
+        )
+      ),
+    finish: (key) => write(finished(key, (sql) => sql`j.error IS NULL`)),
+    refuse: (key, error) =>
+      write(
+        set(
+          key,
+          (sql) => sql`error = ${error.slice(0, 1024)}`,
+          (sql) => sql`j.finished_at IS NULL`
+        )
+      ),
     adopt: (statement) => put(statement, null, true),
     remove: (key) =>
       write(
@@ -145,19 +168,23 @@ export const make = (lease: Lease.Lease, rows: ReadonlyArray<Row>): Journal => {
           )
         })
       ),
-    commit: finished,
+    // Not twice: the statement beside it would change its rows again.
+    commit: (key) => finished(key, (sql) => sql`j.finished_at IS NULL AND j.error IS NULL`),
     committed: ({ ordinal, version }) =>
       Effect.map(
-        Effect.flatMap(
-          Transaction.sql,
-          (sql) => sql`SELECT 1 FROM schema_journal WHERE db_name = ${database} AND version = ${version}
-            AND ordinal = ${ordinal} AND finished_at IS NOT NULL FOR UPDATE`
+        // Whatever it says: a COMMIT that is still under way has written this row, and conflicts with the lock.
+        Rows.select(
+          Committed,
+          (sql) => sql`SELECT finished_at IS NOT NULL AND fence = ${fence} AS committed FROM schema_journal
+            WHERE db_name = ${database} AND version = ${version} AND ordinal = ${ordinal} FOR UPDATE`
         ),
-        (rows) => rows.length > 0
+        ([row]) => row?.committed === true
       ),
     renew: lease.renew
   }
 }
+
+const Committed = Schema.Struct({ committed: Schema.Boolean })
 
 const Written = Schema.Struct({ written: Schema.Boolean })
 

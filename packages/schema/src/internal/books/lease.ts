@@ -243,12 +243,16 @@ const beat = (lease: Pick<Lease, "database" | "fence" | "owner">, duration: Dura
     )
   ).pipe(Effect.flatMap((rows) => (rows.length > 0 ? Effect.void : Effect.fail(lost(lease)))))
 
+/** Gives it back. FOR UPDATE, so that a COMMIT of this owner which is still under way conflicts, and never comes. */
 const release = (lease: Pick<Lease, "database" | "fence" | "owner">) =>
   Transaction.autocommit(
     Effect.flatMap(
       Transaction.sql,
-      (sql) => sql`UPDATE schema_lease SET owner = '', expires_at = now()
-        WHERE db_name = ${lease.database} AND owner = ${lease.owner} AND fence = ${lease.fence}`
+      (sql) => sql`WITH held AS (
+          SELECT db_name FROM schema_lease
+          WHERE db_name = ${lease.database} AND owner = ${lease.owner} AND fence = ${lease.fence} FOR UPDATE
+        )
+        UPDATE schema_lease SET owner = '', expires_at = now() FROM held WHERE schema_lease.db_name = held.db_name`
     ),
     { operation: "ReleaseLease" }
   )

@@ -35,13 +35,14 @@ export const run = (options: Options): Effect.Effect<Repair, MigrationError, Dsq
     const changed = Route.changedStatements(source, before)
     const isAccepting = accept && changed.length > 0
     const isRebuilding = rebuild && indexes.length > 0
-    if (isAccepting || isRebuilding) {
+    // A lease for each: under one fence, a row of the journal that has ended does not begin again.
+    if (isAccepting) {
       yield* leased(options, before, (run) =>
-        Effect.gen(function* () {
-          if (isAccepting) yield* Effect.forEach(Route.changedStatements(source, run.books), (each) => take(each, run))
-          if (isRebuilding) yield* Effect.forEach(indexes, (each) => build(each, run))
-        })
+        Effect.forEach(Route.changedStatements(source, run.books), (each) => take(each, run), { discard: true })
       )
+    }
+    if (isRebuilding) {
+      yield* leased(options, before, (run) => Effect.forEach(indexes, (each) => build(each, run), { discard: true }))
     }
     return {
       schema: source.name,

@@ -8,8 +8,8 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
-import { StatementFailed, UnsupportedFeature } from "../DsqlError.ts"
-import { carry, classify } from "./classify.ts"
+import { StatementFailed, UnsupportedFeature } from "../../DsqlError.ts"
+import { carry, classify, orUnknown } from "../errors/classify.ts"
 import { withinDeadline } from "./deadline.ts"
 import { Single } from "./singleStatement.ts"
 
@@ -62,13 +62,9 @@ const swallowed = carry(
   "commit"
 )
 
-/** A conflict stays the driver's error; a lost answer must not, because the driver calls it retryable. */
 const commit = (conn: Connection): Effect.Effect<void, SqlError> =>
   Effect.matchEffect(conn.executeRaw("COMMIT", []), {
-    onFailure: (error) => {
-      const classified = classify(error, "commit")
-      return Effect.fail(classified._tag === "CommitOutcomeUnknown" ? carry(classified, "commit") : error)
-    },
+    onFailure: (error) => Effect.fail(orUnknown(error)),
     // `executeRaw` of sql-pg gives the driver's result; sql-pg reads the tag of its own COMMIT the same way.
     onSuccess: (result) => ((result as Result).command === "ROLLBACK" ? Effect.fail(swallowed) : Effect.void)
   })
@@ -77,6 +73,6 @@ const commit = (conn: Connection): Effect.Effect<void, SqlError> =>
 const rollback = (conn: Connection): Effect.Effect<void, SqlError> =>
   Effect.catchIf(
     Effect.asVoid(conn.execute("ROLLBACK", [], undefined)),
-    (error) => classify(error, "statement")._tag === "ConnectionLost",
+    (error) => classify(error)._tag === "ConnectionLost",
     () => Effect.void
   )

@@ -4,10 +4,7 @@
 import * as SqlState from "@effect-dsql/dialect/SqlState"
 import * as Predicate from "effect/Predicate"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
-import * as DsqlError from "../DsqlError.ts"
-
-/** What a lost answer means: in `autocommit` and `commit` the write may have happened. */
-export type Phase = "statement" | "autocommit" | "commit"
+import * as DsqlError from "../../DsqlError.ts"
 
 /** An error of a statement or of the transaction around it, before retries. */
 export type AttemptError = Exclude<DsqlError.DsqlError, DsqlError.ConditionFailed | DsqlError.ConflictRetriesExhausted>
@@ -30,22 +27,19 @@ const authentication = (message: string, hint: string | undefined): DsqlError.Au
 }
 
 /**
- * Reads the meaning of a driver error in the phase in which it came.
+ * Reads the meaning of a driver's error, for a statement that nothing is committed with.
  *
  * An error that already carries one of the toolkit's keeps it.
  */
-export const classify = (error: SqlError, phase: Phase): AttemptError => {
+export const classify = (error: SqlError): AttemptError => {
   const { reason } = error
   const carried = reason.cause
   if (carriesAttemptError(carried)) return carried
   const connecting = reason.operation === "connect"
   const message = describe(carried, error.message)
   const props = { message, cause: error }
-  // Node names its own errors by `code` too (ECONNREFUSED); an SQLSTATE has five characters.
-  const code = text(carried, "code")
-  const sqlState = code?.length === 5 ? code : undefined
-  const meaning: SqlState.Meaning =
-    sqlState === undefined ? { kind: withoutState(reason._tag) } : SqlState.meaning({ code: sqlState, message })
+  const sqlState = sqlStateOf(carried)
+  const meaning = meaningOf(error, message)
   switch (meaning.kind) {
     case "conflict":
       return new DsqlError.SerializationConflict({ code: meaning.code, ...props })
@@ -63,13 +57,38 @@ export const classify = (error: SqlError, phase: Phase): AttemptError => {
       return new DsqlError.AuthenticationFailed({ reason: authentication(message, text(carried, "hint")), ...props })
     case "connection":
     case "unavailable":
-      if (connecting) return new DsqlError.ConnectionLost({ phase: "connect", ...props })
-      return phase === "statement"
-        ? new DsqlError.ConnectionLost({ phase: "statement", ...props })
-        : new DsqlError.CommitOutcomeUnknown(props)
+      return new DsqlError.ConnectionLost({ phase: connecting ? "connect" : "statement", ...props })
+    case "completion_unknown":
     case "other":
       return new DsqlError.StatementFailed({ sqlState, ...props })
   }
+}
+
+/**
+ * What the error of a COMMIT, or of a statement that commits by itself, says of the outcome: nothing, where the answer
+ * was lost. The driver calls such an error retryable, so it is replaced; any other stays the driver's.
+ */
+export const orUnknown = (error: SqlError): SqlError => {
+  if (carriesAttemptError(error.reason.cause) || error.reason.operation === "connect") return error
+  const message = describe(error.reason.cause, error.message)
+  return lostAnswers.has(meaningOf(error, message).kind)
+    ? carry(new DsqlError.CommitOutcomeUnknown({ message, cause: error }), "commit")
+    : error
+}
+
+const lostAnswers: ReadonlySet<SqlState.Meaning["kind"]> = new Set(["connection", "unavailable", "completion_unknown"])
+
+/** Node names its own errors by `code` too (ECONNREFUSED); an SQLSTATE has five characters. */
+const sqlStateOf = (cause: unknown): string | undefined => {
+  const code = text(cause, "code")
+  return code?.length === 5 ? code : undefined
+}
+
+const meaningOf = ({ reason }: SqlError, message: string): SqlState.Meaning => {
+  const code = sqlStateOf(reason.cause)
+  // The service's fixed phrase for a refused token comes under more than one code, and only to who connects.
+  if (reason.operation === "connect" && message.includes("access denied")) return { kind: "authentication" }
+  return code === undefined ? { kind: withoutState(reason._tag) } : SqlState.meaning({ code, message })
 }
 
 /** Carries one of the toolkit's errors through an API that fails with `SqlError`. */

@@ -2,16 +2,16 @@
  * What a transaction reports while it runs: its metrics, and a log line for each retry.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import type { SerializationConflict } from "../DsqlError.ts"
-import * as TransactionMetrics from "../TransactionMetrics.ts"
-import * as rareLog from "./metrics/rareLog.ts"
+import type { SerializationConflict } from "../../DsqlError.ts"
+import * as TransactionMetrics from "../../TransactionMetrics.ts"
+import * as Monotonic from "../time/monotonic.ts"
+import * as rareLog from "../metrics/rareLog.ts"
 
 /** An attempt lost a conflict. */
 export const conflict = (operation: string, code: SerializationConflict["code"]): Effect.Effect<void> =>
@@ -53,9 +53,9 @@ const latencyOf = (operation: string): Metric.Metric<number, unknown> => {
   return labelled
 }
 
-/** The transaction is over, for good or ill. */
+/** The transaction that began at `start`, in monotonic milliseconds, is over, for good or ill. */
 export const end = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E>): Effect.Effect<void> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+  Effect.flatMap(Monotonic.millis, (now) => {
     const latency = Metric.update(latencyOf(operation), now - start)
     return Exit.isSuccess(exit) ? latency : Effect.andThen(latency, failed(operation, errorClass(exit.cause)))
   })

@@ -1,5 +1,5 @@
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
-import { ClusterMember, ClusterMembership, type Identifiers, PageToken } from "@effect-dsql/persistence"
+import { ClusterMember, ClusterMembers, type Identifiers, PageToken } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { DateTime, Deferred, Duration, Effect, Fiber, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -7,13 +7,13 @@ import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
 import { heartbeat } from "./support/rows.ts"
 import { describeAlone, describeEmulated, describeStores } from "./support/persistence.ts"
 
-const using = <A, E, R>(f: (store: ClusterMembership.ClusterMembership["Service"]) => Effect.Effect<A, E, R>) =>
-  Effect.flatMap(ClusterMembership.ClusterMembership, f)
+const using = <A, E, R>(f: (store: ClusterMembers.ClusterMembers["Service"]) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(ClusterMembers.ClusterMembers, f)
 
-const upsert = (changed: Partial<ClusterMembership.Heartbeat> = {}) =>
+const upsert = (changed: Partial<ClusterMembers.Heartbeat> = {}) =>
   Effect.suspend(() => using((store) => store.upsert(heartbeat(changed))))
 
-const listed = (request: ClusterMembership.MembersRequest) =>
+const listed = (request: ClusterMembers.MembersRequest) =>
   Effect.map(
     using((store) => store.list(request)),
     ({ items }) => items
@@ -102,7 +102,7 @@ describeAlone("A list of members", (it) => {
       const one = yield* upsert({ role: "Frontend", sessionStart })
       const other = yield* upsert({ role: "Matching" })
       yield* age("10 minutes", other.hostId)
-      const filters: ReadonlyArray<readonly [ClusterMembership.MembersRequest, ClusterMembership.MembersRequest]> = [
+      const filters: ReadonlyArray<readonly [ClusterMembers.MembersRequest, ClusterMembers.MembersRequest]> = [
         [{ role: "Frontend" }, { role: "Matching" }],
         [{ hostId: one.hostId }, { hostId: other.hostId }],
         [{ rpcAddress: one.rpcAddress }, { rpcAddress: other.rpcAddress }],
@@ -112,7 +112,7 @@ describeAlone("A list of members", (it) => {
           { hostId: other.hostId, sessionStartedAfter: DateTime.subtract(other.sessionStart, { milliseconds: 1 }) }
         ]
       ]
-      const ids = (request: ClusterMembership.MembersRequest) =>
+      const ids = (request: ClusterMembers.MembersRequest) =>
         Effect.map(listed(request), (members) => members.map(({ hostId }) => hostId))
       for (const [includes, excludes] of filters) {
         assert.deepStrictEqual(yield* ids(includes), [one.hostId])
@@ -203,7 +203,7 @@ const expired = (count: number) =>
       FROM generate_series(1, ${count}::integer)`
   )
 
-const pruned = using((store) => store.prune())
+const pruned = using((store) => store.deleteExpired())
 
 describeAlone("Pruning", (it) => {
   it.effect("deletes the records that have expired, and no other", () =>
@@ -211,7 +211,7 @@ describeAlone("Pruning", (it) => {
       assert.strictEqual(yield* pruned, 0)
       const { hostId } = yield* upsert()
       yield* expired(1100)
-      assert.strictEqual(yield* using((store) => store.prune({ limit: 20 })), 20)
+      assert.strictEqual(yield* using((store) => store.deleteExpired({ limit: 20 })), 20)
       assert.strictEqual(yield* pruned, 1080)
       assert.strictEqual(yield* records, 1)
       assert.lengthOf(yield* listed({ hostId }), 1)

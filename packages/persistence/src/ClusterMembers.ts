@@ -1,5 +1,5 @@
 /**
- * Cluster membership: which hosts are there, by the heartbeats that they send.
+ * Members of the cluster: which hosts are there, by the heartbeats that they send.
  *
  * One clock decides who is there: the database's. A heartbeat is written with
  * it, and expires by it. The clock of a host that jumps makes no other host
@@ -9,7 +9,7 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Context from "effect/Context"
@@ -21,21 +21,15 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type * as Stream from "effect/Stream"
-import {
-  type ClusterMember,
-  Columns,
-  fromColumns,
-  MemberExpiryInvalid,
-  Role,
-  type RpcAddress
-} from "./ClusterMember.ts"
+import { type ClusterMember, MemberExpiryInvalid, Role, RpcAddress, RpcPort } from "./ClusterMember.ts"
 import { HostId } from "./Identifiers.ts"
 import { drain } from "./internal/drain.ts"
 import * as List from "./internal/page/list.ts"
 import { repeatable } from "./internal/repeatable.ts"
 import * as Row from "./internal/page/row.ts"
-import * as PageToken from "./PageToken.ts"
-import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
+import * as Tokens from "./internal/page/tokens.ts"
+import type * as PageToken from "./PageToken.ts"
+import type { MalformedRow, PageError, WriteError } from "./PersistenceError.ts"
 
 /**
  * What a host says of itself.
@@ -66,65 +60,59 @@ export interface MembersRequest extends PageToken.PageRequest {
 }
 
 /**
- * What listing can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type ListError = MalformedRow | PageTokenInvalid | TransactionError
-
-/**
  * Keeps the members of the cluster.
  *
  * @example
  * ```ts
- * import { ClusterMembership } from "@effect-dsql/persistence"
+ * import { ClusterMembers } from "@effect-dsql/persistence"
  * import { Effect, Schedule } from "effect"
  *
- * const heartbeats = (host: Omit<ClusterMembership.Heartbeat, "expiresIn">) =>
+ * const heartbeats = (host: Omit<ClusterMembers.Heartbeat, "expiresIn">) =>
  *   Effect.gen(function*() {
- *     const membership = yield* ClusterMembership.ClusterMembership
- *     yield* membership.upsert({ ...host, expiresIn: "20 seconds" })
+ *     const members = yield* ClusterMembers.ClusterMembers
+ *     yield* members.upsert({ ...host, expiresIn: "20 seconds" })
  *   }).pipe(Effect.repeat(Schedule.spaced("10 seconds")))
  * ```
  *
  * @since 0.1.0
  * @category services
  */
-export class ClusterMembership extends Context.Service<
-  ClusterMembership,
+export class ClusterMembers extends Context.Service<
+  ClusterMembers,
   {
     /** Writes a heartbeat, and gives the member with the database's times. One round trip. */
-    readonly upsert: (
-      heartbeat: Heartbeat
-    ) => Effect.Effect<ClusterMember, MalformedRow | MemberExpiryInvalid | LimitExceeded | TransactionError>
+    readonly upsert: (heartbeat: Heartbeat) => Effect.Effect<ClusterMember, WriteError | MemberExpiryInvalid>
     /** One page of members, by host id. One round trip. */
-    readonly list: (request?: MembersRequest) => Effect.Effect<PageToken.Page<ClusterMember>, ListError>
+    readonly list: (request?: MembersRequest) => Effect.Effect<PageToken.Page<ClusterMember>, PageError>
     /** All members, by host id. One round trip per page. */
-    readonly stream: (request?: MembersRequest) => Stream.Stream<ClusterMember, ListError>
+    readonly stream: (request?: MembersRequest) => Stream.Stream<ClusterMember, PageError>
     /**
      * Deletes the records that have expired, and gives how many went: all of them, or `limit`. One round trip for 500.
      * Run again after a failure, it goes on where it stopped.
      */
-    readonly prune: (options?: { readonly limit?: number | undefined }) => Effect.Effect<number, TransactionError>
+    readonly deleteExpired: (options?: {
+      readonly limit?: number | undefined
+    }) => Effect.Effect<number, TransactionError>
   }
->()("@effect-dsql/persistence/ClusterMembership") {}
+>()("@effect-dsql/persistence/ClusterMembers") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<ClusterMembership, never, DsqlClient> = Layer.effect(
-  ClusterMembership,
+export const layer: Layer.Layer<ClusterMembers, never, DsqlClient> = Layer.effect(
+  ClusterMembers,
   Effect.map(DsqlClient, (client) => {
     const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
       Effect.provideService(effect, DsqlClient, client)
     const page = (request: MembersRequest) => connected(list(request))
-    return ClusterMembership.of({
-      upsert: Effect.fn("ClusterMembership.upsert")((heartbeat) => connected(upsert(heartbeat))),
-      list: Effect.fn("ClusterMembership.list")((request = {}) => page(request)),
+    return ClusterMembers.of({
+      upsert: Effect.fn("ClusterMembers.upsert")((heartbeat) => connected(upsert(heartbeat))),
+      list: Effect.fn("ClusterMembers.list")((request = {}) => page(request)),
       stream: (request = {}) => List.stream(request, (each) => page({ ...request, ...each })),
-      prune: Effect.fn("ClusterMembership.prune")((options) => connected(prune(options?.limit)))
+      deleteExpired: Effect.fn("ClusterMembers.deleteExpired")((options) => connected(deleteExpired(options?.limit)))
     })
   })
 )
@@ -173,7 +161,7 @@ const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
   return yield* repeatable("UpsertClusterMember", body)
 })
 
-const tokens = PageToken.codec("cluster members", Schema.Struct({ hostId: HostId }))
+const tokens = Tokens.codec("cluster members", Schema.Struct({ hostId: HostId }))
 
 const list = Effect.fnUntraced(function* (request: MembersRequest) {
   const start = yield* List.start(tokens, request)
@@ -194,7 +182,7 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
       SELECT ${columnNames(sql)} FROM cluster_membership WHERE ${sql.and(filters)}
       ORDER BY membership_partition, host_id LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMembers", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMembers", readOnly: "proven" })
   return yield* List.page(
     rows,
     request,
@@ -205,7 +193,7 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
 })
 
 /** With their entries in five indexes, 500 records are no more than the 3,000 rows that a transaction may change. */
-const prune = (limit: number | undefined) =>
+const deleteExpired = (limit: number | undefined) =>
   drain(
     "PruneClusterMembers",
     Effect.fnUntraced(function* (rows: number) {
@@ -225,6 +213,26 @@ const prune = (limit: number | undefined) =>
   )
 
 const columnNames = (sql: SqlClient) => sql.csv(Object.keys(Columns.fields).map((column) => sql`${sql(column)}`))
+
+const Columns = Schema.Struct({
+  host_id: HostId,
+  role: Role,
+  rpc_address: RpcAddress,
+  rpc_port: RpcPort,
+  session_start: Schema.DateTimeUtcFromDate,
+  last_heartbeat: Schema.DateTimeUtcFromDate,
+  record_expiry: Schema.DateTimeUtcFromDate
+})
+
+const fromColumns = (columns: typeof Columns.Type): ClusterMember => ({
+  hostId: columns.host_id,
+  role: columns.role,
+  rpcAddress: columns.rpc_address,
+  rpcPort: columns.rpc_port,
+  sessionStart: columns.session_start,
+  lastHeartbeat: columns.last_heartbeat,
+  recordExpiry: columns.record_expiry
+})
 
 const decode = (row: unknown, hostId: string): Effect.Effect<ClusterMember, MalformedRow> =>
   Effect.map(

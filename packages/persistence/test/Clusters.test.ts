@@ -1,19 +1,19 @@
 import { DsqlClient } from "@effect-dsql/core"
-import { ClusterMetadata, type DataBlob, Identifiers } from "@effect-dsql/persistence"
+import { type Cluster, Clusters, type DataBlob, Identifiers } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect, Result, Stream } from "effect"
 import { loseAnswer, roundTrips } from "./support/emulated.ts"
 import { blob, clusterName } from "./support/rows.ts"
 import { describeAlone, describeEmulated, describeStores } from "./support/persistence.ts"
 
-const using = <A, E, R>(f: (store: ClusterMetadata.ClusterMetadata["Service"]) => Effect.Effect<A, E, R>) =>
-  Effect.flatMap(ClusterMetadata.ClusterMetadata, f)
+const using = <A, E, R>(f: (store: Clusters.Clusters["Service"]) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Clusters.Clusters, f)
 
-const fresh = (): ClusterMetadata.Cluster => ({ name: clusterName(), version: 0n, metadata: blob() })
+const fresh = (): Cluster.Cluster => ({ name: clusterName(), version: 0n, metadata: blob() })
 
-const given = Effect.suspend(() => using((store) => store.save(fresh())))
+const given = Effect.suspend(() => using((store) => store.save(fresh(), 0n)))
 
-describeStores("ClusterMetadata", (it) => {
+describeStores("Metadata of clusters", (it) => {
   it.effect("say of a cluster that is missing that there are none", () =>
     Effect.gen(function* () {
       const name = clusterName()
@@ -24,7 +24,7 @@ describeStores("ClusterMetadata", (it) => {
   it.effect("are saved first with version 1, and found by name", () =>
     Effect.gen(function* () {
       const row = fresh()
-      const saved = yield* using((store) => store.save(row))
+      const saved = yield* using((store) => store.save(row, row.version))
       assert.deepStrictEqual(saved, { ...row, version: 1n })
       assert.deepStrictEqual(yield* using((store) => store.get(row.name)), saved)
     })
@@ -34,7 +34,7 @@ describeStores("ClusterMetadata", (it) => {
     Effect.gen(function* () {
       const saved = yield* given
       const metadata = { ...blob(), encoding: "Json" as const }
-      const next = yield* using((store) => store.save({ ...saved, metadata }))
+      const next = yield* using((store) => store.save({ name: saved.name, metadata }, saved.version))
       assert.deepStrictEqual(next, { name: saved.name, version: 2n, metadata })
       assert.deepStrictEqual(yield* using((store) => store.get(saved.name)), next)
     })
@@ -43,9 +43,9 @@ describeStores("ClusterMetadata", (it) => {
   it.effect("stay as they are for a stale version, a version to come, and a second first time", () =>
     Effect.gen(function* () {
       const { name } = yield* given
-      const saved = yield* using((store) => store.save({ name, version: 1n, metadata: blob() }))
+      const saved = yield* using((store) => store.save({ name, metadata: blob() }, 1n))
       for (const expected of [0n, 1n, 3n]) {
-        const refused = yield* Effect.flip(using((store) => store.save({ name, version: expected, metadata: blob() })))
+        const refused = yield* Effect.flip(using((store) => store.save({ name, metadata: blob() }, expected)))
         assert.include(refused, { _tag: "ClusterVersionConflict", name, expected, actual: 2n } as const)
       }
       assert.deepStrictEqual(yield* using((store) => store.get(name)), saved)
@@ -55,7 +55,7 @@ describeStores("ClusterMetadata", (it) => {
   it.effect("of a cluster that is missing are not saved with a version, and it is said why", () =>
     Effect.gen(function* () {
       const row = { ...fresh(), version: 5n }
-      const refused = yield* Effect.flip(using((store) => store.save(row)))
+      const refused = yield* Effect.flip(using((store) => store.save(row, row.version)))
       assert.include(refused, { _tag: "ClusterVersionConflict", expected: 5n, actual: 0n } as const)
       assert.include(refused.message, "there are none")
       assert.strictEqual((yield* Effect.flip(using((store) => store.get(row.name))))._tag, "ClusterNotFound")
@@ -68,7 +68,7 @@ describeStores("ClusterMetadata", (it) => {
       for (const version of [0n, 1n]) {
         const outcomes = yield* Effect.forEach(
           Array.from({ length: 16 }, blob),
-          (metadata) => Effect.result(using((store) => store.save({ name, version, metadata }))),
+          (metadata) => Effect.result(using((store) => store.save({ name, metadata }, version))),
           { concurrency: "unbounded" }
         )
         const [winner, ...others] = outcomes.filter(Result.isSuccess)
@@ -84,14 +84,14 @@ describeStores("ClusterMetadata", (it) => {
   it.effect("keep a caller's rule on what may not change, because the version that it read is compared", () =>
     Effect.gen(function* () {
       const shards = (count: number): DataBlob.DataBlob => ({ data: Uint8Array.of(count), encoding: "Proto3" })
-      const { name } = yield* using((store) => store.save({ ...fresh(), metadata: shards(43) }))
+      const { name } = yield* using((store) => store.save({ ...fresh(), metadata: shards(43) }, 0n))
       /** The number of shards may never change. */
       const save = (metadata: DataBlob.DataBlob) =>
         using((store) =>
           Effect.gen(function* () {
             const stored = yield* store.get(name)
             if (stored.metadata.data[0] !== metadata.data[0]) return false
-            yield* store.save({ ...stored, metadata })
+            yield* store.save({ name, metadata }, stored.version)
             return true
           })
         )
@@ -114,10 +114,10 @@ describeStores("ClusterMetadata", (it) => {
   it.effect("refuse a name and a value that DSQL could not hold, before they are sent", () =>
     Effect.gen(function* () {
       const metadata = { data: new Uint8Array(1024 * 1024 + 1), encoding: "Proto3" } as const
-      const value = yield* Effect.flip(using((store) => store.save({ ...fresh(), metadata })))
+      const value = yield* Effect.flip(using((store) => store.save({ ...fresh(), metadata }, 0n)))
       assert.include(value, { _tag: "LimitExceeded", limit: "column_bytes" } as const)
       const name = Identifiers.ClusterName.make("𝄞".repeat(255))
-      const key = yield* Effect.flip(using((store) => store.save({ ...fresh(), name })))
+      const key = yield* Effect.flip(using((store) => store.save({ ...fresh(), name }, 0n)))
       assert.include(key, { _tag: "LimitExceeded", limit: "key_bytes" } as const)
     })
   )
@@ -125,13 +125,11 @@ describeStores("ClusterMetadata", (it) => {
 
 /** Who read the metadata saves them after another has. */
 const overtaken = <E>(
-  save: (
-    read: ClusterMetadata.Cluster
-  ) => Effect.Effect<unknown, E, ClusterMetadata.ClusterMetadata | DsqlClient.DsqlClient>
+  save: (read: Cluster.Cluster) => Effect.Effect<unknown, E, Clusters.Clusters | DsqlClient.DsqlClient>
 ) =>
   Effect.gen(function* () {
     const read = yield* given
-    const other = yield* using((store) => store.save({ ...read, metadata: blob() }))
+    const other = yield* using((store) => store.save({ name: read.name, metadata: blob() }, read.version))
     yield* Effect.result(save({ ...read, metadata: blob() }))
     return { other, stored: yield* using((store) => store.get(read.name)) }
   })
@@ -139,7 +137,7 @@ const overtaken = <E>(
 describeStores("A save that another has overtaken", (it) => {
   it.effect("leaves what the other saved", () =>
     Effect.gen(function* () {
-      const { other, stored } = yield* overtaken((read) => using((store) => store.save(read)))
+      const { other, stored } = yield* overtaken((read) => using((store) => store.save(read, read.version)))
       assert.deepStrictEqual(stored, other)
     })
   )
@@ -147,7 +145,7 @@ describeStores("A save that another has overtaken", (it) => {
   it.effect("would replace it if its WHERE clause did not name the version", () =>
     Effect.gen(function* () {
       const { sql } = yield* DsqlClient.DsqlClient
-      const unfenced = ({ metadata, name, version }: ClusterMetadata.Cluster) =>
+      const unfenced = ({ metadata, name, version }: Cluster.Cluster) =>
         sql`UPDATE cluster_metadata_info SET data = ${metadata.data}, version = ${version + 1n}
           WHERE metadata_partition = 0 AND cluster_name = ${name}`
       const { other, stored } = yield* overtaken(unfenced)
@@ -198,10 +196,10 @@ describeEmulated("A save whose answer was lost", (it) => {
     Effect.gen(function* () {
       const saved = yield* given
       yield* loseAnswer("after")
-      const next = yield* using((store) => store.save({ ...saved, metadata: blob() }))
+      const next = yield* using((store) => store.save({ name: saved.name, metadata: blob() }, saved.version))
       assert.deepStrictEqual(yield* using((store) => store.get(saved.name)), next)
       yield* loseAnswer("before")
-      const lost = yield* Effect.flip(using((store) => store.save({ ...next, metadata: blob() })))
+      const lost = yield* Effect.flip(using((store) => store.save({ name: next.name, metadata: blob() }, next.version)))
       assert.strictEqual(lost._tag, "ConnectionLost")
       assert.deepStrictEqual(yield* using((store) => store.get(saved.name)), next)
     })
@@ -232,7 +230,7 @@ describeEmulated("A save whose answer was lost", (it) => {
       const counts = yield* using((store) =>
         Effect.all({
           save: roundTrips(given),
-          refused: roundTrips(Effect.flip(store.save({ name, version: 9n, metadata: blob() }))),
+          refused: roundTrips(Effect.flip(store.save({ name, metadata: blob() }, 9n))),
           get: roundTrips(store.get(name)),
           list: roundTrips(store.list()),
           delete: roundTrips(store.delete(name))

@@ -1,5 +1,5 @@
 /**
- * Cluster metadata: what each cluster is, under a version of its own.
+ * Clusters: what each one is, its metadata, under a version of its own.
  *
  * What may change is for the caller to decide, because the metadata are opaque
  * here: read them, decide, and save with the version that was read. If anyone
@@ -8,7 +8,7 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Fence from "@effect-dsql/core/Fence"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
@@ -18,84 +18,21 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import { DataBlob, Encoding, equals } from "./DataBlob.ts"
+import { type Cluster, ClusterNotFound, ClusterVersionConflict } from "./Cluster.ts"
+import { Encoding, equals } from "./DataBlob.ts"
 import { ClusterName } from "./Identifiers.ts"
 import * as List from "./internal/page/list.ts"
 import * as Row from "./internal/page/row.ts"
-import * as PageToken from "./PageToken.ts"
-import type { MalformedRow, PageTokenInvalid } from "./PersistenceError.ts"
-
-const id = (tag: string) => `@effect-dsql/persistence/ClusterMetadata/${tag}`
-
-/**
- * A cluster's metadata as they are stored.
- *
- * @since 0.1.0
- * @category models
- */
-export const Cluster = Schema.Struct({
-  name: ClusterName,
-  /** 1 when it was saved first, one more each time. */
-  version: Schema.BigInt,
-  metadata: DataBlob
-})
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type Cluster = typeof Cluster.Type
-
-/**
- * The cluster's metadata have another version than the caller held. Nothing was written; read them again.
- *
- * @since 0.1.0
- * @category errors
- */
-export class ClusterVersionConflict extends Schema.TaggedError<ClusterVersionConflict>(id("ClusterVersionConflict"))(
-  "ClusterVersionConflict",
-  {
-    name: ClusterName,
-    /** The version that the caller held; 0 for a first save. */
-    expected: Schema.BigInt,
-    /** The one that is current; 0 where there are no metadata. */
-    actual: Schema.BigInt
-  }
-) {
-  override get message(): string {
-    const actual = this.actual === 0n ? "there are none" : `they have version ${this.actual}`
-    return `metadata of cluster ${this.name}: version ${this.expected} was expected, but ${actual}; read again`
-  }
-}
-
-/**
- * There are no metadata of this cluster.
- *
- * @since 0.1.0
- * @category errors
- */
-export class ClusterNotFound extends Schema.TaggedError<ClusterNotFound>(id("ClusterNotFound"))("ClusterNotFound", {
-  name: ClusterName
-}) {
-  override get message(): string {
-    return `there are no metadata of a cluster ${this.name}`
-  }
-}
-
-/**
- * What reading can end with.
- *
- * @since 0.1.0
- * @category models
- */
-export type ReadError = MalformedRow | TransactionError
+import * as Tokens from "./internal/page/tokens.ts"
+import type * as PageToken from "./PageToken.ts"
+import type { MalformedRow, PageError, ReadError, WriteError } from "./PersistenceError.ts"
 
 /**
  * Keeps the metadata of clusters. Each operation is one statement and one round trip; a stream is one per page.
  *
  * @example
  * ```ts
- * import { ClusterMetadata, type DataBlob, type Identifiers } from "@effect-dsql/persistence"
+ * import { Clusters, type DataBlob, type Identifiers } from "@effect-dsql/persistence"
  * import { Effect } from "effect"
  *
  * // What may not change is compared with what is stored; the version keeps it so until it is saved.
@@ -105,10 +42,10 @@ export type ReadError = MalformedRow | TransactionError
  *   allowed: (stored: DataBlob.DataBlob) => boolean
  * ) =>
  *   Effect.gen(function*() {
- *     const clusters = yield* ClusterMetadata.ClusterMetadata
+ *     const clusters = yield* Clusters.Clusters
  *     const stored = yield* clusters.get(name)
  *     if (!allowed(stored.metadata)) return false
- *     yield* clusters.save({ ...stored, metadata })
+ *     yield* clusters.save({ name, metadata }, stored.version)
  *     return true
  *   })
  * ```
@@ -116,38 +53,41 @@ export type ReadError = MalformedRow | TransactionError
  * @since 0.1.0
  * @category services
  */
-export class ClusterMetadata extends Context.Service<
-  ClusterMetadata,
+export class Clusters extends Context.Service<
+  Clusters,
   {
-    /** Saves metadata whose stored version is this one, 0 for the first time, and gives them with the next version. */
-    readonly save: (cluster: Cluster) => Effect.Effect<Cluster, ReadError | ClusterVersionConflict | LimitExceeded>
+    /** Saves metadata whose stored version is the expected one, 0 for the first time, and gives them with the next. */
+    readonly save: (
+      cluster: Omit<Cluster, "version">,
+      expectedVersion: bigint
+    ) => Effect.Effect<Cluster, WriteError | ClusterVersionConflict>
     readonly get: (name: ClusterName) => Effect.Effect<Cluster, ReadError | ClusterNotFound>
     /** Deletes the metadata if there are any, whatever their version. */
     readonly delete: (name: ClusterName) => Effect.Effect<void, TransactionError>
     /** One page of all clusters, by name. */
-    readonly list: (
-      request?: PageToken.PageRequest
-    ) => Effect.Effect<PageToken.Page<Cluster>, ReadError | PageTokenInvalid>
+    readonly list: (request?: PageToken.PageRequest) => Effect.Effect<PageToken.Page<Cluster>, PageError>
     /** All clusters, by name. Ends with an error at a row that does not decode. */
-    readonly stream: (request?: PageToken.PageRequest) => Stream.Stream<Cluster, ReadError | PageTokenInvalid>
+    readonly stream: (request?: PageToken.PageRequest) => Stream.Stream<Cluster, PageError>
   }
->()("@effect-dsql/persistence/ClusterMetadata") {}
+>()("@effect-dsql/persistence/Clusters") {}
 
 /**
+ * Provides the store.
+ *
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<ClusterMetadata, never, DsqlClient> = Layer.effect(
-  ClusterMetadata,
+export const layer: Layer.Layer<Clusters, never, DsqlClient> = Layer.effect(
+  Clusters,
   Effect.map(DsqlClient, (client) => {
     const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
       Effect.provideService(effect, DsqlClient, client)
     const page = (request: PageToken.PageRequest) => connected(list(request))
-    return ClusterMetadata.of({
-      save: Effect.fn("ClusterMetadata.save")((cluster) => connected(save(cluster))),
-      get: Effect.fn("ClusterMetadata.get")((name) => connected(get(name))),
-      delete: Effect.fn("ClusterMetadata.delete")((name) => connected(remove(name))),
-      list: Effect.fn("ClusterMetadata.list")((request = {}) => page(request)),
+    return Clusters.of({
+      save: Effect.fn("Clusters.save")((cluster, expected) => connected(save(cluster, expected))),
+      get: Effect.fn("Clusters.get")((name) => connected(get(name))),
+      delete: Effect.fn("Clusters.delete")((name) => connected(remove(name))),
+      list: Effect.fn("Clusters.list")((request = {}) => page(request)),
       stream: (request = {}) => List.stream(request, page)
     })
   })
@@ -160,7 +100,7 @@ const partition = 0
 
 const key = (name: string) => ({ metadata_partition: partition, cluster_name: name })
 
-const save = Effect.fnUntraced(function* ({ metadata, name, version: expected }: Cluster) {
+const save = Effect.fnUntraced(function* ({ metadata, name }: Omit<Cluster, "version">, expected: bigint) {
   const columns = { data: metadata.data, data_encoding: metadata.encoding }
   yield* Size.check(table, { ...key(name), ...columns }, Object.keys(key(name)))
   const saved: Cluster = { name, metadata, version: expected + 1n }
@@ -200,7 +140,7 @@ const save = Effect.fnUntraced(function* ({ metadata, name, version: expected }:
 })
 
 const get = Effect.fnUntraced(function* (name: ClusterName) {
-  const found = yield* Transaction.autocommit(select(name), { operation: "GetClusterMetadata", readOnly: true })
+  const found = yield* Transaction.autocommit(select(name), { operation: "GetClusterMetadata", readOnly: "proven" })
   return yield* Option.match(found, {
     onNone: () => Effect.fail(new ClusterNotFound({ name })),
     onSome: Effect.succeed
@@ -228,7 +168,7 @@ const select = Effect.fnUntraced(function* (name: string) {
   return rows[0] === undefined ? Option.none() : Option.some(yield* decode(rows[0], name))
 })
 
-const tokens = PageToken.codec("clusters", Schema.Struct({ name: ClusterName }))
+const tokens = Tokens.codec("clusters", Schema.Struct({ name: ClusterName }))
 
 const list = Effect.fnUntraced(function* (request: PageToken.PageRequest) {
   const start = yield* List.start(tokens, request)
@@ -240,7 +180,7 @@ const list = Effect.fnUntraced(function* (request: PageToken.PageRequest) {
       WHERE metadata_partition = ${partition} ${after}
       ORDER BY metadata_partition, cluster_name LIMIT ${List.size(request) + 1}`
   })
-  const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMetadata", readOnly: true })
+  const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMetadata", readOnly: "proven" })
   return yield* List.page(
     rows,
     request,

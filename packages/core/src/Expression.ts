@@ -1,0 +1,248 @@
+/**
+ * SQL with its parameters, put together from parts.
+ *
+ * A part's text never depends on how much it carries: a list is one parameter,
+ * and a null is one as well. So a statement that is made of such parts has one
+ * text for each shape, and a connection prepares it once.
+ *
+ * @since 0.1.0
+ */
+import { OID, type Parameter, ParameterTypeId } from "@effect/sql-pg/PgTypes"
+import * as Predicate from "effect/Predicate"
+import { defaultEscape } from "effect/sql/Statement"
+
+const TypeId = "~@effect-dsql/core/Expression"
+
+/**
+ * SQL, and the values of its parameters in the order in which they stand in it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Expression {
+  readonly [TypeId]: typeof TypeId
+  /** The text before, between and after the values; one more than there are values. */
+  readonly strings: ReadonlyArray<string>
+  readonly values: ReadonlyArray<unknown>
+}
+
+/**
+ * What a parameter of each type may be. A `timestamp` is in UTC; a number is milliseconds since 1970.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Values {
+  readonly bigint: bigint
+  readonly boolean: boolean
+  readonly bytea: Uint8Array
+  readonly "double precision": number
+  readonly integer: number
+  readonly text: string
+  readonly timestamp: Date | number
+  readonly timestamptz: Date | number
+  readonly uuid: string
+}
+
+/**
+ * The type of a parameter, as PostgreSQL names it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Type = keyof Values
+
+const oids: Readonly<Record<Type, readonly [scalar: number, array: number]>> = {
+  bigint: [OID.int8, OID.int8Array],
+  boolean: [OID.bool, OID.boolArray],
+  bytea: [OID.bytea, OID.byteaArray],
+  "double precision": [OID.float8, OID.float8Array],
+  integer: [OID.int4, OID.int4Array],
+  text: [OID.text, OID.textArray],
+  timestamp: [OID.timestamp, OID.timestampArray],
+  timestamptz: [OID.timestamptz, OID.timestamptzArray],
+  uuid: [OID.uuid, OID.uuidArray]
+}
+
+/**
+ * Tells an expression from all other values.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isExpression = (u: unknown): u is Expression => Predicate.hasProperty(u, TypeId)
+
+const make = (strings: ReadonlyArray<string>, values: ReadonlyArray<unknown>): Expression => ({
+  [TypeId]: TypeId,
+  strings,
+  values
+})
+
+/**
+ * Text that is SQL already.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const literal = (text: string): Expression => make([text], [])
+
+/**
+ * A quoted identifier; a dot parts a schema from a name.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const name = (identifier: string): Expression => literal(quote(identifier))
+
+const quote = defaultEscape('"')
+
+/**
+ * Puts expressions together. Any other value becomes a parameter, whose type the server finds from where it stands;
+ * a fragment of Effect SQL, such as `sql.json(…)`, stays what it is.
+ *
+ * @example
+ * ```ts
+ * import { Expression } from "@effect-dsql/core"
+ *
+ * const late = Expression.sql`fire_time < ${Expression.value("timestamptz", Date.now())}`
+ * const either = Expression.sql`(${late} OR priority > ${5})`
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const sql = (strings: TemplateStringsArray, ...values: ReadonlyArray<unknown>): Expression => {
+  const parts: Array<Expression> = []
+  strings.forEach((text, index) => {
+    parts.push(literal(text))
+    if (index === values.length) return
+    const value = values[index]
+    parts.push(isExpression(value) ? value : make(["", ""], [value]))
+  })
+  return concat(parts)
+}
+
+/** Joins the text at the seams. */
+const concat = (parts: ReadonlyArray<Expression>): Expression => {
+  const strings = [""]
+  const values: Array<unknown> = []
+  for (const part of parts) {
+    strings[strings.length - 1] += part.strings[0] ?? ""
+    for (let index = 0; index < part.values.length; index++) {
+      values.push(part.values[index])
+      strings.push(part.strings[index + 1] ?? "")
+    }
+  }
+  return make(strings, values)
+}
+
+/**
+ * Expressions with text between them.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const join = (list: ReadonlyArray<Expression>, separator: string): Expression => {
+  const between = literal(separator)
+  return concat(list.flatMap((part, index) => (index === 0 ? [part] : [between, part])))
+}
+
+/**
+ * One value as a parameter of a type.
+ *
+ * @since 0.1.0
+ * @category parameters
+ */
+export const value = <T extends Type>(type: T, value: Values[T] | null): Expression =>
+  make(["", `::${type}`], [parameter(oids[type][0], value)])
+
+/**
+ * A list as one parameter, an array of a type.
+ *
+ * @since 0.1.0
+ * @category parameters
+ */
+export const values = <T extends Type>(type: T, list: ReadonlyArray<Values[T] | null>): Expression =>
+  make(["", `::${type}[]`], [parameter(oids[type][1], list)])
+
+const parameter = (oid: number, value: unknown): Parameter => ({ [ParameterTypeId]: ParameterTypeId, oid, value })
+
+/**
+ * The types of some columns, by their names.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Columns = Readonly<Record<string, Type>>
+
+/**
+ * What rows of such columns hold. A column that is left out is null.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Row<C extends Columns> = { readonly [Column in keyof C]?: Values[C[Column]] | null }
+
+/**
+ * The columns of one row as parameters, by their names.
+ *
+ * @since 0.1.0
+ * @category parameters
+ */
+export const row = <C extends Columns>(columns: C, row: Row<C>): { readonly [Column in keyof C]: Expression } =>
+  // `fromEntries` forgets which names there are: those of `columns`, each with an expression.
+  Object.fromEntries(Object.entries(columns).map(([column, type]) => [column, value(type, row[column] ?? null)])) as {
+    readonly [Column in keyof C]: Expression
+  }
+
+/**
+ * Rows to stand in FROM, under a name and with the columns' names: one parameter for each column.
+ *
+ * @example
+ * ```ts
+ * import { Expression } from "@effect-dsql/core"
+ *
+ * const tasks = Expression.records("task", { id: "bigint", data: "bytea" }, [
+ *   { id: 1n, data: new Uint8Array([1]) },
+ *   { id: 2n, data: null }
+ * ])
+ * ```
+ *
+ * @since 0.1.0
+ * @category parameters
+ */
+export const records = <C extends Columns>(alias: string, columns: C, rows: ReadonlyArray<Row<C>>): Expression => {
+  const lists = Object.entries(columns).map(([column, type]) =>
+    values(
+      type,
+      rows.map((row) => row[column] ?? null)
+    )
+  )
+  return sql`unnest(${join(lists, ", ")}) AS ${name(alias)}(${names(Object.keys(columns))})`
+}
+
+/**
+ * Quoted identifiers with commas between them.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const names = (identifiers: ReadonlyArray<string>): Expression => join(identifiers.map(name), ", ")
+
+/**
+ * The condition that a table's row has this key, column by column.
+ *
+ * @since 0.1.0
+ * @category conditions
+ */
+export const key = (table: string, columns: Readonly<Record<string, Expression>>): Expression =>
+  all(Object.entries(columns).map(([column, value]) => sql`${name(table)}.${name(column)} = ${value}`))
+
+/**
+ * The condition that all of these hold.
+ *
+ * @since 0.1.0
+ * @category conditions
+ */
+export const all = (conditions: ReadonlyArray<Expression>): Expression =>
+  conditions.length === 0 ? literal("TRUE") : join(conditions, " AND ")

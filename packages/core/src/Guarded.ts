@@ -1,0 +1,118 @@
+/**
+ * Writes that happen only while their guards hold.
+ *
+ * All guards are judged in one snapshot, and their rows are locked in it; the
+ * writes happen if every guard holds; and the answer says which one did not,
+ * with the row that it found. So a write of many rows below several fences is
+ * one round trip, and all of it commits or none.
+ *
+ * It is sent in one of two forms. As one `statement`, a WITH in which the locks
+ * gate the writes, it commits by itself. As a `transaction`, each guard is locked
+ * by a statement of its own, then all are judged, then each write follows: more
+ * round trips, and nothing that a cluster might not take. Which form it is, is a
+ * setting of the client; what is written, told and refused is the same.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import { SerializationConflict } from "./DsqlError.ts"
+import type * as Expression from "./Expression.ts"
+import { type Guard, SharedLock } from "./Guard.ts"
+import * as Sending from "./internal/guarded/sending.ts"
+import { reference } from "./internal/guarded/reference.ts"
+import { carry } from "./internal/errors/classify.ts"
+import { Transaction } from "./Transaction.ts"
+import type { Write } from "./Write.ts"
+
+/**
+ * What is written while which guards hold; `E` is what the guards refuse with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statement<out E = never> {
+  /** In the order in which they are locked, and refuse. */
+  readonly guards: ReadonlyArray<Guard<E>>
+  /** Each changes rows that no other one changes. */
+  readonly writes: ReadonlyArray<Write>
+  /** What the answer tells beside: single values of the snapshot from before the writes, by name. */
+  readonly tells?: Readonly<Record<string, Expression.Expression>> | undefined
+  /** Unique constraints under which a guard saw the key free: who has taken it since is a conflict, not a violation. */
+  readonly free?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * What a statement told, by name, as the driver decodes it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Told = Readonly<Record<string, unknown>>
+
+/**
+ * Sends a statement and gives what it tells. If it fails, nothing was written.
+ *
+ * It may be all of a `Transaction.autocommit`, or stand among other statements of a `Transaction.run`.
+ *
+ * @example
+ * ```ts
+ * import { Expression, Guard, Guarded, Transaction, Write } from "@effect-dsql/core"
+ * import { Effect } from "effect"
+ *
+ * const id = Expression.value("uuid", "0e4d2c04-4d5c-4a4c-9c3e-6a5a1a5b1d11")
+ * const account = Guard.make({
+ *   name: "account",
+ *   row: Guard.row("accounts", { id }, ["cents"], "exclusive"),
+ *   columns: ["cents"],
+ *   holds: (row) => Guard.exists(row, Expression.sql`cents >= ${Expression.value("bigint", 500n)}`),
+ *   refuse: () => Effect.fail("there is not enough on the account" as const)
+ * })
+ * const withdraw = Guarded.write({
+ *   guards: [account],
+ *   writes: [
+ *     Write.update({
+ *       table: "accounts",
+ *       set: { cents: Expression.sql`accounts.cents - 500` },
+ *       where: Expression.key("accounts", { id })
+ *     })
+ *   ],
+ *   tells: { before: Guard.column(account, "cents", "bigint") }
+ * })
+ * const program = Transaction.autocommit(withdraw, { operation: "Withdraw" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category execution
+ */
+export const write = <E>(statement: Statement<E>): Effect.Effect<Told, E | SqlError, Transaction> =>
+  Effect.flatMap(Transaction, ({ guarded, sql }) =>
+    Effect.withFiber<Told, E | SqlError>((fiber) => {
+      const shared = fiber.getRef(SharedLock)
+      const parts = { guards: statement.guards, writes: statement.writes, tells: statement.tells ?? {} }
+      const clause: Sending.Clause = (lock) => (lock === "shared" ? shared : "FOR UPDATE")
+      const sent = guarded === "statement" ? Sending.atOnce(sql, parts, clause) : Sending.inTurn(sql, parts, clause)
+      const free = statement.free ?? []
+      return free.length === 0
+        ? sent
+        : Effect.mapError(sent, (error) => (isSqlError(error) ? taken(error, free) : error))
+    })
+  )
+
+/**
+ * What is told under a name, for what the statement writes.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const told = (name: string, type: Expression.Type): Expression.Expression =>
+  reference({ of: "tell", name, type })
+
+/** A key that a guard saw free is taken only by somebody who committed since: a conflict, whatever the server calls it. */
+const taken = (error: SqlError, free: ReadonlyArray<string>): SqlError =>
+  error.reason._tag === "UniqueViolation" && free.includes(error.reason.constraint)
+    ? carry(
+        new SerializationConflict({ code: "unmarked", message: "another write took the key first", cause: error }),
+        "query"
+      )
+    : error

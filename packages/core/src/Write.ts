@@ -1,0 +1,113 @@
+/**
+ * What a guarded statement writes. Nothing in it mentions the guards: they are put before it where it is sent.
+ *
+ * @since 0.1.0
+ */
+import * as Expression from "./Expression.ts"
+
+/**
+ * Rows of one table that are inserted, updated or deleted.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Write {
+  /** The statement up to where the guards' gate stands among what is read. */
+  readonly head: Expression.Expression
+  /** The keyword before what is read. */
+  readonly reads: "FROM" | "USING"
+  /** What is read beside the gate. */
+  readonly from: Expression.Expression | undefined
+  readonly where: Expression.Expression | undefined
+  /** What stands at the end. */
+  readonly tail: Expression.Expression | undefined
+}
+
+/**
+ * Inserts a row, or one for each row of `from`, a list as it stands in FROM. `onConflict` is an ON CONFLICT clause.
+ *
+ * @example
+ * ```ts
+ * import { Expression, Write } from "@effect-dsql/core"
+ *
+ * const tasks = [{ id: 1n }, { id: 2n }]
+ * const write = Write.insert({
+ *   into: "tasks",
+ *   columns: { shard_id: Expression.value("integer", 7), task_id: Expression.sql`task.id` },
+ *   from: Expression.records("task", { id: "bigint" }, tasks)
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const insert = (options: {
+  readonly into: string
+  readonly columns: Readonly<Record<string, Expression.Expression>>
+  readonly from?: Expression.Expression | undefined
+  readonly where?: Expression.Expression | undefined
+  readonly onConflict?: Expression.Expression | undefined
+}): Write => {
+  const { columns, from, into, onConflict, where } = options
+  const names = Expression.names(Object.keys(columns))
+  const values = Expression.join(Object.values(columns), ", ")
+  const head = Expression.sql`INSERT INTO ${Expression.name(into)} (${names}) SELECT ${values}`
+  return { head, reads: "FROM", from, where, tail: onConflict }
+}
+
+/**
+ * Sets columns of the rows for which `where` holds.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const update = (options: {
+  readonly table: string
+  readonly set: Readonly<Record<string, Expression.Expression>>
+  readonly from?: Expression.Expression | undefined
+  readonly where: Expression.Expression
+}): Write => {
+  const { from, set, table, where } = options
+  const head = Expression.sql`UPDATE ${Expression.name(table)} SET ${assignments(set)}`
+  return { head, reads: "FROM", from, where, tail: undefined }
+}
+
+/**
+ * Deletes the rows for which `where` holds.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const remove = (options: {
+  readonly table: string
+  readonly using?: Expression.Expression | undefined
+  readonly where: Expression.Expression
+}): Write => {
+  const { table, using, where } = options
+  const head = Expression.sql`DELETE FROM ${Expression.name(table)}`
+  return { head, reads: "USING", from: using, where, tail: undefined }
+}
+
+/**
+ * An ON CONFLICT clause that puts the new row in the place of the old one: all of its columns that are named, or where
+ * none is named leaves the old one as it is. `where` may compare what it replaces.
+ *
+ * @since 0.1.0
+ * @category clauses
+ */
+export const replacing = (
+  key: ReadonlyArray<string>,
+  columns: ReadonlyArray<string>,
+  where?: Expression.Expression
+): Expression.Expression => {
+  if (columns.length === 0) return Expression.sql`ON CONFLICT (${Expression.names(key)}) DO NOTHING`
+  const set = Object.fromEntries(columns.map((column) => [column, Expression.sql`excluded.${Expression.name(column)}`]))
+  const clause = Expression.sql`ON CONFLICT (${Expression.names(key)}) DO UPDATE SET ${assignments(set)}`
+  return where === undefined ? clause : Expression.sql`${clause} WHERE ${where}`
+}
+
+const assignments = (set: Readonly<Record<string, Expression.Expression>>): Expression.Expression =>
+  Expression.join(
+    Object.entries(set).map(([column, value]) => Expression.sql`${Expression.name(column)} = ${value}`),
+    ", "
+  )

@@ -1,0 +1,93 @@
+/**
+ * Sends a guarded statement in one of its two forms, and reads the answer.
+ */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { isFragment, type Statement } from "effect/sql/Statement"
+import * as Expression from "../../Expression.ts"
+import type { Guard } from "../../Guard.ts"
+import * as Validity from "../transaction/validity.ts"
+import { inSeveral } from "../transaction/singleStatement.ts"
+import type { Source } from "./reference.ts"
+import * as Text from "./text.ts"
+
+export type { Clause } from "./text.ts"
+
+type Parts<E> = Omit<Text.Parts, "guards"> & { readonly guards: ReadonlyArray<Guard<E>> }
+
+type Told = Readonly<Record<string, unknown>>
+
+/** As one statement. */
+export const atOnce = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
+  Effect.flatMap(Validity.guard(sql), (time) => {
+    const guards: ReadonlyArray<Guard<E | SqlError>> = time === undefined ? parts.guards : [time, ...parts.guards]
+    return Effect.flatMap(send(sql, Text.statement({ ...parts, guards }, clause)), ([row = []]) => {
+      const answer = read({ ...parts, guards }, row)
+      return answer.refused === undefined ? Effect.succeed(answer.told) : answer.refused
+    })
+  })
+
+/** As statements of the transaction that is open. */
+export const inTurn = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
+  inSeveral(
+    Effect.gen(function* () {
+      for (const lock of Text.locks(parts.guards, clause)) yield* send(sql, lock)
+      const [row = []] = yield* send(sql, Text.judgement(parts))
+      const answer = read(parts, row)
+      if (answer.refused !== undefined) return yield* answer.refused
+      for (const write of parts.writes) yield* send(sql, Text.alone(write, answer.known))
+      return answer.told
+    })
+  )
+
+type Row = ReadonlyArray<unknown>
+
+/** The columns stand as `Text` writes them: what holds, how many rows, what is told, and the guards' columns. */
+const read = <E>({ guards, tells }: Parts<E>, row: Row) => {
+  const names = Object.keys(tells)
+  const told = Object.fromEntries(names.map((name, index) => [name, row[2 * guards.length + index]]))
+  let place = 2 * guards.length + names.length
+  const found = guards.map((guard, index) => {
+    const columns = guard.columns.map((column): [string, unknown] => [column, row[place++]])
+    // A count is a BIGINT, which the driver gives as a bigint.
+    const rows = Number(row[guards.length + index] ?? 0)
+    return { guard, holds: row[index] === true, rows, columns: Object.fromEntries(columns) }
+  })
+  const failed = found.find(({ holds }) => !holds)
+  const known = (source: Source): Expression.Expression => {
+    switch (source.of) {
+      case "guard":
+        throw new Error(`a write reads the rows of guard ${source.name}: it may read single columns of it`)
+      case "tell":
+        return typed(source.type, told[source.name])
+      case "column":
+        return typed(source.type, found.find(({ guard }) => guard.name === source.name)?.columns[source.column])
+    }
+  }
+  return {
+    told,
+    known,
+    refused: failed?.guard.refuse(failed.rows === 0 ? undefined : failed.columns, failed.rows)
+  }
+}
+
+const typed = (type: Expression.Type, value: unknown): Expression.Expression =>
+  // The server gave the value in a column of this type, so it is what a parameter of the type takes.
+  Expression.value(type, (value ?? null) as Expression.Values[typeof type] | null)
+
+/** Sends what was written down, and gives the rows' values in the order of their columns. */
+export const send = (
+  sql: SqlClient,
+  { strings, values }: Expression.Expression
+): Effect.Effect<ReadonlyArray<Row>, SqlError> => statement(sql, strings, values).values
+
+/** Fragments of Effect SQL are the client's to write down; without any, the text is there already. */
+const statement = (
+  sql: SqlClient,
+  strings: ReadonlyArray<string>,
+  values: ReadonlyArray<unknown>
+): Statement<unknown> => {
+  if (values.some(isFragment)) return sql(Object.assign([...strings], { raw: strings }), ...values)
+  return sql.unsafe(strings.map((text, index) => (index === 0 ? text : `$${index}${text}`)).join(""), values)
+}

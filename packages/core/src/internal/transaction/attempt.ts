@@ -1,0 +1,87 @@
+/**
+ * One attempt of a transaction: on a connection of its own, to COMMIT or to the error that ended it.
+ */
+import * as Effect from "effect/Effect"
+import * as SqlClient from "effect/sql/SqlClient"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import { CommitOutcomeUnknown, ConnectionLost, type DeadlineExceeded } from "../../DsqlError.ts"
+import { type AttemptError, carry, classify, orUnknown } from "../errors/classify.ts"
+import { remembering } from "../errors/conflictSeen.ts"
+import { withinDeadline } from "./deadline.ts"
+import * as Reading from "./reading.ts"
+import { anything, type Client, NeedsTransaction, singleStatement } from "./singleStatement.ts"
+import { always, Validity } from "./validity.ts"
+import { beginReadOnly } from "./withTransaction.ts"
+
+/** Runs an effect once. */
+export type Attempt = <A, E, R>(
+  client: Client,
+  effect: Effect.Effect<A, E, R>
+) => Effect.Effect<A, E | SqlError | DeadlineExceeded, R>
+
+/** What one attempt of a body can end with. */
+export type AttemptFailure<E> = Exclude<E, SqlError> | AttemptError
+
+/** Runs the body once, and classifies what the driver says. A conflict that the body made something else of stays one. */
+export const attemptOnce = <A, E, R>(
+  client: Client,
+  body: Effect.Effect<A, E, R>,
+  attempt: Attempt
+): Effect.Effect<A, AttemptFailure<E>, R> =>
+  Effect.mapError(remembering(attempt(client, body)), (error) =>
+    // The guard takes SqlError out of the union; the compiler cannot see that through the type parameter.
+    isSqlError(error) ? classify(error) : (error as Exclude<E, SqlError>)
+  )
+
+/** From BEGIN to COMMIT. */
+export const inTransaction: Attempt = (client, effect) => client.sql.withTransaction(withinDeadline(effect))
+
+/** In a transaction that cannot write, so that a COMMIT without an answer leaves nothing open. */
+export const inReadOnlyTransaction: Attempt = (client, effect) =>
+  Effect.mapError(
+    Effect.provideService(inTransaction(client, effect), SqlClient.BeginTransaction, beginReadOnly),
+    (error) => {
+      const cause = isSqlError(error) ? error.reason.cause : undefined
+      return cause instanceof CommitOutcomeUnknown
+        ? carry(new ConnectionLost({ phase: "statement", message: cause.message, cause: cause.cause }), "commit")
+        : error
+    }
+  )
+
+/** As one statement that commits by itself, or as a transaction where it takes several. */
+export const inStatement: Attempt = (client, effect) =>
+  orInTransaction(
+    Effect.mapError(singleStatement(client, effect, anything), (error) =>
+      isSqlError(error) ? orUnknown(error) : error
+    ),
+    () =>
+      Effect.withFiber((fiber) => {
+        const validity = fiber.getRef(Validity)
+        if (validity !== undefined) validity.until = always
+        return inTransaction(client, effect)
+      })
+  )
+
+/** As one statement that only reads, which is `proven`, or is yet to be. */
+export const inReadOnlyStatement =
+  (readOnly: boolean | "proven" | undefined): Attempt =>
+  (client, effect) =>
+    orInTransaction(
+      singleStatement(client, effect, readOnly === "proven" ? anything : Reading.provenToRead(client.sql)),
+      ({ text }) =>
+        Effect.tap(inReadOnlyTransaction(client, effect), () =>
+          Effect.sync(() => {
+            if (text !== undefined) Reading.proveToRead(client.sql, text)
+          })
+        )
+    )
+
+const orInTransaction = <A, E, E2, R>(
+  single: Effect.Effect<A, E, R>,
+  several: (reason: NeedsTransaction) => Effect.Effect<A, E2, R>
+): Effect.Effect<A, E | E2, R> =>
+  Effect.catchCause(single, (cause): Effect.Effect<A, E | E2, R> => {
+    const reason = cause.reasons.find((reason) => reason._tag === "Die" && reason.defect instanceof NeedsTransaction)
+    // The guard says which defect it is; the compiler cannot see that through `find`.
+    return reason?._tag === "Die" ? several(reason.defect as NeedsTransaction) : Effect.failCause(cause)
+  })

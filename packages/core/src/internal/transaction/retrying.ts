@@ -1,0 +1,71 @@
+/**
+ * The loop around a transaction: attempts until one does not conflict.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import { ConflictRetriesExhausted, SerializationConflict } from "../../DsqlError.ts"
+import type { RetryPolicy } from "../../RetryPolicy.ts"
+import { afterFailure } from "../time/afterFailure.ts"
+import * as Monotonic from "../time/monotonic.ts"
+import { Deadline } from "./deadline.ts"
+import * as measure from "./measure.ts"
+
+/** What is tried again, and how it is called. */
+export interface Operation {
+  readonly name: string
+  readonly policy: RetryPolicy
+  /** When the first attempt began, in monotonic milliseconds. */
+  readonly start: number
+}
+
+/** Retries while attempts conflict, and gives up when the policy does or the deadline comes first. */
+export const retrying = <A, E, R>(
+  operation: Operation,
+  attempt: (number: number) => Effect.Effect<A, E | SerializationConflict, R>
+): Effect.Effect<A, Exclude<E, SerializationConflict> | ConflictRetriesExhausted, R> =>
+  // Nearly every transaction commits at once, and should not pay for a schedule that it never steps.
+  Effect.catch(attempt(1), (error) =>
+    error instanceof SerializationConflict ? afterConflict(operation, attempt, error) : Effect.fail(other(error))
+  )
+
+/** The guard takes the conflict out of the union; the compiler cannot see that through the type parameter. */
+const other = <E>(error: E | SerializationConflict) => error as Exclude<E, SerializationConflict>
+
+const afterConflict = <A, E, R>(
+  { name, policy, start }: Operation,
+  attempt: (number: number) => Effect.Effect<A, E | SerializationConflict, R>,
+  first: SerializationConflict
+) =>
+  Effect.withFiber<A, Exclude<E, SerializationConflict> | ConflictRetriesExhausted, R>((fiber) => {
+    const clock = fiber.getRef(Clock.Clock)
+    const deadline = fiber.getRef(Deadline)
+    let attempts = 1
+    const next = afterFailure(
+      first,
+      Effect.suspend(() => attempt(++attempts))
+    ).pipe(
+      Effect.matchEffect({
+        onSuccess: (value) => Effect.succeed(Result.succeed(value)),
+        onFailure: (error) =>
+          error instanceof SerializationConflict
+            ? Effect.andThen(measure.conflict(name, error.code), Effect.fail(error))
+            : Effect.succeed(Result.fail(other(error)))
+      })
+    )
+    // A delay that ends after the deadline would be waited for in vain.
+    const isInTime = (delay: Duration.Duration) =>
+      deadline === undefined || Monotonic.millisOf(clock) + Duration.toMillis(delay) < deadline.at
+    const observed = policy.pipe(
+      Schedule.while(({ duration }) => isInTime(duration)),
+      Schedule.tap(({ duration, input }) => measure.retry(name, attempts + 1, duration, input))
+    )
+    const exhausted = (last: SerializationConflict) =>
+      Effect.suspend(() => {
+        const elapsed = Monotonic.millisOf(clock) - start
+        return Effect.fail(new ConflictRetriesExhausted({ operation: name, attempts, elapsed, last }))
+      })
+    return Effect.flatMap(Effect.retryOrElse(next, observed, exhausted), Effect.fromResult)
+  })

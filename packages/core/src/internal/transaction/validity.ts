@@ -1,0 +1,92 @@
+/**
+ * For how long a statement may take effect.
+ *
+ * The bytes of a statement whose connection was lost may still be under way, and the server runs them when they come,
+ * with a snapshot of then. So a statement that a lost answer is to be settled for names an instant of the server's
+ * clock, and does nothing after it. Who waits until that instant is over sees what became of it once and for all.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { SqlError, UnknownError } from "effect/sql/SqlError"
+import * as Expression from "../../Expression.ts"
+import * as Guard from "../../Guard.ts"
+import * as ServerClock from "./serverClock.ts"
+
+/** The validity of what one attempt sends. */
+export interface Validity {
+  /**
+   * When it is over, in milliseconds since 1970 by the server's clock; undefined while nothing was sent that has one,
+   * and `always` where what was sent is a COMMIT: its transaction's snapshot is older than whatever looks for it.
+   */
+  until: number | undefined
+}
+
+/** Over from the beginning. */
+export const always = Number.NEGATIVE_INFINITY
+
+/** The validity that is asked for, if one is. */
+export const Validity = Context.Reference<Validity | undefined>("@effect-dsql/core/internal/transaction/Validity", {
+  defaultValue: () => undefined
+})
+
+/**
+ * How long a statement is valid, and how far apart the clocks of a cluster's servers may be, in milliseconds. AWS keeps
+ * its servers' clocks within a millisecond (Time Sync Service), and a statement is under way for less than a second.
+ */
+export const Lifetime = Context.Reference("@effect-dsql/core/internal/transaction/Lifetime", {
+  defaultValue: () => ({ valid: 3_000, skew: 1_000 })
+})
+
+/** A statement came after its instant: it did nothing, and says what time it is. */
+class Void {
+  readonly message = "the statement came after the instant until which it was valid, and did nothing"
+}
+
+/** Whether a statement did nothing because it came too late. */
+export const isVoid = (error: SqlError): boolean => error.reason.cause instanceof Void
+
+/** The guard that makes a statement void after its instant, where one is asked for. */
+export const guard = (client: SqlClient): Effect.Effect<Guard.Guard<SqlError> | undefined> =>
+  Effect.withFiber((fiber) => {
+    const validity = fiber.getRef(Validity)
+    if (validity === undefined) return Effect.succeed(undefined)
+    validity.until = ServerClock.now(client) + fiber.getRef(Lifetime).valid
+    return Effect.succeed(before(client, validity.until))
+  })
+
+const before = (client: SqlClient, until: number): Guard.Guard<SqlError> =>
+  Guard.make({
+    name: "instant",
+    row: { select: Expression.sql`SELECT now() AS now`, lock: undefined },
+    columns: ["now"],
+    holds: (row) => Guard.exists(row, Expression.sql`now < ${Expression.value("timestamptz", until)}`),
+    refuse: (found) =>
+      Effect.suspend(() => {
+        if (found?.["now"] instanceof Date) ServerClock.learn(client, found["now"].getTime())
+        return Effect.fail(new SqlError({ reason: new UnknownError({ cause: new Void(), operation: "query" }) }))
+      })
+  })
+
+/**
+ * Waits until what was sent is void, by the server's clock and whichever server is asked. Gives false where that cannot
+ * be known soon: nothing was sent that names an instant, or the server's clock is far from what it was taken for.
+ */
+export const over = (client: SqlClient, validity: Validity): Effect.Effect<boolean, SqlError> =>
+  Effect.withFiber((fiber) => {
+    const { until } = validity
+    if (until === undefined) return Effect.succeed(false)
+    if (until === always) return Effect.succeed(true)
+    const { skew, valid } = fiber.getRef(Lifetime)
+    return Effect.gen(function* () {
+      while (true) {
+        const [[now] = []] = yield* client.unsafe("SELECT now()").values
+        if (!(now instanceof Date)) return false
+        ServerClock.learn(client, now.getTime())
+        const left = until + skew - now.getTime()
+        if (left < 0) return true
+        if (left > 2 * (valid + skew)) return false
+        yield* Effect.sleep(left + 1)
+      }
+    })
+  })

@@ -1,0 +1,94 @@
+/**
+ * A client's socket: messages in, late by the latency that was asked for, answers out, and a last word.
+ */
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type { Duplex } from "node:stream"
+import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as Frame from "../protocol/frame.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
+import type { Refusal } from "../statement/refusal.ts"
+import { makeLine } from "./line.ts"
+
+const fatal = (refusal: Refusal): Frame.Frame => ServerMessage.error({ ...refusal, severity: "FATAL" })
+
+/** Says why and hangs up. */
+export const hangUp = (socket: Duplex, refusal: Refusal): void => {
+  if (!socket.destroyed && !socket.writableEnded) socket.end(fatal(refusal))
+}
+
+/** Milliseconds that a client has to read the last word. */
+const patience = 1_000
+
+/** Closes a socket, at once if nothing is left to say on it. */
+export const leave = (socket: Duplex): void => {
+  if (!socket.writableEnded) return void socket.destroy()
+  socket.resume()
+  setTimeout(() => socket.destroy(), patience).unref()
+}
+
+/** What is said to a client that does not keep to the protocol. */
+export const protocolViolation = (message: string): Refusal => ({ sqlstate: "08P01", message })
+
+/** What comes from a client. */
+export type Incoming = ClientMessage.ClientMessage | { readonly _tag: "Password"; readonly text: string }
+
+/** Puts what a client says into an inbox, in order, each message after its delay; `first` are bytes that came before. */
+export const receive = (
+  socket: Duplex,
+  first: Buffer,
+  maxMessageBytes: number,
+  inbox: Queue.Queue<Incoming>,
+  onUnit: () => void,
+  delay: () => number
+) => {
+  const framer = Frame.makeFramer(maxMessageBytes)
+  let broken = false
+  const deliver = makeLine<Incoming>((message) => Queue.offerUnsafe(inbox, message))
+  const onData = (chunk: Buffer) => {
+    if (broken) return
+    const wait = delay()
+    const problem = framer(chunk, (frame) => {
+      const password = ClientMessage.readPassword(frame)
+      const message: Incoming =
+        password === undefined ? ClientMessage.read(frame) : { _tag: "Password", text: password }
+      if (message._tag === "Query" || message._tag === "Sync") onUnit()
+      deliver(message, wait)
+    })
+    if (problem !== undefined) {
+      broken = true
+      deliver({ _tag: "Malformed", problem }, wait)
+    } else if (Queue.sizeUnsafe(inbox) > 1_000) socket.pause()
+  }
+  const gone = () => {
+    broken = true
+    Queue.offerUnsafe(inbox, { _tag: "Terminate" })
+  }
+  socket.on("data", onData).on("close", gone).on("end", gone).on("error", gone)
+  if (first.length > 0) onData(first)
+  socket.resume()
+}
+
+/** Writes to a client; the effect is over when more may be written. */
+export const writer =
+  (socket: Duplex) =>
+  (frames: ReadonlyArray<Frame.Frame>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (socket.destroyed || frames.length === 0) return Effect.void
+      const [only = Buffer.alloc(0), ...more] = frames
+      if (socket.write(more.length === 0 ? only : Buffer.concat(frames))) return Effect.void
+      return Effect.callback<void>((resume) => {
+        const done = () => {
+          socket.off("drain", done).off("close", done)
+          resume(Effect.void)
+        }
+        socket.on("drain", done).on("close", done)
+      })
+    })
+
+/** Ends when the client's socket is gone, whatever is under way for it. */
+export const closed = (socket: Duplex): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    if (socket.destroyed) return resume(Effect.void)
+    socket.once("close", () => resume(Effect.void))
+  })
