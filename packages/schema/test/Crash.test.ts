@@ -7,6 +7,7 @@ import { Emulator } from "@effect-dsql/emulator"
 import { Migrator } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { randomUUID } from "node:crypto"
 import { sharedPostgres } from "../../../test/postgres.ts"
 import { everything, kinds } from "./support/kinds.ts"
 import { atEveryPoint } from "./support/points.ts"
@@ -20,16 +21,15 @@ const faults = [
   { on: "commit", fault: "cut-after" }
 ] as const
 
-/** Where databases are made, and worked on by clients whose connections have a label. */
+/** An emulator where databases are made, and worked on by clients whose connections have a label. */
 const laboratory = Effect.gen(function* () {
   const emulator = yield* Emulator.make({ postgres: sharedPostgres(), jobDelay: 0 })
   const source = yield* kinds
-  let made = 0
   /** A new database, for as long as the scope is open. */
   const database = (template?: string) =>
     Effect.acquireRelease(
       Effect.suspend(() => {
-        const name = `crash_${process.pid}_${Date.now().toString(36)}_${made++}`
+        const name = `crash_${randomUUID().replaceAll("-", "")}`
         return Effect.as(emulator.createDatabase(name, template), name)
       }),
       (name) => Effect.ignore(emulator.dropDatabase(name))
@@ -50,29 +50,34 @@ describe("Migrator", () => {
     "ends where an undisturbed run ends, whichever step its connection is lost at: %s, %s at %s",
     ([command, fault, event]) =>
       Effect.gen(function* () {
-        const { control, database, on, run } = yield* laboratory
+        const { database, on, run } = yield* laboratory
         const before = yield* database()
         if (command === "update") yield* on(before, "before")(run("setup"))
         const undisturbed = yield* database(before)
         const expected = yield* on(undisturbed, "undisturbed")(Effect.andThen(run(command), everything))
-        /** Cuts a run at its nth step, and runs again; gives whether it had as many. */
-        const cutAt = (n: number) =>
-          Effect.gen(function* () {
-            const name = yield* database(before)
-            yield* control.inject({ on: event, fault, nth: [n], label: name })
-            const first = yield* on(name, name)(Effect.result(run(command)))
-            // Two connections are enough for an undisturbed run; the one that was cut was replaced.
-            const { connections } = yield* control.counts(name)
-            yield* Effect.gen(function* () {
-              if (first._tag === "Failure") yield* run(command)
-              assert.deepStrictEqual(yield* everything, expected, `${fault} at ${event} ${n}`)
-              assert.isFalse((yield* run(command)).changed, `${fault} at ${event} ${n}`)
-            }).pipe(on(name, "next"))
-            return connections > 2 || first._tag === "Failure"
-          }).pipe(Effect.scoped)
-        const points = yield* atEveryPoint(cutAt)
+        /** Cuts a run at its nth step, and runs again; gives whether it had as many. An emulator of its own counts the cuts. */
+        const cutting = Effect.map(
+          laboratory,
+          ({ control, database, on, run }) =>
+            (n: number) =>
+              Effect.gen(function* () {
+                const name = yield* database(before)
+                const past = yield* control.happened
+                yield* control.inject({ on: event, fault, nth: [n], label: name })
+                const first = yield* on(name, name)(Effect.result(run(command)))
+                yield* control.clear
+                yield* Effect.gen(function* () {
+                  if (first._tag === "Failure") yield* run(command)
+                  assert.deepStrictEqual(yield* everything, expected, `${fault} at ${event} ${n}`)
+                  assert.isFalse((yield* run(command)).changed, `${fault} at ${event} ${n}`)
+                }).pipe(on(name, "next"))
+                const kind = `${fault}@${event}`
+                return (yield* control.happened)[kind] !== past[kind]
+              }).pipe(Effect.scoped)
+        )
+        const points = yield* atEveryPoint(cutting)
         yield* Effect.log(`${command}: ${fault} at each of ${points} steps (${event})`)
-        assert.isAbove(points, event === "statement" ? 40 : 20)
+        assert.isAbove(points, event === "statement" ? 30 : 15)
       }),
     { timeout: 900_000 }
   )
