@@ -1,5 +1,6 @@
 /**
- * A migrator in a process of its own: `node process.ts`, and then a line of JSON that says what to do.
+ * Migrators in a process of their own: `node process.ts`, and then a line of JSON for each that says what to do. The URL
+ * of each that has ended is a line of the output.
  */
 import * as DsqlClient from "@effect-dsql/core/DsqlClient"
 import * as Migrator from "@effect-dsql/schema/Migrator"
@@ -8,7 +9,6 @@ import type { Version } from "@effect-dsql/schema/Version"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { flushCompileCache } from "node:module"
 import { createInterface } from "node:readline"
 
 export interface Order {
@@ -18,22 +18,17 @@ export interface Order {
   readonly version: Version
 }
 
-// Who is killed writes nothing at its end, and the next one should not compile all of it again.
-flushCompileCache()
-
-createInterface({ input: process.stdin }).once("line", (line) => {
-  // The test writes nothing else.
-  const { command, source, url, version } = JSON.parse(line) as Order
-  const program = Effect.gen(function* () {
-    const migrator = yield* Migrator.Migrator
-    yield* migrator[command]({ source, version })
-  })
+const run = ({ command, source, url, version }: Order) => {
+  const program = Effect.flatMap(Migrator.Migrator, (migrator) => migrator[command]({ source, version }))
   const client = DsqlClient.layerUrl({ url: Redacted.make(url), maxConnections: 2 })
-  Effect.runPromise(Effect.provide(program, Layer.provideMerge(Migrator.layer, client))).then(
-    () => process.exit(0),
+  return Effect.runPromise(Effect.provide(program, Layer.provideMerge(Migrator.layer, client))).then(
+    () => process.stdout.write(`${url}\n`),
     (error: unknown) => {
       process.stderr.write(`${String(error)}\n`)
       process.exit(1)
     }
   )
-})
+}
+
+// The test writes nothing else.
+createInterface({ input: process.stdin }).on("line", (line) => void run(JSON.parse(line) as Order))
