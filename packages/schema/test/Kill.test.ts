@@ -9,7 +9,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { spawn } from "node:child_process"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
 import { sharedPostgres } from "../../../test/postgres.ts"
 import { rows } from "./support/database.ts"
 import { everything, kinds } from "./support/kinds.ts"
@@ -17,42 +16,30 @@ import * as Proxy from "./support/proxy.ts"
 import { version } from "./support/schemas.ts"
 import type { Order } from "./support/process.ts"
 
-/** Migrators that one process runs, each on a database of its own, and that die with it. */
+/** Processes at once. */
 const together = 6
 
 /** A statement that only reads leaves the server as it was, so to be killed after it is to be killed before the next. */
 const writes = (sql: string) => !/^(BEGIN|SELECT|WITH c AS|WITH n AS)/.test(sql.trimStart())
 
-/**
- * Runs a migrator on each database, in one process that is killed when each has taken as many steps as are named for it
- * and hears of no other. Gives those steps; undefined for one that ended before.
- */
-const killed = (port: number, work: Omit<Order, "url">, after: ReadonlyMap<string, number>) =>
+/** Runs an order in a process that is killed after its nth step. Gives the step; undefined where it ended before. */
+const killed = (port: number, database: string, work: Omit<Order, "url">, n: number) =>
   Effect.gen(function* () {
+    const proxy = yield* Proxy.make(port, n, writes)
     const child = spawn(process.execPath, [join(import.meta.dirname, "support", "process.ts")], {
-      stdio: ["pipe", "pipe", "pipe"]
+      stdio: ["pipe", "ignore", "pipe"]
     })
-    const ended = new Promise((resolve) => child.once("close", (_, signal) => resolve(signal)))
     const said: Array<string> = []
     child.stderr.on("data", (chunk: Buffer) => said.push(chunk.toString()))
-    const over = new Map<string, () => void>()
-    createInterface({ input: child.stdout }).on("line", (url) => over.get(url)?.())
-    const steps = yield* Effect.forEach(
-      after,
-      ([database, n]) =>
-        Effect.gen(function* () {
-          const proxy = yield* Proxy.make(port, n, writes)
-          const order: Order = { url: `postgres://admin@127.0.0.1:${proxy.port}/${database}`, ...work }
-          over.set(order.url, proxy.over)
-          void ended.then(proxy.over)
-          child.stdin.write(`${JSON.stringify(order)}\n`)
-          return yield* Effect.promise(() => proxy.stopped)
-        }),
-      { concurrency: "unbounded" }
-    )
+    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)))
+    void ended.then(proxy.over)
+    const order: Order = { url: `postgres://admin@127.0.0.1:${proxy.port}/${database}`, ...work }
+    child.stdin.write(`${JSON.stringify(order)}\n`)
+    const step = yield* Effect.promise(() => proxy.stopped)
     child.kill("SIGKILL")
-    assert.strictEqual(yield* Effect.promise(() => ended), "SIGKILL", said.join(""))
-    return steps
+    const code = yield* Effect.promise(() => ended)
+    if (step === undefined) assert.strictEqual(code, 0, said.join(""))
+    return step
   }).pipe(Effect.scoped)
 
 describe("a migrator's process", () => {
@@ -80,31 +67,34 @@ describe("a migrator's process", () => {
         if (command === "update") yield* on(name("before"), run("setup"))
         yield* emulator.createDatabase(name("expected"), name("before"))
         const expected = yield* on(name("expected"), Effect.andThen(run(command), everything))
-        const work = { command, source, version: version(command === "setup" ? "1.0" : "1.1") }
         const steps: Array<string> = []
-        for (let isOver = false; !isOver;) {
-          const first = steps.length + 1
-          const after = new Map(Array.from({ length: together }, (_, i) => [name(first + i), first + i]))
-          for (const database of after.keys()) yield* emulator.createDatabase(database, name("before"))
-          const taken = yield* killed(emulator.port, work, after)
-          yield* Effect.forEach(
-            after,
-            ([database, n], i) =>
-              on(
-                database,
-                Effect.gen(function* () {
-                  // The lease of the dead would last for a while yet; the database's clock is moved on.
-                  yield* Effect.ignore(rows("UPDATE schema_lease SET expires_at = now()"))
-                  yield* run(command)
-                  assert.deepStrictEqual(yield* everything, expected, `killed after ${n}: ${taken[i]}`)
-                })
-              ).pipe(Effect.ensuring(Effect.ignore(emulator.dropDatabase(database)))),
-            { concurrency: "unbounded" }
-          )
-          steps.push(...taken.filter((step) => step !== undefined))
-          isOver = taken.includes(undefined)
+        const at = (n: number) =>
+          Effect.gen(function* () {
+            yield* emulator.createDatabase(name(n), name("before"))
+            const step = yield* killed(
+              emulator.port,
+              name(n),
+              { command, source, version: version(command === "setup" ? "1.0" : "1.1") },
+              n
+            )
+            yield* on(
+              name(n),
+              Effect.gen(function* () {
+                // The lease of the dead would last for a while yet; the database's clock is moved on.
+                yield* Effect.ignore(rows("UPDATE schema_lease SET expires_at = now()"))
+                yield* run(command)
+                assert.deepStrictEqual(yield* everything, expected, `killed after ${n}: ${step}`)
+              })
+            )
+            yield* emulator.dropDatabase(name(n))
+            if (step !== undefined) steps.push(step)
+            return step !== undefined
+          })
+        for (let n = 1, reached = true; reached; n += together) {
+          const batch = Array.from({ length: together }, (_, i) => n + i)
+          reached = (yield* Effect.forEach(batch, at, { concurrency: together })).every((is) => is)
         }
-        yield* Effect.log(`${command}: killed after each of ${steps.length} steps`)
+        yield* Effect.log(`${command}: a process was killed after each of ${steps.length} steps`)
         assert.isAbove(steps.length, 15)
         assert.isAbove(steps.filter((step) => step === "COMMIT").length, 3)
       }),

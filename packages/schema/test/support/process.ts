@@ -1,6 +1,5 @@
 /**
- * Migrators in a process of their own: `node process.ts`, and then a line of JSON for each that says what to do. The URL
- * of each that has ended is a line of the output.
+ * A migrator in a process of its own: `node process.ts`, and then a line of JSON that says what to do.
  */
 import * as DsqlClient from "@effect-dsql/core/DsqlClient"
 import * as Migrator from "@effect-dsql/schema/Migrator"
@@ -18,17 +17,19 @@ export interface Order {
   readonly version: Version
 }
 
-const run = ({ command, source, url, version }: Order) => {
-  const program = Effect.flatMap(Migrator.Migrator, (migrator) => migrator[command]({ source, version }))
+createInterface({ input: process.stdin }).once("line", (line) => {
+  // The test writes nothing else.
+  const { command, source, url, version } = JSON.parse(line) as Order
+  const program = Effect.gen(function* () {
+    const migrator = yield* Migrator.Migrator
+    yield* migrator[command]({ source, version })
+  })
   const client = DsqlClient.layerUrl({ url: Redacted.make(url), maxConnections: 2 })
-  return Effect.runPromise(Effect.provide(program, Layer.provideMerge(Migrator.layer, client))).then(
-    () => process.stdout.write(`${url}\n`),
+  Effect.runPromise(Effect.provide(program, Layer.provideMerge(Migrator.layer, client))).then(
+    () => process.exit(0),
     (error: unknown) => {
       process.stderr.write(`${String(error)}\n`)
       process.exit(1)
     }
   )
-}
-
-// The test writes nothing else.
-createInterface({ input: process.stdin }).on("line", (line) => void run(JSON.parse(line) as Order))
+})
