@@ -81,12 +81,12 @@ describe("the table of slots", () => {
       yield* Effect.gen(function* () {
         const [mine, other] = [randomUUID(), randomUUID()]
         assert.strictEqual(yield* SlotTable.claim(slots, mine, 2), 2)
-        yield* SlotTable.release(mine, [2])
-        yield* SlotTable.release(mine, [2])
+        yield* SlotTable.release(new Map([[2, mine]]))
+        yield* SlotTable.release(new Map([[2, mine]]))
         assert.strictEqual(yield* rows, 0)
         assert.strictEqual(yield* SlotTable.claim(slots, other, 2), 2)
-        yield* SlotTable.release(mine, [2])
-        assert.deepStrictEqual(yield* SlotTable.renew(slots, other), [2])
+        yield* SlotTable.release(new Map([[2, mine]]))
+        assert.deepStrictEqual(yield* SlotTable.renew(slots, new Map([[2, other]])), new Map([[2, other]]))
       }).pipe(Effect.provide(client))
     })
   )
@@ -101,7 +101,7 @@ describe("the table of slots", () => {
         assert.isUndefined(yield* SlotTable.claim(one, heir, 0))
         yield* statement("UPDATE dsql_connection_slots SET expires_at = now() - interval '1 millisecond'")
         assert.strictEqual(yield* SlotTable.claim(one, heir, 0), 0)
-        assert.deepStrictEqual(yield* SlotTable.renew(one, dead), [])
+        assert.deepStrictEqual(yield* SlotTable.renew(one, new Map([[0, dead]])), new Map())
       }).pipe(Effect.provide(client))
     })
   )
@@ -112,9 +112,9 @@ describe("the table of slots", () => {
       yield* Effect.gen(function* () {
         const many = { count: 8, ttlMillis: 60_000 }
         const holders = Array.from({ length: 8 }, () => randomUUID())
-        for (const [index, holder] of holders.entries()) yield* SlotTable.claim(many, holder, index)
+        for (const [slot, holder] of holders.entries()) yield* SlotTable.claim(many, holder, slot)
         yield* Effect.all(
-          holders.map((holder) => Effect.replicateEffect(SlotTable.renew(many, holder), 10)),
+          holders.map((holder, slot) => Effect.replicateEffect(SlotTable.renew(many, new Map([[slot, holder]])), 10)),
           { concurrency: "unbounded" }
         )
         const conflicts = (yield* Metric.snapshot).filter(
