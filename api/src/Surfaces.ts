@@ -1,5 +1,5 @@
 /**
- * The public API of all packages beside what is checked in: their reports, and the offences that are known.
+ * The public API of all packages: their reports, beside those that are checked in, and their offences.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -7,7 +7,7 @@ import * as Offences from "./Offences.ts"
 import * as Package from "./Package.ts"
 import * as Report from "./Report.ts"
 
-/** What the declarations say, and the directory that `packages/` and `api/` stand in. */
+/** What the declarations say, and the directory that `packages/` stands in. */
 export interface Surfaces {
   readonly root: string
   /** By path from the root. */
@@ -26,33 +26,17 @@ export const read = async (root: string): Promise<Surfaces> => {
   }
 }
 
-/** What is wrong with what is checked in, a line each. */
+/** What is wrong with the API and what is checked in of it, a line each. */
 export const complaints = (self: Surfaces): ReadonlyArray<string> => [
   ...[...self.reports]
     .filter(([path, text]) => checkedIn(self, path) !== text)
     .map(([path]) => `${path} is not what the package exports: run pnpm api, and review what it changes`),
-  ...unknown(self),
-  ...known(self)
-    .filter((offence) => !self.offences.includes(offence))
-    .map((offence) => `${list} has what is mended: run pnpm api, which takes out "${offence}"`)
+  ...self.offences
 ]
 
-/** Writes the reports, and takes out of the known offences what is mended. Gives what no writing mends. */
-export const write = (self: Surfaces): ReadonlyArray<string> => {
+/** Writes the reports. */
+export const write = (self: Surfaces): void => {
   for (const [path, text] of self.reports) writeFileSync(join(self.root, path), text)
-  const left = known(self).filter((offence) => self.offences.includes(offence))
-  writeFileSync(join(self.root, list), left.map((offence) => `${offence}\n`).join(""))
-  return unknown(self)
-}
-
-/** Offences that were there before they were forbidden. Lines only ever go. */
-const list = "api/known-offences.txt"
-
-const known = (self: Surfaces): ReadonlyArray<string> => checkedIn(self, list).split("\n").filter(Boolean)
-
-const unknown = (self: Surfaces): ReadonlyArray<string> => {
-  const before = known(self)
-  return self.offences.filter((offence) => !before.includes(offence))
 }
 
 const checkedIn = ({ root }: Surfaces, path: string): string => {

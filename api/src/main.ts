@@ -19,7 +19,8 @@ const api = Command.make(
   },
   Effect.fnUntraced(function* ({ check }) {
     const surfaces = yield* Effect.promise(() => Surfaces.read(root))
-    const complaints = check ? Surfaces.complaints(surfaces) : Surfaces.write(surfaces)
+    if (!check) Surfaces.write(surfaces)
+    const complaints = Surfaces.complaints(surfaces)
     if (complaints.length === 0) return
     process.stderr.write(`${complaints.join("\n")}\n`)
     process.exitCode = 1

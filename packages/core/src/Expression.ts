@@ -8,13 +8,13 @@
  * @since 0.1.0
  */
 import { OID, type Parameter, ParameterTypeId } from "@effect/sql-pg/PgTypes"
-import * as Predicate from "effect/Predicate"
 import { defaultEscape } from "effect/sql/Statement"
+import { reserved } from "./internal/guarded/reserved.ts"
 
 const TypeId = "~@effect-dsql/core/Expression"
 
 /**
- * SQL, and the values of its parameters in the order in which they stand in it.
+ * SQL, and what stands in it: parameters and other expressions. It is written down once, where it is sent.
  *
  * @since 0.1.0
  * @category models
@@ -23,6 +23,7 @@ export interface Expression {
   readonly [TypeId]: typeof TypeId
   /** The text before, between and after the values; one more than there are values. */
   readonly strings: ReadonlyArray<string>
+  /** Expressions; any other value is a parameter. */
   readonly values: ReadonlyArray<unknown>
 }
 
@@ -70,7 +71,7 @@ const oids: Readonly<Record<Type, readonly [scalar: number, array: number]>> = {
  * @since 0.1.0
  * @category guards
  */
-export const isExpression = (u: unknown): u is Expression => Predicate.hasProperty(u, TypeId)
+export const isExpression = (u: unknown): u is Expression => typeof u === "object" && u !== null && TypeId in u
 
 const make = (strings: ReadonlyArray<string>, values: ReadonlyArray<unknown>): Expression => ({
   [TypeId]: TypeId,
@@ -92,9 +93,24 @@ export const literal = (text: string): Expression => make([text], [])
  * @since 0.1.0
  * @category constructors
  */
-export const name = (identifier: string): Expression => literal(quote(identifier))
+export const name = (identifier: string): Expression => {
+  const known = identifiers.get(identifier)
+  if (known !== undefined) return known
+  if (identifier.startsWith(reserved)) {
+    throw new Error(
+      `the name ${identifier} is taken: names that begin with ${reserved} are those of guarded statements`
+    )
+  }
+  const made = literal(quote(identifier))
+  // A program has as many names as its tables have columns; one that makes names up forgets them.
+  if (identifiers.size >= 10_000) identifiers.clear()
+  identifiers.set(identifier, made)
+  return made
+}
 
 const quote = defaultEscape('"')
+
+const identifiers = new Map<string, Expression>()
 
 /**
  * Puts expressions together. Any other value becomes a parameter, whose type the server finds from where it stands;
@@ -111,30 +127,8 @@ const quote = defaultEscape('"')
  * @since 0.1.0
  * @category constructors
  */
-export const sql = (strings: TemplateStringsArray, ...values: ReadonlyArray<unknown>): Expression => {
-  const parts: Array<Expression> = []
-  strings.forEach((text, index) => {
-    parts.push(literal(text))
-    if (index === values.length) return
-    const value = values[index]
-    parts.push(isExpression(value) ? value : make(["", ""], [value]))
-  })
-  return concat(parts)
-}
-
-/** Joins the text at the seams. */
-const concat = (parts: ReadonlyArray<Expression>): Expression => {
-  const strings = [""]
-  const values: Array<unknown> = []
-  for (const part of parts) {
-    strings[strings.length - 1] += part.strings[0] ?? ""
-    for (let index = 0; index < part.values.length; index++) {
-      values.push(part.values[index])
-      strings.push(part.strings[index + 1] ?? "")
-    }
-  }
-  return make(strings, values)
-}
+export const sql = (strings: TemplateStringsArray, ...values: ReadonlyArray<unknown>): Expression =>
+  make(strings, values)
 
 /**
  * Expressions with text between them.
@@ -143,8 +137,8 @@ const concat = (parts: ReadonlyArray<Expression>): Expression => {
  * @category combinators
  */
 export const join = (list: ReadonlyArray<Expression>, separator: string): Expression => {
-  const between = literal(separator)
-  return concat(list.flatMap((part, index) => (index === 0 ? [part] : [between, part])))
+  if (list.length === 0) return literal("")
+  return make(["", ...list.slice(1).map(() => separator), ""], list)
 }
 
 /**
@@ -154,7 +148,7 @@ export const join = (list: ReadonlyArray<Expression>, separator: string): Expres
  * @category parameters
  */
 export const value = <T extends Type>(type: T, value: Values[T] | null): Expression =>
-  make(["", `::${type}`], [parameter(oids[type][0], value)])
+  make(around(casts, type), [parameter(oids[type][0], value)])
 
 /**
  * A list as one parameter, an array of a type.
@@ -163,9 +157,18 @@ export const value = <T extends Type>(type: T, value: Values[T] | null): Express
  * @category parameters
  */
 export const values = <T extends Type>(type: T, list: ReadonlyArray<Values[T] | null>): Expression =>
-  make(["", `::${type}[]`], [parameter(oids[type][1], list)])
+  make(around(arrayCasts, type), [parameter(oids[type][1], list)])
 
 const parameter = (oid: number, value: unknown): Parameter => ({ [ParameterTypeId]: ParameterTypeId, oid, value })
+
+const castsOf = (suffix: string) => new Map(Object.keys(oids).map((type) => [type, ["", `::${type}${suffix}`]]))
+
+const casts = castsOf("")
+
+const arrayCasts = castsOf("[]")
+
+/** The text around a parameter of a type, the same array each time. */
+const around = (map: ReadonlyMap<string, ReadonlyArray<string>>, type: Type) => map.get(type) ?? ["", ""]
 
 /**
  * The types of some columns, by their names.

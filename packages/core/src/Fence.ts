@@ -21,6 +21,7 @@ import * as Expression from "./Expression.ts"
 import * as Guards from "./Guard.ts"
 import * as Guarded from "./Guarded.ts"
 import { send } from "./internal/guarded/sending.ts"
+import { plain } from "./internal/guarded/text.ts"
 import { sql, type Transaction } from "./Transaction.ts"
 import * as Write from "./Write.ts"
 
@@ -158,8 +159,10 @@ const locked = (client: SqlClient, guard: Guard, columns: ReadonlyArray<Expressi
   Effect.flatMap(
     send(
       client,
-      Expression.sql`SELECT ${Expression.join([Expression.name(guard.token), ...columns], ", ")}
-        FROM ${Expression.name(guard.table)} WHERE ${keyOf(guard)} ${Expression.literal(clause)}`
+      plain(
+        Expression.sql`SELECT ${Expression.join([Expression.name(guard.token), ...columns], ", ")}
+          FROM ${Expression.name(guard.table)} WHERE ${keyOf(guard)} ${Expression.literal(clause)}`
+      )
     ),
     (rows) => Effect.as(single(guard, rows.length), rows[0])
   )

@@ -1,6 +1,6 @@
 import { DsqlClient, type DsqlError, Fence, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Option } from "effect"
+import { Cause, Deferred, Effect, Fiber, Layer, Option } from "effect"
 import type { SqlError } from "effect/sql"
 import { TestCluster, TestDatabase } from "../../../test/database.ts"
 
@@ -124,6 +124,82 @@ const suite = (name: string, database: Layer.Layer<DsqlClient.Provided, unknown>
           assert.include(failure, { _tag: "ConditionFailed", actual: undefined } as const)
         }
         assert.isTrue(Option.isNone(yield* Transaction.run(Fence.exclusive(shard(404)))))
+      })
+    )
+
+    it.effect("compares a token by the type of its column, however it is given", () =>
+      Effect.gen(function* () {
+        const { sql } = yield* DsqlClient.DsqlClient
+        const id = "0e4d2c04-4d5c-4a4c-9c3e-6a5a1a5b1d11"
+        yield* sql`CREATE TABLE typed (id integer PRIMARY KEY, small integer, large bigint, owner uuid, name text)`
+        yield* sql`INSERT INTO typed VALUES (1, 1, 1, ${id}, 'a')`
+        for (const [token, expected] of [
+          ["small", 1],
+          ["small", 1n],
+          ["large", 1],
+          ["large", 1n],
+          ["owner", id.toUpperCase()],
+          ["name", "a"]
+        ] as const) {
+          const guard = { table: "typed", key: { id: 1 }, token }
+          yield* Transaction.run(Fence.shared(guard, expected))
+          yield* Transaction.autocommit(Fence.compareAndSet(guard, expected, { name: "a" }))
+        }
+      })
+    )
+
+    it.effect("never takes NULL for a token, and says that it is", () =>
+      Effect.gen(function* () {
+        const { sql } = yield* DsqlClient.DsqlClient
+        yield* sql`CREATE TABLE unowned (id integer PRIMARY KEY, owner text)`
+        yield* sql`INSERT INTO unowned VALUES (1, NULL)`
+        const guard = { table: "unowned", key: { id: 1 }, token: "owner" }
+        for (const fenced of [
+          Fence.shared(guard, "me"),
+          Fence.compareAndSet(guard, "me", { owner: "you" }),
+          Fence.compareAndDelete(guard, "me")
+        ]) {
+          const failure = yield* Effect.flip(Transaction.run(fenced))
+          assert.include(failure, { _tag: "ConditionFailed", actual: null } as const)
+          assert.strictEqual(failure.message, "unowned(id = 1).owner: expected me, but it is NULL")
+        }
+        assert.deepStrictEqual(yield* Transaction.run(Fence.exclusive(guard)), Option.some(null))
+      })
+    )
+
+    it.effect("guards a table of any name, and sets values of any kind", () =>
+      Effect.gen(function* () {
+        const { sql } = yield* DsqlClient.DsqlClient
+        yield* sql`CREATE TABLE guard (held integer PRIMARY KEY, token bigint, written jsonb, at timestamptz)`
+        yield* sql`INSERT INTO guard VALUES (1, 5, NULL, NULL)`
+        const guard = { table: "guard", key: { held: 1 }, token: "token" }
+        yield* Transaction.autocommit(
+          Fence.compareAndSet(guard, 5n, {
+            token: sql`token + 1`,
+            written: sql.json({ by: "me" }),
+            at: sql`'2026-11-28T00:00:00Z'::timestamptz`
+          })
+        )
+        assert.deepStrictEqual(yield* sql`SELECT token, written FROM guard`, [{ token: 6n, written: { by: "me" } }])
+      })
+    )
+
+    it.effect("dies at a key that names several rows, before anything is written", () =>
+      Effect.gen(function* () {
+        const { sql } = yield* DsqlClient.DsqlClient
+        yield* sql`CREATE TABLE parts (id integer, part integer, token bigint, PRIMARY KEY (id, part))`
+        yield* sql`INSERT INTO parts VALUES (1, 1, 5), (1, 2, 5)`
+        const guard = { table: "parts", key: { id: 1 }, token: "token" }
+        for (const fenced of [
+          Fence.shared(guard, 5n),
+          Fence.exclusive(guard),
+          Fence.compareAndSet(guard, 5n, { token: 6n }),
+          Fence.compareAndDelete(guard, 5n)
+        ]) {
+          const defect = yield* Effect.flip(Effect.sandbox(Transaction.autocommit(fenced)))
+          assert.include(Cause.pretty(defect), "this key names 2 rows, and a guard is one: name its primary key")
+        }
+        assert.deepStrictEqual(yield* sql`SELECT token FROM parts`, [{ token: 5n }, { token: 5n }])
       })
     )
 

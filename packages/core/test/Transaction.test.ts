@@ -134,6 +134,33 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
     })
   )
 
+  const conflicting = raise("40001", "change conflicts with another transaction (OC000)")
+
+  for (const [made, of] of [
+    ["an error of its own", (body: typeof conflicting) => Effect.mapError(body, () => "mine" as const)],
+    ["a defect", (body: typeof conflicting) => Effect.orDie(body)],
+    ["nothing", (body: typeof conflicting) => Effect.ignore(body)]
+  ] as const) {
+    it.effect(`retries a conflict of which the body made ${made}`, () =>
+      Effect.gen(function* () {
+        const run = (execute: typeof Transaction.run) =>
+          Effect.gen(function* () {
+            const attempts = yield* Ref.make(0)
+            yield* execute(
+              Effect.gen(function* () {
+                if ((yield* Ref.updateAndGet(attempts, (n) => n + 1)) < 3) yield* of(conflicting)
+              }),
+              { policy: quick }
+            )
+            return yield* Ref.get(attempts)
+          })
+        assert.strictEqual(yield* run(Transaction.run), 3)
+        // A statement that committed nothing by itself, and that nobody cared for, is over.
+        assert.strictEqual(yield* run(Transaction.autocommit), made === "nothing" ? 1 : 3)
+      })
+    )
+  }
+
   it.effect("fails when COMMIT is answered with ROLLBACK", () =>
     Effect.gen(function* () {
       const swallowing = Effect.andThen(write("swallowed"), Effect.ignore(raise("22012", "division by zero")))
@@ -413,6 +440,45 @@ layer(Layer.provideMerge(schema, TestDatabase()))("Transaction.run in virtual ti
 })
 
 layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })("Transaction.autocommit", (it) => {
+  it.effect("refuses to write where it is to read only, the first time and each time", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* DsqlClient.DsqlClient
+      yield* sql`CREATE FUNCTION bump() RETURNS void LANGUAGE sql AS $$ INSERT INTO effects (value) VALUES ('bumped') $$`
+      const statements = [
+        write("by itself"),
+        Effect.flatMap(Transaction.sql, (sql) => sql`SELECT bump()`),
+        Effect.flatMap(
+          Transaction.sql,
+          (sql) => sql`WITH w AS (INSERT INTO effects (value) VALUES ('with')) SELECT 1 AS one`
+        )
+      ]
+      for (const statement of [...statements, ...statements]) {
+        const failure = yield* Effect.flip(Transaction.autocommit(statement, { readOnly: true }))
+        assert.include(failure, { _tag: "StatementFailed", sqlState: "25006" } as const)
+      }
+      for (const value of ["by itself", "bumped", "with"]) assert.strictEqual(yield* written(value), 0)
+    })
+  )
+
+  it.effect("sends a text that reads in a transaction once, and by itself from then on", () =>
+    Effect.gen(function* () {
+      const read = Effect.flatMap(Transaction.sql, (sql) =>
+        Effect.map(
+          sql<{ own: boolean }>`SELECT current_setting('transaction_read_only') = 'on' AS own`,
+          ([row]) => row?.own
+        )
+      )
+      const answers = yield* Effect.replicateEffect(Transaction.autocommit(read, { readOnly: true }), 3)
+      assert.deepStrictEqual(answers, [true, false, false])
+      assert.isFalse(
+        yield* Transaction.autocommit(
+          Effect.map(read, (own) => own),
+          { readOnly: "proven" }
+        )
+      )
+    })
+  )
+
   it.effect("runs its statement outside any transaction block", () =>
     Effect.gen(function* () {
       yield* Transaction.autocommit(write("autocommit"))

@@ -120,6 +120,34 @@ describe("a connection that is lost", () => {
     })
   )
 
+  it.live("at COMMIT is unknown whatever the message of the server says besides", () =>
+    Effect.gen(function* () {
+      const { value: tags } = yield* cutting(() =>
+        Effect.forEach(
+          ["XX000|access denied", "57P01|access denied to whom it may concern", "08006|access denied", "40003|lost"],
+          (action, index) =>
+            Effect.gen(function* () {
+              yield* failCommits(`said${index}`, 1, action)
+              return (yield* Effect.flip(Transaction.run(write(`said${index}`))))._tag
+            })
+        )
+      )
+      assert.deepStrictEqual(new Set(tags), new Set(["CommitOutcomeUnknown"]))
+    })
+  )
+
+  it.live("at the COMMIT of a transaction that only reads leaves nothing open", () =>
+    Effect.gen(function* () {
+      const { value: failure } = yield* cutting((proxy) =>
+        Effect.gen(function* () {
+          const read = Effect.flatMap(Transaction.sql, (sql) => sql`SELECT 1`)
+          return yield* Effect.flip(Transaction.run(Effect.andThen(read, proxy.cut("answer")), { readOnly: true }))
+        })
+      )
+      assert.include(failure, { _tag: "ConnectionLost", phase: "statement" } as const)
+    })
+  )
+
   it.live("surfaces through the client's own withTransaction as an error that is not retryable", () =>
     Effect.gen(function* () {
       const { value: failure } = yield* cutting((proxy) =>
@@ -215,6 +243,25 @@ describe("verify", () => {
     })
   )
 
+  it.live("is tried again when the answer to its own COMMIT is lost", () =>
+    Effect.gen(function* () {
+      const { value } = yield* cutting((proxy) =>
+        Effect.gen(function* () {
+          const tries = yield* Ref.make(0)
+          const verify = () =>
+            Effect.gen(function* () {
+              const outcome = yield* lookFor("twice")()
+              if ((yield* Ref.updateAndGet(tries, (n) => n + 1)) === 1) yield* proxy.cut("answer")
+              return outcome
+            })
+          const value = yield* Transaction.run(Effect.as(cutAtCommit(proxy, "twice", "answer"), "returned"), { verify })
+          return { value, tries: yield* Ref.get(tries) }
+        })
+      )
+      assert.deepStrictEqual(value, { value: "found", tries: 2 })
+    })
+  )
+
   it.live("is not asked when the outcome is known", () =>
     Effect.gen(function* () {
       const { value } = yield* cutting(() =>
@@ -224,7 +271,7 @@ describe("verify", () => {
     })
   )
 
-  it.live("settles a statement that commits by itself", () =>
+  it.live("finds a statement that commits by itself", () =>
     Effect.gen(function* () {
       const { value } = yield* cutting((proxy) =>
         Effect.gen(function* () {

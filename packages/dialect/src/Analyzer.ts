@@ -13,19 +13,35 @@ import * as Dialect from "./Dialect.ts"
 import type { Refusal, ServiceDate } from "./Rule.ts"
 import * as Statement from "./Statement.ts"
 
-/** A statement, and what the server would answer to it alone. */
+/**
+ * One statement of a text, and what the server would answer to it alone.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Analyzed {
   readonly statement: Statement.Statement
   readonly refusal: Option.Option<Refusal>
 }
 
-/** Parses texts and asks the dialect's rules, once for each of the texts that were used last. */
+/**
+ * Parses texts and asks the dialect's rules, once for each of the texts that were used last. It may be shared: those who
+ * ask for the same text at once wait for one parse.
+ *
+ * @since 0.1.0
+ * @category services
+ */
 export interface Analyzer {
   /** The statements of a text and their answers, as `Statement.parse` and `Dialect.refusal` give them. */
   readonly analyze: (sql: string) => Effect.Effect<ReadonlyArray<Analyzed>, Statement.SyntaxError>
 }
 
-/** How much is remembered, and which rules are asked. */
+/**
+ * How much is remembered, and which rules are asked.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Options {
   /** How many texts are remembered; the one unused for longest is forgotten first. 500 if left out. */
   readonly capacity?: number | undefined
@@ -50,6 +66,7 @@ export interface Options {
  * ```
  *
  * @since 0.1.0
+ * @category constructors
  */
 export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.fn.Return<Analyzer> {
   const longest = options.longest ?? 8_192

@@ -19,7 +19,12 @@ import * as ParseTree from "./ParseTree.ts"
 import * as Rule from "./Rule.ts"
 import * as Statement from "./Statement.ts"
 
-/** Which of the service's days to ask about. */
+/**
+ * Which of the service's days to ask about.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Options {
   /** The service date; the newest one known if left out. */
   readonly at?: Rule.ServiceDate | undefined
@@ -40,6 +45,7 @@ const ofStatements: ReadonlyArray<Definition> = [
  * All rules, of single statements and of statements that share a transaction.
  *
  * @since 0.1.0
+ * @category constants
  */
 export const rules: ReadonlyArray<Rule.Rule> = [...ofStatements, ...Object.values(mixtures)]
 
@@ -121,6 +127,7 @@ const search = (statement: Statement.Statement, options: Options | undefined): R
  * ```
  *
  * @since 0.1.0
+ * @category checks
  */
 export const refusal = (statement: Statement.Statement, options?: Options): Option.Option<Rule.Refusal> => {
   let first: Found | undefined
@@ -134,13 +141,20 @@ export const refusal = (statement: Statement.Statement, options?: Options): Opti
  * Everything in the statement that the server would refuse, in the order of the text. A linter shows all of them.
  *
  * @since 0.1.0
+ * @category checks
  */
 export const refusals = (statement: Statement.Statement, options?: Options): ReadonlyArray<Rule.Refusal> =>
   search(statement, options)
     .map(([{ definition }, match]) => refusalOf(definition, match, statement))
     .toSorted((a, b) => (a.location?.offset ?? 0) - (b.location?.offset ?? 0))
 
-/** What a transaction has done so far, as far as it decides what it may still do. */
+/**
+ * What a transaction has done so far, as far as it decides what it may still do: `ddl` is one statement that defines,
+ * beside which no other may define or change rows; `dml` any number that change rows. What only reads leaves it as it was.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Mix = "empty" | "ddl" | "dml"
 
 /**
@@ -148,6 +162,7 @@ export type Mix = "empty" | "ddl" | "dml"
  * what it did before. One DDL statement fills a transaction; GRANT, REVOKE and CREATE INDEX ASYNC count.
  *
  * @since 0.1.0
+ * @category checks
  */
 export const mix = (
   before: Mix,
@@ -165,6 +180,7 @@ export const mix = (
  * 3,001st changed row, a transaction older than five minutes.
  *
  * @since 0.1.0
+ * @category constants
  */
 export const answers: {
   readonly aborted: Rule.Refusal

@@ -4,10 +4,20 @@
  * @since 0.1.0
  */
 
-/** `error`: the service refuses it. `warning`: it runs and goes wrong under load or in time. `info`: worth knowing. */
+/**
+ * `error`: the service refuses it. `warning`: it runs and goes wrong under load or in time. `info`: worth knowing.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Severity = "error" | "warning" | "info"
 
-/** One thing that the linter found. Lines and columns count from 1, columns in UTF-16 units; the end is exclusive. */
+/**
+ * One thing that the linter found. Lines and columns count from 1, columns in UTF-16 units; the end is exclusive.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Finding {
   /** The rule's id, as a silencing comment names it. */
   readonly rule: string
@@ -25,7 +35,12 @@ export interface Finding {
   readonly sqlstate?: string | undefined
 }
 
-/** A rule of the linter, as data. */
+/**
+ * A rule of the linter, as data: what SARIF calls a reporting descriptor.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface LintRule {
   readonly id: string
   readonly severity: Severity

@@ -1,70 +1,222 @@
 /**
  * The hard limits of Aurora DSQL that a client can exceed, with their sources.
  *
+ * CHAP_quotas is the page of quotas of the Aurora DSQL user guide, as it stood on 2026-09-15:
+ * https://docs.aws.amazon.com/aurora-dsql/latest/userguide/CHAP_quotas.html. {@link all} says with which answers the
+ * service refuses what is beyond a limit, where anybody has recorded one.
+ *
  * @since 0.1.0
  */
 
-/** Rows that one transaction may change; the 3,001st fails at its statement. Source: CHAP_quotas, recorded probe. */
+/**
+ * Rows that one transaction may change, whether by one statement or many: the statement that changes the 3,001st fails.
+ *
+ * Source: CHAP_quotas; a cluster's recorded answers.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const transactionRows = 3_000
 
-/** Bytes that one transaction may change, checked at COMMIT: 10 MiB. Source: CHAP_quotas. */
+/**
+ * Bytes that one transaction may change, with what the service adds for each row and index entry: 10 MiB. COMMIT fails,
+ * not the statement.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const transactionBytes = 10 * 1024 * 1024
 
-/** Seconds from BEGIN after which a transaction is refused. Source: CHAP_quotas. */
+/**
+ * Seconds from BEGIN after which a transaction is refused, whether it works or waits.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const transactionSeconds = 300
 
-/** Minutes after which the service closes a connection. Source: CHAP_quotas. */
+/**
+ * Minutes after which the service closes a connection. A transaction that was begun before may still end.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const connectionMinutes = 60
 
-/** Bytes of one column value: 1 MiB. Source: CHAP_quotas. */
+/**
+ * Bytes of one column's value: 1 MiB, as stored. Text that compresses well may be longer.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const columnBytes = 1024 * 1024
 
-/** Bytes of one row: 2 MiB. Source: CHAP_quotas. */
+/**
+ * Bytes of one row, all its columns together: 2 MiB.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const rowBytes = 2 * 1024 * 1024
 
-/** Bytes of a primary key, all its columns together: 1 KiB. Source: CHAP_quotas; about twice that was observed. */
+/**
+ * Bytes of a primary key, all its columns together: 1 KiB. Clusters were seen to take up to about 1,981, which nobody
+ * promises.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const keyBytes = 1024
 
-/** Columns of a primary key or an index. Source: CHAP_quotas; the ninth is refused with 54011. */
+/**
+ * Columns of a primary key or an index. The ninth is refused with 54011.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const keyColumns = 8
 
-/** Indexes of one table, primary key and unique constraints included. Source: CHAP_quotas. */
+/**
+ * Indexes of one table; the primary key and unique constraints count.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const tableIndexes = 24
 
-/** Columns of one table. Source: CHAP_quotas; 256 were observed to work. */
+/**
+ * Columns of one table. Tables of 256 were seen, which nobody promises.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const tableColumns = 255
 
-/** Bytes that one query may use for its work: 128 MiB. Source: CHAP_quotas. */
+/**
+ * Bytes that one query may use to sort, hash and aggregate: 128 MiB.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const queryBytes = 128 * 1024 * 1024
 
-/** Tables of one database. Source: CHAP_quotas. */
+/**
+ * Tables of one database; a cluster has one database.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const tables = 1_000
 
-/** Schemas of one database. Source: CHAP_quotas. */
+/**
+ * Schemas of one database.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const schemas = 10
 
-/** New connections per second that a cluster accepts in the long run. Source: CHAP_quotas. */
+/**
+ * New connections per second that a cluster accepts in the long run: what refills {@link connectionBurst}.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const connectionsPerSecond = 100
 
-/** New connections that a cluster accepts at once after a quiet time. Source: CHAP_quotas. */
+/**
+ * New connections that a cluster accepts at once after a quiet time.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const connectionBurst = 1_000
 
-/** Connections that a cluster holds at most. Source: CHAP_quotas. */
+/**
+ * Connections that a cluster holds at most.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const connections = 10_000
 
-/** Views of one database. Source: CHAP_quotas. */
+/**
+ * Views of one database.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const views = 5_000
 
-/** Sequences of one database. Source: CHAP_quotas. */
+/**
+ * Sequences of one database.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const sequences = 5_000
 
-/** Extended statistics of one table. Source: CHAP_quotas. */
+/**
+ * Extended statistics (`CREATE STATISTICS`) of one table.
+ *
+ * Source: CHAP_quotas.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const tableStatistics = 5
 
-/** Seconds that an IAM token is valid for when nothing else is asked. Source: SECTION_authentication-token. */
+/**
+ * Seconds that an IAM token is valid for when nothing else is asked. It is read only when a connection begins, which
+ * then outlives it.
+ *
+ * Source: https://docs.aws.amazon.com/aurora-dsql/latest/userguide/SECTION_authentication-token.html
+ *
+ * @since 0.1.0
+ * @category constants
+ */
 export const tokenSeconds = 900
 
-/** A limit, as a row of a table. */
+/**
+ * A limit, as a row of a table.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Limit {
   /** The name of its constant in this module. */
   readonly name: string
@@ -91,6 +243,7 @@ const quotas = {
  * All limits, with the server's answers beyond them.
  *
  * @since 0.1.0
+ * @category constants
  */
 export const all: ReadonlyArray<Limit> = [
   {

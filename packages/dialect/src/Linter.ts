@@ -32,7 +32,12 @@ import type { ServiceDate } from "./Rule.ts"
 import * as Source from "./Source.ts"
 import type * as Statement from "./Statement.ts"
 
-/** How a text is linted. */
+/**
+ * How a text is linted.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Options {
   /** The name of the text in findings; `<sql>` if left out. */
   readonly file?: string | undefined
@@ -78,6 +83,7 @@ const elsewhere: ReadonlySet<string> = new Set([
  * All rules of the linter, those of the dialect included.
  *
  * @since 0.1.0
+ * @category constants
  */
 export const rules: ReadonlyArray<LintRule> = [
   syntaxRule,
@@ -223,6 +229,7 @@ const inOrder = (a: Finding, b: Finding): number => a.line - b.line || a.column 
  * ```
  *
  * @since 0.1.0
+ * @category checks
  */
 export const lint = Effect.fnUntraced(function* (
   sql: string,

@@ -7,7 +7,12 @@ import type { Log, ReportingDescriptor, Result } from "sarif"
 import type { Finding, LintRule, Severity } from "./Finding.ts"
 import * as Linter from "./Linter.ts"
 
-/** How many findings there are of each severity. */
+/**
+ * How many files were linted, and how many findings there are of each severity.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Summary {
   readonly files: number
   readonly errors: number
@@ -19,6 +24,7 @@ export interface Summary {
  * Counts findings; `files` is how many files were linted, those without findings included.
  *
  * @since 0.1.0
+ * @category constructors
  */
 export const summary = (findings: ReadonlyArray<Finding>, files: number): Summary => {
   const of = (severity: Severity) => findings.filter((finding) => finding.severity === severity).length
@@ -27,7 +33,12 @@ export const summary = (findings: ReadonlyArray<Finding>, files: number): Summar
 
 const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
-/** Marks a severity, for a terminal that has colours. */
+/**
+ * Marks a severity, for a terminal that has colours: gives the text, which is the severity's name, with what colours it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Paint = (severity: Severity, text: string) => string
 
 const line = (finding: Finding, paint: Paint): string => {
@@ -41,6 +52,7 @@ const line = (finding: Finding, paint: Paint): string => {
  * and the counts at the end.
  *
  * @since 0.1.0
+ * @category rendering
  */
 export const text = (
   findings: ReadonlyArray<Finding>,
@@ -59,6 +71,7 @@ export const text = (
  * version 1.
  *
  * @since 0.1.0
+ * @category rendering
  */
 export const json = (findings: ReadonlyArray<Finding>, files: number): string =>
   JSON.stringify({ version: 1, summary: summary(findings, files), findings }, undefined, 2)
@@ -100,6 +113,7 @@ const result = (finding: Finding): Result => ({
  * SARIF 2.1.0, as code scanning services read it: every rule described, columns in UTF-16 units.
  *
  * @since 0.1.0
+ * @category rendering
  */
 export const sarif = (findings: ReadonlyArray<Finding>): string => {
   const log: Log = {

@@ -9,7 +9,12 @@
  */
 import type * as Source from "./Source.ts"
 
-/** A day of the service's calendar, `YYYY-MM-DD`. */
+/**
+ * A day of the service's calendar, `YYYY-MM-DD`: such texts compare as the days do.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type ServiceDate = `${number}-${number}-${number}`
 
 /**
@@ -17,6 +22,7 @@ export type ServiceDate = `${number}-${number}-${number}`
  * Source: Aurora DSQL release notes, newest entry 2026-09-15, and a cluster's answers recorded up to 2026-09-18.
  *
  * @since 0.1.0
+ * @category constants
  */
 export const newest: ServiceDate = "2026-09-18"
 
@@ -24,10 +30,18 @@ export const newest: ServiceDate = "2026-09-18"
  * How a rule is known: `recorded` is what a cluster answered, word for word; `documented` is AWS's documentation, or the
  * report of somebody who met it, with the text they give; `inferred` means that AWS does not list the construct among
  * what is supported, but nobody recorded the answer, so that the text follows the pattern of its neighbours.
+ *
+ * @since 0.1.0
+ * @category models
  */
 export type Evidence = "recorded" | "documented" | "inferred"
 
-/** A rule, as data: what a table of the dialect shows. */
+/**
+ * A rule, as data: what a table of the dialect shows.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Rule {
   /** Its name, as lint comments and reports use it, for example `temporary-table`. */
   readonly id: string
@@ -48,7 +62,12 @@ export interface Rule {
   readonly until?: ServiceDate | undefined
 }
 
-/** What the server would answer to a statement, and why. */
+/**
+ * What the server would answer to a statement, and why.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Refusal {
   /** The rule's id. */
   readonly rule: string
@@ -64,6 +83,7 @@ export interface Refusal {
  * Whether the service had this restriction on a day.
  *
  * @since 0.1.0
+ * @category conditions
  */
 export const inForce = (rule: Rule, at: ServiceDate = newest): boolean =>
   (rule.since === undefined || rule.since <= at) && (rule.until === undefined || at < rule.until)

@@ -8,14 +8,24 @@
  * @since 0.1.0
  */
 
-/** A place in a text: `offset` from 0, `line` and `column` from 1, all in UTF-16 units. */
+/**
+ * A place in a text: `offset` from 0, `line` and `column` from 1, all in UTF-16 units.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Place {
   readonly offset: number
   readonly line: number
   readonly column: number
 }
 
-/** A text with its lines found and, where it is not all ASCII, its bytes counted. */
+/**
+ * A text with its lines found and, where it is not all ASCII, its bytes counted.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Source {
   readonly text: string
   /** The UTF-16 offset of the character at a UTF-8 byte offset. */
@@ -78,6 +88,7 @@ const lastAtOrBefore = (starts: ReadonlyArray<number>, offset: number): number =
  * ```
  *
  * @since 0.1.0
+ * @category constructors
  */
 export const make = (text: string): Source => {
   const ascii = isAscii(text)

@@ -9,10 +9,24 @@
  * @since 0.1.0
  */
 
-/** Which catalogue of conflicts a 40001 belongs to: data (OC000), schema (OC001), or not said. */
+/**
+ * Which catalogue of conflicts a 40001 belongs to: data (OC000), schema (OC001), or not said. They are markers in the
+ * message, never an SQLSTATE.
+ *
+ * Source: https://docs.aws.amazon.com/aurora-dsql/latest/userguide/working-with-concurrency-control.html
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type ConflictCode = "OC000" | "OC001" | "unmarked"
 
-/** The limit that a 54xxx error is about. `other` is one that the service added since. */
+/**
+ * The limit that an error is about; `other` where a 54xxx has none of the known phrases in its message. `Limits` has the
+ * numbers.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Limit =
   | "transaction_rows"
   | "transaction_bytes"
@@ -25,10 +39,31 @@ export type Limit =
   | "indexes"
   | "other"
 
-/** The constraint that a 23xxx error is about. */
+/**
+ * The constraint that a 23xxx error is about. Exclusion constraints have none here: the service refuses to make them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Constraint = "unique" | "foreign_key" | "check" | "not_null"
 
-/** The meaning of an error reported by the server. */
+/**
+ * The meaning of an error reported by the server.
+ *
+ * - `conflict` (40001): another transaction was first, and all of this one may run again.
+ * - `constraint` (23xxx), `unsupported` (0A000, 42704, 42809) and `limit` (54xxx, 53200): it would fail again.
+ * - `throttled` (53400) and `too_many_connections` (53300): no connection now, see `Limits`.
+ * - `authentication` (28xxx): among others, a token that expired before it was used.
+ * - `connection` (08xxx, 57Pxx): the connection is lost, and with it the answer.
+ * - `unavailable` (XX000): the connection is still good; nothing took effect, unless COMMIT was answered so.
+ * - `completion_unknown` (40003): the server itself does not know whether the statement was completed.
+ *
+ * Source: https://docs.aws.amazon.com/aurora-dsql/latest/userguide/troubleshooting.html for what is the service's own,
+ * https://www.postgresql.org/docs/16/errcodes-appendix.html for the rest.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Meaning =
   | { readonly kind: "conflict"; readonly code: ConflictCode }
   | { readonly kind: "constraint"; readonly constraint: Constraint }
@@ -39,11 +74,15 @@ export type Meaning =
   | { readonly kind: "authentication" }
   | { readonly kind: "connection" }
   | { readonly kind: "unavailable" }
-  /** The server itself does not know whether the statement was completed. */
   | { readonly kind: "completion_unknown" }
   | { readonly kind: "other" }
 
-/** The fields of a server error that a meaning is read from. */
+/**
+ * The fields of a server error that a meaning is read from.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface ServerError {
   /** The five characters of the SQLSTATE, for example `40001`. */
   readonly code: string
@@ -89,6 +128,7 @@ const conflictCode = (message: string): ConflictCode => {
  * ```
  *
  * @since 0.1.0
+ * @category conversions
  */
 export const meaning = (error: ServerError): Meaning => {
   const { code, message } = error

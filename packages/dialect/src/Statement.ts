@@ -20,7 +20,12 @@ import * as Source from "./Source.ts"
 
 export type { Kind } from "./internal/kinds.ts"
 
-/** One statement. Compare by `text`: a tree holds its places in the source that it was parsed from. */
+/**
+ * One statement. Compare by `text`: a tree holds its places in the source that it was parsed from.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Statement {
   /** The statement as written, from its first token to its last: no comment around it, no semicolon. */
   readonly text: string
@@ -42,7 +47,12 @@ export interface Statement {
   readonly source: Source.Source
 }
 
-/** A text that is not SQL, with the place where the parser gave up. */
+/**
+ * A text that is not SQL, with the place where the parser gave up.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
 export class SyntaxError extends Data.TaggedError("SyntaxError")<{
   /** `42601`; `54001` for a text nested too deeply to parse; `22021` for a NUL character. */
   readonly sqlstate: "42601" | "54001" | "22021"
@@ -178,6 +188,7 @@ const statement = (
  * ```
  *
  * @since 0.1.0
+ * @category constructors
  */
 export const parse = Effect.fnUntraced(function* (
   sql: string
@@ -198,6 +209,7 @@ export const parse = Effect.fnUntraced(function* (
  * The place in the source of a `location` in the statement's tree.
  *
  * @since 0.1.0
+ * @category accessors
  */
 export const at = (statement: Statement, location: number): Source.Place =>
   statement.source.place(statement.source.fromByte(location))
@@ -207,10 +219,16 @@ export const at = (statement: Statement, location: number): Source.Place =>
  * its WITH, EXPLAIN ANALYZE of one. What a called function does is not seen.
  *
  * @since 0.1.0
+ * @category conditions
  */
 export const writes = (statement: Statement): boolean => statement.kind === "dml"
 
-/** A row-locking clause: its strength, and what it says about waiting (`block` if nothing). */
+/**
+ * A row-locking clause: its strength, and what it says about waiting (`block` if nothing).
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Lock {
   readonly strength: "for key share" | "for share" | "for no key update" | "for update"
   readonly wait: "block" | "skip locked" | "nowait"
@@ -231,6 +249,7 @@ const waits: Readonly<Record<string, Lock["wait"]>> = { LockWaitSkip: "skip lock
  * The row-locking clauses of the statement, those of its subqueries and WITH included.
  *
  * @since 0.1.0
+ * @category accessors
  */
 export const locks = (statement: Statement): ReadonlyArray<Lock> => {
   const found: Array<Lock> = []

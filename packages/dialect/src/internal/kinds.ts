@@ -3,7 +3,13 @@
  */
 import type { Tag } from "../ParseTree.ts"
 
-/** What a statement is for; GRANT and REVOKE count as DDL on DSQL. */
+/**
+ * What a statement is for: `ddl` defines objects (GRANT and REVOKE count, as they do for the service), `dml` changes
+ * rows, `query` only reads, `transaction` is BEGIN, COMMIT and their like, `session` is SET, SHOW and DISCARD.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Kind = "ddl" | "dml" | "query" | "transaction" | "session" | "other"
 
 /** Statements whose name alone says the kind. What is not listed is `other`. */
