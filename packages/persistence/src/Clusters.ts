@@ -10,8 +10,12 @@
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Fence from "@effect-dsql/core/Fence"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -104,39 +108,45 @@ const save = Effect.fnUntraced(function* ({ metadata, name }: Omit<Cluster, "ver
   const columns = { data: metadata.data, data_encoding: metadata.encoding }
   yield* Size.check(table, { ...key(name), ...columns }, Object.keys(key(name)))
   const saved: Cluster = { name, metadata, version: expected + 1n }
-  const body = Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    const rows = yield* sql<{ readonly written: boolean; readonly version: bigint }>`
-      WITH known AS (
-        SELECT coalesce(
-          (SELECT version FROM cluster_metadata_info WHERE metadata_partition = ${partition} AND cluster_name = ${name}),
-          0
-        ) AS version
-      ),
-      written AS (
-        INSERT INTO cluster_metadata_info AS cluster (metadata_partition, cluster_name, data, data_encoding, version)
-        SELECT ${partition}::integer, ${name}::text, ${metadata.data}::bytea, ${metadata.encoding}::text, version + 1
-        FROM known WHERE version = ${expected}
-        ON CONFLICT (metadata_partition, cluster_name) DO UPDATE
-        SET data = EXCLUDED.data, data_encoding = EXCLUDED.data_encoding, version = EXCLUDED.version
-        WHERE cluster.version = ${expected}
-        RETURNING 1
-      )
-      SELECT EXISTS (SELECT 1 FROM written) AS written, version FROM known`
-    if (rows[0]?.written === true) return saved
-    return yield* new ClusterVersionConflict({ name, expected, actual: rows[0]?.version ?? 0n })
+  const version = Expression.value("bigint", expected)
+  const guard = Guard.make({
+    name: "cluster",
+    row: Guard.row(table, bound(name), ["version"], "exclusive"),
+    columns: ["version"],
+    holds: (row) => Expression.sql`COALESCE((SELECT version FROM ${row}), 0) = ${version}`,
+    // The column is a BIGINT NOT NULL.
+    refuse: (found) =>
+      Effect.fail(new ClusterVersionConflict({ name, expected, actual: (found?.["version"] ?? 0n) as bigint }))
+  })
+  const set = {
+    data: Expression.value("bytea", metadata.data),
+    data_encoding: Expression.value("text", metadata.encoding),
+    version: Expression.sql`${version} + 1`
+  }
+  const stands = Expression.sql`cluster_metadata_info.version = ${version}`
+  const body = Guarded.write({
+    guards: [guard],
+    writes: [
+      Write.insert({
+        into: table,
+        columns: { ...bound(name), ...set },
+        onConflict: Write.replacing(Object.keys(key(name)), Object.keys(set), stands)
+      })
+    ]
   })
   const verify = () =>
-    Effect.gen(function* () {
-      // Nothing holds a first save that may still be under way: there is no row to lock.
-      const actual = yield* Fence.exclusive({ table, key: key(name), token: "version" })
-      if (Option.isNone(actual)) return Transaction.unknown
-      if (actual.value === expected) return Transaction.notCommitted
-      const found = yield* select(name)
-      if (Option.isNone(found) || found.value.version !== saved.version) return Transaction.unknown
-      return equals(found.value.metadata, metadata) ? Transaction.committed(saved) : Transaction.notCommitted
+    Effect.map(select(name), (found): Transaction.Outcome<Cluster> => {
+      // Whoever deleted it may have found this one.
+      if (Option.isNone(found) || found.value.version > saved.version) return Transaction.unknown
+      return found.value.version === saved.version && equals(found.value.metadata, metadata)
+        ? Transaction.committed(saved)
+        : Transaction.notCommitted
     })
-  return yield* Transaction.autocommit(body, { operation: "SaveClusterMetadata", verify })
+  return yield* Transaction.autocommit(Effect.as(body, saved), {
+    operation: "SaveClusterMetadata",
+    repeat: true,
+    verify
+  })
 })
 
 const get = Effect.fnUntraced(function* (name: ClusterName) {
@@ -147,18 +157,33 @@ const get = Effect.fnUntraced(function* (name: ClusterName) {
   })
 })
 
+/** A deletion that comes late would take what was saved since. */
 const remove = (name: ClusterName) => {
-  const where = (sql: Transaction.Transaction["Service"]["sql"]) =>
-    sql`metadata_partition = ${partition} AND cluster_name = ${name}`
-  const body = Effect.flatMap(Transaction.sql, (sql) => sql`DELETE FROM cluster_metadata_info WHERE ${where(sql)}`)
+  const guard = Guard.make({
+    name: "cluster",
+    row: Guard.row(table, bound(name), ["version"], "exclusive"),
+    columns: [],
+    holds: () => Expression.literal("TRUE"),
+    refuse: () => Effect.die(new Error("nothing is asked of what is deleted"))
+  })
+  const body = Guarded.write({
+    guards: [guard],
+    writes: [Write.remove({ table, where: Expression.key(table, bound(name)) })]
+  })
   const verify = () =>
     Effect.map(
-      Effect.flatMap(Transaction.sql, (sql) => sql`SELECT 1 FROM cluster_metadata_info WHERE ${where(sql)} FOR UPDATE`),
+      Fence.exclusive({ table, key: key(name), token: "version" }),
       // One that is there may have been saved since.
-      (rows): Transaction.Outcome<void> => (rows.length === 0 ? Transaction.committed(undefined) : Transaction.unknown)
+      (found): Transaction.Outcome<void> =>
+        Option.isNone(found) ? Transaction.committed(undefined) : Transaction.unknown
     )
   return Transaction.autocommit(Effect.asVoid(body), { operation: "DeleteClusterMetadata", verify })
 }
+
+const bound = (name: string) => ({
+  metadata_partition: Expression.value("integer", partition),
+  cluster_name: Expression.value("text", name)
+})
 
 const select = Effect.fnUntraced(function* (name: string) {
   const sql = yield* Transaction.sql

@@ -12,8 +12,12 @@
  * @since 0.1.0
  */
 import { ConditionFailed, type LimitExceeded } from "@effect-dsql/core/DsqlError"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -118,43 +122,56 @@ export const layer: Layer.Layer<CurrentExecutions> = Layer.sync(CurrentExecution
 
 const insert = Effect.fnUntraced(function* (row: CurrentExecution) {
   const to = yield* route(row)
-  const columns = { ...to.key, ...Current.toColumns(row) }
-  yield* Size.check(to.table, columns, Object.keys(to.key))
-  const sql = yield* Transaction.sql
-  // One row comes back in any case: whether it was written, and beside it the one that was there before.
-  const rows = yield* sql<{ readonly written: boolean }>`
-    WITH written AS (
-      INSERT INTO ${sql(to.table)} ${sql.insert(columns)}
-      ON CONFLICT (${sql.csv(Object.keys(to.key).map((column) => sql`${sql(column)}`))}) DO NOTHING
-      RETURNING 1
-    )
-    SELECT EXISTS (SELECT 1 FROM written) AS written, existing.*
-    FROM (VALUES (1)) AS always LEFT JOIN ${sql(to.table)} AS existing ON ${Current.matches(sql, to, "existing")}`
-  if (rows[0]?.written === true) return
-  yield* Effect.flatMap(Current.decode(row, to, rows[0]), (current) =>
-    Effect.fail(new CurrentExecutionConflict({ current }))
-  )
+  const columns = Current.toColumns(row)
+  yield* Size.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
+  const key = Current.bound(to)
+  const free = Guard.make({
+    name: "current",
+    row: Guard.row(to.table, key, Object.keys(columns), undefined),
+    columns: Object.keys(columns),
+    holds: (found) => Guard.absent(found),
+    refuse: (found) =>
+      Effect.flatMap(Current.decode(row, to, found), (current) =>
+        Effect.fail(new CurrentExecutionConflict({ current }))
+      )
+  })
+  yield* Guarded.write({
+    guards: [free],
+    writes: [Write.insert({ into: to.table, columns: { ...key, ...Expression.row(Current.types, columns) } })],
+    free: ["current_executions_pkey", "current_chasm_executions_pkey"]
+  })
 })
 
 const update = Effect.fnUntraced(function* (row: CurrentExecution, expectedRunId: RunId) {
   const to = yield* route(row)
   const columns = Current.toColumns(row)
   yield* Size.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
-  const sql = yield* Transaction.sql
-  const rows = yield* sql<{ readonly written: boolean; readonly run_id: string | null }>`
-    WITH written AS (
-      UPDATE ${sql(to.table)} SET ${sql.update(columns)}
-      WHERE ${Current.matches(sql, to, to.table)} AND run_id = ${expectedRunId}
-      RETURNING 1
-    )
-    SELECT EXISTS (SELECT 1 FROM written) AS written,
-      (SELECT run_id FROM ${sql(to.table)} WHERE ${Current.matches(sql, to, to.table)}) AS run_id`
-  const [answer] = rows
-  if (answer?.written === true) return
-  yield* new ConditionFailed({
-    what: `${to.table}(${Row.describe({ table: to.table, key: to.key })}).run_id`,
-    expected: expectedRunId,
-    actual: answer?.run_id ?? undefined
+  const key = Current.bound(to)
+  const isExpected = Expression.sql`run_id = ${Expression.value("uuid", expectedRunId)}`
+  const guard = Guard.make({
+    name: "current",
+    row: Guard.row(to.table, key, ["run_id"], undefined),
+    columns: ["run_id"],
+    holds: (found) => Guard.exists(found, isExpected),
+    refuse: (found) =>
+      Effect.fail(
+        new ConditionFailed({
+          what: `${to.table}(${Row.describe({ table: to.table, key: to.key })}).run_id`,
+          expected: expectedRunId,
+          // The column is a UUID, which comes as text.
+          actual: found?.["run_id"] as string | undefined
+        })
+      )
+  })
+  yield* Guarded.write({
+    guards: [guard],
+    writes: [
+      Write.update({
+        table: to.table,
+        set: Expression.row(Current.types, columns),
+        where: Expression.all([Expression.key(to.table, key), isExpected])
+      })
+    ]
   })
 })
 

@@ -10,6 +10,7 @@
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Size from "@effect-dsql/core/Size"
+import * as Transaction from "@effect-dsql/core/Transaction"
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -255,7 +256,10 @@ const append = Effect.fnUntraced(function* ({ branch, newBranch, nodes, shardId 
     ...(made === undefined ? [] : [{ table: Tree.table, row: made, key: Tree.keyColumns }]),
     ...nodes.map((node) => Nodes.toWrite(of, branch.branchId, node))
   ])
-  yield* repeatable("AppendHistoryNodes", Nodes.upsert(of, branch.branchId, nodes, made))
+  yield* repeatable(
+    "AppendHistoryNodes",
+    Nodes.upsert(of, branch.branchId, nodes, made === undefined ? [] : [Tree.upsert(made)])
+  )
 })
 
 const fork = Effect.fnUntraced(function* ({ branch, branchId, info, nodeId, shardId }: Fork) {
@@ -265,7 +269,10 @@ const fork = Effect.fnUntraced(function* ({ branch, branchId, info, nodeId, shar
   const made = Branch.fork(branch, nodeId, branchId)
   const row = Tree.toRow({ branch: made, forkTime: yield* DateTime.now, info }, shardId)
   yield* Size.check(Tree.table, row, Tree.keyColumns)
-  yield* repeatable("ForkHistoryBranch", Tree.fork(branch, row))
+  yield* Transaction.autocommit(Tree.fork(branch, row), {
+    operation: "ForkHistoryBranch",
+    verify: () => Tree.verifyFork(branch, row)
+  })
   return made
 })
 

@@ -134,7 +134,7 @@ export const layer: Layer.Layer<HistoryTasks, never, DsqlClient> = Layer.effect(
       }
     }
     return HistoryTasks.of({
-      add: Effect.fn("HistoryTasks.add")((owned, tasks) => connected(add(owned, tasks))),
+      add: Effect.fn("HistoryTasks.add")((owned, tasks) => connected(Add.add(owned, tasks))),
       immediate: queue(immediate),
       scheduled: queue(scheduled),
       replicationDlq: {
@@ -190,15 +190,6 @@ const deadLetters: Kind<DeadLetterRange, DeadLetterKey, DeadLetter> = {
   position: ({ taskId }) => [taskId],
   make: ({ shardId, sourceCluster }, [taskId = 0n], task) => ({ sourceCluster, shardId, taskId, task })
 }
-
-const add = Effect.fnUntraced(function* ({ rangeId, shardId }: OwnedShard, tasks: ReadonlyArray<HistoryTask>) {
-  if (tasks.length === 0) return
-  yield* Add.check(shardId, tasks)
-  yield* Transaction.autocommit(Add.insert(shardId, rangeId, tasks), {
-    operation: "AddHistoryTasks",
-    verify: () => Add.verify(shardId, rangeId, tasks)
-  })
-})
 
 const put = Effect.fnUntraced(function* (letter: DeadLetter) {
   const { equal, table } = deadLetters.rows(letter)

@@ -11,9 +11,14 @@
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import { ConditionFailed, type TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -146,11 +151,15 @@ const enqueue = (queue: QueueType, message: DataBlob, sender: Log.Sender) =>
   Log.send(log(queue), sender, message, (last, verify) =>
     Effect.gen(function* () {
       const settings = { operation: "EnqueueMessage", policy: Log.policy, verify }
-      const after = Effect.map(Log.append(log(queue), message, undefined), ({ id }) => id)
-      const id = last < 0n ? undefined : yield* Transaction.autocommit(after, settings)
-      return id ?? (yield* Transaction.run(enqueueFirst(queue, message), settings))
+      const first = Transaction.run(enqueueFirst(queue, message), settings)
+      if (last < 0n) return yield* first
+      const after = Log.append(log(queue), message, undefined, Effect.fail(new EmptyQueue()))
+      return yield* Effect.catchTag(Transaction.autocommit(after, settings), "EmptyQueue", () => first)
     })
   )
+
+/** There is no message to count on from. */
+class EmptyQueue extends Data.TaggedError("EmptyQueue")<{}> {}
 
 /** The first message of an empty queue: numbered behind whatever has been acknowledged. */
 const enqueueFirst = Effect.fnUntraced(function* (queue: QueueType, message: DataBlob) {
@@ -160,8 +169,7 @@ const enqueueFirst = Effect.fnUntraced(function* (queue: QueueType, message: Dat
     ON CONFLICT (queue_type) DO NOTHING`
   const { levels } = yield* select(queue, "FOR UPDATE")
   const next = Object.values(levels).reduce((most, level) => (level > most ? level : most), -1n) + 1n
-  const { id } = yield* Log.append(log(queue), message, next)
-  return yield* Log.numbered(id)
+  return yield* Log.append(log(queue), message, next, Effect.die(new Error("the queue has just been made")))
 })
 
 const list = Effect.fnUntraced(function* (queue: QueueType, request: MessageRange & PageToken.PageRequest) {
@@ -212,38 +220,42 @@ const select = Effect.fnUntraced(function* (queue: QueueType, lock: "" | "FOR UP
 const updateAckLevels = Effect.fnUntraced(function* (queue: QueueType, levels: AckLevels["levels"], expected: bigint) {
   const { data, data_encoding } = AckLevel.encode(levels)
   yield* Size.check("queue_metadata", { queue_type: queue, data, data_encoding, version: expected }, ["queue_type"])
-  const body = Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    const rows = yield* sql<{ readonly written: boolean; readonly version: bigint | null }>`
-      WITH stored AS (
-        SELECT version FROM queue_metadata WHERE queue_type = ${queue}
-      ), written AS (
-        INSERT INTO queue_metadata (queue_type, data, data_encoding, version)
-        SELECT ${queue}::integer, ${data}::bytea, ${data_encoding}, ${expected}::bigint + 1
-        WHERE ${expected}::bigint = COALESCE((SELECT version FROM stored), 0)
-        ON CONFLICT (queue_type) DO UPDATE
-        SET data = excluded.data, data_encoding = excluded.data_encoding, version = excluded.version
-        WHERE queue_metadata.version = ${expected}
-        RETURNING 1
-      )
-      SELECT EXISTS (SELECT 1 FROM written) AS written, (SELECT version FROM stored) AS version`
-    if (rows[0]?.written === true) return
-    const what = `queue_metadata(${Row.describe(log(queue).guard)}).version`
-    yield* new ConditionFailed({ what, expected, actual: rows[0]?.version ?? undefined })
+  const key = { queue_type: Expression.value("integer", queue) }
+  const version = Expression.value("bigint", expected)
+  const guard = Guard.make({
+    name: "queue",
+    row: Guard.row("queue_metadata", key, ["version"], "exclusive"),
+    columns: ["version"],
+    holds: (row) => Expression.sql`COALESCE((SELECT version FROM ${row}), 0) = ${version}`,
+    refuse: (found) => {
+      const what = `queue_metadata(${Row.describe(log(queue).guard)}).version`
+      // The column is a BIGINT NOT NULL.
+      return Effect.fail(new ConditionFailed({ what, expected, actual: found?.["version"] as bigint | undefined }))
+    }
   })
-  // A row that is missing cannot be locked, so one that is still under way is met by writing it again: the version lets
-  // one of the two through.
+  const columns = {
+    data: Expression.value("bytea", data),
+    data_encoding: Expression.value("text", data_encoding),
+    version: Expression.sql`${version} + 1`
+  }
+  const stands = Expression.sql`queue_metadata.version = ${version}`
+  const body = Guarded.write({
+    guards: [guard],
+    writes: [
+      Write.insert({
+        into: "queue_metadata",
+        columns: { ...key, ...columns },
+        onConflict: Write.replacing(["queue_type"], Object.keys(columns), stands)
+      })
+    ]
+  })
   const verify = () =>
-    Effect.map(body, Transaction.committed).pipe(
-      Effect.catchTag("ConditionFailed", () =>
-        Effect.map(select(queue, ""), (found): Transaction.Outcome<void> => {
-          const stored = { data: AckLevel.encode(found.levels).data, encoding: "Json" } as const
-          const same = found.version === expected + 1n && equals(stored, { data, encoding: "Json" })
-          return same ? Transaction.committed(undefined) : Transaction.unknown
-        })
-      )
-    )
-  yield* Transaction.autocommit(body, { operation: "UpdateAckLevels", verify })
+    Effect.map(select(queue, ""), (found): Transaction.Outcome<void> => {
+      const stored = { data: AckLevel.encode(found.levels).data, encoding: "Json" } as const
+      const same = found.version === expected + 1n && equals(stored, { data, encoding: "Json" })
+      return same ? Transaction.committed(undefined) : Transaction.unknown
+    })
+  yield* Transaction.autocommit(Effect.asVoid(body), { operation: "UpdateAckLevels", repeat: true, verify })
 })
 
 const acknowledge = (queue: QueueType, cluster: string, upTo: bigint) =>

@@ -9,8 +9,12 @@
  * @since 0.1.0
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -151,26 +155,43 @@ const metadata = (minMessageId: bigint) => ({
 const create = Effect.fnUntraced(function* (queue: QueueKey) {
   const row = { ...keyOf(queue), ...metadata(0n) }
   yield* Size.check("queues", row, Object.keys(keyOf(queue)))
-  const body = Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    const rows = yield* sql`
-      INSERT INTO queues ${sql.insert(row)} ON CONFLICT (queue_type, queue_name) DO NOTHING RETURNING 1 AS written`
-    if (rows.length === 0) yield* new QueueExists({ queue })
+  const absent = Guard.make({
+    name: "queue",
+    row: Guard.row("queues", bound(queue), ["queue_name"], undefined),
+    columns: ["queue_name"],
+    holds: (row) => Guard.absent(row),
+    refuse: () => Effect.fail(new QueueExists({ queue }))
   })
-  // A row that is missing cannot be locked, so one that is still under way is met by creating it again. One that is
-  // there says nothing of who made it.
-  const verify = () =>
-    Effect.map(body, Transaction.committed).pipe(
-      Effect.catchTag("QueueExists", () => Effect.succeed(Transaction.unknown))
-    )
-  yield* Transaction.autocommit(body, { operation: "CreateQueue", verify })
+  const body = Guarded.write({
+    guards: [absent],
+    writes: [
+      Write.insert({
+        into: "queues",
+        columns: {
+          ...bound(queue),
+          metadata_payload: Expression.value("bytea", row.metadata_payload),
+          metadata_encoding: Expression.value("text", row.metadata_encoding)
+        }
+      })
+    ],
+    free: ["queues_pkey"]
+  })
+  // One that is there when it is created again says nothing of who made it.
+  yield* Transaction.autocommit(Effect.asVoid(body), {
+    operation: "CreateQueue",
+    repeat: true,
+    verify: () => Effect.succeed(Transaction.unknown)
+  })
+})
+
+const bound = ({ name, type }: QueueKey) => ({
+  queue_type: Expression.value("integer", type),
+  queue_name: Expression.value("text", name)
 })
 
 const enqueue = (queue: QueueKey, message: DataBlob, sender: Log.Sender) =>
   Log.send(log(queue), sender, message, (_, verify) => {
-    const body = Effect.flatMap(Log.append(log(queue), message, 0n), ({ guarded, id }) =>
-      guarded ? Log.numbered(id) : Effect.fail(new QueueNotFound({ queue }))
-    )
+    const body = Log.append(log(queue), message, 0n, Effect.fail(new QueueNotFound({ queue })))
     return Transaction.autocommit(body, { operation: "EnqueueMessage", policy: Log.policy, verify })
   })
 

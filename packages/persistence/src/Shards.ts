@@ -10,9 +10,13 @@
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import { ConditionFailed, type Token } from "@effect-dsql/core/DsqlError"
+import * as Expression from "@effect-dsql/core/Expression"
 import * as Fence from "@effect-dsql/core/Fence"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -21,7 +25,6 @@ import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import { Encoding, equals } from "./DataBlob.ts"
 import type { ShardId } from "./Identifiers.ts"
-import { repeatable } from "./internal/repeatable.ts"
 import * as Row from "./internal/page/row.ts"
 import { type MalformedRow, type ReadError, ShardOwnershipLost, type WriteError } from "./PersistenceError.ts"
 import type { OwnedShard, Shard } from "./Shard.ts"
@@ -112,22 +115,34 @@ const check = (shard: Shard) => Size.check(table, { shard_id: shard.shardId, ...
 const getOrCreate = Effect.fnUntraced(function* (shardId: ShardId, create: () => Omit<Shard, "shardId">) {
   const shard = { shardId, ...create() }
   yield* check(shard)
-  const body = Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    // Neither half sees what the other wrote, so exactly one of them has the row.
-    const rows = yield* sql`
-      WITH created AS (
-        INSERT INTO shards ${sql.insert({ shard_id: shardId, ...columns(shard) })}
-        ON CONFLICT (shard_id) DO NOTHING
-        RETURNING range_id, data, data_encoding
-      )
-      SELECT range_id, data, data_encoding FROM created
-      UNION ALL
-      SELECT range_id, data, data_encoding FROM shards WHERE shard_id = ${shardId}`
-    return yield* decode(shardId, rows[0])
+  const key = { shard_id: Expression.value("integer", shardId) }
+  const there = Guard.make({
+    name: "shard",
+    row: Guard.row(table, key, ["range_id", "data", "data_encoding"], undefined),
+    columns: [],
+    holds: () => Expression.literal("TRUE"),
+    refuse: () => Effect.die(new Error("nothing is asked of a shard that is there"))
   })
-  // A row that is missing cannot be locked, so one that is still under way is met by creating it again.
-  return yield* repeatable("GetOrCreateShard", body)
+  const types = { range_id: "bigint", data: "bytea", data_encoding: "text" } as const
+  const body = Effect.flatMap(
+    Guarded.write({
+      guards: [there],
+      writes: [
+        Write.insert({
+          into: table,
+          columns: { ...key, ...Expression.row(types, columns(shard)) },
+          onConflict: Write.replacing(["shard_id"], [])
+        })
+      ],
+      tells: {
+        range_id: Guard.column(there, "range_id", "bigint"),
+        data: Guard.column(there, "data", "bytea"),
+        data_encoding: Guard.column(there, "data_encoding", "text")
+      }
+    }),
+    (told) => (told["range_id"] === null ? Effect.succeed(shard) : decode(shardId, told))
+  )
+  return yield* Transaction.autocommit(body, { operation: "GetOrCreateShard", repeat: true })
 })
 
 const update = Effect.fnUntraced(function* (shard: Shard, expected: bigint) {
@@ -142,7 +157,8 @@ const update = Effect.fnUntraced(function* (shard: Shard, expected: bigint) {
       // A range that moved on says nothing about who moved it, or whether this write came before.
       return found.value.rangeId === expected ? Transaction.notCommitted : Transaction.unknown
     })
-  yield* Transaction.autocommit(body, { operation: "UpdateShard", verify })
+  // A range that moves makes a late twin of this write harmless; one that stays does not.
+  yield* Transaction.autocommit(body, { operation: "UpdateShard", repeat: shard.rangeId !== expected, verify })
 })
 
 const select = Effect.fnUntraced(function* (shardId: ShardId, lock: "" | "FOR UPDATE") {

@@ -10,8 +10,12 @@
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -21,7 +25,6 @@ import type * as Stream from "effect/Stream"
 import { Encoding, equals } from "./DataBlob.ts"
 import { type BuildId, type NamespaceId, TaskQueueName } from "./Identifiers.ts"
 import * as List from "./internal/page/list.ts"
-import { records } from "./internal/records.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
@@ -166,60 +169,70 @@ const update = Effect.fnUntraced(function* (
       key: ["namespace_id", "build_id", "task_queue_name"]
     }))
   ])
-  const body = Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    // The rows whose versions are compared are those that are written, so they need no lock to conflict on.
-    const types = { task_queue_name: "text", version: "bigint", data: "bytea", data_encoding: "text" } as const
-    const pair = { build_id: "text", task_queue_name: "text" } as const
-    const stale = yield* sql<{ readonly name: string; readonly expected: bigint; readonly actual: bigint }>`
-      WITH given AS (
-        SELECT * FROM ${records(sql, types, rows)} AS given (task_queue_name, version, data, data_encoding)
-      ), stored AS (
-        SELECT task_queue_name, version FROM task_queue_user_data
-        WHERE namespace_id = ${namespaceId} AND task_queue_name IN (SELECT task_queue_name FROM given)
-      ), stale AS (
-        SELECT given.task_queue_name, given.version AS expected, COALESCE(stored.version, 0) AS actual
-        FROM given LEFT JOIN stored ON stored.task_queue_name = given.task_queue_name
-        WHERE given.version <> COALESCE(stored.version, 0)
-      ), written AS (
-        INSERT INTO task_queue_user_data (namespace_id, task_queue_name, data, data_encoding, version)
-        SELECT ${namespaceId}::uuid, task_queue_name, data, data_encoding, version + 1 FROM given
-        WHERE NOT EXISTS (SELECT 1 FROM stale)
-        ON CONFLICT (namespace_id, task_queue_name) DO UPDATE
-        SET data = excluded.data, data_encoding = excluded.data_encoding, version = excluded.version
-      ), added AS (
-        INSERT INTO build_id_to_task_queue (namespace_id, build_id, task_queue_name)
-        SELECT ${namespaceId}::uuid, build_id, task_queue_name
-        FROM ${records(sql, pair, added)} AS added (build_id, task_queue_name)
-        WHERE NOT EXISTS (SELECT 1 FROM stale)
-        ON CONFLICT (namespace_id, build_id, task_queue_name) DO NOTHING
-      ), removed AS (
-        DELETE FROM build_id_to_task_queue
-        USING ${records(sql, pair, removed)} AS removed (build_id, task_queue_name)
-        WHERE build_id_to_task_queue.namespace_id = ${namespaceId}
-          AND build_id_to_task_queue.build_id = removed.build_id
-          AND build_id_to_task_queue.task_queue_name = removed.task_queue_name
-          AND NOT EXISTS (SELECT 1 FROM stale)
-      )
-      SELECT task_queue_name AS name, expected, actual FROM stale`
-    const [first, ...others] = stale.map(({ actual, expected, name }) => ({
-      name: TaskQueueName.make(name),
-      expected,
-      actual
-    }))
-    if (first !== undefined) yield* new UserDataConflict({ conflicts: [first, ...others] })
+  const key = { namespace_id: Expression.value("uuid", namespaceId) }
+  const types = { task_queue_name: "text", version: "bigint", data: "bytea", data_encoding: "text" } as const
+  const pair = { build_id: "text", task_queue_name: "text" } as const
+  // The rows whose versions are compared are those that are written, so they need no lock to conflict on.
+  const stale = Expression.sql`
+    SELECT array_agg(given.task_queue_name) AS names, array_agg(given.version) AS expected,
+      array_agg(COALESCE(stored.version, 0)) AS actual
+    FROM ${Expression.records("given", { task_queue_name: "text", version: "bigint" }, rows)}
+    LEFT JOIN task_queue_user_data AS stored
+      ON stored.namespace_id = ${key.namespace_id} AND stored.task_queue_name = given.task_queue_name
+    WHERE given.version <> COALESCE(stored.version, 0)`
+  const guard = Guard.make({
+    name: "stale",
+    row: { select: stale, lock: undefined },
+    columns: ["names", "expected", "actual"],
+    holds: (row) => Guard.exists(row, Expression.literal("names IS NULL")),
+    refuse: (found) =>
+      Effect.flatMap(Schema.decodeUnknownEffect(Stale)(found), ({ actual, expected, names }) => {
+        const [first, ...others] = names.map((name, index) => ({
+          name,
+          expected: expected[index] ?? 0n,
+          actual: actual[index] ?? 0n
+        }))
+        return first === undefined
+          ? Effect.die(new Error("user data is stale and none of it is"))
+          : Effect.fail(new UserDataConflict({ conflicts: [first, ...others] }))
+      }).pipe(Effect.catchTag("SchemaError", Effect.die))
   })
-  // A row that is missing cannot be locked, so one that is still under way is met by writing it again: the versions
-  // let one of the two through.
+  const columnsOf = (alias: string, names: ReadonlyArray<string>) =>
+    Object.fromEntries(names.map((name) => [name, Expression.literal(`${alias}.${name}`)]))
+  const written = Write.insert({
+    into: table,
+    columns: {
+      ...key,
+      ...columnsOf("given", ["task_queue_name", "data", "data_encoding"]),
+      version: Expression.literal("given.version + 1")
+    },
+    from: Expression.records("given", types, rows),
+    onConflict: Write.replacing(["namespace_id", "task_queue_name"], ["data", "data_encoding", "version"])
+  })
+  const come = Write.insert({
+    into: buildIds,
+    columns: { ...key, ...columnsOf("added", Object.keys(pair)) },
+    from: Expression.records("added", pair, added),
+    onConflict: Write.replacing(["namespace_id", "build_id", "task_queue_name"], [])
+  })
+  const gone = Write.remove({
+    table: buildIds,
+    using: Expression.records("removed", pair, removed),
+    where: Expression.sql`${Expression.key(buildIds, key)} AND ${Expression.key(buildIds, columnsOf("removed", Object.keys(pair)))}`
+  })
+  const body = Guarded.write({ guards: [guard], writes: [written, come, gone] })
   const verify = () =>
-    Effect.map(body, Transaction.committed).pipe(
-      Effect.catchTag("UserDataConflict", () =>
-        Effect.map(isWritten(namespaceId, updates), (written) =>
-          written ? Transaction.committed(undefined) : Transaction.unknown
-        )
-      )
+    Effect.map(isWritten(namespaceId, updates), (written) =>
+      written ? Transaction.committed(undefined) : Transaction.unknown
     )
-  yield* Transaction.autocommit(body, { operation: "UpdateTaskQueueUserData", verify })
+  yield* Transaction.autocommit(Effect.asVoid(body), { operation: "UpdateTaskQueueUserData", repeat: true, verify })
+})
+
+/** The queues whose versions are others than expected, as arrays side by side. */
+const Stale = Schema.Struct({
+  names: Schema.Array(TaskQueueName),
+  expected: Schema.Array(Schema.BigInt),
+  actual: Schema.Array(Schema.BigInt)
 })
 
 /** Whether all queues have what an update writes; where others came after it, nothing tells. */

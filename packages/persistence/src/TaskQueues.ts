@@ -57,13 +57,16 @@ export interface TasksRequest<P> extends PageRequest {
  * @category models
  */
 export interface Store<P> {
-  /** Creates a queue, or fails with the one that is there. One round trip. */
-  readonly create: (queue: TaskQueue) => Effect.Effect<void, WriteError | TaskQueueExists>
+  /**
+   * Creates a queue and gives it, or fails with the one that is there. Its range is the given one, or a higher one where
+   * a queue of this id has been deleted: a range never comes twice. One round trip.
+   */
+  readonly create: (queue: TaskQueue) => Effect.Effect<TaskQueue, WriteError | TaskQueueExists>
   /** One round trip. */
   readonly find: (id: TaskQueueId) => Effect.Effect<Option.Option<TaskQueue>, ReadError>
   /**
    * Takes the queue, whoever has it, by raising its range by one; a queue that is missing is created with this info
-   * and range 1. One round trip. A lost answer is settled by taking the queue again.
+   * and range 1, one that was deleted with this info and the next range. One round trip. A lost answer is settled by taking the queue again.
    */
   readonly lease: (id: TaskQueueId, info: DataBlob) => Effect.Effect<TaskQueue, WriteError>
   /**
@@ -74,8 +77,8 @@ export interface Store<P> {
     queue: TaskQueue,
     expectedRangeId: bigint
   ) => Effect.Effect<void, WriteError | TaskQueueOwnershipLost>
-  /** Deletes the queue. Its tasks stay: complete them first. One round trip. */
-  readonly delete: (owned: OwnedTaskQueue) => Effect.Effect<void, TransactionError | TaskQueueOwnershipLost>
+  /** Deletes the queue, of which its last range is remembered. Its tasks stay: complete them first. One round trip. */
+  readonly delete: (owned: OwnedTaskQueue) => Effect.Effect<void, ReadError | TaskQueueOwnershipLost>
   /** One page of all queues, by key. One round trip. */
   readonly list: (request?: PageRequest) => Effect.Effect<Page<TaskQueue>, PageError>
   /** All queues, by key. One round trip a page. */

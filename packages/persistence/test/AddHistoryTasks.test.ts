@@ -150,7 +150,7 @@ describeStores("HistoryTasks.add", (it) => {
       const tasks = yield* HistoryTasks.HistoryTasks
       const { shardId, rangeId } = yield* given
       yield* tasks.add({ shardId, rangeId }, [immediate(HistoryTask.transfer, 1)])
-      const outcome = yield* Transaction.run(Add.verify(shardId, rangeId, [immediate(HistoryTask.transfer, 1)]))
+      const outcome = yield* Transaction.run(Add.verify({ shardId, rangeId }, [immediate(HistoryTask.transfer, 1)]))
       assert.strictEqual(outcome._tag, "Unknown")
     })
   )
@@ -161,9 +161,9 @@ describeStores("HistoryTasks.add", (it) => {
       const shard = yield* given
       const { shardId, rangeId } = shard
       const added = ofEveryCategory(1)
-      assert.strictEqual((yield* Transaction.run(Add.verify(shardId, rangeId, added)))._tag, "NotCommitted")
+      assert.strictEqual((yield* Transaction.run(Add.verify({ shardId, rangeId }, added)))._tag, "NotCommitted")
       yield* shards.update({ ...shard, rangeId: rangeId + 1n }, rangeId)
-      assert.strictEqual((yield* Transaction.run(Add.verify(shardId, rangeId, added)))._tag, "Unknown")
+      assert.strictEqual((yield* Transaction.run(Add.verify({ shardId, rangeId }, added)))._tag, "Unknown")
     })
   )
 })
@@ -252,7 +252,7 @@ describeStores("a stale owner's task, added in a snapshot before the takeover", 
   it.effect("does not commit after it", () =>
     Effect.gen(function* () {
       const { outcome, tasks } = yield* race(({ rangeId, shardId }) =>
-        Add.insert(shardId, rangeId, [immediate(HistoryTask.transfer, 1)])
+        Add.insert({ shardId, rangeId }, [immediate(HistoryTask.transfer, 1)])
       )
       assert(outcome._tag === "Failure")
       assert.include(outcome.failure, { _tag: "ShardOwnershipLost", expected: 5n, actual: 6n } as const)

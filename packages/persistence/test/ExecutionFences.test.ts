@@ -43,7 +43,7 @@ const without = (part: RegExp, replacement = "") =>
   })
 
 const shardUnlocked = without(/ FOR KEY SHARE/)
-const shardUnchecked = without(/(?<=FROM shard )WHERE range_id = \$\d+::bigint/)
+const shardUnchecked = without(/(?<=FROM "_guarded_shard" )WHERE range_id = \$\d+::bigint/)
 
 const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
 
@@ -263,7 +263,7 @@ describeStores("a write that takes another run for the current one", (it) => {
     const write = writes[name]
     assert(write !== undefined)
     const unchecked = without(
-      /(?<=FROM current[\s]+)WHERE run_id = \$\d+::uuid[^)]*|AND current_executions\.run_id = \$\d+::uuid/
+      /(?<=FROM "_guarded_current"\s+)WHERE run_id = \$\d+::uuid[^)]*|AND "current_executions"\."run_id" = \$\d+::uuid/
     )
 
     it.effect(`would ${name} over it, if it did not compare the run`, () =>
@@ -285,7 +285,7 @@ describeStores("a write that takes another run for the current one", (it) => {
       const plan = yield* Writes.removeCurrent(at, first.runId)
       yield* Transaction.run(Plan.send(plan))
       assert.strictEqual(yield* currentRun(at), next.runId)
-      yield* Transaction.run(without(/AND current_executions\.run_id = \$\d+::uuid/)(Plan.send(plan)))
+      yield* Transaction.run(without(/AND "current_executions"\."run_id" = \$\d+::uuid/)(Plan.send(plan)))
       assert.strictEqual((yield* Effect.flip(currentRun(at)))._tag, "ExecutionNotFound")
     })
   )
@@ -317,7 +317,9 @@ describeStores("a reuse of a business id, begun before its run is written", (it)
 
   it.effect("would go through, if it only read the run", () =>
     Effect.gen(function* () {
-      const { at, outcome, run } = yield* reuse(without(/(?<=run_id = \(SELECT run_id FROM named\)) FOR UPDATE/))
+      const { at, outcome, run } = yield* reuse(
+        without(/(?<="run_id" = \(SELECT run_id FROM "current_executions" WHERE [^)]*\)) FOR UPDATE/)
+      )
       assert.strictEqual(outcome._tag, "Success")
       assert.strictEqual((yield* get(at, run.runId)).execution.dbRecordVersion, 1n)
     })

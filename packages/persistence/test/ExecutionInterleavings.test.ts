@@ -71,8 +71,11 @@ const kinds: Readonly<Record<string, (given: Given) => Write>> = {
     ({ other }) =>
     (at) =>
       sent(Writes.remove(at, other.runId)),
+  // Whatever is taken out of the other writes, a takeover keeps its locks.
   takeOver: () => (at) =>
-    Fence.compareAndSet({ table: "shards", key: { shard_id: at.shardId }, token: "range_id" }, 5n, { range_id: 6n })
+    Fence.compareAndSet({ table: "shards", key: { shard_id: at.shardId }, token: "range_id" }, 5n, {
+      range_id: 6n
+    }).pipe(Effect.provideService(Statement.CurrentTransformer, undefined))
 }
 
 /** Two shards that hold the same, so that what happens below one can be done again below the other. */
@@ -161,14 +164,13 @@ const isSerial = Effect.fnUntraced(function* (
 
 const asItIs = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => effect
 
-/** Takes locks out of the statements that the store sends, not out of the takeover's. */
+/** Takes locks out of the statements that the store sends. */
 const without =
   (lock: RegExp) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.provideService(effect, Statement.CurrentTransformer, (statement, sql) => {
       const [text, parameters] = statement.compile()
-      const fenced = text.startsWith("WITH shard")
-      return Effect.succeed(sql.unsafe(fenced ? text.replaceAll(lock, "") : text, parameters))
+      return Effect.succeed(sql.unsafe(text.replaceAll(lock, ""), parameters))
     })
 
 /** Which writes meet, and whose turn it is: three turns for each. */

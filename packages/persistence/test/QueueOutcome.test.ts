@@ -211,7 +211,7 @@ describeStores("A message that is still under way", (it) => {
       const written = yield* Deferred.make<void>()
       const settled = yield* Deferred.make<void>()
       const body = Effect.andThen(
-        Log.append(log(queue), message, undefined),
+        Log.append(log(queue), message, undefined, Effect.die("the queue has messages")),
         Effect.andThen(Deferred.succeed(written, undefined), Deferred.await(settled))
       )
       const sender = yield* Transaction.run(body, { policy: RetryPolicy.none }).pipe(Effect.result, Effect.forkChild)
@@ -231,8 +231,9 @@ describeStores("A message that is still under way", (it) => {
 
   it.effect("would come after all if the queue's row were not taken to look for it", () =>
     Effect.gen(function* () {
-      // The row of a queue that is not there.
-      const elsewhere = (of: Log.Log): Log.Log => ({ ...of, guard: { ...of.guard, key: { queue_type: queueType() } } })
+      const another = queueType()
+      yield* Effect.flatMap(Queues.Queues, (store) => store.enqueue(another, blob()))
+      const elsewhere = (of: Log.Log): Log.Log => ({ ...of, guard: { ...of.guard, key: { queue_type: another } } })
       const { committed, outcome } = yield* underWay((of, message) => Log.find(elsewhere(of), message, 0n))
       assert.deepStrictEqual(outcome, Transaction.notCommitted)
       assert.isTrue(committed)
@@ -267,7 +268,10 @@ describeStores("A sender whose queue is emptied and begun anew meanwhile", (it) 
 
   it.effect("leaves no gap", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* race((queue) => Log.append(log(queue), blob(), undefined)), [0n, 1n])
+      assert.deepStrictEqual(
+        yield* race((queue) => Log.append(log(queue), blob(), undefined, Effect.die("the queue has messages"))),
+        [0n, 1n]
+      )
     })
   )
 

@@ -5,7 +5,7 @@ import { Deferred, Effect, Fiber, Option } from "effect"
 import * as Layout from "../src/internal/taskQueues/layout.ts"
 import { add, verify } from "../src/internal/taskQueues/tasks.ts"
 import { blob } from "./support/rows.ts"
-import { classic, fair, given, type Kind, tasksAt } from "./support/taskQueues.ts"
+import { classic, fair, given, type Kind, queueId, tasksAt } from "./support/taskQueues.ts"
 import { describeStores } from "./support/persistence.ts"
 
 const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
@@ -52,6 +52,24 @@ const suite = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
         assert(outcome._tag === "Failure")
         assert.include(outcome.failure, { _tag: "TaskQueueOwnershipLost", expected: 5n, actual: 6n } as const)
         assert.strictEqual(yield* visible(queue), 0)
+      })
+    )
+
+    it.effect("are refused for ever, though another deletes the queue and makes it anew", () =>
+      Effect.gen(function* () {
+        const store = yield* kind.store
+        const mine = yield* store.lease(queueId(), blob())
+        yield* store.delete(mine)
+        assert.deepStrictEqual(yield* store.find(mine.id), Option.none())
+        const theirs = yield* store.lease(mine.id, blob())
+        const lost = yield* Effect.flip(store.createTasks(mine, tasksAt(kind, 0, 1)))
+        assert.include(lost, {
+          _tag: "TaskQueueOwnershipLost",
+          expected: mine.rangeId,
+          actual: theirs.rangeId
+        } as const)
+        assert.isAbove(Number(theirs.rangeId), Number(mine.rangeId))
+        assert.strictEqual(yield* visible(theirs), 0)
       })
     )
 

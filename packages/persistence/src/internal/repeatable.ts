@@ -3,17 +3,11 @@
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Transaction from "@effect-dsql/core/Transaction"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 
-/**
- * A statement that commits by itself. If its answer is lost, it is done again, which settles what became of the first
- * time: done twice is done once, and a first time that is still under way touches the same rows and conflicts.
- */
+/** A statement that commits by itself. If its answer is lost, it is done again: done twice is done once. */
 export const repeatable = <A, E, R>(
   operation: string,
   statement: Effect.Effect<A, E, R> & Transaction.NotNested<R>
 ): Effect.Effect<A, Transaction.Failure<E>, DsqlClient | Exclude<R, Transaction.Transaction>> =>
-  Transaction.autocommit<A, E, R, R>(statement, {
-    operation,
-    verify: () => Effect.map(statement, Transaction.committed)
-  })
+  Transaction.autocommit(statement, { operation, repeat: true })

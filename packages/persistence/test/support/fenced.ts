@@ -57,10 +57,8 @@ const without =
 
 const shardFences = {
   "the lock on the shard": without(/ FOR KEY SHARE/g),
-  "the comparison by who writes": open(
-    /(?<=(?:FROM shard|added_rows|guard).{0,400}WHERE )(?:guard\.)?range_id = \$\d+(?:::bigint)?/gs
-  ),
-  "the comparison by who takes over": open(/guard\.token = \$\d+/g)
+  "the comparison by who writes": open(/(?<=FROM "_guarded_shard" WHERE )range_id = \$\d+::bigint/g),
+  "the comparison by who takes over": open(/(?<=FROM "_guarded_fence" WHERE )"range_id" = \$\d+/g)
 }
 
 const takeOver = (at: Execution.OwnedKey) => (moved: number) =>
@@ -116,8 +114,10 @@ const queue = <P>(kind: Kind<P>): Store => ({
   refusals: ["TaskQueueOwnershipLost"],
   fences: {
     "the lock on the queue": without(/ FOR KEY SHARE/g),
-    "the comparison by who adds tasks": open(/guard\.range_id = \$\d+/g),
-    "the comparison by who takes over": open(/guard\.token = \$\d+/g)
+    "the comparison by who adds tasks": open(/(?<=FROM "_guarded_queue" WHERE )range_id = \$\d+::bigint/g),
+    "the comparison by who takes over": open(
+      /(?<=FROM "_guarded_queue" WHERE )range_id = \$\d+::bigint|"range_id" = \$\d+::bigint$/gm
+    )
   }
 })
 
@@ -148,7 +148,7 @@ export const stores: Readonly<Record<string, Store>> = {
       }
     }),
     refusals: ["ExecutionConflict"],
-    fences: { "the comparison of the version": open(/(?:executions\.)?db_record_version = \$\d+::bigint/g) }
+    fences: { "the comparison of the version": open(/db_record_version = \$\d+::bigint/g) }
   },
   "classic task queues": queue(classic),
   "fair task queues": queue(fair),
@@ -168,7 +168,9 @@ export const stores: Readonly<Record<string, Store>> = {
       }
     }),
     refusals: ["NamespaceVersionConflict"],
-    fences: { "the comparison of the version": open(/notification_version = \$\d+(?=\s+AND EXISTS)/g) }
+    fences: {
+      "the comparison of the version": open(/(?<=FROM "_guarded_version" WHERE )notification_version = \$\d+::bigint/g)
+    }
   },
   "Nexus endpoints": {
     given: Effect.gen(function* () {
@@ -182,7 +184,11 @@ export const stores: Readonly<Record<string, Store>> = {
       }
     }),
     refusals: ["NexusTableVersionConflict"],
-    fences: { "the comparison of the version": open(/(?:table_version|status\.version) = \$\d+/g) }
+    fences: {
+      "the comparison of the version": open(
+        /(?:COALESCE\(\(SELECT version FROM "_guarded_status"\), 0\)|"nexus_endpoints_partition_status"\.version) = \$\d+::bigint/g
+      )
+    }
   },
   "metadata of clusters": {
     given: Effect.gen(function* () {
@@ -196,7 +202,11 @@ export const stores: Readonly<Record<string, Store>> = {
       }
     }),
     refusals: ["ClusterVersionConflict"],
-    fences: { "the comparison of the version": open(/(?:cluster\.)?version = \$\d+/g) }
+    fences: {
+      "the comparison of the version": open(
+        /(?:COALESCE\(\(SELECT version FROM "_guarded_cluster"\), 0\)|cluster_metadata_info\.version) = \$\d+::bigint/g
+      )
+    }
   },
   "ack levels of queues": {
     given: Effect.sync(() => {
@@ -212,7 +222,7 @@ export const stores: Readonly<Record<string, Store>> = {
     refusals: ["ConditionFailed"],
     fences: {
       "the comparison of the version": open(
-        /queue_metadata\.version = \$\d+|\$\d+::bigint = COALESCE\(\(SELECT version FROM stored\), 0\)/g
+        /(?:queue_metadata\.version|COALESCE\(\(SELECT version FROM "_guarded_queue"\), 0\)) = \$\d+::bigint/g
       )
     }
   },

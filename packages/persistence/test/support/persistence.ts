@@ -15,6 +15,9 @@ import { Effect, Layer } from "effect"
 import { test } from "vitest"
 import { Migrated } from "../../../../test/migrated.ts"
 
+/** The form in which guarded writes are sent; `DSQL_GUARDED=transaction` runs every suite in the other one. */
+const guarded = process.env["DSQL_GUARDED"] === "transaction" ? "transaction" : "statement"
+
 type Suite<R> = (it: Vitest.MethodsNonLive<R>) => void
 
 type Stores = Persistence.Persistence | DsqlClient.Provided
@@ -72,7 +75,7 @@ const lint = Effect.fnUntraced(function* (texts: ReadonlySet<string>) {
 
 const Emulated = Persistence.layer.pipe(
   Layer.provideMerge(Linted),
-  Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn() }))
+  Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(), client: { guarded } }))
 )
 
 const OnCluster = Persistence.layer.pipe(Layer.provideMerge(Migrated), Layer.provideMerge(DsqlClient.layerConfig))

@@ -15,10 +15,11 @@
  * the conflicts, and nothing hangs on its being evenly used. 42 bits count within it. The bit above puts them behind
  * ids that the earlier system gave out, which begin with a time and end in 2054.
  */
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Write from "@effect-dsql/core/Write"
 import type { DataBlob } from "../../DataBlob.ts"
 import type { RunId } from "../../Identifiers.ts"
-import { matches } from "../fenced.ts"
-import type { Parameters } from "../parameters.ts"
+import type { Key } from "./guards.ts"
 
 export const table = "buffered_events"
 
@@ -35,24 +36,21 @@ export const lane = (runId: RunId): readonly [first: bigint, last: bigint] => {
 }
 
 /** Adds events behind those that are there. */
-export const append = (
-  parameters: Parameters,
-  key: Readonly<Record<string, string>>,
-  runId: RunId,
-  events: ReadonlyArray<DataBlob>
-): string => {
-  const [first, last] = lane(runId)
-  const begin = parameters.one("bigint", first)
-  const end = parameters.one("bigint", last)
+export const append = (key: Key, runId: RunId, events: ReadonlyArray<DataBlob>): Write.Write => {
+  const [first, last] = lane(runId).map((id) => Expression.value("bigint", id))
   const rows = events.map(({ data, encoding }, index) => ({ ordinal: BigInt(index + 1), data, encoding }))
-  const records = parameters.records("event", { ordinal: "bigint", data: "bytea", encoding: "text" }, rows)
-  return `INSERT INTO ${table} (${Object.keys(key).join(", ")}, id, data, data_encoding)
-    SELECT ${Object.values(key).join(", ")},
-      (SELECT COALESCE(max(id), ${begin}) FROM ${table} WHERE id BETWEEN ${begin} AND ${end}) + event.ordinal,
-      event.data, event.encoding
-    FROM held, ${records}`
+  return Write.insert({
+    into: table,
+    columns: {
+      ...key,
+      id: Expression.sql`(SELECT COALESCE(max(id), ${first}) FROM buffered_events WHERE id BETWEEN ${first} AND ${last})
+        + event.ordinal`,
+      data: Expression.literal("event.data"),
+      data_encoding: Expression.literal("event.encoding")
+    },
+    from: Expression.records("event", { ordinal: "bigint", data: "bytea", encoding: "text" }, rows)
+  })
 }
 
 /** Deletes the events that are there. */
-export const clear = (key: Readonly<Record<string, string>>): string =>
-  `DELETE FROM ${table} USING held WHERE ${matches(table, key)}`
+export const clear = (key: Key): Write.Write => Write.remove({ table, where: Expression.key(table, key) })

@@ -1,6 +1,7 @@
 /**
  * A current execution as columns, and the one that a run makes.
  */
+import * as Expression from "@effect-dsql/core/Expression"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -97,3 +98,28 @@ export const decode = (key: Key, to: Route, row: unknown): Effect.Effect<Current
 /** The one that was found, if there is one. */
 export const first = (key: Key, to: Route, rows: ReadonlyArray<unknown>) =>
   rows[0] === undefined ? Effect.succeedNone : Effect.asSome(decode(key, to, rows[0]))
+
+/** The key of its table, as parameters. */
+export const bound = ({ key }: Route): Readonly<Record<string, Expression.Expression>> =>
+  Object.fromEntries(
+    Object.entries(key).map(([column, value]) => [
+      column,
+      column === "archetype_id"
+        ? Expression.value("bigint", BigInt(value))
+        : Expression.value<keyof Expression.Values>(keyTypes[column] ?? "text", value)
+    ])
+  )
+
+const keyTypes: Readonly<Record<string, "integer" | "uuid">> = { shard_id: "integer", namespace_id: "uuid" }
+
+/** The types of the columns beside the key. */
+export const types = {
+  run_id: "uuid",
+  create_request_id: "text",
+  state: "integer",
+  status: "integer",
+  start_time: "timestamp",
+  last_write_version: "bigint",
+  data: "bytea",
+  data_encoding: "text"
+} as const

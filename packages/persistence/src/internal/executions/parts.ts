@@ -4,7 +4,7 @@
 import type { DataBlob } from "../../DataBlob.ts"
 import type { ChasmNode, Parts } from "../../Execution.ts"
 import type { Mutation } from "../../ExecutionWrite.ts"
-import type { ColumnType, Value } from "../records.ts"
+import type * as Expression from "@effect-dsql/core/Expression"
 
 /** A table of parts. Its key is the run's and one column of its own. */
 export interface PartTable {
@@ -13,13 +13,13 @@ export interface PartTable {
   readonly id: string
   readonly idType: "bigint" | "text"
   /** The columns beside the key. */
-  readonly columns: Readonly<Record<string, ColumnType>>
+  readonly columns: Expression.Columns
 }
 
 export type PartName = keyof Parts
 
 /** A row beside the run's key. */
-export type PartRow = Readonly<Record<string, Value>>
+export type PartRow = Readonly<Record<string, Uint8Array | bigint | string | null>>
 
 const blob = { data: "bytea", data_encoding: "text" } as const
 

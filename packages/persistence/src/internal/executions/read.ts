@@ -13,7 +13,6 @@ import type { ChasmNode, Execution, RunKey, Salvaged } from "../../Execution.ts"
 import { ChasmPath, SignalId, TimerId } from "../../Identifiers.ts"
 import type { MalformedRow } from "../../PersistenceError.ts"
 import * as BufferedEvents from "./bufferedEvents.ts"
-import * as Parameters from "../parameters.ts"
 import * as Parts from "./parts.ts"
 import * as Row from "../page/row.ts"
 
@@ -59,27 +58,19 @@ const tables: ReadonlyArray<readonly [Source, string, Partial<typeof columns>]> 
   ["bufferedEvents", BufferedEvents.table, { ...blob, event: "id" }]
 ]
 
-const statement = (key: Readonly<Record<string, string>>): string => {
-  const where = Object.entries(key)
-    .map(([column, value]) => `${column} = ${value}`)
-    .join(" AND ")
-  return tables
-    .map(([source, table, given]) => {
-      const list = Object.entries({ ...columns, ...given }).map(([name, value]) => `${value} AS ${name}`)
-      return `SELECT '${source}' AS source, ${list.join(", ")} FROM ${table} WHERE ${where}`
-    })
-    .join("\nUNION ALL\n")
-}
+const where = "shard_id = $1::integer AND namespace_id = $2::uuid AND workflow_id = $3::text AND run_id = $4::uuid"
+
+const statement = tables
+  .map(([source, table, given]) => {
+    const list = Object.entries({ ...columns, ...given }).map(([name, value]) => `${value} AS ${name}`)
+    return `SELECT '${source}' AS source, ${list.join(", ")} FROM ${table} WHERE ${where}`
+  })
+  .join("\nUNION ALL\n")
 
 /** Reads a run. */
 export const read = Effect.fnUntraced(function* (key: RunKey) {
   const sql = yield* Transaction.sql
-  const parameters = Parameters.make()
-  const bound = parameters.row(
-    { shard_id: "integer", namespace_id: "uuid", workflow_id: "text", run_id: "uuid" },
-    plain(key)
-  )
-  return yield* decode(key, yield* sql.unsafe<AnyRow>(statement(bound), parameters.values))
+  return yield* decode(key, yield* sql.unsafe<AnyRow>(statement, Object.values(plain(key))))
 })
 
 const plain = (key: RunKey) => ({

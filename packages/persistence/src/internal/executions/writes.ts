@@ -5,59 +5,67 @@ import * as Effect from "effect/Effect"
 import type { OwnedKey } from "../../Execution.ts"
 import type { ConflictResolution, CreateMode, Replacement, Snapshot, Update } from "../../ExecutionWrite.ts"
 import type { RunId } from "../../Identifiers.ts"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Write from "@effect-dsql/core/Write"
 import * as BufferedEvents from "./bufferedEvents.ts"
 import * as Guards from "./guards.ts"
 import * as Plan from "./plan.ts"
-import { matches } from "../fenced.ts"
 import * as Parts from "./parts.ts"
 
 export const create = Effect.fnUntraced(function* (at: OwnedKey, mode: CreateMode, run: Snapshot) {
   const plan = yield* Plan.make<Guards.CurrentRefusal | Guards.RunRefusal>(at)
-  const { currentKey, key, parameters, to } = plan
-  const current = (holds: string) => plan.guards.push(Guards.currentWithRun(at, to, currentKey, key, holds))
+  const { currentKey, key, to } = plan
+  const current = (holds: Guards.Condition) => plan.guards.push(Guards.currentWithRun(at, to, currentKey, key, holds))
   switch (mode._tag) {
     case "BrandNew": {
       const { previousRunId } = mode
-      const previous = previousRunId === undefined ? "" : ` WHERE run_id <> ${parameters.one("uuid", previousRunId)}`
-      current(`NOT EXISTS (SELECT 1 FROM current${previous})`)
+      const other = previousRunId === undefined ? undefined : Expression.sql`run_id <> ${uuid(previousRunId)}`
+      current((row) => Guard.absent(row, other))
       Plan.claimCurrent(plan, run, previousRunId)
       break
     }
     case "UpdateCurrent": {
-      const previous = parameters.one("uuid", mode.previousRunId)
-      const version = parameters.one("bigint", mode.previousLastWriteVersion)
-      current(
-        `EXISTS (SELECT 1 FROM current
-          WHERE run_id = ${previous} AND state = ${completed} AND last_write_version = ${version})`
-      )
+      const version = Expression.value("bigint", mode.previousLastWriteVersion)
+      const closed = Expression.sql`run_id = ${uuid(mode.previousRunId)} AND state = ${completed}
+        AND last_write_version = ${version}`
+      current((row) => Guard.exists(row, closed))
       Plan.replaceCurrent(plan, run, mode.previousRunId)
       break
     }
     case "BypassCurrent":
-      current(isNot(run.runId, plan))
+      current(isNot(run.runId))
   }
   Plan.create(plan, "run", run)
   return plan
 })
 
 /** The column's number for a state that is `Completed`. */
-const completed = 3
+const completed = Expression.literal("3")
 
-const is = (runId: RunId, { parameters }: Plan.Plan<unknown>) =>
-  `EXISTS (SELECT 1 FROM current WHERE run_id = ${parameters.one("uuid", runId)})`
+const uuid = (id: RunId) => Expression.value("uuid", id)
 
-const isNot = (runId: RunId, plan: Plan.Plan<unknown>) => `NOT ${is(runId, plan)}`
+const is =
+  (runId: RunId): Guards.Condition =>
+  (row) =>
+    Guard.exists(row, Expression.sql`run_id = ${uuid(runId)}`)
+
+const isNot =
+  (runId: RunId): Guards.Condition =>
+  (row) =>
+    Guard.absent(row, Expression.sql`run_id = ${uuid(runId)}`)
 
 export const update = Effect.fnUntraced(function* (at: OwnedKey, { mode, mutation, newRun }: Update) {
   const plan = yield* Plan.make<Guards.CurrentRefusal | Guards.RunRefusal>(at)
-  const current = (holds: string) => plan.guards.push(Guards.current(at, plan.to, plan.currentKey, holds))
+  const current = (holds: Guards.Condition) => plan.guards.push(Guards.current(at, plan.to, plan.currentKey, holds))
   switch (mode) {
     case "UpdateCurrent":
-      current(is(mutation.runId, plan))
+      current(is(mutation.runId))
       Plan.replaceCurrent(plan, newRun ?? mutation, mutation.runId)
       break
     case "BypassCurrent":
-      current(isNot(mutation.runId, plan))
+      current(isNot(mutation.runId))
       break
     case "IgnoreCurrent":
   }
@@ -69,16 +77,16 @@ export const update = Effect.fnUntraced(function* (at: OwnedKey, { mode, mutatio
 export const conflictResolve = Effect.fnUntraced(function* (at: OwnedKey, resolution: ConflictResolution) {
   const { newRun, run } = resolution
   const plan = yield* Plan.make<Guards.CurrentRefusal | Guards.RunRefusal>(at)
-  const current = (holds: string) => plan.guards.push(Guards.current(at, plan.to, plan.currentKey, holds))
+  const current = (holds: Guards.Condition) => plan.guards.push(Guards.current(at, plan.to, plan.currentKey, holds))
   if (resolution.mode === "UpdateCurrent") {
     const previous = (resolution.current ?? run).runId
-    current(is(previous, plan))
+    current(is(previous))
     Plan.replaceCurrent(plan, newRun ?? run, previous)
     // A statement changes a row once.
     if (resolution.current?.runId === run.runId) {
       return yield* Effect.die(new Error(`run ${run.runId} is rebuilt and changed by one write: leave the change out`))
     }
-  } else current(isNot(run.runId, plan))
+  } else current(isNot(run.runId))
   Plan.replace(plan, "run", run)
   if (resolution.mode === "UpdateCurrent" && resolution.current !== undefined) {
     Plan.mutate(plan, "current_run", resolution.current)
@@ -94,34 +102,33 @@ export const set = Effect.fnUntraced(function* (at: OwnedKey, run: Replacement) 
 })
 
 /** Rows of a table that one statement deletes: of eight tables, one with an index beside, they are below 3,000. */
-const most = 300
+const most = Expression.literal("300")
 
 /** Deletes parts of a run, and the run once there are no more; it tells whether there are `more`. */
 export const remove = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
   const plan = yield* Plan.make(at)
-  const key = { ...plan.key, run_id: plan.parameters.one("uuid", runId) }
+  const key = { ...plan.key, run_id: uuid(runId) }
   const tables = [...Object.values(Parts.tables), BufferedEvents]
-  const more = tables.map(({ table }) => `EXISTS (SELECT 1 FROM ${table} WHERE ${matches(table, key)} OFFSET ${most})`)
+  const more = tables.map(({ table }) => {
+    const rows = Expression.sql`SELECT 1 FROM ${Expression.name(table)} WHERE ${Expression.key(table, key)}`
+    return Expression.sql`EXISTS (${rows} OFFSET ${most})`
+  })
   for (const { id, table } of tables) {
-    const where = matches(table, key)
-    plan.writes.push(
-      `DELETE FROM ${table} USING held WHERE ${where}
-        AND ${table}.${id} IN (SELECT ${id} FROM ${table} WHERE ${where} ORDER BY ${id} LIMIT ${most})`
-    )
+    const own = Expression.key(table, key)
+    const column = Expression.name(id)
+    const first = Expression.sql`SELECT ${column} FROM ${Expression.name(table)} WHERE ${own} ORDER BY ${column} LIMIT ${most}`
+    plan.writes.push(Write.remove({ table, where: Expression.sql`${own} AND ${column} IN (${first})` }))
   }
-  plan.tells["more"] = more.join(" OR ")
-  plan.writes.push(
-    `DELETE FROM executions USING held WHERE ${matches("executions", key)} AND NOT (${more.join(" OR ")})`
-  )
+  plan.tells["more"] = Expression.join(more, " OR ")
+  const where = Expression.sql`${Expression.key("executions", key)} AND NOT ${Guarded.told("more", "boolean")}`
+  plan.writes.push(Write.remove({ table: "executions", where }))
   return plan
 })
 
 export const removeCurrent = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
   const plan = yield* Plan.make(at)
-  const { currentKey, parameters, to } = plan
-  plan.writes.push(
-    `DELETE FROM ${to.table} USING held
-      WHERE ${matches(to.table, currentKey)} AND ${to.table}.run_id = ${parameters.one("uuid", runId)}`
-  )
+  const { currentKey, to } = plan
+  const where = Expression.key(to.table, { ...currentKey, run_id: uuid(runId) })
+  plan.writes.push(Write.remove({ table: to.table, where }))
   return plan
 })

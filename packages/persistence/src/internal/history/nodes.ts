@@ -2,7 +2,10 @@
  * The rows of `history_node`. Transaction ids are stored negated, so that in the order of the primary key the highest
  * one of a node comes first; nothing outside this module knows.
  */
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -135,34 +138,37 @@ export const decode = ({ shardId, treeId }: Tree, row: NodeRow) =>
     })
   )
 
-/** Writes nodes, over those of the same key; and the branch's own row beside them, if there is one to write. */
-export const upsert = Effect.fnUntraced(function* (
+/** Writes nodes, over those of the same key; and whatever is written beside them. */
+export const upsert = (
   { shardId, treeId }: Tree,
   branchId: BranchId,
   nodes: ReadonlyArray<HistoryNode>,
-  branch: Readonly<Record<string, unknown>> | undefined
-) {
-  const sql = yield* Transaction.sql
-  const written =
-    branch === undefined
-      ? sql``
-      : sql`
-    WITH branch AS (
-      INSERT INTO history_tree ${sql.insert(branch)}
-      ON CONFLICT (shard_id, tree_id, branch_id)
-      DO UPDATE SET data = excluded.data, data_encoding = excluded.data_encoding
-    )`
-  yield* sql`${written}
-    INSERT INTO history_node (shard_id, tree_id, branch_id, node_id, txn_id, prev_txn_id, data, data_encoding)
-    SELECT ${shardId}::integer, ${treeId}::uuid, ${branchId}::uuid, node.*
-    FROM ${records(
-      sql,
-      { node_id: "bigint", txn_id: "bigint", prev_txn_id: "bigint", data: "bytea", data_encoding: "text" },
-      nodes.map(toRecord)
-    )} AS node
-    ON CONFLICT (shard_id, tree_id, branch_id, node_id, txn_id) DO UPDATE
-    SET prev_txn_id = excluded.prev_txn_id, data = excluded.data, data_encoding = excluded.data_encoding`
-})
+  beside: ReadonlyArray<Write.Write>
+) => {
+  const values = Object.keys(types).map((column) => [column, Expression.sql`node.${Expression.name(column)}`] as const)
+  const write = Write.insert({
+    into: table,
+    columns: {
+      shard_id: Expression.value("integer", shardId),
+      tree_id: Expression.value("uuid", treeId),
+      branch_id: Expression.value("uuid", branchId),
+      ...Object.fromEntries(values)
+    },
+    from: Expression.records("node", types, nodes.map(toRecord)),
+    onConflict: Write.replacing(keyColumns, ["prev_txn_id", "data", "data_encoding"])
+  })
+  return Effect.asVoid(
+    Guarded.write<never>({ guards: [], writes: [...beside, write], tells: { written: Expression.literal("TRUE") } })
+  )
+}
+
+const types = {
+  node_id: "bigint",
+  txn_id: "bigint",
+  prev_txn_id: "bigint",
+  data: "bytea",
+  data_encoding: "text"
+} as const
 
 /** Deletes single nodes. */
 export const remove = Effect.fnUntraced(function* (

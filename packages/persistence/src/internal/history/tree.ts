@@ -1,7 +1,11 @@
 /**
  * The rows of `history_tree`: one for each branch.
  */
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Encoding } from "../../DataBlob.ts"
@@ -29,24 +33,42 @@ export const toRow = ({ branch, ...rest }: BranchInfo, shardId: ShardId) => {
   return { shard_id: shardId, tree_id: branch.treeId, branch_id: branch.branchId, data, data_encoding: encoding }
 }
 
+/** A branch's row, as what an insert sets. */
+export const columns = (row: ReturnType<typeof toRow>) =>
+  Expression.row({ shard_id: "integer", tree_id: "uuid", branch_id: "uuid", data: "bytea", data_encoding: "text" }, row)
+
+/** Writes a branch's row, over one that is there. */
+export const upsert = (row: ReturnType<typeof toRow>): Write.Write =>
+  Write.insert({
+    into: table,
+    columns: columns(row),
+    onConflict: Write.replacing(keyColumns, ["data", "data_encoding"])
+  })
+
 /** Writes the row of a fork while the branch that it comes from is there, and keeps that one there until COMMIT. */
-export const fork = Effect.fnUntraced(function* (source: HistoryBranch, made: ReturnType<typeof toRow>) {
-  const sql = yield* Transaction.sql
-  const [answer] = yield* sql<{ readonly found: boolean }>`
-    WITH source AS (
-      SELECT shard_id FROM history_tree
-      WHERE shard_id = ${made.shard_id} AND tree_id = ${source.treeId} AND branch_id = ${source.branchId}
-      FOR KEY SHARE
-    ),
-    written AS (
-      INSERT INTO history_tree (shard_id, tree_id, branch_id, data, data_encoding)
-      SELECT shard_id, ${made.tree_id}::uuid, ${made.branch_id}::uuid, ${made.data}::bytea, ${made.data_encoding}
-      FROM source
-      ON CONFLICT (shard_id, tree_id, branch_id)
-      DO UPDATE SET data = excluded.data, data_encoding = excluded.data_encoding
-    )
-    SELECT EXISTS (SELECT 1 FROM source) AS found`
-  if (answer?.found !== true) yield* new BranchNotFound({ treeId: source.treeId, branchId: source.branchId })
+export const fork = (source: HistoryBranch, made: ReturnType<typeof toRow>) => {
+  const { branchId, treeId } = source
+  const key = {
+    shard_id: Expression.value("integer", made.shard_id),
+    tree_id: Expression.value("uuid", treeId),
+    branch_id: Expression.value("uuid", branchId)
+  }
+  const there = Guard.make({
+    name: "source",
+    row: Guard.row(table, key, ["shard_id"], "shared"),
+    columns: ["shard_id"],
+    refuse: () => Effect.fail(new BranchNotFound({ treeId, branchId }))
+  })
+  return Effect.asVoid(Guarded.write({ guards: [there], writes: [upsert(made)] }))
+}
+
+/** What became of a fork: the branch that it comes from is held against one that is still under way. */
+export const verifyFork = Effect.fnUntraced(function* (source: HistoryBranch, made: ReturnType<typeof toRow>) {
+  const branches = yield* lockAll({ shardId: made.shard_id, treeId: source.treeId })
+  if (branches.some(({ branch }) => branch.branchId === made.branch_id)) return Transaction.committed(undefined)
+  return branches.some(({ branch }) => branch.branchId === source.branchId)
+    ? Transaction.notCommitted
+    : Transaction.unknown
 })
 
 /** All branches of a tree, taken FOR UPDATE: whoever forks or deletes one of them at the same time conflicts. */

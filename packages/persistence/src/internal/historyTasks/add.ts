@@ -1,59 +1,35 @@
 /**
- * Adding history tasks of any categories in one statement, below the shard that they belong to.
+ * Adding history tasks of any categories below the shard that they belong to.
  */
-import * as Fence from "@effect-dsql/core/Fence"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import type { HistoryTask } from "../../HistoryTask.ts"
-import type { ShardId } from "../../Identifiers.ts"
-import { ShardOwnershipLost } from "../../PersistenceError.ts"
+import type { OwnedShard } from "../../Shard.ts"
 import { records } from "../records.ts"
+import * as Shard from "../shards/guard.ts"
+import * as Insert from "./insert.ts"
 import { inQueue, value } from "./rows.ts"
 import { taskTable, type TaskTable } from "./table.ts"
 
-/** Checks the sizes of tasks, one by one and together. */
-export const check = (shardId: ShardId, tasks: ReadonlyArray<HistoryTask>) =>
-  Size.checkAll(
-    tasks.map((task) => {
-      const { fixed, key, table } = taskTable(task.category)
-      return { table, row: { shard_id: shardId, ...fixed, ...row(task) }, key }
-    })
-  )
-
-/**
- * Inserts the tasks while the shard has this range. The shard's row is locked FOR KEY SHARE in the same statement: of
- * this and a takeover, the later committer conflicts, and sees the range of the other when it runs again.
- */
-export const insert = Effect.fnUntraced(function* (
-  shardId: ShardId,
-  rangeId: bigint,
-  tasks: ReadonlyArray<HistoryTask>
-) {
-  const sql = yield* Transaction.sql
-  const lock = yield* Fence.SharedLock
-  const inserts = groups(tasks).map(
-    ({ key, fixed, table, order, tasks }, index) => sql`
-      ${sql.literal(`inserted_${index}`)} AS (
-        INSERT INTO ${sql(table)} (${sql.csv([...key, "data", "data_encoding"].map((column) => sql`${sql(column)}`))})
-        SELECT ${sql.csv([
-          sql`${shardId}::integer`,
-          ...Object.values(fixed).map((id) => sql`${id}::integer`),
-          ...order.map((column) => value(sql, column, added(sql, column)))
-        ])}, added.data, added.data_encoding
-        FROM guard, ${rows(sql, tasks)} WHERE guard.range_id = ${rangeId}
-      )`
-  )
-  const [guard] = yield* sql<{ readonly range_id: bigint }>`
-    WITH guard AS (SELECT range_id FROM shards WHERE shard_id = ${shardId} ${sql.literal(lock)}),
-    ${sql.csv(inserts)}
-    SELECT range_id FROM guard`
-  if (guard?.range_id !== rangeId) {
-    yield* new ShardOwnershipLost({ shardId, expected: rangeId, actual: guard?.range_id })
-  }
+/** Adds the tasks, or none. */
+export const add = Effect.fnUntraced(function* (owned: OwnedShard, tasks: ReadonlyArray<HistoryTask>) {
+  if (tasks.length === 0) return
+  yield* Size.checkAll(Insert.sizes(owned.shardId, Insert.groups(tasks)))
+  yield* Transaction.autocommit(insert(owned, tasks), {
+    operation: "AddHistoryTasks",
+    verify: () => verify(owned, tasks)
+  })
 })
+
+/** Inserts the tasks while the shard has this range. */
+export const insert = (owned: OwnedShard, tasks: ReadonlyArray<HistoryTask>) =>
+  Effect.asVoid(
+    Guarded.write({ guards: [Shard.owned(owned)], writes: Insert.inserts(owned.shardId, Insert.groups(tasks)) })
+  )
 
 /**
  * What became of an insert whose answer was lost. The shard is taken FOR UPDATE, so an insert that is still under way
@@ -61,8 +37,7 @@ export const insert = Effect.fnUntraced(function* (
  * there were never there, for as long as nobody else took the shard, who may have found them and completed them.
  */
 export const verify = Effect.fnUntraced(function* (
-  shardId: ShardId,
-  rangeId: bigint,
+  { rangeId, shardId }: OwnedShard,
   tasks: ReadonlyArray<HistoryTask>
 ) {
   const sql = yield* Transaction.sql

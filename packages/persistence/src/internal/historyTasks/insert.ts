@@ -1,13 +1,15 @@
 /**
- * History tasks as rows, together for each table that has some.
+ * Adding history tasks of any categories, as writes of one statement.
  */
+import * as Expression from "@effect-dsql/core/Expression"
+import type * as Size from "@effect-dsql/core/Size"
+import * as Write from "@effect-dsql/core/Write"
 import type { HistoryTask } from "../../HistoryTask.ts"
+import type { ShardId } from "../../Identifiers.ts"
 import { timestampOf } from "./fireTime.ts"
-import type { Parameters } from "../parameters.ts"
-import type { ColumnType, Value } from "../records.ts"
 import { type TaskTable, taskTable } from "./table.ts"
 
-const types: Readonly<Record<string, ColumnType>> = {
+const types: Expression.Columns = {
   category_id: "integer",
   visibility_timestamp: "bigint",
   task_id: "bigint",
@@ -15,19 +17,22 @@ const types: Readonly<Record<string, ColumnType>> = {
   data_encoding: "text"
 }
 
+/** What a task's row holds beside the shard; a fire time in microseconds. */
+type TaskRow = Readonly<Record<string, Uint8Array | bigint | number | string>>
+
 /** The tasks of one table. */
 export interface Group {
   readonly to: TaskTable
-  /** What the rows hold beside the shard. */
-  readonly rows: ReadonlyArray<Readonly<Record<string, Value>>>
+  readonly rows: ReadonlyArray<TaskRow>
   /** The rows as they stand in FROM. */
-  readonly records: string
+  readonly records: Expression.Expression
   /** The columns of the table, as expressions over `records`. */
-  readonly values: Readonly<Record<string, string>>
+  readonly values: Readonly<Record<string, Expression.Expression>>
 }
 
-export const groups = (parameters: Parameters, tasks: ReadonlyArray<HistoryTask>): ReadonlyArray<Group> => {
-  const tables = new Map<string, { readonly to: TaskTable; readonly rows: Array<Group["rows"][number]> }>()
+/** Tasks, together for each table that has some. */
+export const groups = (tasks: ReadonlyArray<HistoryTask>): ReadonlyArray<Group> => {
+  const tables = new Map<string, { readonly to: TaskTable; readonly rows: Array<TaskRow> }>()
   for (const task of tasks) {
     const to = taskTable(task.category)
     const group = tables.get(to.table) ?? { to, rows: [] }
@@ -42,12 +47,30 @@ export const groups = (parameters: Parameters, tasks: ReadonlyArray<HistoryTask>
   }
   return [...tables.values()].map(({ rows, to }) => {
     const names = [...to.key.slice(1), "data", "data_encoding"]
-    const value = (name: string) => (name === "visibility_timestamp" ? timestampOf(`task.${name}`) : `task.${name}`)
+    const columns = Object.fromEntries(names.map((name) => [name, types[name] ?? "text"]))
+    const value = (name: string) =>
+      Expression.literal(name === "visibility_timestamp" ? timestampOf(`task.${name}`) : `task.${name}`)
     return {
       to,
       rows,
-      records: parameters.records("task", Object.fromEntries(names.map((name) => [name, types[name] ?? "text"])), rows),
+      records: Expression.records("task", columns, rows),
       values: Object.fromEntries(names.map((name) => [name, value(name)]))
     }
   })
 }
+
+/** The writes that add them. */
+export const inserts = (shardId: ShardId, groups: ReadonlyArray<Group>): ReadonlyArray<Write.Write> =>
+  groups.map(({ records, to, values }) =>
+    Write.insert({
+      into: to.table,
+      columns: { shard_id: Expression.value("integer", shardId), ...values },
+      from: records
+    })
+  )
+
+/** What they write, to be measured. */
+export const sizes = (shardId: ShardId, groups: ReadonlyArray<Group>): ReadonlyArray<Size.Write> =>
+  groups.flatMap(({ rows, to }) =>
+    rows.map((row) => ({ table: to.table, row: { shard_id: shardId, ...row }, key: to.key }))
+  )

@@ -1,9 +1,13 @@
 /**
  * Changing namespaces: each change is one statement that moves their version with it.
  */
+import * as Expression from "@effect-dsql/core/Expression"
 import * as Fence from "@effect-dsql/core/Fence"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type DataBlob, equals } from "../../DataBlob.ts"
@@ -17,6 +21,7 @@ import {
   systemId,
   systemName
 } from "../../Namespace.ts"
+import type { MalformedRow } from "../../PersistenceError.ts"
 import { metadata, noMetadata, partition, select } from "./reads.ts"
 
 const columns = (namespace: Omit<NamespaceChange, "id">) => ({
@@ -29,46 +34,98 @@ const check = (change: NamespaceChange, name: NamespaceName | undefined) =>
   Size.check("namespaces", { partition_id: partition, id: change.id, name, ...columns(change) }, ["partition_id", "id"])
 
 export const create = Effect.fnUntraced(function* (namespace: Omit<Namespace, "notificationVersion">) {
-  const { detail, id, isGlobal, name } = namespace
+  const { id, name } = namespace
   yield* check(namespace, name)
-  const body = Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    // One row comes back in any case: the version that was given, or who has the id or the name.
-    const rows = yield* sql<{ readonly version: bigint | null } & Taken>`
-      WITH taken AS (
-        SELECT id, name FROM namespaces WHERE partition_id = ${partition} AND id = ${id}
-        UNION ALL
-        SELECT id, name FROM namespaces WHERE partition_id = ${partition} AND name = ${name}
-      ),
-      moved AS (
-        UPDATE namespace_metadata SET notification_version = notification_version + 1
-        WHERE partition_id = ${partition} AND NOT EXISTS (SELECT 1 FROM taken)
-        RETURNING notification_version - 1 AS version
-      ),
-      written AS (
-        INSERT INTO namespaces (partition_id, id, name, is_global, data, data_encoding, notification_version)
-        SELECT ${partition}::integer, ${id}::uuid, ${name}::text, ${isGlobal}::boolean,
-          ${detail.data}::bytea, ${detail.encoding}::text, version
-        FROM moved
-        RETURNING notification_version AS version
-      )
-      SELECT (SELECT version FROM written) AS version, taken.id, taken.name
-      FROM (VALUES (1)) AS always LEFT JOIN taken ON true
-      LIMIT 1`
-    const [answer] = rows
-    if (answer?.id != null) return yield* new NamespaceAlreadyExists({ id: answer.id, name: answer.name })
-    if (answer?.version == null) return yield* noMetadata
-    return { ...namespace, notificationVersion: answer.version }
-  })
+  const guards: ReadonlyArray<Guard.Guard<MalformedRow | NamespaceAlreadyExists>> = [
+    taken(Expression.sql`id = ${uuid(id)} OR name = ${text(name)}`),
+    counted
+  ]
+  const body = Effect.map(
+    Guarded.write({
+      guards,
+      writes: [
+        moved,
+        Write.insert({
+          into: "namespaces",
+          columns: {
+            partition_id: own.partition_id,
+            id: uuid(id),
+            name: text(name),
+            ...values(namespace),
+            notification_version: Guarded.told("version", "bigint")
+          }
+        })
+      ],
+      tells: { version: Guard.column(counted, "notification_version", "bigint") },
+      free: ["namespaces_pkey", "idx_namespaces_name"]
+    }),
+    // What is told is a BIGINT, which the driver gives as a bigint.
+    (told): Namespace => ({ ...namespace, notificationVersion: told["version"] as bigint })
+  )
   const verify = () =>
-    Effect.map(settled(id), ({ found }) => {
-      if (Option.isNone(found)) return Transaction.notCommitted
-      return found.value.name === name && same(found.value, namespace)
+    Effect.map(settled(id), ({ found }) =>
+      Option.isSome(found) && found.value.name === name && same(found.value, namespace)
         ? Transaction.committed(found.value)
         : Transaction.unknown
-    })
-  return yield* Transaction.autocommit(body, { operation: "CreateNamespace", verify })
+    )
+  return yield* Transaction.autocommit(body, { operation: "CreateNamespace", repeat: true, verify })
 })
+
+const own = { partition_id: Expression.value("integer", partition) }
+
+const uuid = (id: NamespaceId) => Expression.value("uuid", id)
+
+const text = (name: string) => Expression.value("text", name)
+
+const values = ({ detail, isGlobal }: Omit<NamespaceChange, "id">) => ({
+  is_global: Expression.value("boolean", isGlobal),
+  data: Expression.value("bytea", detail.data),
+  data_encoding: Expression.value("text", detail.encoding)
+})
+
+/** Moves the global version. */
+const moved = Write.update({
+  table: metadata.table,
+  set: { notification_version: Expression.literal("notification_version + 1") },
+  where: Expression.key(metadata.table, own)
+})
+
+/** The row of the global version, which has to be there. */
+const counted = Guard.make({
+  name: "version",
+  row: Guard.row(metadata.table, own, ["notification_version"], "exclusive"),
+  columns: ["notification_version"],
+  refuse: () => noMetadata
+})
+
+/** The same, of a version that is expected. */
+const held = (expected: bigint) =>
+  Guard.make({
+    name: "version",
+    row: Guard.row(metadata.table, own, ["notification_version"], "exclusive"),
+    columns: ["notification_version"],
+    holds: (row) => Guard.exists(row, Expression.sql`notification_version = ${Expression.value("bigint", expected)}`),
+    refuse: (found): Effect.Effect<never, MalformedRow | NamespaceVersionConflict> =>
+      found === undefined
+        ? noMetadata
+        : // The column is a BIGINT NOT NULL.
+          Effect.fail(new NamespaceVersionConflict({ expected, actual: found["notification_version"] as bigint }))
+  })
+
+/** No namespace is one of these. */
+const taken = (which: Expression.Expression) =>
+  Guard.make({
+    name: "taken",
+    row: {
+      select: Expression.sql`SELECT id, name FROM namespaces WHERE ${Expression.key("namespaces", own)} AND (${which})`,
+      lock: undefined
+    },
+    columns: ["id", "name"],
+    holds: (row) => Guard.absent(row),
+    // The key columns are what their types say.
+    refuse: (found) =>
+      Effect.fail(new NamespaceAlreadyExists({ id: found?.["id"] as NamespaceId, name: found?.["name"] as string }))
+  })
 
 export const initializeSystem = (detail: DataBlob) =>
   create({ id: systemId, name: systemName, isGlobal: false, detail }).pipe(
@@ -78,55 +135,51 @@ export const initializeSystem = (detail: DataBlob) =>
     )
   )
 
-export const update = (change: NamespaceChange, expected: bigint) => Effect.asVoid(write(change, undefined, expected))
+export const update = (change: NamespaceChange, expected: bigint) =>
+  write<never>(change, expected, { operation: "UpdateNamespace", name: undefined, guards: [] })
 
-export const rename = (change: NamespaceChange & Pick<Namespace, "name">, expected: bigint) =>
-  Effect.flatMap(write(change, change.name, expected), (taken) =>
-    taken === undefined ? Effect.void : Effect.fail(new NamespaceAlreadyExists(taken))
-  )
+export const rename = (change: NamespaceChange & Pick<Namespace, "name">, expected: bigint) => {
+  const { id, name } = change
+  const free = taken(Expression.sql`name = ${text(name)} AND id <> ${uuid(id)}`)
+  return write(change, expected, { operation: "RenameNamespace", name, guards: [free] })
+}
 
-/** Replaces a namespace, its name too if there is one, or gives the namespace that has that name. */
-const write = Effect.fnUntraced(function* (change: NamespaceChange, name: NamespaceName | undefined, expected: bigint) {
-  const { detail, id, isGlobal } = change
+/** What a renaming has that another change has not. */
+interface Renaming<E> {
+  readonly operation: string
+  readonly name: NamespaceName | undefined
+  readonly guards: ReadonlyArray<Guard.Guard<E>>
+}
+
+/** Replaces a namespace, its name too if there is one. */
+const write = Effect.fnUntraced(function* <E>(
+  change: NamespaceChange,
+  expected: bigint,
+  { guards, name, operation }: Renaming<E>
+) {
+  const { id } = change
   yield* check(change, name)
-  const body = Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    const rows = yield* sql<
-      { readonly written: boolean; readonly version: bigint | null; readonly found: boolean } & Taken
-    >`
-      WITH target AS (SELECT id FROM namespaces WHERE partition_id = ${partition} AND id = ${id}),
-      taken AS (
-        SELECT id, name FROM namespaces WHERE partition_id = ${partition} AND name = ${name ?? null} AND id <> ${id}
-      ),
-      moved AS (
-        UPDATE namespace_metadata SET notification_version = notification_version + 1
-        WHERE partition_id = ${partition} AND notification_version = ${expected}
-          AND EXISTS (SELECT 1 FROM target) AND NOT EXISTS (SELECT 1 FROM taken)
-        RETURNING notification_version - 1 AS version
-      ),
-      written AS (
-        UPDATE namespaces SET notification_version = moved.version, name = coalesce(${name ?? null}, name),
-          is_global = ${isGlobal}, data = ${detail.data}, data_encoding = ${detail.encoding}
-        FROM moved
-        WHERE partition_id = ${partition} AND id = ${id}
-        RETURNING 1
-      )
-      SELECT EXISTS (SELECT 1 FROM written) AS written, EXISTS (SELECT 1 FROM target) AS found,
-        (SELECT notification_version FROM namespace_metadata WHERE partition_id = ${partition}) AS version,
-        taken.id, taken.name
-      FROM (VALUES (1)) AS always LEFT JOIN taken ON true
-      LIMIT 1`
-    const [answer] = rows
-    if (answer?.written === true) return undefined
-    if (answer?.version == null) return yield* noMetadata
-    if (answer.version === expected) {
-      if (!answer.found) return yield* new NamespaceNotFound({ by: "id", value: id })
-      if (answer.id !== null) return { id: answer.id, name: answer.name }
-    }
-    return yield* new NamespaceVersionConflict({ expected, actual: answer.version })
+  const at = Expression.value("bigint", expected)
+  const key = { ...own, id: uuid(id) }
+  const target = Guard.make({
+    name: "target",
+    row: Guard.row("namespaces", key, ["id"], undefined),
+    columns: ["id"],
+    refuse: () => Effect.fail(new NamespaceNotFound({ by: "id", value: id }))
+  })
+  const all: ReadonlyArray<Guard.Guard<E | MalformedRow | NamespaceNotFound | NamespaceVersionConflict>> = [
+    held(expected),
+    target,
+    ...guards
+  ]
+  const set = { ...values(change), notification_version: at, ...(name === undefined ? {} : { name: text(name) }) }
+  const body = Guarded.write({
+    guards: all,
+    writes: [moved, Write.update({ table: "namespaces", set, where: Expression.key("namespaces", key) })],
+    free: ["idx_namespaces_name"]
   })
   const verify = () =>
-    Effect.map(settled(id), ({ actual, found }): Transaction.Outcome<undefined> => {
+    Effect.map(settled(id), ({ actual, found }): Transaction.Outcome<void> => {
       if (actual === expected) return Transaction.notCommitted
       if (Option.isNone(found)) return Transaction.unknown
       const at = found.value.notificationVersion
@@ -135,15 +188,23 @@ const write = Effect.fnUntraced(function* (change: NamespaceChange, name: Namesp
       const own = at === expected && (name === undefined || found.value.name === name) && same(found.value, change)
       return own ? Transaction.committed(undefined) : Transaction.notCommitted
     })
-  const operation = name === undefined ? "UpdateNamespace" : "RenameNamespace"
-  return yield* Transaction.autocommit(body, { operation, verify })
+  yield* Transaction.autocommit(Effect.asVoid(body), { operation, repeat: true, verify })
 })
 
+/** A deletion that comes late would take a namespace that was made since, under the same name. */
 export const remove = (by: "id" | "name", value: string) => {
-  const body = Effect.flatMap(
-    Transaction.sql,
-    (sql) => sql`DELETE FROM namespaces WHERE partition_id = ${partition} AND ${sql(by)} = ${value}`
-  )
+  const key = { ...own, [by]: by === "id" ? Expression.value("uuid", value) : text(value) }
+  const guard = Guard.make({
+    name: "namespace",
+    row: Guard.row("namespaces", key, ["id"], "exclusive"),
+    columns: [],
+    holds: () => Expression.literal("TRUE"),
+    refuse: () => Effect.die(new Error("nothing is asked of what is deleted"))
+  })
+  const body = Guarded.write({
+    guards: [guard],
+    writes: [Write.remove({ table: "namespaces", where: Expression.key("namespaces", key) })]
+  })
   const verify = () =>
     Effect.map(present(by, value), (there): Transaction.Outcome<void> => {
       if (!there) return Transaction.committed(undefined)
@@ -167,9 +228,6 @@ const settled = Effect.fnUntraced(function* (id: NamespaceId) {
   const found = yield* select("id", id)
   return { actual: Option.getOrUndefined(actual), found }
 })
-
-/** Who has the id or the name that is asked for. */
-type Taken = { readonly id: NamespaceId; readonly name: string } | { readonly id: null; readonly name: null }
 
 const same = (a: NamespaceChange, b: NamespaceChange): boolean =>
   a.isGlobal === b.isGlobal && equals(a.detail, b.detail)

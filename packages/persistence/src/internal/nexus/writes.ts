@@ -1,13 +1,15 @@
 /**
  * Changing Nexus endpoints: each change is one statement that compares and moves the table's version with it.
  */
+import * as Expression from "@effect-dsql/core/Expression"
 import * as Fence from "@effect-dsql/core/Fence"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { Fragment } from "effect/sql/Statement"
 import { equals } from "../../DataBlob.ts"
 import type { EndpointId } from "../../Identifiers.ts"
 import {
@@ -21,109 +23,119 @@ import { select, status, table } from "./rows.ts"
 const check = ({ id, spec }: Omit<NexusEndpoint, "version">) =>
   Size.check(table, { id, data: spec.data, data_encoding: spec.encoding }, ["id"])
 
-/** What is known of the table and of one endpoint when a change is tried. */
-interface Known {
-  readonly written: boolean
+/** What a change asks of the endpoint, whose version is given where there is one, and what it writes. */
+interface Change<E> {
+  readonly id: EndpointId
+  /** The version of the table that is expected. */
   readonly tableVersion: bigint
-  /** Null where there is no such endpoint. */
-  readonly version: bigint | null
+  readonly holds: (row: Expression.Expression) => Expression.Expression
+  readonly refuse: (version: bigint | undefined) => Effect.Effect<never, E>
+  readonly write: Write.Write
 }
 
-/** A change of one endpoint: `write` reads from `moved`, which is empty unless the table and the endpoint are as expected. */
-const change = Effect.fnUntraced(function* (
-  id: EndpointId,
-  tableVersion: bigint,
-  expected: (sql: SqlClient) => Fragment,
-  write: (sql: SqlClient) => Fragment
-) {
-  const sql = yield* Transaction.sql
-  const rows = yield* sql<Known>`
-    WITH known AS (
-      SELECT coalesce((SELECT version FROM nexus_endpoints_partition_status WHERE id = 0), 0) AS table_version,
-        (SELECT version FROM nexus_endpoints WHERE id = ${id}) AS version
-    ),
-    moved AS (
-      INSERT INTO nexus_endpoints_partition_status AS status (id, version)
-      SELECT 0, table_version + 1 FROM known WHERE table_version = ${tableVersion} AND ${expected(sql)}
-      ON CONFLICT (id) DO UPDATE SET version = EXCLUDED.version WHERE status.version = ${tableVersion}
-      RETURNING 1
-    ),
-    written AS (${write(sql)} RETURNING 1)
-    SELECT EXISTS (SELECT 1 FROM written) AS written, table_version AS "tableVersion", version FROM known`
-  const known = rows[0] ?? { written: false, tableVersion: 0n, version: null }
-  if (!known.written && known.tableVersion !== tableVersion) {
-    return yield* new NexusTableVersionConflict({ expected: tableVersion, actual: known.tableVersion })
-  }
-  return known
+const change = <E>({ holds, id, refuse, tableVersion, write }: Change<E>) => {
+  const expected = Expression.value("bigint", tableVersion)
+  const known = Guard.make({
+    name: "status",
+    row: Guard.row(status.table, { id: Expression.literal("0") }, ["version"], "exclusive"),
+    columns: ["version"],
+    holds: (row) => Expression.sql`COALESCE((SELECT version FROM ${row}), 0) = ${expected}`,
+    // The column is a BIGINT NOT NULL.
+    refuse: (found) =>
+      Effect.fail(
+        new NexusTableVersionConflict({ expected: tableVersion, actual: (found?.["version"] ?? 0n) as bigint })
+      )
+  })
+  const endpoint = Guard.make({
+    name: "endpoint",
+    row: Guard.row(table, { id: uuid(id) }, ["version"], undefined),
+    columns: ["version"],
+    holds,
+    refuse: (found) => refuse(found?.["version"] as bigint | undefined)
+  })
+  const moved = Write.insert({
+    into: status.table,
+    columns: { id: Expression.literal("0"), version: Expression.sql`${expected} + 1` },
+    onConflict: Write.replacing(
+      ["id"],
+      ["version"],
+      Expression.sql`${Expression.name(status.table)}.version = ${expected}`
+    )
+  })
+  const guards: ReadonlyArray<Guard.Guard<E | NexusTableVersionConflict>> = [known, endpoint]
+  return Guarded.write({ guards, writes: [moved, write], free: ["nexus_endpoints_pkey"] })
+}
+
+const uuid = (id: EndpointId) => Expression.value("uuid", id)
+
+const columns = ({ spec, version }: Omit<NexusEndpoint, "id">) => ({
+  data: Expression.value("bytea", spec.data),
+  data_encoding: Expression.value("text", spec.encoding),
+  version: Expression.value("bigint", version)
 })
 
 export const create = Effect.fnUntraced(function* (endpoint: Omit<NexusEndpoint, "version">, tableVersion: bigint) {
-  const { id, spec } = endpoint
+  const { id } = endpoint
   yield* check(endpoint)
   const created = { ...endpoint, version: 1n }
-  const body = Effect.gen(function* () {
-    const { version, written } = yield* change(
-      id,
-      tableVersion,
-      (sql) => sql`version IS NULL`,
-      (sql) => sql`
-        INSERT INTO nexus_endpoints (id, data, data_encoding, version)
-        SELECT ${id}::uuid, ${spec.data}::bytea, ${spec.encoding}::text, 1 FROM moved`
-    )
-    if (!written) return yield* new NexusEndpointVersionConflict({ id, expected: 0n, actual: version ?? 0n })
-    return created
+  const body = change({
+    id,
+    tableVersion,
+    holds: (row) => Guard.absent(row),
+    refuse: (version = 0n) => Effect.fail(new NexusEndpointVersionConflict({ id, expected: 0n, actual: version })),
+    write: Write.insert({ into: table, columns: { id: uuid(id), ...columns(created) } })
   })
-  const verify = Effect.fnUntraced(function* () {
-    const found = yield* settled(id)
-    // A row that is missing cannot be locked, so a first change that is still under way is met by doing it again.
-    if (found.actual === undefined && tableVersion === 0n) return Transaction.committed(yield* body)
-    return outcome(found, created, tableVersion)
+  return yield* Transaction.autocommit(Effect.as(body, created), {
+    operation: "CreateNexusEndpoint",
+    repeat: true,
+    verify: () => Effect.map(settled(id), (found) => outcome(found, created, tableVersion))
   })
-  return yield* Transaction.autocommit(body, { operation: "CreateNexusEndpoint", verify })
 })
 
 export const update = Effect.fnUntraced(function* (
-  endpoint: Omit<NexusEndpoint, "version"> & { readonly expectedVersion: bigint },
+  { expectedVersion: expected, id, spec }: Omit<NexusEndpoint, "version"> & { readonly expectedVersion: bigint },
   tableVersion: bigint
 ) {
-  const { id, spec, expectedVersion: expected } = endpoint
-  yield* check(endpoint)
   const updated: NexusEndpoint = { id, spec, version: expected + 1n }
-  const body = Effect.gen(function* () {
-    const { version, written } = yield* change(
-      id,
-      tableVersion,
-      (sql) => sql`version = ${expected}`,
-      (sql) => sql`
-        UPDATE nexus_endpoints
-        SET data = ${spec.data}, data_encoding = ${spec.encoding}, version = nexus_endpoints.version + 1
-        FROM moved
-        WHERE id = ${id} AND nexus_endpoints.version = ${expected}`
-    )
-    if (written) return updated
-    if (version === null) return yield* new NexusEndpointNotFound({ id })
-    return yield* new NexusEndpointVersionConflict({ id, expected, actual: version })
+  yield* check(updated)
+  const stands = Expression.sql`version = ${Expression.value("bigint", expected)}`
+  const body = change({
+    id,
+    tableVersion,
+    holds: (row) => Guard.exists(row, stands),
+    refuse: (version): Effect.Effect<never, NexusEndpointNotFound | NexusEndpointVersionConflict> =>
+      Effect.fail(
+        version === undefined
+          ? new NexusEndpointNotFound({ id })
+          : new NexusEndpointVersionConflict({ id, expected, actual: version })
+      ),
+    write: Write.update({
+      table,
+      set: columns(updated),
+      where: Expression.all([Expression.key(table, { id: uuid(id) }), stands])
+    })
   })
-  const verify = () => Effect.map(settled(id), (found) => outcome(found, updated, tableVersion))
-  return yield* Transaction.autocommit(body, { operation: "UpdateNexusEndpoint", verify })
+  return yield* Transaction.autocommit(Effect.as(body, updated), {
+    operation: "UpdateNexusEndpoint",
+    repeat: true,
+    verify: () => Effect.map(settled(id), (found) => outcome(found, updated, tableVersion))
+  })
 })
 
 export const remove = Effect.fnUntraced(function* (id: EndpointId, tableVersion: bigint) {
-  const body = Effect.gen(function* () {
-    const { written } = yield* change(
-      id,
-      tableVersion,
-      (sql) => sql`version IS NOT NULL`,
-      (sql) => sql`DELETE FROM nexus_endpoints USING moved WHERE id = ${id}`
-    )
-    if (!written) yield* new NexusEndpointNotFound({ id })
+  const body = change({
+    id,
+    tableVersion,
+    holds: (row) => Guard.exists(row),
+    refuse: () => Effect.fail(new NexusEndpointNotFound({ id })),
+    write: Write.remove({ table, where: Expression.key(table, { id: uuid(id) }) })
   })
   const verify = () =>
     Effect.map(settled(id), ({ actual, found }): Transaction.Outcome<void> => {
       if (Option.isSome(found) || actual === tableVersion) return Transaction.notCommitted
       return actual === tableVersion + 1n ? Transaction.committed(undefined) : Transaction.unknown
     })
-  yield* Transaction.autocommit(body, { operation: "DeleteNexusEndpoint", verify })
+  yield* Transaction.autocommit(Effect.asVoid(body), { operation: "DeleteNexusEndpoint", repeat: true, verify })
 })
 
 /** Whether a write left this endpoint, at the table version that it was tried at. */

@@ -7,9 +7,13 @@
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as RetryPolicy from "@effect-dsql/core/RetryPolicy"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
@@ -53,40 +57,65 @@ export const makeSenders = (): ((log: Log) => Sender) => {
   }
 }
 
-/** What came of an attempt to append: `id` is missing where there is no guard, or no message to count on from. */
-export interface Appended {
-  readonly guarded: boolean
-  readonly id: bigint | undefined
+/**
+ * One write: numbers the message after the last one, or with `first` where there is none. `absent` is what is said where
+ * there is no guard, or no message to count on from.
+ */
+export const append = <E>(log: Log, message: DataBlob, first: bigint | undefined, absent: Effect.Effect<never, E>) => {
+  const { table } = log.messages
+  const key = bound(log.messages.key)
+  const guard = Guard.make({
+    name: "queue",
+    row: Guard.row(log.guard.table, bound(log.guard.key), Object.keys(log.guard.key), "exclusive"),
+    columns: [],
+    refuse: () => absent
+  })
+  const last = Guard.make({
+    name: "last",
+    row: {
+      select: Expression.sql`SELECT max(message_id) AS id FROM ${Expression.name(table)} WHERE ${Expression.key(table, key)}`,
+      lock: undefined
+    },
+    columns: ["id"],
+    holds: (row) => (first === undefined ? Guard.exists(row, Expression.literal("id IS NOT NULL")) : Guard.exists(row)),
+    refuse: () => absent
+  })
+  const next = Expression.sql`COALESCE(${Guard.column(last, "id", "bigint")} + 1, ${Expression.value("bigint", first ?? null)})`
+  return Effect.map(
+    Guarded.write({
+      guards: [guard, last],
+      writes: [
+        Write.insert({
+          into: table,
+          columns: {
+            ...key,
+            message_id: Guarded.told("id", "bigint"),
+            message_payload: Expression.value("bytea", message.data),
+            message_encoding: Expression.value("text", message.encoding)
+          }
+        })
+      ],
+      tells: { id: next },
+      free: ["queue_pkey", "queue_messages_pkey"]
+    }),
+    // A told id is a BIGINT, which the driver gives as a bigint.
+    ({ id }) => id as bigint
+  )
 }
 
-/** One statement: numbers the message after the last one, or with `first` where there is none. */
-export const append = Effect.fnUntraced(function* (log: Log, message: DataBlob, first: bigint | undefined) {
-  const sql = yield* Transaction.sql
-  const { key, table } = log.messages
-  const next = sql`COALESCE(last.id + 1, ${first ?? null}::bigint)`
-  const rows = yield* sql<{ readonly guarded: boolean; readonly id: bigint | null }>`
-    WITH guard AS (
-      SELECT 1 FROM ${sql(log.guard.table)} WHERE ${matches(sql, log.guard.key)} FOR UPDATE
-    ), last AS (
-      SELECT max(message_id) AS id FROM ${sql(table)} WHERE ${matches(sql, key)}
-    ), written AS (
-      INSERT INTO ${sql(table)} (${columns(sql, key)}, message_id, message_payload, message_encoding)
-      SELECT ${sql.csv(Object.entries(key).map(([name, value]) => sql`${value}::${sql.literal(types[name] ?? "text")}`))},
-        ${next}, ${message.data}::bytea, ${message.encoding}
-      FROM guard, last WHERE ${next} IS NOT NULL
-      ON CONFLICT (${columns(sql, key)}, message_id) DO NOTHING
-      RETURNING message_id
-    )
-    SELECT EXISTS (SELECT 1 FROM guard) AS guarded, (SELECT message_id FROM written) AS id`
-  const appended: Appended = { guarded: rows[0]?.guarded === true, id: rows[0]?.id ?? undefined }
-  return appended
-})
+const types: Readonly<Record<string, "bigint" | "integer" | "text">> = {
+  queue_type: "integer",
+  queue_name: "text",
+  queue_partition: "bigint"
+}
 
-/** Below a guard that is held, nobody else can have taken the number after the last one of the same snapshot. */
-export const numbered = (id: bigint | undefined): Effect.Effect<bigint> =>
-  id === undefined ? Effect.die(new Error("a message below a guard that is held got no number")) : Effect.succeed(id)
-
-const types: Readonly<Record<string, string>> = { queue_type: "integer", queue_name: "text", queue_partition: "bigint" }
+const bound = (key: Key) =>
+  Object.fromEntries(
+    Object.entries(key).map(([column, value]) => [
+      column,
+      Expression.value<keyof Expression.Values>(types[column] ?? "text", value)
+    ])
+  )
 
 /**
  * Sends a message in the order of this process, and keeps what number it got. `attempt` is given the last number that
@@ -135,12 +164,11 @@ export const find = Effect.fnUntraced(function* (log: Log, message: DataBlob, la
   const sql = yield* Transaction.sql
   const { key, table } = log.messages
   const from = last < 0n ? 0n : last
+  const held = yield* sql`SELECT 1 FROM ${sql(log.guard.table)} WHERE ${matches(sql, log.guard.key)} FOR UPDATE`
+  if (held.length === 0) return Transaction.unknown
   const same = sql`message_id > ${last} AND message_payload = ${message.data} AND message_encoding = ${message.encoding}`
   const rows = yield* sql<Found>`
-    WITH guard AS (
-      SELECT 1 FROM ${sql(log.guard.table)} WHERE ${matches(sql, log.guard.key)} FOR UPDATE
-    )
-    SELECT EXISTS (SELECT 1 FROM guard) AS guarded, count(*) AS present, max(message_id) AS newest,
+    SELECT count(*) AS present, max(message_id) AS newest,
       count(*) FILTER (WHERE ${same}) AS matching, max(message_id) FILTER (WHERE ${same}) AS id
     FROM ${sql(table)} WHERE ${matches(sql, key)} AND message_id >= ${from}`
   const [found] = rows
@@ -160,8 +188,6 @@ interface Found {
 
 export const matches = (sql: SqlClient, key: Key) =>
   sql.and(Object.entries(key).map(([column, value]) => sql`${sql(column)} = ${value}`))
-
-const columns = (sql: SqlClient, key: Key) => sql.csv(Object.keys(key).map((name) => sql`${sql(name)}`))
 
 /** A message's row, as far as its key goes. */
 export interface MessageRow {

@@ -1,6 +1,7 @@
 /**
  * The two layouts of task queues: classic tasks are ordered by id, fair ones by pass, then by id.
  */
+import * as Expression from "@effect-dsql/core/Expression"
 import type * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { FairPosition, Position } from "../../TaskQueue.ts"
@@ -44,6 +45,12 @@ export const fair: Layout<FairPosition> = {
 
 /** The columns of a queue's key. */
 export const key = (id: TaskQueueId) => ({ range_hash: id.rangeHash, task_queue_id: id.uuid })
+
+/** The same as parameters. */
+export const bound = (id: TaskQueueId) => ({
+  range_hash: Expression.value("bigint", id.rangeHash),
+  task_queue_id: Expression.value("uuid", id.uuid)
+})
 
 /** The WHERE clause of a key. */
 export const matches = (sql: SqlClient, key: Readonly<Record<string, Value>>) =>

@@ -1,10 +1,12 @@
 /**
  * Task queues themselves: who owns which, by a range id that only grows.
  */
-import { ConditionFailed, type Token } from "@effect-dsql/core/DsqlError"
-import * as Fence from "@effect-dsql/core/Fence"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -14,15 +16,25 @@ import { type OwnedTaskQueue, type TaskQueue, TaskQueueExists, TaskQueueOwnershi
 import { TaskQueueId } from "../../TaskQueueId.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
+import type { MalformedRow } from "../../PersistenceError.ts"
 import * as Tokens from "../page/tokens.ts"
-import { key, type Layout, matches } from "./layout.ts"
+import { bound, key, type Layout, matches } from "./layout.ts"
 
 export type Table = Layout<unknown>["queues"]
 
 /** The range of a queue that nobody has owned before. */
 const first = 1n
 
-export const guard = (table: Table, id: TaskQueueId): Fence.Guard => ({ table, key: key(id), token: "range_id" })
+/**
+ * What a queue's row holds once the queue is deleted: the row stays, so that the range goes on growing whoever makes the
+ * queue anew, and a stale owner never meets his range again. In Temporal's `TaskQueueInfo` this is a field that it does
+ * not know and passes over, so another system finds a queue that says nothing.
+ */
+const deleted: DataBlob = { data: Uint8Array.of(0xc0, 0x3e, 0x01), encoding: "Proto3" }
+
+const isDeleted = Expression.sql`data = ${Expression.value("bytea", deleted.data)}`
+
+const stands = Expression.sql`data <> ${Expression.value("bytea", deleted.data)}`
 
 const data = (info: DataBlob) => ({ data: info.data, data_encoding: info.encoding })
 
@@ -30,109 +42,181 @@ const toRow = (queue: TaskQueue) => ({ ...key(queue.id), range_id: queue.rangeId
 
 const check = (table: Table, queue: TaskQueue) => Size.check(table, toRow(queue), Object.keys(key(queue.id)))
 
-export const create = Effect.fnUntraced(function* (table: Table, queue: TaskQueue) {
-  yield* check(table, queue)
-  const body = Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    const rows = yield* sql<{ readonly written: boolean }>`
-      WITH written AS (
-        INSERT INTO ${sql(table)} ${sql.insert(toRow(queue))}
-        ON CONFLICT (range_hash, task_queue_id) DO NOTHING
-        RETURNING 1
-      )
-      SELECT EXISTS (SELECT 1 FROM written) AS written, existing.*
-      FROM (VALUES (1)) AS always LEFT JOIN ${sql(table)} AS existing ON ${matches(sql, key(queue.id))}`
-    if (rows[0]?.written === true) return
-    return yield* new TaskQueueExists({ existing: yield* decode(table, queue.id, rows[0]) })
+const columns = ["range_id", "data", "data_encoding"]
+
+const values = (info: DataBlob) => ({
+  data: Expression.value("bytea", info.data),
+  data_encoding: Expression.value("text", info.encoding)
+})
+
+/** The caller owns the queue, and keeps it until this commits. */
+export const owned = (
+  table: Table,
+  { id, rangeId }: OwnedTaskQueue,
+  lock: Guard.Lock | undefined
+): Guard.Guard<TaskQueueOwnershipLost | MalformedRow> =>
+  Guard.make({
+    name: "queue",
+    row: Guard.row(table, bound(id), columns, lock),
+    columns,
+    holds: (row) => Guard.exists(row, Expression.sql`range_id = ${Expression.value("bigint", rangeId)} AND ${stands}`),
+    refuse: Effect.fnUntraced(function* (found) {
+      const queue = found === undefined ? undefined : yield* decode(table, id, found)
+      const actual = queue === undefined || isGone(queue) ? undefined : queue.rangeId
+      return yield* new TaskQueueOwnershipLost({ id, expected: rangeId, actual })
+    })
   })
-  // A row that is missing cannot be locked, so one that is still under way is met by creating it again.
+
+const isGone = ({ info }: TaskQueue): boolean => equals(info, deleted)
+
+/** Makes a queue with this range, or with the next one where it has been deleted with a later one. */
+export const create = Effect.fnUntraced(function* (table: Table, queue: TaskQueue) {
+  const { id, info, rangeId } = queue
+  yield* check(table, queue)
+  const free = Guard.make({
+    name: "queue",
+    row: Guard.row(table, bound(id), columns, "exclusive"),
+    columns,
+    holds: (row) => Guard.absent(row, stands),
+    refuse: (found) =>
+      Effect.flatMap(decode(table, id, found), (existing) => Effect.fail(new TaskQueueExists({ existing })))
+  })
+  const given = Expression.value("bigint", rangeId)
+  const body = Effect.map(
+    Guarded.write({
+      guards: [free],
+      writes: [
+        Write.insert({
+          into: table,
+          columns: { ...bound(id), range_id: Guarded.told("range", "bigint"), ...values(info) },
+          onConflict: Write.replacing(
+            Object.keys(key(id)),
+            columns,
+            Expression.sql`${Expression.name(table)}.${isDeleted}`
+          )
+        })
+      ],
+      tells: { range: Expression.sql`GREATEST(${given}, ${Guard.column(free, "range_id", "bigint")} + 1)` }
+    }),
+    // What is told is a BIGINT, which the driver gives as a bigint.
+    ({ range }): TaskQueue => ({ id, info, rangeId: range as bigint })
+  )
   const verify = () =>
-    Effect.map(body, Transaction.committed).pipe(
-      Effect.catchTag("TaskQueueExists", ({ existing }) =>
-        // Another one may have been there before, or come after ours was deleted.
-        Effect.succeed(same(existing, queue) ? Transaction.committed(undefined) : Transaction.unknown)
-      )
+    Effect.map(look(table, id), (found) =>
+      // Another one may have been there before, or come after ours was deleted.
+      found !== undefined && found.rangeId >= rangeId && equals(found.info, info)
+        ? Transaction.committed(found)
+        : Transaction.unknown
     )
-  yield* Transaction.autocommit(body, { operation: "CreateTaskQueue", verify })
+  return yield* Transaction.autocommit(body, { operation: "CreateTaskQueue", repeat: true, verify })
 })
 
 export const find = (table: Table, id: TaskQueueId) =>
-  Transaction.autocommit(select(table, id, ""), { operation: "GetTaskQueue", readOnly: "proven" })
+  Transaction.autocommit(select(table, id), { operation: "GetTaskQueue", readOnly: "proven" })
 
 /**
  * Raises the range against everybody who holds it. The lock is FOR UPDATE, because raising a column that is no key
  * would not conflict with the FOR KEY SHARE of those who add tasks.
+ *
+ * Who cannot tell whether the queue is his takes it again: the range only grows, and the last one taken holds.
  */
 export const lease = Effect.fnUntraced(function* (table: Table, id: TaskQueueId, info: DataBlob) {
-  const created: TaskQueue = { id, rangeId: first, info }
-  yield* check(table, created)
-  const body = Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    const rows = yield* sql`
-      WITH held AS (
-        SELECT range_id FROM ${sql(table)} WHERE ${matches(sql, key(id))} FOR UPDATE
-      ), taken AS (
-        UPDATE ${sql(table)} SET range_id = held.range_id + 1 FROM held WHERE ${matches(sql, key(id))}
-        RETURNING ${sql(table)}.range_id, data, data_encoding
-      ), created AS (
-        INSERT INTO ${sql(table)} (range_hash, task_queue_id, range_id, data, data_encoding)
-        SELECT ${id.rangeHash}::bigint, ${id.uuid}::uuid, ${first}::bigint, ${info.data}::bytea, ${info.encoding}
-        WHERE NOT EXISTS (SELECT 1 FROM held)
-        ON CONFLICT (range_hash, task_queue_id) DO NOTHING
-        RETURNING range_id, data, data_encoding
-      )
-      SELECT range_id, data, data_encoding FROM taken
-      UNION ALL
-      SELECT range_id, data, data_encoding FROM created`
-    return yield* decode(table, id, rows[0])
+  yield* check(table, { id, rangeId: first, info })
+  const known = Guard.make({
+    name: "queue",
+    row: Guard.row(table, bound(id), columns, "exclusive"),
+    columns,
+    holds: () => Expression.literal("TRUE"),
+    refuse: () => Effect.die(new Error("nothing is asked of a queue that is taken"))
   })
-  // Who cannot tell whether the queue is his takes it again: the range only grows, and the last one taken holds.
-  const verify = () => Effect.map(body, Transaction.committed)
-  return yield* Transaction.autocommit(body, { operation: "LeaseTaskQueue", verify })
-})
-
-export const update = Effect.fnUntraced(function* (table: Table, queue: TaskQueue, expected: bigint) {
-  yield* check(table, queue)
-  const set = { range_id: queue.rangeId, ...data(queue.info) }
-  const body =
-    queue.rangeId === expected ? refresh(table, queue) : Fence.compareAndSet(guard(table, queue.id), expected, set)
-  const verify = () =>
-    Effect.map(select(table, queue.id, "FOR UPDATE"), (found): Transaction.Outcome<void> => {
-      if (Option.isNone(found)) return Transaction.unknown
-      if (same(found.value, queue)) return Transaction.committed(undefined)
-      // A range that moved on says nothing about who moved it, or whether this write came before.
-      return found.value.rangeId === expected ? Transaction.notCommitted : Transaction.unknown
-    })
-  yield* Transaction.autocommit(owned(queue.id, body), { operation: "UpdateTaskQueue", verify })
+  const given = values(info)
+  const gone = Expression.sql`${Guard.column(known, "data", "bytea")} = ${Expression.value("bytea", deleted.data)}`
+  const kept = (column: "data" | "data_encoding", type: "bytea" | "text") =>
+    Expression.sql`CASE WHEN ${gone} THEN ${given[column]} ELSE COALESCE(${Guard.column(known, column, type)}, ${given[column]}) END`
+  const tells = {
+    range_id: Expression.sql`COALESCE(${Guard.column(known, "range_id", "bigint")} + 1, ${Expression.value("bigint", first)})`,
+    data: kept("data", "bytea"),
+    data_encoding: kept("data_encoding", "text")
+  }
+  const body = Effect.flatMap(
+    Guarded.write({
+      guards: [known],
+      writes: [
+        Write.insert({
+          into: table,
+          columns: {
+            ...bound(id),
+            range_id: Guarded.told("range_id", "bigint"),
+            data: Guarded.told("data", "bytea"),
+            data_encoding: Guarded.told("data_encoding", "text")
+          },
+          onConflict: Write.replacing(Object.keys(key(id)), columns)
+        })
+      ],
+      tells
+    }),
+    (told) => decode(table, id, told)
+  )
+  return yield* Transaction.autocommit(body, { operation: "LeaseTaskQueue", repeat: true })
 })
 
 /** The owner's own update leaves the range, so it conflicts with a takeover and not with the tasks that he adds. */
-const refresh = Effect.fnUntraced(function* (table: Table, queue: TaskQueue) {
-  const sql = yield* Transaction.sql
-  const rows = yield* sql<{ readonly written: boolean; readonly range_id: bigint | null }>`
-    WITH written AS (
-      UPDATE ${sql(table)} SET ${sql.update(data(queue.info))}
-      WHERE ${matches(sql, key(queue.id))} AND range_id = ${queue.rangeId}
-      RETURNING 1
-    )
-    SELECT EXISTS (SELECT 1 FROM written) AS written,
-      (SELECT range_id FROM ${sql(table)} WHERE ${matches(sql, key(queue.id))}) AS range_id`
-  if (rows[0]?.written === true) return
-  yield* new TaskQueueOwnershipLost({
-    id: queue.id,
-    expected: queue.rangeId,
-    actual: rows[0]?.range_id ?? undefined
-  })
+export const update = Effect.fnUntraced(function* (table: Table, queue: TaskQueue, expected: bigint) {
+  yield* check(table, queue)
+  const { id, info, rangeId } = queue
+  const moves = rangeId !== expected
+  const set = { range_id: Expression.value("bigint", rangeId), ...values(info) }
+  const body = change(table, { id, rangeId: expected }, moves ? "exclusive" : undefined, set)
+  const verify = () =>
+    Effect.map(look(table, id), (found): Transaction.Outcome<void> => {
+      if (found === undefined) return Transaction.unknown
+      if (found.rangeId === rangeId && equals(found.info, info)) return Transaction.committed(undefined)
+      // A range that moved on says nothing about who moved it, or whether this write came before.
+      return found.rangeId === expected ? Transaction.notCommitted : Transaction.unknown
+    })
+  // A range that moves makes a late twin of this write harmless; one that stays does not.
+  yield* Transaction.autocommit(body, { operation: "UpdateTaskQueue", repeat: moves, verify })
 })
 
-export const remove = Effect.fnUntraced(function* (table: Table, { id, rangeId }: OwnedTaskQueue) {
-  const body = owned(id, Fence.compareAndDelete(guard(table, id), rangeId))
-  const verify = () =>
-    Effect.map(select(table, id, "FOR UPDATE"), (found): Transaction.Outcome<void> => {
-      if (Option.isNone(found)) return Transaction.committed(undefined)
-      return found.value.rangeId === rangeId ? Transaction.notCommitted : Transaction.unknown
+/** Sets columns of the row of a queue that is owned. */
+const change = (
+  table: Table,
+  queue: OwnedTaskQueue,
+  lock: Guard.Lock | undefined,
+  set: Readonly<Record<string, Expression.Expression>>
+) =>
+  Effect.asVoid(
+    Guarded.write({
+      guards: [owned(table, queue, lock)],
+      writes: [
+        Write.update({
+          table,
+          set,
+          where: Expression.key(table, { ...bound(queue.id), range_id: Expression.value("bigint", queue.rangeId) })
+        })
+      ]
     })
-  yield* Transaction.autocommit(body, { operation: "DeleteTaskQueue", verify })
+  )
+
+/** The row stays behind, with a range that is one higher. */
+export const remove = Effect.fnUntraced(function* (table: Table, queue: OwnedTaskQueue) {
+  const next = queue.rangeId + 1n
+  const body = change(table, queue, "exclusive", { range_id: Expression.value("bigint", next), ...values(deleted) })
+  const verify = () =>
+    Effect.map(look(table, queue.id), (found): Transaction.Outcome<void> => {
+      if (found === undefined) return Transaction.unknown
+      if (isGone(found) && found.rangeId === next) return Transaction.committed(undefined)
+      return found.rangeId === queue.rangeId ? Transaction.notCommitted : Transaction.unknown
+    })
+  yield* Transaction.autocommit(body, { operation: "DeleteTaskQueue", repeat: true, verify })
+})
+
+/** The row of a queue, one that is deleted too, held against everybody who changes it. */
+const look = Effect.fnUntraced(function* (table: Table, id: TaskQueueId) {
+  const sql = yield* Transaction.sql
+  const rows = yield* sql`
+    SELECT range_id, data, data_encoding FROM ${sql(table)} WHERE ${matches(sql, key(id))} FOR UPDATE`
+  return rows[0] === undefined ? undefined : yield* decode(table, id, rows[0])
 })
 
 const tokens = (table: Table) => Tokens.codec(table, TaskQueueId)
@@ -147,17 +231,17 @@ export const list = Effect.fnUntraced(function* (table: Table, request: PageToke
     })
     return yield* sql<{ readonly range_hash: bigint; readonly task_queue_id: string }>`
       SELECT range_hash, task_queue_id, range_id, data, data_encoding FROM ${sql(table)}
-      WHERE ${rest} ORDER BY range_hash, task_queue_id LIMIT ${List.size(request) + 1}`
+      WHERE ${rest} AND data <> ${deleted.data} ORDER BY range_hash, task_queue_id LIMIT ${List.size(request) + 1}`
   })
   const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueues", readOnly: "proven" })
   const idOf = (row: (typeof rows)[number]): TaskQueueId => ({ rangeHash: row.range_hash, uuid: row.task_queue_id })
   return yield* List.page(rows, request, (row) => decode(table, idOf(row), row), idOf, tokens(table))
 })
 
-const select = Effect.fnUntraced(function* (table: Table, id: TaskQueueId, lock: "" | "FOR UPDATE") {
+const select = Effect.fnUntraced(function* (table: Table, id: TaskQueueId) {
   const sql = yield* Transaction.sql
   const rows = yield* sql`
-    SELECT range_id, data, data_encoding FROM ${sql(table)} WHERE ${matches(sql, key(id))} ${sql.literal(lock)}`
+    SELECT range_id, data, data_encoding FROM ${sql(table)} WHERE ${matches(sql, key(id))} AND data <> ${deleted.data}`
   return rows[0] === undefined ? Option.none<TaskQueue>() : Option.some(yield* decode(table, id, rows[0]))
 })
 
@@ -169,20 +253,3 @@ const decode = (table: Table, id: TaskQueueId, row: unknown) =>
     rangeId: columns.range_id,
     info: { data: columns.data, encoding: columns.data_encoding }
   }))
-
-const same = (a: TaskQueue, b: TaskQueue): boolean => a.rangeId === b.rangeId && equals(a.info, b.info)
-
-/** A BIGINT that is NOT NULL comes as a bigint. */
-const toRangeId = (token: Token | null): bigint => BigInt(token ?? 0n)
-
-const owned = <A, E, R>(id: TaskQueueId, effect: Effect.Effect<A, E | ConditionFailed, R>) =>
-  Effect.mapError(effect, (error) =>
-    error instanceof ConditionFailed
-      ? new TaskQueueOwnershipLost({
-          id,
-          expected: toRangeId(error.expected),
-          actual: error.actual === undefined ? undefined : toRangeId(error.actual)
-        })
-      : // The guard takes it out of the union; the compiler cannot see that through the type parameter.
-        (error as Exclude<E, ConditionFailed>)
-  )

@@ -2,22 +2,25 @@
  * The tasks of task queues.
  */
 import * as Fence from "@effect-dsql/core/Fence"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { Encoding, equals } from "../../DataBlob.ts"
 import type * as PageToken from "../../PageToken.ts"
-import { type OwnedTaskQueue, type Task, TaskQueueOwnershipLost } from "../../TaskQueue.ts"
+import type { OwnedTaskQueue, Task } from "../../TaskQueue.ts"
 import type { TaskQueueId } from "../../TaskQueueId.ts"
 import { drain, first } from "../drain.ts"
+import * as Ownership from "./ownership.ts"
 import * as List from "../page/list.ts"
-import { records } from "../records.ts"
 import * as Row from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
-import { columns, key, type Found, type Layout, matches } from "./layout.ts"
+import { bound, columns, key, type Found, type Layout, matches } from "./layout.ts"
 
 /** Which tasks of a queue, from one position on, up to another that is not included. */
 export interface Range<P> {
@@ -45,34 +48,28 @@ const toRow = <P>(layout: Layout<P>, { position, task }: Task<P>) => ({
   data_encoding: task.encoding
 })
 
-/** One statement, which holds the queue and writes below it. */
-export const add = Effect.fnUntraced(function* <P>(
-  layout: Layout<P>,
-  { id, rangeId }: OwnedTaskQueue,
-  tasks: ReadonlyArray<Task<P>>
-) {
-  const sql = yield* Transaction.sql
-  const lock = yield* Fence.SharedLock
-  const types = {
+/** Adds tasks while the queue has this range. */
+export const add = <P>(layout: Layout<P>, owned: OwnedTaskQueue, tasks: ReadonlyArray<Task<P>>) => {
+  const types: Expression.Columns = {
     ...Object.fromEntries(layout.order.map((column) => [column, "bigint"] as const)),
     data: "bytea",
     data_encoding: "text"
-  } as const
+  }
+  const values = Object.keys(types).map((column) => [column, Expression.sql`task.${Expression.name(column)}`] as const)
   const rows = tasks.map((task) => toRow(layout, task))
-  const names = columns(sql, Object.keys(types))
-  const found = yield* sql<{ readonly range_id: bigint | null }>`
-    WITH guard AS (
-      SELECT range_id FROM ${sql(layout.queues)} WHERE ${matches(sql, key(id))} ${sql.literal(lock)}
-    ), written AS (
-      INSERT INTO ${sql(layout.tasks)} (range_hash, task_queue_id, ${names})
-      SELECT ${id.rangeHash}::bigint, ${id.uuid}::uuid, ${names}
-      FROM guard, ${records(sql, types, rows)} AS task (${names})
-      WHERE guard.range_id = ${rangeId}
-    )
-    SELECT (SELECT range_id FROM guard) AS range_id`
-  const actual = found[0]?.range_id ?? undefined
-  if (actual !== rangeId) yield* new TaskQueueOwnershipLost({ id, expected: rangeId, actual })
-})
+  return Effect.asVoid(
+    Guarded.write({
+      guards: [Ownership.owned(layout.queues, owned, "shared")],
+      writes: [
+        Write.insert({
+          into: layout.tasks,
+          columns: { ...bound(owned.id), ...Object.fromEntries(values) },
+          from: Expression.records("task", types, rows)
+        })
+      ]
+    })
+  )
+}
 
 /**
  * All tasks were written or none, so one tells. A task that is missing was never written for as long as nobody else
