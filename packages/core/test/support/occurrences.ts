@@ -26,11 +26,13 @@ export class Occurrences {
     })
 }
 
+type Registered = Metric.MetricRegistry extends Map<string, infer Series> ? Series : never
+
 /** A registry of metrics that says when a series of a metric is there: for a counter, when it has moved. */
-export class Series extends Map<string, Metric.Metric.Metadata<never, Metric.Metric.State>> {
+export class Series extends Map<string, Registered> {
   private readonly seen = new Map<string, Occurrences>()
 
-  override set(key: string, series: Metric.Metric.Metadata<never, Metric.Metric.State>): this {
+  override set(key: string, series: Registered): this {
     super.set(key, series)
     this.of(series.id).add()
     return this
