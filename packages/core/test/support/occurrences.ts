@@ -1,7 +1,7 @@
 /**
  * Waiting for what happens, instead of looking whether it has.
  */
-import { Array as Arr, Deferred, Effect, Layer, Logger, Metric, References } from "effect"
+import { Array as Arr, Deferred, Effect, Layer, Logger, type Metric, References } from "effect"
 
 /** Counts what happens; `until` waits for so many. */
 export class Occurrences {
