@@ -30,7 +30,7 @@ export const run = (options: Options): Effect.Effect<Repair, MigrationError, Dsq
     const database = databaseOf(options)
     const before = yield* Books.read(database)
     const holder = Lease.holderOf(before.lease)
-    if (release && holder !== undefined) yield* Lease.revoke(database)
+    if (release && holder !== undefined) yield* Lease.revoke(database, holder)
     const indexes = yield* invalid(source, before.engine)
     const changed = Route.changedStatements(source, before)
     const isAccepting = accept && changed.length > 0
