@@ -61,7 +61,7 @@ export interface Options {
   readonly connectionsPerSecond?: number | undefined
   /** Bytes that a message may have; 16 MiB when left out. */
   readonly maxMessageBytes?: number | undefined
-  /** How long an asynchronous job takes to begin; 20 milliseconds when left out. The service takes seconds. */
+  /** How long a job takes to begin, by the clock that `control` moves; 20 milliseconds when left out, the service's takes seconds. */
   readonly jobDelay?: Duration.Input | undefined
   /** The seed of faults that come with a probability. */
   readonly seed?: number | undefined
@@ -170,6 +170,7 @@ export const make = Effect.fnUntraced(function* (
   const cluster = yield* Effect.mapError(
     Cluster.make(server, {
       now: desk.now,
+      sleep: desk.sleep,
       jobDelay: Duration.toMillis(Duration.fromInputUnsafe(options.jobDelay ?? "20 millis"))
     }),
     failed("cannot prepare the server")
