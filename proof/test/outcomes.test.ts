@@ -160,6 +160,7 @@ layer(Emulated, { excludeTestServices: true, timeout: "5 minutes" })("a write th
   it.effect("is found where a guarded statement has no instant after which it is void", () =>
     Effect.gen(function* () {
       const [guarded] = GuardedWrites.write
+      assert(guarded !== undefined)
       const timeless: Statement.Transformer = (statement, sql) => {
         const [text, values] = statement.compile()
         return Effect.succeed(sql.unsafe(text.replace("now < ", "TRUE OR now < "), values))
