@@ -8,7 +8,6 @@
  * @since 0.1.0
  */
 import { OID, type Parameter, ParameterTypeId } from "@effect/sql-pg/PgTypes"
-import * as Predicate from "effect/Predicate"
 import { defaultEscape } from "effect/sql/Statement"
 import { reserved } from "./internal/guarded/reserved.ts"
 
@@ -72,7 +71,7 @@ const oids: Readonly<Record<Type, readonly [scalar: number, array: number]>> = {
  * @since 0.1.0
  * @category guards
  */
-export const isExpression = (u: unknown): u is Expression => Predicate.hasProperty(u, TypeId)
+export const isExpression = (u: unknown): u is Expression => typeof u === "object" && u !== null && TypeId in u
 
 const make = (strings: ReadonlyArray<string>, values: ReadonlyArray<unknown>): Expression => ({
   [TypeId]: TypeId,

@@ -131,10 +131,18 @@ export const make = <E>(options: {
     row,
     beside,
     columns: isNames(columns) ? columns : Object.keys(columns),
-    view: isNames(columns) ? undefined : Object.values(columns),
+    view: viewOf(columns, beside !== undefined),
     holds: options.holds === undefined ? exists(rows) : options.holds(rows),
     refuse
   }
+}
+
+const viewOf = (
+  columns: ReadonlyArray<string> | Readonly<Record<string, Expression.Expression>>,
+  isJoined: boolean
+): ReadonlyArray<Expression.Expression> | undefined => {
+  if (!isNames(columns)) return Object.values(columns)
+  return isJoined ? columns.map((column) => Expression.sql`found.${Expression.name(column)}`) : undefined
 }
 
 const isNames = (columns: object): columns is ReadonlyArray<string> => Array.isArray(columns)

@@ -11,6 +11,7 @@ import * as Validity from "../transaction/validity.ts"
 import { inSeveral } from "../transaction/singleStatement.ts"
 import { type Flat, textOf } from "./flat.ts"
 import type { Source } from "./reference.ts"
+import { type Written, written } from "./shape.ts"
 import * as Text from "./text.ts"
 
 export type { Clause } from "./text.ts"
@@ -23,10 +24,17 @@ type Told = Readonly<Record<string, unknown>>
 export const atOnce = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
   Effect.flatMap(Validity.guard(sql), (time) => {
     const guards: ReadonlyArray<Guard<E | SqlError>> = time === undefined ? parts.guards : [time, ...parts.guards]
-    return Effect.flatMap(send(sql, Text.statement({ ...parts, guards }, clause)), ([row = []]) => {
-      const answer = read({ ...parts, guards }, row)
-      return answer.refused === undefined ? Effect.succeed(answer.told) : answer.refused
-    })
+    const whole = { guards, tells: parts.tells, writes: parts.writes }
+    return Effect.flatMap(
+      send(
+        sql,
+        written(whole, clause, () => Text.statement(whole, clause))
+      ),
+      ([row = []]) => {
+        const answer = read(whole, row)
+        return answer.refused === undefined ? Effect.succeed(answer.told) : answer.refused
+      }
+    )
   })
 
 /** As statements of the transaction that is open. */
@@ -78,10 +86,12 @@ const typed = (type: Expression.Type, value: unknown): Expression.Expression =>
   Expression.value(type, (value ?? null) as Expression.Values[typeof type] | null)
 
 /** Sends what was written down, and gives the rows' values in the order of their columns. */
-export const send = (sql: SqlClient, flat: Flat): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
-  statement(sql, flat).values
+export const send = (sql: SqlClient, what: Flat | Written): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
+  statement(sql, what).values
 
-const statement = (sql: SqlClient, flat: Flat): Statement<unknown> =>
-  flat.hasFragments
-    ? sql(Object.assign([...flat.strings], { raw: flat.strings }), ...flat.values)
-    : sql.unsafe(textOf(flat), flat.values)
+const statement = (sql: SqlClient, what: Flat | Written): Statement<unknown> => {
+  if ("text" in what) return sql.unsafe(what.text, what.values)
+  return what.hasFragments
+    ? sql(Object.assign([...what.strings], { raw: what.strings }), ...what.values)
+    : sql.unsafe(textOf(what), what.values)
+}
