@@ -281,9 +281,7 @@ const settled = <A, E, R, R2>(
   return orSettle(Effect.provideService(answered, Validity.Validity, validity), operation, {
     again: undefined,
     look: Effect.flatMap(Effect.mapError(Validity.over(client.sql, validity), classify), (isOver) =>
-      isOver || validity.until === undefined
-        ? look
-        : Effect.map(look, (outcome) => (outcome._tag === "NotCommitted" ? unknown : outcome))
+      isOver ? look : Effect.map(look, (outcome) => (outcome._tag === "NotCommitted" ? unknown : outcome))
     )
   })
 }

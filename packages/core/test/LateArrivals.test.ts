@@ -80,6 +80,19 @@ describe("a statement that arrives after its outcome was settled", () => {
     )
   )
 
+  it.live("would take effect if it named no instant, which is why nothing is believed of it", () =>
+    scene("statement", ({ proxy, tasks }) =>
+      Effect.gen(function* () {
+        const plain = Effect.flatMap(Transaction.sql, (sql) => sql`INSERT INTO tasks VALUES (2)`)
+        const late = yield* proxy.hold("INSERT INTO")
+        const failure = yield* Effect.flip(Transaction.autocommit(plain, { verify: lookFor(2) }))
+        assert.strictEqual(failure._tag, "CommitOutcomeUnknown")
+        yield* late.arrive
+        assert.deepStrictEqual(yield* tasks, [2])
+      })
+    )
+  )
+
   it.live("finds the token moved, where it was done again instead", () =>
     scene("statement", ({ proxy, range }) =>
       Effect.gen(function* () {
