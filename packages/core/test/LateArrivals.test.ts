@@ -85,7 +85,7 @@ describe("a statement that arrives after its outcome was settled", () => {
       Effect.gen(function* () {
         const plain = Effect.flatMap(Transaction.sql, (sql) => sql`INSERT INTO tasks VALUES (2)`)
         const late = yield* proxy.hold("INSERT INTO")
-        const failure = yield* Effect.flip(Transaction.autocommit(plain, { verify: lookFor(2) }))
+        const failure = yield* Effect.flip(Transaction.autocommit(Effect.asVoid(plain), { verify: lookFor(2) }))
         assert.strictEqual(failure._tag, "CommitOutcomeUnknown")
         yield* late.arrive
         assert.deepStrictEqual(yield* tasks, [2])
