@@ -7,7 +7,7 @@ import { Context, Effect, Exit, Layer, Metric, Scope } from "effect"
 import type { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { clusterDatabase } from "../../../test/database.ts"
-import * as Proxy from "./support/proxy.ts"
+import * as Proxy from "../../../test/proxy.ts"
 
 /** A slot for each connection, so that who takes another one claims, and waits for its turn behind a renewal. */
 const options = { limit: 4, slotSize: 1, ttl: "1 minute" } as const

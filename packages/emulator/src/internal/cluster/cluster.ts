@@ -13,11 +13,11 @@ import * as Parking from "../concurrency/parking.ts"
 import { type Database, type Member, prune } from "../concurrency/state.ts"
 import * as Steward from "../concurrency/steward.ts"
 import type { Desk } from "../control/desk.ts"
+import * as Install from "../database/install.ts"
+import { isInConflict } from "../database/rowLocks.ts"
 import * as Backend from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
-import * as Install from "./install.ts"
-import { isInConflict } from "./rowLocks.ts"
 
 /** All databases of one server. */
 export interface Cluster {
