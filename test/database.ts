@@ -25,9 +25,12 @@ export const database = Effect.gen(function* () {
 /** The URL of a database on an emulated Aurora DSQL that exists for as long as the scope is open. */
 export const clusterDatabase = Effect.map(Testing.make(), ({ url }) => url)
 
+/** The form in which guarded writes are sent: `DSQL_GUARDED=transaction` runs the suites in the other one. */
+export const guarded = process.env["DSQL_GUARDED"] === "transaction" ? "transaction" : "statement"
+
 /** A client on a database of its own, on plain PostgreSQL. */
 export const TestDatabase = (options: DsqlClient.PoolOptions = {}) =>
-  Layer.unwrap(Effect.map(database, (url) => DsqlClient.layerUrl({ ...options, url })))
+  Layer.unwrap(Effect.map(database, (url) => DsqlClient.layerUrl({ guarded, ...options, url })))
 
 /** A client on a database of its own, on an emulated Aurora DSQL. */
-export const TestCluster = (client: DsqlClient.PoolOptions = {}) => Testing.layer({ client })
+export const TestCluster = (client: DsqlClient.PoolOptions = {}) => Testing.layer({ client: { guarded, ...client } })

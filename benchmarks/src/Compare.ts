@@ -51,7 +51,7 @@ export const compare = Effect.fnUntraced(function* <R>(
 /** Milliseconds that a contender takes for all operations of a round. */
 const batch = <R>(contender: Contender<R>, options: Options) =>
   Effect.gen(function* () {
-    const start = yield* Clock.currentTimeNanos
+    const start = yield* Clock.monotonicTimeNanos
     const share = Effect.replicateEffect(contender.once, options.operations / options.concurrency, { discard: true })
     yield* Effect.all(
       Array.from({ length: options.concurrency }, () => share),
@@ -60,7 +60,7 @@ const batch = <R>(contender: Contender<R>, options: Options) =>
         discard: true
       }
     )
-    return Number((yield* Clock.currentTimeNanos) - start) / 1e6
+    return Number((yield* Clock.monotonicTimeNanos) - start) / 1e6
   })
 
 const median = (numbers: ReadonlyArray<number>): number => {

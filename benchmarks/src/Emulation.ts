@@ -62,11 +62,11 @@ const waiting = (through: pg.Pool) =>
   Effect.gen(function* () {
     const measured = (id: number) =>
       Effect.gen(function* () {
-        const start = yield* Clock.currentTimeNanos
+        const start = yield* Clock.monotonicTimeNanos
         yield* Effect.ignore(
           Effect.tryPromise(() => through.query("UPDATE bench_rows SET n = n + 1 WHERE id = $1", [id]))
         )
-        return Number((yield* Clock.currentTimeNanos) - start) / 1e6
+        return Number((yield* Clock.monotonicTimeNanos) - start) / 1e6
       })
     const idle = yield* Effect.acquireRelease(
       Effect.promise(async () => {

@@ -6,24 +6,52 @@ import { SchemaSource } from "@effect-dsql/schema"
 import { Persistence } from "@effect-dsql/persistence"
 import { Testing } from "@effect-dsql/testing"
 import { assert, layer } from "@effect/vitest"
-import { Console, Context, Effect, Layer } from "effect"
+import { Console, Context, Data, Effect, Fiber, Layer } from "effect"
+import { Statement } from "effect/sql"
 import { TestCluster } from "../../test/database.ts"
-import { write } from "../src/outcomes/Case.ts"
+import { type Case, write } from "../src/outcomes/Case.ts"
+import { GuardedWrites, insert, there } from "../src/outcomes/CoreWrites.ts"
 import * as Matrix from "../src/outcomes/Matrix.ts"
 import * as Report from "../src/outcomes/Report.ts"
 import { type StoreName, stores, writesOf } from "../src/outcomes/Stores.ts"
-import { names } from "../src/outcomes/Steps.ts"
 import { cases, writes } from "../src/outcomes/Writes.ts"
 
-class Trying extends Context.Service<Trying, Effect.Success<ReturnType<typeof Matrix.make>>>()("proof/test/Trying") {}
+class NotThere extends Data.TaggedError("NotThere") {}
+
+/** Databases on which writes are tried side by side: most of them wait for the instant after which a statement is void. */
+const lanes = 24
+
+/** The matrix, and what is found of each case. */
+class Trying extends Context.Service<
+  Trying,
+  Effect.Success<ReturnType<typeof Matrix.make>> & {
+    readonly found: ReadonlyMap<string, Fiber.Fiber<ReadonlyArray<Matrix.Cut>, unknown>>
+  }
+>()("proof/test/Trying") {}
 
 const Emulated = Layer.effect(
   Trying,
   Effect.gen(function* () {
-    const { control, url } = yield* Testing.make({ source: SchemaSource.builtIn() })
-    return yield* Matrix.make(url, control)
+    const place = Testing.make({ source: SchemaSource.builtIn() })
+    const matrix = yield* Matrix.make(
+      yield* Effect.all(
+        Array.from({ length: lanes }, () => place),
+        { concurrency: 4 }
+      )
+    )
+    const found = yield* Effect.forEach(cases, ({ name, of }) =>
+      Effect.map(Effect.forkScoped(matrix.cuts(of)), (fiber) => [name, fiber] as const)
+    )
+    return { ...matrix, found: new Map(found) }
   })
 )
+
+/** The steps at which what is said of a write is not true. */
+const wrong = (of: Case) =>
+  Effect.gen(function* () {
+    const cuts = yield* (yield* Trying).cuts(of)
+    return cuts.filter(({ holds }) => !holds).map(({ step }) => step)
+  })
 
 layer(Persistence.layer.pipe(Layer.provideMerge(TestCluster())))("the table of writes", (it) => {
   it.effect("has every operation of every store that does not only read", () =>
@@ -48,19 +76,22 @@ layer(Persistence.layer.pipe(Layer.provideMerge(TestCluster())))("the table of w
   )
 })
 
-layer(Emulated, { excludeTestServices: true, timeout: "60 seconds" })("a write that is cut", (it) => {
+layer(Emulated, { excludeTestServices: true, timeout: "5 minutes" })("a write that is cut", (it) => {
   const rows: Array<Report.Row> = []
-  for (const { name, of } of cases) {
-    it.effect(name, () =>
-      Effect.gen(function* () {
-        const cuts = yield* (yield* Trying).cuts(of)
-        rows.push({ name, cuts })
-        assert.isAbove(cuts.length, 0)
-        assert.deepStrictEqual(
-          cuts.filter(({ holds }) => !holds),
-          []
-        )
-      })
+  for (const { name } of cases) {
+    it.effect(
+      name,
+      () =>
+        Effect.gen(function* () {
+          const cuts = yield* Fiber.join((yield* Trying).found.get(name) ?? (yield* Effect.die(name)))
+          rows.push({ name, cuts })
+          assert.isAbove(cuts.length, 0)
+          assert.deepStrictEqual(
+            cuts.filter(({ holds }) => !holds),
+            []
+          )
+        }),
+      { timeout: 300_000 }
     )
   }
 
@@ -71,15 +102,13 @@ layer(Emulated, { excludeTestServices: true, timeout: "60 seconds" })("a write t
         (sql) => sql`INSERT INTO queue_metadata VALUES (1, ''::bytea, 'Json', 1)`
       )
       const lied = (outcome: Transaction.Outcome<void>) =>
-        Effect.map(
-          Effect.flatMap(Trying, ({ cuts }) =>
-            cuts(write(Transaction.autocommit(Effect.asVoid(insert), { verify: () => Effect.succeed(outcome) })))
-          ),
-          (cuts) => cuts.filter(({ holds }) => !holds).map(({ step }) => step)
-        )
-      const [before, in_, beforeCommit, inCommit, after, afterXX000, underWay] = names
-      assert.deepStrictEqual(yield* lied(Transaction.notCommitted), [after, afterXX000, underWay])
-      assert.deepStrictEqual(yield* lied(Transaction.committed(undefined)), [before, in_, beforeCommit, inCommit])
+        wrong(write(Transaction.run(Effect.asVoid(insert), { verify: () => Effect.succeed(outcome) })))
+      assert.deepStrictEqual(yield* lied(Transaction.notCommitted), [
+        "after COMMIT",
+        "after COMMIT, XX000",
+        "COMMIT is late"
+      ])
+      assert.deepStrictEqual(yield* lied(Transaction.committed(undefined)), ["before COMMIT", "in COMMIT"])
       const twice = Effect.flatMap(
         Transaction.sql,
         (sql) => sql`INSERT INTO transfer_tasks
@@ -88,11 +117,56 @@ layer(Emulated, { excludeTestServices: true, timeout: "60 seconds" })("a write t
       const again = Transaction.autocommit(Effect.asVoid(twice), {
         verify: () => Effect.map(twice, () => Transaction.committed(undefined))
       })
-      const cuts = yield* (yield* Trying).cuts(write(again))
-      assert.deepStrictEqual(
-        cuts.filter(({ holds }) => !holds).map(({ step }) => step),
-        [after, afterXX000]
+      assert.deepStrictEqual(yield* wrong(write(again)), [
+        "after COMMIT",
+        "after COMMIT, XX000",
+        "the statement is late"
+      ])
+    })
+  )
+
+  it.effect("is found where whoever looked for it had not locked what is there in any case", () =>
+    Effect.gen(function* () {
+      const next = Effect.flatMap(
+        Transaction.sql,
+        (sql) => sql`UPDATE namespace_metadata SET notification_version = notification_version + 1`
       )
+      const looked = (locked: string) =>
+        write(
+          Transaction.run(Effect.asVoid(next), {
+            verify: () =>
+              Effect.flatMap(Transaction.sql, (sql) =>
+                Effect.map(sql.unsafe<{ readonly version: bigint }>(`${locked} FOR UPDATE`), ([row]) =>
+                  row?.version === 2n ? Transaction.committed(undefined) : Transaction.notCommitted
+                )
+              )
+          })
+        )
+      const rows = "SELECT notification_version AS version FROM namespace_metadata"
+      assert.deepStrictEqual(yield* wrong(looked(rows)), [])
+      assert.deepStrictEqual(yield* wrong(looked(`${rows} WHERE notification_version = 2`)), ["COMMIT is late"])
+    })
+  )
+
+  it.effect("is found where a statement that was looked for may still come", () =>
+    Effect.gen(function* () {
+      const naive = Effect.catchTag(Transaction.autocommit(insert(1)), "CommitOutcomeUnknown", () =>
+        Effect.flatMap(Transaction.run(there(1)), (isThere) => (isThere ? Effect.void : Effect.fail(new NotThere())))
+      )
+      assert.deepStrictEqual(yield* wrong(write(naive)), ["COMMIT under way", "the statement is late"])
+    })
+  )
+
+  it.effect("is found where a guarded statement has no instant after which it is void", () =>
+    Effect.gen(function* () {
+      const [guarded] = GuardedWrites.write
+      assert(guarded !== undefined)
+      const timeless: Statement.Transformer = (statement, sql) => {
+        const [text, values] = statement.compile()
+        return Effect.succeed(sql.unsafe(text.replace("now < ", "TRUE OR now < "), values))
+      }
+      const without = Effect.provideService(guarded.write, Statement.CurrentTransformer, timeless)
+      assert.deepStrictEqual(yield* wrong({ ...guarded, write: without }), ["the statement is late"])
     })
   )
 

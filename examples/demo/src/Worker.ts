@@ -84,9 +84,9 @@ const own = Effect.fnUntraced(function* (ledger: Ledger, owner: string, shards: 
 
 const timed = <A, E, R>(ledger: Ledger, operation: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
-    const start = yield* Clock.currentTimeNanos
+    const start = yield* Clock.monotonicTimeNanos
     const value = yield* operation
-    ledger.latencies.push(Number((yield* Clock.currentTimeNanos) - start) / 1e6)
+    ledger.latencies.push(Number((yield* Clock.monotonicTimeNanos) - start) / 1e6)
     return value
   })
 

@@ -155,6 +155,8 @@ export const settings = Effect.fnUntraced(function* (given: Given): Effect.fn.Re
   const user = (yield* setting(given.user, ["SQL_USER"]))?.text ?? "admin"
   const database = (yield* setting(given.database, ["SQL_DATABASE"]))?.text ?? "postgres"
   const tls = Option.getOrUndefined(given.tls)
+  const guarded = yield* guardedOf(yield* setting(Option.none(), ["DSQL_GUARDED"]))
+  const client = { maxConnections: 2, guarded }
   if (isCluster(host)) {
     if (tls !== undefined && tls !== "verify-full") {
       return yield* new InvalidUsage({
@@ -168,7 +170,7 @@ export const settings = Effect.fnUntraced(function* (given: Given): Effect.fn.Re
         message: `--region ${given.region.value} is not where ${host} is: leave it out, or give ${region}`
       })
     }
-    return { _tag: "Cluster", options: { endpoint: host, port: number, user, database, region, maxConnections: 2 } }
+    return { _tag: "Cluster", options: { endpoint: host, port: number, user, database, region, ...client } }
   }
   const password = yield* Effect.orDie(Config.option(Config.Redacted("SQL_PASSWORD")))
   return {
@@ -180,7 +182,7 @@ export const settings = Effect.fnUntraced(function* (given: Given): Effect.fn.Re
       database,
       tls: tls ?? "prefer",
       password: Option.getOrUndefined(password),
-      maxConnections: 2
+      ...client
     }
   }
 })
@@ -287,5 +289,16 @@ const portOf = (source: Source | undefined): Effect.Effect<number, InvalidUsage>
     ? Effect.succeed(port)
     : Effect.fail(
         new InvalidUsage({ message: `${named(source, "--port")} is not a port: give a number from 1 to 65535` })
+      )
+}
+
+const guardedOf = (source: Source | undefined): Effect.Effect<Core.PoolOptions["guarded"], InvalidUsage> => {
+  const text = source?.text
+  return text === undefined || text === "statement" || text === "transaction"
+    ? Effect.succeed(text)
+    : Effect.fail(
+        new InvalidUsage({
+          message: `DSQL_GUARDED ${JSON.stringify(text)} is no form: set it to statement or transaction`
+        })
       )
 }

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Connection from "./Connection.ts"
 import type { CommandError } from "./Failure.ts"
+import type { Form } from "./internal/guardedForm.ts"
 import * as Handshake from "./internal/handshake.ts"
 import type * as Json from "./Json.ts"
 
@@ -34,10 +35,10 @@ export const diagnose = (settings: Connection.Settings): Effect.Effect<typeof Js
     const reached = yield* Handshake.make(host, settings.options.port ?? 5432)
     checks.push({ check: "network", ...network(reached) }, { check: "tls", ...tls(settings, reached) })
     const asked = checks.some(({ result }) => result === "failed")
-      ? ["role", "version", "clock", "limits"].map(() => skipped("not asked: there is no connection"))
+      ? ["role", "version", "clock", "guarded", "limits"].map(() => skipped("not asked: there is no connection"))
       : yield* questions(settings)
-    const [role, version, clock, limits] = asked
-    for (const [check, answer] of Object.entries({ role, version, clock, limits })) {
+    const [role, version, clock, guarded, limits] = asked
+    for (const [check, answer] of Object.entries({ role, version, clock, guarded, limits })) {
       if (answer !== undefined) checks.push({ check: check as Check["check"], ...answer })
     }
     return { target: Connection.address(settings), checks }
@@ -100,10 +101,12 @@ const Facts = Schema.Struct({
   tables: Schema.Int,
   views: Schema.Int,
   sequences: Schema.Int,
-  indexes: Schema.Int
+  indexes: Schema.Int,
+  /** How many of the tables that a guarded write is tried on are there. */
+  books: Schema.Int
 })
 
-/** What only a connection can answer: role, version, clock, limits. */
+/** What only a connection can answer: role, version, clock, the form of guarded writes, limits. */
 const questions = (settings: Connection.Settings): Effect.Effect<ReadonlyArray<Answer>> =>
   Effect.gen(function* () {
     const Engine = yield* Effect.promise(() => import("@effect-dsql/schema/Engine"))
@@ -121,21 +124,25 @@ const questions = (settings: Connection.Settings): Effect.Effect<ReadonlyArray<A
             (SELECT count(*)::integer FROM pg_catalog.pg_views WHERE ${users(sql)}) AS views,
             (SELECT count(*)::integer FROM pg_catalog.pg_sequences WHERE ${users(sql)}) AS sequences,
             (SELECT coalesce(max(n), 0)::integer FROM (SELECT count(*) AS n FROM pg_catalog.pg_indexes
-              WHERE ${users(sql)} GROUP BY schemaname, tablename) counts) AS indexes`
+              WHERE ${users(sql)} GROUP BY schemaname, tablename) counts) AS indexes,
+            (SELECT count(*)::integer FROM pg_catalog.pg_tables WHERE schemaname = current_schema()
+              AND tablename IN ('schema_version', 'schema_lease', 'schema_journal')) AS books`
         ),
         { operation: "ReadFacts", readOnly: true }
       )
       // It says the names and types itself.
       const facts = yield* Effect.orDie(Schema.decodeUnknownEffect(Facts)(row))
       const after = yield* Clock.currentTimeMillis
-      return { engine, facts, before, after }
+      const GuardedForm = yield* Effect.promise(() => import("./internal/guardedForm.ts"))
+      const form = facts.books < 3 ? undefined : yield* GuardedForm.tried
+      return { engine, facts, before, after, form }
     })
-    return yield* Effect.match(Connection.run(settings, asking), {
+    return yield* Effect.match(Connection.run(asStatement(settings), asking), {
       onFailure: (error) => [
         unanswered(error),
-        ...["version", "clock", "limits"].map(() => skipped("not asked: the role was refused"))
+        ...["version", "clock", "guarded", "limits"].map(() => skipped("not asked: the role was refused"))
       ],
-      onSuccess: ({ after, before, engine, facts }) => [
+      onSuccess: ({ after, before, engine, facts, form }) => [
         role(facts),
         engine === "dsql"
           ? ok(`Aurora DSQL, which says PostgreSQL ${facts.version}`)
@@ -144,10 +151,40 @@ const questions = (settings: Connection.Settings): Effect.Effect<ReadonlyArray<A
               "fine for development, but it neither conflicts nor refuses as a cluster does: effect-dsql dev is one that does"
             ),
         clock(DateTime.toEpochMillis(facts.now), before, after),
+        guarded(form, settings.options.guarded),
         limits(facts)
       ]
     })
   })
+
+/** The same connection, on which guarded writes are one statement. */
+const asStatement = (settings: Connection.Settings): Connection.Settings =>
+  settings._tag === "Cluster"
+    ? { _tag: "Cluster", options: { ...settings.options, guarded: "statement" } }
+    : { _tag: "Server", options: { ...settings.options, guarded: "statement" } }
+
+const guarded = (form: Form | undefined, set: "statement" | "transaction" | undefined): Answer => {
+  const isSet = set === "transaction"
+  switch (form?._tag) {
+    case undefined:
+      return skipped("cannot tell before a schema is set up: it is tried on the tables of its version")
+    case "Untold":
+      return skipped(`cannot tell: ${form.problem}`)
+    case "Taken":
+      return ok(
+        isSet
+          ? "taken as one statement; DSQL_GUARDED=transaction is set, which takes more round trips"
+          : "taken as one statement"
+      )
+    case "Refused":
+      return isSet
+        ? ok(`not taken as one statement: ${form.problem}; DSQL_GUARDED=transaction is set`)
+        : failed(
+            `not taken as one statement: ${form.problem}`,
+            "set DSQL_GUARDED=transaction for every program, and for this one"
+          )
+  }
+}
 
 const users = (sql: { readonly literal: (text: string) => unknown }) =>
   sql.literal("schemaname NOT IN ('pg_catalog', 'information_schema', 'sys')")

@@ -36,9 +36,11 @@ export const doctor = Command.make(
     if (failed) return yield* new Stop.Stop({ exitCode: connected ? ExitCode.failed : ExitCode.connection })
   })
 ).pipe(
-  Command.withDescription(`Ask everything that can be asked about a connection: token, network, TLS, role, version, clock, limits. One line
-  each: ok, failed and what to do, or skipped. Writes nothing.`),
-  Command.withShortDescription("Check token, network, TLS, role, version, clock and limits; writes nothing"),
+  Command.withDescription(`Ask everything that can be asked about a connection: token, network, TLS, role, version, clock, the form of
+  guarded writes, limits. One line each: ok, failed and what to do, or skipped. Writes nothing.`),
+  Command.withShortDescription(
+    "Check token, network, TLS, role, version, clock, guarded writes and limits; writes nothing"
+  ),
   Command.withExamples([
     {
       command: "effect-dsql doctor --endpoint abc.dsql.us-east-1.on.aws",

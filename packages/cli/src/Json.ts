@@ -69,7 +69,7 @@ export const Diagnosis = Schema.Struct({
   target: text,
   checks: Schema.Array(
     Schema.Struct({
-      check: Schema.Literals(["token", "network", "tls", "role", "version", "clock", "limits"]),
+      check: Schema.Literals(["token", "network", "tls", "role", "version", "clock", "guarded", "limits"]),
       result: Schema.Literals(["ok", "failed", "skipped"]),
       /** What was found. */
       found: text,

@@ -28,8 +28,11 @@ const into = (path: string | undefined, args: ReadonlyArray<string>) =>
     child.once("close", (code) => resume(Effect.succeed({ code, stderr })))
   })
 
-// The build of its index takes long enough to be in the middle of it.
-const slow = breakable({ jobDelay: "5 seconds" })
+/** Milliseconds after which the build of an index begins: never, but by `advance`. */
+const jobDelay = 60_000
+
+/** A cluster on which an update stays in the middle of a build. */
+const slow = breakable({ jobDelay })
 
 const sql = `CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER);
 CREATE INDEX ASYNC a_n ON a (n);
@@ -83,13 +86,14 @@ describe("what ends a command", () => {
     "%s in the middle of an update ends it with %i, and the next run goes on",
     ([signal, code]) =>
       Effect.gen(function* () {
-        const { env } = yield* slow
+        const { control, env } = yield* slow
         const cwd = yield* tree(files)
         const running = yield* building(env, cwd)
         running.kill(signal)
         const ended = yield* Effect.promise(() => running.ended)
         assert.deepStrictEqual([ended.code, ended.stdout], [code, ""])
         assert.notInclude(ended.stderr, "error")
+        yield* control.advance(jobDelay)
         // The lease was given back: nobody is waited for.
         const next = yield* call(["update", "--no-wait", ...here], env, { cwd })
         assert.strictEqual(next.code, 0, next.stderr)
@@ -102,11 +106,12 @@ describe("what ends a command", () => {
     "SIGKILL in the middle of an update leaves what the next run goes on with",
     () =>
       Effect.gen(function* () {
-        const { env, rows } = yield* slow
+        const { control, env, rows } = yield* slow
         const cwd = yield* tree(files)
         const running = yield* building(env, cwd)
         running.kill("SIGKILL")
         assert.strictEqual((yield* Effect.promise(() => running.ended)).code, null)
+        yield* control.advance(jobDelay)
         // The lease of the dead one would run for a while yet.
         yield* rows("UPDATE schema_lease SET expires_at = now()")
         const next = yield* call(["update", "--no-wait", ...here], env, { cwd })
@@ -120,10 +125,11 @@ describe("what ends a command", () => {
     "files that change while it runs are not read again, and are noticed the next time",
     () =>
       Effect.gen(function* () {
-        const { env } = yield* slow
+        const { control, env } = yield* slow
         const cwd = yield* tree(files)
         const running = yield* building(env, cwd)
         writeFileSync(join(cwd, "v1.0/a.sql"), sql.replace("TABLE b (id", "TABLE b (uid"))
+        yield* control.advance(jobDelay)
         const ended = yield* Effect.promise(() => running.ended)
         assert.deepStrictEqual([ended.code, ended.stdout.includes("is at 1.0")], [0, true], ended.stderr)
         const after = yield* call(["update", ...here], env, { cwd })

@@ -68,7 +68,7 @@ describe("--format json", () => {
         const { checks } = yield* decoded(Json.Diagnosis, doctor.stdout)
         assert.deepStrictEqual(
           [doctor.code, checks.map(({ check, result }) => `${check} ${result}`)],
-          [0, ["token skipped", "network ok", "tls ok", "role ok", "version ok", "clock ok", "limits ok"]]
+          [0, ["token skipped", "network ok", "tls ok", "role ok", "version ok", "clock ok", "guarded ok", "limits ok"]]
         )
         const failed = yield* json("update", "-v", "9.9", ...here)
         assert.strictEqual((yield* decoded(Json.Failed, failed.stderr)).error.tag, "UnknownVersion")

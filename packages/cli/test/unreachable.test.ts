@@ -37,7 +37,7 @@ const refused = (env: Variables, says: RegExp, why: string, flags: ReadonlyArray
     assert.strictEqual(doctor.code, 3, doctor.stdout)
     assert.include(doctor.stdout, why)
     assert.notInclude(doctor.stdout, "hunter2")
-    assert.strictEqual(doctor.stdout.split("\n").length, 8)
+    assert.strictEqual(doctor.stdout.split("\n").length, 9)
   })
 
 /** A server that is not PostgreSQL. */

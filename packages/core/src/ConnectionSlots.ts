@@ -7,6 +7,10 @@
  * and the sum cannot exceed the limit; no row counts for all of them. Who dies
  * stops renewing, and its slots are free when the database's clock says so.
  *
+ * A holder is one claim of one process, so that a statement that comes late
+ * changes nothing that was claimed since: where an answer is lost, it is sent
+ * again.
+ *
  * @since 0.1.0
  */
 import * as Limits from "@effect-dsql/dialect/Limits"

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type { SerializationConflict } from "./DsqlError.ts"
+import * as check from "./internal/options/check.ts"
 
 /**
  * A schedule that takes conflicts and gives the delay before the next attempt.
@@ -63,16 +64,19 @@ export interface Options {
  * @category constructors
  */
 export const make = (options: Options = {}): RetryPolicy => {
-  const cap = Duration.fromInputUnsafe(options.cap ?? "2 seconds")
-  const attempts = options.attempts ?? 20
-  return Schedule.exponential(options.base ?? "20 millis", options.factor ?? 2).pipe(
+  const base = check.wait("base", options.base ?? "20 millis")
+  const factor = check.positive("factor", options.factor ?? 2)
+  const cap = Duration.millis(check.wait("cap", options.cap ?? "2 seconds"))
+  const attempts = check.whole("attempts", options.attempts ?? 20, 1)
+  const elapsed = check.wait("elapsed", options.elapsed ?? "30 seconds")
+  return Schedule.exponential(base, factor).pipe(
     // Capped before and after jitter: before, so that a long ladder stays in range; after, so that no delay exceeds it.
     Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, cap))),
     jitter(options.jitter ?? "full"),
     Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, cap))),
     Schedule.setInputType<SerializationConflict>(),
     catalogueFirst,
-    Schedule.upTo({ times: attempts - 1, duration: options.elapsed ?? "30 seconds" })
+    Schedule.upTo({ times: attempts - 1, duration: elapsed })
   )
 }
 

@@ -14,14 +14,14 @@ import type { DsqlSignerConfig } from "@aws-sdk/dsql-signer"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import * as Semaphore from "effect/Semaphore"
 import { AuthenticationFailed } from "./DsqlError.ts"
 import * as Credentials from "./internal/connection/credentials.ts"
+import { update } from "./internal/metrics/labelled.ts"
 import * as check from "./internal/options/check.ts"
 import * as Monotonic from "./internal/time/monotonic.ts"
-import * as TokenMetrics from "./TokenMetrics.ts"
+import * as Metrics from "./Metrics.ts"
 
 /**
  * A source of tokens for one cluster and role.
@@ -91,14 +91,14 @@ export const make = (
     const life = expiresAt - (yield* Clock.currentTimeMillis)
     const now = yield* Monotonic.millis
     current = { token, replaceAt: now + life - Math.min(margin, life / 5) }
-    yield* Metric.update(TokenMetrics.refreshes, 1)
-    yield* Metric.update(TokenMetrics.latency, now - start)
+    yield* update(Metrics.token.refreshes, {}, 1)
+    yield* update(Metrics.token.latency, {}, now - start)
     return token
   }).pipe(
     Effect.tapError((error) => {
       failure = error
       failures += 1
-      return Metric.update(Metric.withAttributes(TokenMetrics.failures, { step: error.step ?? "unknown" }), 1)
+      return update(Metrics.token.failures, { step: error.step ?? "unknown" }, 1)
     })
   )
   // Who waited while another failed is told the same; who comes later tries again.
@@ -109,12 +109,12 @@ export const make = (
   })
   return {
     token: Effect.flatMap(cached, (token) =>
-      token === undefined ? shared : Effect.as(Metric.update(TokenMetrics.hits, 1), token)
+      token === undefined ? shared : Effect.as(update(Metrics.token.hits, {}, 1), token)
     ),
     invalidate: (refused) =>
       Effect.suspend(() => {
         if (current?.token === refused) current = undefined
-        return Metric.update(TokenMetrics.refused, 1)
+        return update(Metrics.token.refused, {}, 1)
       })
   }
 }

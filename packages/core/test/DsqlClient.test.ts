@@ -6,8 +6,8 @@ import { SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { database } from "../../../test/database.ts"
+import * as Proxy from "../../../test/proxy.ts"
 import { listen } from "./support/faults.ts"
-import * as Proxy from "./support/proxy.ts"
 
 const pem = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8")
 

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import { clusterDatabase } from "../../../test/database.ts"
 import { Lifetime } from "../src/internal/transaction/validity.ts"
-import * as Proxy from "./support/proxy.ts"
+import * as Proxy from "../../../test/proxy.ts"
 
 const shard = { table: "shards", key: { id: 1 }, token: "range" } as const
 
@@ -85,7 +85,7 @@ describe("a statement that arrives after its outcome was settled", () => {
       Effect.gen(function* () {
         const plain = Effect.flatMap(Transaction.sql, (sql) => sql`INSERT INTO tasks VALUES (2)`)
         const late = yield* proxy.hold("INSERT INTO")
-        const failure = yield* Effect.flip(Transaction.autocommit(plain, { verify: lookFor(2) }))
+        const failure = yield* Effect.flip(Transaction.autocommit(Effect.asVoid(plain), { verify: lookFor(2) }))
         assert.strictEqual(failure._tag, "CommitOutcomeUnknown")
         yield* late.arrive
         assert.deepStrictEqual(yield* tasks, [2])

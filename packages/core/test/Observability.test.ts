@@ -2,16 +2,17 @@
  * What operators rely on: every metric moves in a real run, the page says what there is, and the dashboard and the
  * alerts ask for nothing else.
  */
-import { Observability } from "@effect-dsql/core"
+import { Metrics, Observability } from "@effect-dsql/core"
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Metric } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
 import { parser } from "@prometheus-io/lezer-promql"
-import { existsSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { parse } from "yaml"
 import { badDay, cluster } from "./support/badDay.ts"
+import { Series } from "./support/occurrences.ts"
 
 const file = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8")
 
@@ -48,30 +49,31 @@ const collector = Effect.gen(function* () {
 })
 
 /** The run, scraped over HTTP as Prometheus does, and sent over OTLP as a collector takes it. */
-const run = Effect.gen(function* () {
-  const { baseUrl, sent } = yield* collector
-  const emulator = yield* cluster
-  const snapshot = yield* Effect.scoped(
-    Effect.gen(function* () {
-      yield* badDay(emulator)
-      const server = yield* Layer.build(
-        HttpRouter.serve(Observability.layerPrometheus(), { disableLogger: true, disableListenLog: true }).pipe(
-          Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0 }))
+const run = (series: Series) =>
+  Effect.gen(function* () {
+    const { baseUrl, sent } = yield* collector
+    const emulator = yield* cluster
+    const snapshot = yield* Effect.scoped(
+      Effect.gen(function* () {
+        yield* badDay(emulator, series)
+        const server = yield* Layer.build(
+          HttpRouter.serve(Observability.layerPrometheus(), { disableLogger: true, disableListenLog: true }).pipe(
+            Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0 }))
+          )
         )
-      )
-      const { address } = Context.get(server, HttpServer.HttpServer)
-      const port = "port" in address ? address.port : 0
-      const scraped = yield* Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text())
-      yield* Effect.scoped(
-        Layer.build(
-          Observability.layerOtlp({ baseUrl, serviceName: "bad-day" }).pipe(Layer.provide(FetchHttpClient.layer))
+        const { address } = Context.get(server, HttpServer.HttpServer)
+        const port = "port" in address ? address.port : 0
+        const scraped = yield* Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text())
+        yield* Effect.scoped(
+          Layer.build(
+            Observability.layerOtlp({ baseUrl, serviceName: "bad-day" }).pipe(Layer.provide(FetchHttpClient.layer))
+          )
         )
-      )
-      return { snapshot: yield* Metric.snapshot, scraped }
-    })
-  )
-  return { ...snapshot, sent: sent.join("\n") }
-}).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+        return { snapshot: yield* Metric.snapshot, scraped }
+      })
+    )
+    return { ...snapshot, sent: sent.join("\n") }
+  }).pipe(Effect.provideService(Metric.MetricRegistry, series))
 
 const isOurs = (id: string) => id.startsWith("dsql_")
 
@@ -123,6 +125,10 @@ const asked = (expression: string) => {
   return { metrics, grouping, problems }
 }
 
+/** Whether an expression asks for a metric, or for a part of it. */
+const reads = (expression: string, id: string): boolean =>
+  asked(expression).metrics.some(({ name }) => name.replace(/_(bucket|sum|count)$/, "") === id || name === id)
+
 interface Dashboard {
   readonly panels: ReadonlyArray<{
     readonly title: string
@@ -154,142 +160,142 @@ const expressions: ReadonlyArray<readonly [string, string, string]> = [
   ...rules.map(({ alert, annotations, expr }) => [`alert ${alert}`, expr, annotations.summary] as const)
 ]
 
-layer(Layer.effect(RealRun, run), { excludeTestServices: true, timeout: "60 seconds" })("Observability", (it) => {
-  it.effect("moves every metric in a real run, with the labels that it says", () =>
-    Effect.gen(function* () {
-      const { snapshot } = yield* RealRun
-      for (const { labels, metric } of Observability.catalogue) {
-        const series = snapshot.filter(({ id }) => id === metric.id)
-        const moved = series.some(({ state }) => {
-          if ("count" in state) return state.count > 0
-          return "value" in state && state.value > 0
+layer(Layer.effect(RealRun, run(new Series())), { excludeTestServices: true, timeout: "60 seconds" })(
+  "Observability",
+  (it) => {
+    it.effect("moves every metric in a real run, with the labels that it says", () =>
+      Effect.gen(function* () {
+        const { snapshot } = yield* RealRun
+        for (const { labels, metric } of Metrics.catalogue) {
+          const series = snapshot.filter(({ id }) => id === metric.id)
+          const moved = series.some(({ state }) => {
+            if ("count" in state) return state.count > 0
+            return "value" in state && state.value > 0
+          })
+          assert.isTrue(moved, `${metric.id} did not move`)
+          for (const each of series) {
+            const own = Object.keys(each.attributes ?? {})
+            assert.deepStrictEqual(own.toSorted(), [...labels].toSorted(), metric.id)
+          }
+        }
+      })
+    )
+
+    it.effect("knows every metric that the run registered", () =>
+      Effect.gen(function* () {
+        const { snapshot } = yield* RealRun
+        const registered = new Set(snapshot.map(({ id }) => id).filter(isOurs))
+        assert.deepStrictEqual([...registered].toSorted(), Metrics.catalogue.map(({ metric }) => metric.id).toSorted())
+      })
+    )
+
+    it.effect("shows every metric to Prometheus and to an OTLP collector", () =>
+      Effect.gen(function* () {
+        const { scraped, sent } = yield* RealRun
+        const shown = families(scraped)
+        for (const { metric } of Metrics.catalogue) {
+          assert.isTrue(shown.has(metric.type === "Histogram" ? `${metric.id}_bucket` : metric.id), metric.id)
+          assert.include(sent, `"${metric.id}"`)
+        }
+        assert.include(sent, "/v1/metrics")
+        assert.include(sent, "bad-day")
+      })
+    )
+
+    it.effect.each(expressions)("%s asks for what there is: %s", ([, expression, said]) =>
+      Effect.gen(function* () {
+        const shown = families((yield* RealRun).scraped)
+        const { grouping, metrics, problems } = asked(expression)
+        assert.deepStrictEqual(problems, [])
+        assert.isNotEmpty(metrics)
+        const labels = new Set<string>()
+        for (const { matchers, name } of metrics) {
+          const family = shown.get(name)
+          assert(family !== undefined, `no metric ${name}`)
+          for (const label of family.keys()) labels.add(label)
+          for (const [label, op, value] of matchers) {
+            const values = family.get(label)
+            assert(values !== undefined, `${name} has no label ${label}`)
+            if (value.startsWith("$")) continue
+            const found = [...values].some((each) =>
+              op.includes("~") ? new RegExp(`^(${value})$`).test(each) : each === value
+            )
+            assert.isTrue(found || op.startsWith("!"), `no ${name} has ${label} ${op} ${value}`)
+          }
+        }
+        for (const label of grouping) assert.isTrue(labels.has(label), `nothing has the label ${label}`)
+        for (const [, label = ""] of said.matchAll(/\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}/g)) {
+          assert.isTrue(
+            grouping.length > 0 ? grouping.includes(label) : labels.has(label),
+            `${label} is not in the result`
+          )
+        }
+      })
+    )
+
+    it.effect("asks for nothing that the test of its expressions would not see", () =>
+      Effect.gen(function* () {
+        const shown = families((yield* RealRun).scraped)
+        for (const wrong of ["dsql_pool_opne", "rate(dsql_tx_conflict_total[5m]", 'dsql_pool_open{pol="x"}']) {
+          const { metrics, problems } = asked(wrong)
+          const unknown = metrics.some(
+            ({ matchers, name }) => !shown.has(name) || matchers.some(([label]) => shown.get(name)?.has(label) !== true)
+          )
+          assert.isTrue(problems.length > 0 || unknown, wrong)
+        }
+      })
+    )
+
+    it.effect("fills the dashboard's lists from what there is", () =>
+      Effect.gen(function* () {
+        const shown = families((yield* RealRun).scraped)
+        for (const { name, query } of dashboard.templating.list) {
+          const values = /^label_values\((\w+), (\w+)\)$/.exec(query)
+          if (name === "datasource") continue
+          assert.strictEqual(values?.[2], name)
+          assert.isTrue(shown.get(values?.[1] ?? "")?.has(name))
+        }
+      })
+    )
+
+    it.effect("reads every metric in the dashboard", () =>
+      Effect.gen(function* () {
+        yield* RealRun
+        const charted = dashboard.panels.flatMap(({ targets = [] }) =>
+          targets.map(({ expr }) => expr.replaceAll("$__rate_interval", "5m"))
+        )
+        for (const { metric } of Metrics.catalogue) {
+          assert.isTrue(
+            charted.some((expression) => reads(expression, metric.id)),
+            `no panel shows ${metric.id}`
+          )
+        }
+      })
+    )
+
+    it.effect("says what to do in every alert", () =>
+      Effect.gen(function* () {
+        yield* RealRun
+        for (const { annotations } of rules) assert.isNotEmpty(annotations.action)
+      })
+    )
+
+    it.effect("has a page that says just this, and which alerts read it", () =>
+      Effect.gen(function* () {
+        yield* RealRun
+        const rows = file("docs/metrics.md")
+          .split("\n")
+          .filter((line) => line.startsWith("| `dsql_"))
+        const expected = Metrics.catalogue.map(({ labels, meaning, metric, unit }) => {
+          const alerts = rules.filter(({ expr }) => reads(expr, metric.id)).map(({ alert }) => alert)
+          const named = labels.map((label) => `\`${label}\``).join(", ")
+          return ["", `\`${metric.id}\``, metric.type.toLowerCase(), named, unit, meaning, alerts.join(", "), ""].join(
+            " | "
+          )
         })
-        assert.isTrue(moved, `${metric.id} did not move`)
-        for (const each of series) {
-          const own = Object.keys(each.attributes ?? {})
-          assert.deepStrictEqual(own.toSorted(), [...labels].toSorted(), metric.id)
-        }
-      }
-    })
-  )
-
-  it.effect("knows every metric that the run registered", () =>
-    Effect.gen(function* () {
-      const { snapshot } = yield* RealRun
-      const registered = new Set(snapshot.map(({ id }) => id).filter(isOurs))
-      assert.deepStrictEqual(
-        [...registered].toSorted(),
-        Observability.catalogue.map(({ metric }) => metric.id).toSorted()
-      )
-    })
-  )
-
-  it.effect("shows every metric to Prometheus and to an OTLP collector", () =>
-    Effect.gen(function* () {
-      const { scraped, sent } = yield* RealRun
-      const shown = families(scraped)
-      for (const { metric } of Observability.catalogue) {
-        assert.isTrue(shown.has(metric.type === "Histogram" ? `${metric.id}_bucket` : metric.id), metric.id)
-        assert.include(sent, `"${metric.id}"`)
-      }
-      assert.include(sent, "/v1/metrics")
-      assert.include(sent, "bad-day")
-    })
-  )
-
-  it.effect.each(expressions)("%s asks for what there is: %s", ([, expression, said]) =>
-    Effect.gen(function* () {
-      const shown = families((yield* RealRun).scraped)
-      const { grouping, metrics, problems } = asked(expression)
-      assert.deepStrictEqual(problems, [])
-      assert.isNotEmpty(metrics)
-      const labels = new Set<string>()
-      for (const { matchers, name } of metrics) {
-        const family = shown.get(name)
-        assert(family !== undefined, `no metric ${name}`)
-        for (const label of family.keys()) labels.add(label)
-        for (const [label, op, value] of matchers) {
-          const values = family.get(label)
-          assert(values !== undefined, `${name} has no label ${label}`)
-          if (value.startsWith("$")) continue
-          const found = [...values].some((each) =>
-            op.includes("~") ? new RegExp(`^(${value})$`).test(each) : each === value
-          )
-          assert.isTrue(found || op.startsWith("!"), `no ${name} has ${label} ${op} ${value}`)
-        }
-      }
-      for (const label of grouping) assert.isTrue(labels.has(label), `nothing has the label ${label}`)
-      for (const [, label = ""] of said.matchAll(/\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}/g)) {
-        assert.isTrue(
-          grouping.length > 0 ? grouping.includes(label) : labels.has(label),
-          `${label} is not in the result`
-        )
-      }
-    })
-  )
-
-  it.effect("asks for nothing that the test of its expressions would not see", () =>
-    Effect.gen(function* () {
-      const shown = families((yield* RealRun).scraped)
-      for (const wrong of ["dsql_pool_opne", "rate(dsql_tx_conflict_total[5m]", 'dsql_pool_open{pol="x"}']) {
-        const { metrics, problems } = asked(wrong)
-        const unknown = metrics.some(
-          ({ matchers, name }) => !shown.has(name) || matchers.some(([label]) => shown.get(name)?.has(label) !== true)
-        )
-        assert.isTrue(problems.length > 0 || unknown, wrong)
-      }
-    })
-  )
-
-  it.effect("fills the dashboard's lists from what there is", () =>
-    Effect.gen(function* () {
-      const shown = families((yield* RealRun).scraped)
-      for (const { name, query } of dashboard.templating.list) {
-        const values = /^label_values\((\w+), (\w+)\)$/.exec(query)
-        if (name === "datasource") continue
-        assert.strictEqual(values?.[2], name)
-        assert.isTrue(shown.get(values?.[1] ?? "")?.has(name))
-      }
-    })
-  )
-
-  it.effect("reads every metric in the dashboard, and in the alerts that it names", () =>
-    Effect.gen(function* () {
-      yield* RealRun
-      const reads = (expression: string, id: string) =>
-        asked(expression).metrics.some(({ name }) => name.replace(/_(bucket|sum|count)$/, "") === id || name === id)
-      const charted = dashboard.panels.flatMap(({ targets = [] }) =>
-        targets.map(({ expr }) => expr.replaceAll("$__rate_interval", "5m"))
-      )
-      for (const { alerts, metric } of Observability.catalogue) {
-        assert.isTrue(
-          charted.some((expression) => reads(expression, metric.id)),
-          `no panel shows ${metric.id}`
-        )
-        const reading = rules.filter(({ expr }) => reads(expr, metric.id)).map(({ alert }) => alert)
-        assert.deepStrictEqual([...alerts].toSorted(), metric.id === "dsql_budget_limit" ? reading : reading.toSorted())
-      }
-      for (const { annotations } of rules) assert.isNotEmpty(annotations.action)
-    })
-  )
-
-  it.effect("has a page that says just this", () =>
-    Effect.gen(function* () {
-      yield* RealRun
-      assert.isTrue(existsSync(new URL("../../../docs/metrics.md", import.meta.url)))
-      const rows = file("docs/metrics.md")
-        .split("\n")
-        .filter((line) => line.startsWith("| `dsql_"))
-        .map((line) => line.replace(/\s+\|/g, " |").trim())
-      assert.deepStrictEqual(
-        rows,
-        Observability.catalogue.map(({ alerts, labels, meaning, metric, unit }) =>
-          `| \`${metric.id}\` | ${metric.type.toLowerCase()} | ${labels.map((label) => `\`${label}\``).join(", ")} | ${unit} | ${meaning} | ${alerts.join(", ")} |`.replace(
-            /\s+\|/g,
-            " |"
-          )
-        )
-      )
-    })
-  )
-})
+        const cells = (row: string) => row.split("|").map((cell) => cell.trim())
+        assert.deepStrictEqual(rows.map(cells), expected.map(cells))
+      })
+    )
+  }
+)

@@ -128,6 +128,19 @@ describe("RetryPolicy.make", () => {
     })
   )
 
+  it.each([
+    [{ attempts: 0 }, "attempts must be a whole number of at least 1, and is 0"],
+    [{ attempts: Number.NaN }, "attempts must be a whole number of at least 1, and is NaN"],
+    [{ attempts: 2.5 }, "attempts must be a whole number of at least 1, and is 2.5"],
+    [{ factor: 0 }, "factor must be a number above 0, and is 0"],
+    [{ factor: Number.NaN }, "factor must be a number above 0, and is NaN"],
+    [{ base: -1 }, "base must not be negative, and is -1 ms"],
+    [{ cap: -1 }, "cap must not be negative, and is -1 ms"],
+    [{ elapsed: -1 }, "elapsed must not be negative, and is -1 ms"]
+  ] as const)("cannot be made like this: %o", (options, message) => {
+    assert.throws(() => RetryPolicy.make(options), message)
+  })
+
   it.effect("does not retry at all with `none`", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* delays(RetryPolicy.none), [])

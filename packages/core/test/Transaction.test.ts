@@ -203,6 +203,25 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
     })
   )
 
+  it.effect.each(["COMMIT", "  rollback", "END", "ABORT WORK"])(
+    "does not send %s for positional rows or as a stream, whose answers do not name the command",
+    (command) =>
+      Effect.gen(function* () {
+        const { sql } = yield* DsqlClient.DsqlClient
+        const ways: ReadonlyArray<Effect.Effect<unknown, SqlError.SqlError>> = [
+          sql.unsafe(command).values,
+          sql.unsafe(command).valuesUnprepared,
+          Stream.runDrain(sql.unsafe(command).stream)
+        ]
+        for (const way of ways) {
+          const failure = yield* Effect.flip(Transaction.run(Effect.andThen(write(`${command}, positional`), way)))
+          assert.strictEqual(failure._tag, "UnsupportedFeature")
+          assert.include(failure.message, "the end of the transaction was not sent")
+        }
+        assert.strictEqual(yield* written(`${command}, positional`), 0)
+      })
+  )
+
   for (const [command, outcome, left] of [
     ["COMMIT", "committed", 1],
     ["ROLLBACK", "not committed", 0]

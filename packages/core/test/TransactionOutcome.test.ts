@@ -2,8 +2,8 @@ import { DsqlClient, Transaction } from "@effect-dsql/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
 import { database } from "../../../test/database.ts"
+import * as Proxy from "../../../test/proxy.ts"
 import { failCommits, schema, terminate, write, written } from "./support/faults.ts"
-import * as Proxy from "./support/proxy.ts"
 
 /** Runs a test on two clients: one through a proxy that can cut, and one that sees what became of it. */
 const cutting = <A, E>(test: (proxy: Proxy.Proxy) => Effect.Effect<A, E, DsqlClient.DsqlClient | Scope.Scope>) =>

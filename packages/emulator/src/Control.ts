@@ -55,7 +55,7 @@ export const Request = Schema.Struct({
   clear: Schema.optional(Schema.Boolean),
   /** Milliseconds that each round trip takes from now on; `for` limits it to one label. */
   latency: Schema.optional(Schema.Struct({ millis: Schema.Number, for: Schema.optional(Schema.String) })),
-  /** Moves the emulator's clock forward by milliseconds: transactions and connections age at once. */
+  /** Moves the emulator's clock forward by milliseconds: transactions, connections and jobs age at once. */
   advance: Schema.optional(Schema.Number),
   /** Names this connection, in place of its application_name. */
   label: Schema.optional(Schema.String),
@@ -93,7 +93,7 @@ export interface Control {
   readonly clear: Effect.Effect<void>
   /** Milliseconds per round trip, for all connections or those with a label. */
   readonly latency: (millis: number, label?: string) => Effect.Effect<void>
-  /** Milliseconds by which transactions and connections get older at once. */
+  /** Milliseconds by which transactions, connections and jobs get older at once. */
   readonly advance: (millis: number) => Effect.Effect<void>
   readonly counts: (label?: string) => Effect.Effect<Counts>
   readonly statements: (label?: string) => Effect.Effect<ReadonlyArray<Arrival>>

@@ -20,7 +20,7 @@ import type * as Control from "./Control.ts"
 import * as Admission from "./internal/client/admission.ts"
 import * as Connection from "./internal/client/connection.ts"
 import * as Desk from "./internal/control/desk.ts"
-import * as Cluster from "./internal/database/cluster.ts"
+import * as Cluster from "./internal/cluster/cluster.ts"
 import type { BackendLost } from "./internal/postgres/backend.ts"
 import * as Pipe from "./internal/protocol/pipe.ts"
 import * as Prepared from "./internal/statement/prepared.ts"
@@ -61,7 +61,7 @@ export interface Options {
   readonly connectionsPerSecond?: number | undefined
   /** Bytes that a message may have; 16 MiB when left out. */
   readonly maxMessageBytes?: number | undefined
-  /** How long an asynchronous job takes to begin; 20 milliseconds when left out. The service takes seconds. */
+  /** How long a job takes to begin, by the clock that `control` moves; 20 milliseconds when left out, the service's takes seconds. */
   readonly jobDelay?: Duration.Input | undefined
   /** The seed of faults that come with a probability. */
   readonly seed?: number | undefined
@@ -170,6 +170,7 @@ export const make = Effect.fnUntraced(function* (
   const cluster = yield* Effect.mapError(
     Cluster.make(server, {
       now: desk.now,
+      sleep: desk.sleep,
       jobDelay: Duration.toMillis(Duration.fromInputUnsafe(options.jobDelay ?? "20 millis"))
     }),
     failed("cannot prepare the server")

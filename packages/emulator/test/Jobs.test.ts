@@ -116,3 +116,20 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("job
     })
   )
 })
+
+const jobDelay = 60_000
+
+layer(Shared.layer({ jobDelay }), { excludeTestServices: true, timeout: "60 seconds" })("a job", (it) => {
+  it.effect("begins after its delay by the emulator's clock", () =>
+    Effect.gen(function* () {
+      const { emulator } = yield* Shared.Shared
+      const client = yield* Shared.wire()
+      yield* tells(client, "CREATE TABLE late (id int PRIMARY KEY, n int)", "CREATE TABLE")
+      const id = yield* submit(client, "CREATE INDEX ASYNC late_n ON late (n)")
+      yield* emulator.control.advance(jobDelay / 2)
+      yield* gives(client, `SELECT status FROM sys.jobs WHERE job_id = '${id}'`, [["submitted"]])
+      yield* emulator.control.advance(jobDelay / 2)
+      yield* gives(client, `CALL sys.wait_for_job('${id}')`, [["t"]])
+    })
+  )
+})

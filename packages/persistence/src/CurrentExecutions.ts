@@ -43,7 +43,7 @@ import { type ArchetypeUnspecified, type MalformedRow } from "./PersistenceError
  *   Effect.gen(function*() {
  *     const shards = yield* Shards.Shards
  *     const current = yield* CurrentExecutions.CurrentExecutions
- *     const body = Effect.andThen(shards.shared(row.shardId, rangeId), current.insert(row))
+ *     const body = Effect.andThen(shards.shared({ shardId: row.shardId, rangeId }), current.insert(row))
  *     yield* Transaction.run(body, { operation: "StartExecution" })
  *   }).pipe(
  *     Effect.catchTag("CurrentExecutionConflict", (error) => Effect.logInfo(`run ${error.current.runId} is current`))

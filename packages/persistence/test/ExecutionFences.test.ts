@@ -306,7 +306,7 @@ describeStores("a reuse of a business id, begun before its run is written", (it)
     return { ...(yield* race(at, write, fence, between)), at, run }
   })
 
-  it.effect("fails", () =>
+  it.effect("loses to the write, and changes nothing", () =>
     Effect.gen(function* () {
       const { changed, outcome } = yield* reuse(asItIs)
       assert(outcome._tag === "Failure")

@@ -306,9 +306,9 @@ const operations: Readonly<Record<string, Readied>> = {
   "delete a Nexus endpoint": Effect.map(nexus, ({ made, store, version }) => store.delete(made.id, version))
 }
 
-describeEmulated("The documented number of round trips is what it takes to", (it) => {
+describeEmulated("The page on round trips", (it) => {
   for (const [operation, readied] of Object.entries(operations)) {
-    it.effect(operation, () =>
+    it.effect(`says how many it takes to ${operation}`, () =>
       Effect.gen(function* () {
         const control = yield* Control
         const ready = yield* readied
@@ -320,14 +320,14 @@ describeEmulated("The documented number of round trips is what it takes to", (it
     )
   }
 
-  it("and the page names these operations and no others", () => {
+  it("names these operations and no others", () => {
     assert.deepStrictEqual(
       documented.map(({ operation }) => operation),
       Object.keys(operations)
     )
   })
 
-  it("and gives a reason for each that takes more than one", () => {
+  it("gives a reason for each that takes more than one", () => {
     const reasons = table("Why more than one").map(([operation]) => operation)
     assert.deepStrictEqual(
       documented.filter(({ ours }) => ours > 1).map(({ operation }) => operation),
@@ -335,7 +335,7 @@ describeEmulated("The documented number of round trips is what it takes to", (it
     )
   })
 
-  it("and what it lists of the earlier system is as many as it says", () => {
+  it("lists as many statements of the earlier system as it says", () => {
     for (const { earlier, operation, sends } of documented) {
       const each = sends.split(", ").map((sent) => Number(/^\d+/.exec(sent)?.[0] ?? 1))
       assert.strictEqual(

@@ -7,8 +7,10 @@ import { Emulator } from "@effect-dsql/emulator"
 import { Migrator } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { randomUUID } from "node:crypto"
 import { sharedPostgres } from "../../../test/postgres.ts"
 import { everything, kinds } from "./support/kinds.ts"
+import { atEveryPoint } from "./support/points.ts"
 import { version } from "./support/schemas.ts"
 
 const commands = ["setup", "update"] as const
@@ -19,69 +21,63 @@ const faults = [
   { on: "commit", fault: "cut-after" }
 ] as const
 
-/** Where databases are made, each with a client of its own. */
+/** An emulator where databases are made, and worked on by clients whose connections have a label. */
 const laboratory = Effect.gen(function* () {
   const emulator = yield* Emulator.make({ postgres: sharedPostgres(), jobDelay: 0 })
   const source = yield* kinds
-  let made = 0
-  /** Runs an effect on a new database; its connections have the database's name for a label. */
-  const on = <A, E>(
-    template: string | undefined,
-    use: (label: string) => Effect.Effect<A, E, DsqlClient.DsqlClient | Migrator.Migrator>
-  ) =>
-    Effect.gen(function* () {
-      const name = `crash_${process.pid}_${Date.now().toString(36)}_${made++}`
-      yield* emulator.createDatabase(name, template)
-      const client = DsqlClient.layerUrl({ url: emulator.url(name), applicationName: name, maxConnections: 2 })
-      return yield* use(name).pipe(
-        Effect.provide(Layer.provideMerge(Migrator.layer, client)),
-        Effect.ensuring(template === undefined ? Effect.void : Effect.ignore(emulator.dropDatabase(name)))
-      )
-    })
+  /** A new database, for as long as the scope is open. */
+  const database = (template?: string) =>
+    Effect.acquireRelease(
+      Effect.suspend(() => {
+        const name = `crash_${randomUUID().replaceAll("-", "")}`
+        return Effect.as(emulator.createDatabase(name, template), name)
+      }),
+      (name) => Effect.ignore(emulator.dropDatabase(name))
+    )
+  const on = (name: string, label: string) => {
+    const client = DsqlClient.layerUrl({ url: emulator.url(name), applicationName: label, maxConnections: 2 })
+    return Effect.provide(Layer.provideMerge(Migrator.layer, client))
+  }
   const run = (command: (typeof commands)[number]) =>
     Effect.flatMap(Migrator.Migrator, (migrator) =>
       command === "setup" ? migrator.setup({ source, version: version("1.0") }) : migrator.update({ source })
     )
-  return { control: emulator.control, on, run }
+  return { control: emulator.control, database, on, run }
 })
 
 describe("Migrator", () => {
-  it.live.each(commands)(
-    "ends where an undisturbed run ends, whenever its connection is cut: %s",
-    (command) =>
+  it.live.each(faults.flatMap(({ fault, on }) => commands.map((command) => [command, fault, on] as const)))(
+    "ends where an undisturbed run ends, whichever step its connection is lost at: %s, %s at %s",
+    ([command, fault, event]) =>
       Effect.gen(function* () {
-        const { control, on, run } = yield* laboratory
-        const empty = yield* on(undefined, Effect.succeed)
-        const before = command === "setup" ? empty : yield* on(undefined, (name) => Effect.as(run("setup"), name))
-        const expected = yield* on(before, () => Effect.andThen(run(command), everything))
-        let points = 0
-        let failed = 0
-        for (const { fault, on: event } of faults) {
-          for (let n = 1, reached = true; reached; n++) {
-            reached = yield* on(before, (label) =>
+        const { database, on, run } = yield* laboratory
+        const before = yield* database()
+        if (command === "update") yield* on(before, "before")(run("setup"))
+        const undisturbed = yield* database(before)
+        const expected = yield* on(undisturbed, "undisturbed")(Effect.andThen(run(command), everything))
+        /** Cuts a run at its nth step, and runs again; gives whether it had as many. An emulator of its own counts the cuts. */
+        const cutting = Effect.map(
+          laboratory,
+          ({ control, database, on, run }) =>
+            (n: number) =>
               Effect.gen(function* () {
-                yield* control.inject({ on: event, fault, nth: [n], label })
-                const first = yield* Effect.result(run(command))
-                if (first._tag === "Failure") {
-                  failed++
-                  yield* run(command)
-                }
-                const { connections } = yield* control.counts(label)
+                const name = yield* database(before)
+                const past = yield* control.happened
+                yield* control.inject({ on: event, fault, nth: [n], label: name })
+                const first = yield* on(name, name)(Effect.result(run(command)))
                 yield* control.clear
-                // Two connections are enough for an undisturbed run; the one that was cut was replaced.
-                const wasCut = connections > 2 || first._tag === "Failure"
-                if (wasCut) points++
-                assert.deepStrictEqual(yield* everything, expected, `${fault} at ${event} ${n}`)
-                assert.isFalse((yield* run(command)).changed, `${fault} at ${event} ${n}`)
-                return wasCut
-              })
-            )
-          }
-        }
-        yield* Effect.log(
-          `${command}: a connection was cut at ${points} points; ${failed} runs ended and were repeated`
+                yield* Effect.gen(function* () {
+                  if (first._tag === "Failure") yield* run(command)
+                  assert.deepStrictEqual(yield* everything, expected, `${fault} at ${event} ${n}`)
+                  assert.isFalse((yield* run(command)).changed, `${fault} at ${event} ${n}`)
+                }).pipe(on(name, "next"))
+                const kind = `${fault}@${event}`
+                return (yield* control.happened)[kind] !== past[kind]
+              }).pipe(Effect.scoped)
         )
-        assert.isAbove(points, 30)
+        const points = yield* atEveryPoint(cutting)
+        yield* Effect.log(`${command}: ${fault} at each of ${points} steps (${event})`)
+        assert.isAbove(points, event === "statement" ? 30 : 15)
       }),
     { timeout: 900_000 }
   )

@@ -10,9 +10,9 @@ import { Effect, Layer, Redacted } from "effect"
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { sharedPostgres } from "../../../test/postgres.ts"
+import * as Proxy from "../../../test/proxy.ts"
 import { rows } from "./support/database.ts"
 import { everything, kinds } from "./support/kinds.ts"
-import * as Proxy from "./support/proxy.ts"
 import { version } from "./support/schemas.ts"
 import type { Order } from "./support/process.ts"
 
@@ -23,19 +23,26 @@ const together = 6
 const writes = (sql: string) => !/^(BEGIN|SELECT|WITH c AS|WITH n AS)/.test(sql.trimStart())
 
 /** Runs an order in a process that is killed after its nth step. Gives the step; undefined where it ended before. */
-const killed = (port: number, database: string, work: Omit<Order, "url">, n: number) =>
+const killed = (work: Order, n: number) =>
   Effect.gen(function* () {
-    const proxy = yield* Proxy.make(port, n, writes)
+    const proxy = yield* Proxy.make(Redacted.make(work.url))
+    let steps = 0
+    const stopped = yield* proxy.silence((sql) => writes(sql) && ++steps === n)
     const child = spawn(process.execPath, [join(import.meta.dirname, "support", "process.ts")], {
       stdio: ["pipe", "ignore", "pipe"]
     })
     const said: Array<string> = []
     child.stderr.on("data", (chunk: Buffer) => said.push(chunk.toString()))
     const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)))
-    void ended.then(proxy.over)
-    const order: Order = { url: `postgres://admin@127.0.0.1:${proxy.port}/${database}`, ...work }
+    const order: Order = { ...work, url: Redacted.value(proxy.url) }
     child.stdin.write(`${JSON.stringify(order)}\n`)
-    const step = yield* Effect.promise(() => proxy.stopped)
+    const step = yield* Effect.raceFirst(
+      stopped,
+      Effect.as(
+        Effect.promise(() => ended),
+        undefined
+      )
+    )
     child.kill("SIGKILL")
     const code = yield* Effect.promise(() => ended)
     if (step === undefined) assert.strictEqual(code, 0, said.join(""))
@@ -72,9 +79,7 @@ describe("a migrator's process", () => {
           Effect.gen(function* () {
             yield* emulator.createDatabase(name(n), name("before"))
             const step = yield* killed(
-              emulator.port,
-              name(n),
-              { command, source, version: version(command === "setup" ? "1.0" : "1.1") },
+              { url: url(name(n)), command, source, version: version(command === "setup" ? "1.0" : "1.1") },
               n
             )
             yield* on(

@@ -1,7 +1,7 @@
 /**
  * Many migrators at once, and one that was paused for longer than its lease, on the emulated Aurora DSQL.
  */
-import { DsqlClient, Transaction } from "@effect-dsql/core"
+import { DsqlClient, Guarded, Transaction } from "@effect-dsql/core"
 import { Engine, type Event, Migrator } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
@@ -9,14 +9,14 @@ import * as Books from "../src/internal/books/books.ts"
 import * as Journal from "../src/internal/books/journal.ts"
 import * as Lease from "../src/internal/books/lease.ts"
 import * as Step from "../src/internal/run/step.ts"
-import { clusterDatabase } from "../../../test/database.ts"
+import { clusterDatabase, guarded } from "../../../test/database.ts"
 import { execute, rows } from "./support/database.ts"
 import { everything, kinds } from "./support/kinds.ts"
 import { sourceOf } from "./support/schemas.ts"
 
 /** A database, and as many clients on it as are asked for. */
 const cluster = Effect.map(clusterDatabase, (url) => ({
-  client: Layer.fresh(Layer.provideMerge(Migrator.layer, DsqlClient.layerUrl({ url, maxConnections: 2 })))
+  client: Layer.fresh(Layer.provideMerge(Migrator.layer, DsqlClient.layerUrl({ url, guarded, maxConnections: 2 })))
 }))
 
 /** Nobody waits for a lease to run out. */
@@ -137,7 +137,9 @@ describe("Lease.hold", () => {
         Effect.flatMap(Effect.all([Migrator.Migrator, table]), ([migrator, source]) =>
           migrator.setup({ source, lease: { duration: "1500 millis" } })
         )
-      ).pipe(Effect.provide(Layer.provideMerge(Migrator.layer, DsqlClient.layerUrl({ url, maxConnections: 1 }))))
+      ).pipe(
+        Effect.provide(Layer.provideMerge(Migrator.layer, DsqlClient.layerUrl({ url, guarded, maxConnections: 1 })))
+      )
       assert.strictEqual(error._tag, "TooFewConnections")
     })
   )
@@ -249,11 +251,7 @@ describe("a migrator that was paused for longer than its lease", () => {
 
   it.live("conflicts with the one that takes over, and finds out", () =>
     Effect.gen(function* () {
-      const guard = (lease: Lease.Lease) =>
-        Effect.gen(function* () {
-          const sql = yield* Transaction.sql
-          if ((yield* sql`${yield* Lease.held(lease)}`).length === 0) return yield* Lease.lost(lease)
-        })
+      const guard = (lease: Lease.Lease) => Guarded.write({ guards: [Lease.held(lease)], writes: [] })
       assert.deepStrictEqual(yield* straddling(guard), { attempts: 2, outcome: "Failure", rows: [] })
     })
   )

@@ -16,14 +16,16 @@ export interface Case {
   readonly write: Effect.Effect<unknown, { readonly _tag: string }, Needs>
   /** Whether it may be done again to settle its outcome, so that it is there twice: what is taken twice is held. */
   readonly again: boolean
+  /** Whether nothing finds out what became of it, so that its outcome may stay unknown. */
+  readonly unknown: boolean
 }
 
 /** A write that needs nothing but what `given` leaves. */
 export const write = <E extends { readonly _tag: string }>(
   effect: Effect.Effect<unknown, E, Needs>,
   given: Effect.Effect<unknown, unknown, Needs> = Effect.void,
-  options: { readonly when?: string; readonly again?: boolean } = {}
-): Case => ({ when: options.when ?? "", given, write: effect, again: options.again ?? false })
+  { again = false, unknown = false, when = "" }: Partial<Pick<Case, "again" | "unknown" | "when">> = {}
+): Case => ({ when, given, write: effect, again, unknown })
 
 /** Bytes that say what they are. */
 export const blob = (text: string): DataBlob.DataBlob => ({ data: new TextEncoder().encode(text), encoding: "Json" })

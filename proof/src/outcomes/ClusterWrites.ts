@@ -48,7 +48,9 @@ export const NamespaceWrites = {
   deleteByName: [
     write(
       Effect.flatMap(Namespaces.Namespaces, (namespaces) => namespaces.deleteByName(name)),
-      created
+      created,
+      // A name may be a new namespace's by the time that somebody looks.
+      { unknown: true }
     )
   ]
 }
@@ -87,7 +89,9 @@ export const MetadataWrites = {
   delete: [
     write(
       Effect.flatMap(Clusters.Clusters, (clusters) => clusters.delete(cluster)),
-      saved(0n)
+      saved(0n),
+      // Metadata that are there may have been saved since.
+      { unknown: true }
     )
   ]
 }

@@ -1,21 +1,20 @@
 /**
  * Cuts a write at each step, and compares what it said with what it left.
  */
-import { DsqlClient, DsqlError } from "@effect-dsql/core"
+import { DsqlError } from "@effect-dsql/core"
 import { Statement as Sql } from "@effect-dsql/dialect"
-import type { Control } from "@effect-dsql/emulator"
-import { Persistence } from "@effect-dsql/persistence"
-import { Cause, Context, Effect, Exit, Layer, Predicate, type Redacted } from "effect"
+import { Cause, Effect, Exit, Predicate, Queue } from "effect"
 import { Statement } from "effect/sql"
-import type { Case, Needs } from "./Case.ts"
+import type { Case } from "./Case.ts"
+import * as Lane from "./Lane.ts"
 import { names, type Step, steps } from "./Steps.ts"
-import * as Tables from "./Tables.ts"
 
 /** What the caller was told. */
 export type Told = "applied" | "not applied" | "unknown" | "defect"
 
 /** One cut: what the caller was told, and whether that is true. */
 export interface Cut {
+  readonly form: Lane.Form
   readonly step: Step
   /** Which statement or COMMIT of the write was cut, from 1. */
   readonly nth: number
@@ -27,114 +26,145 @@ export interface Cut {
   readonly holds: boolean
 }
 
-/** The label of the connections that are cut. */
-const label = "outcomes"
-
 /** More statements than any write here has. */
-const most = 12
+const most = 16
 
-/** Tries writes on a database, and looks at it through connections that are not cut. */
-export const make = Effect.fnUntraced(function* (url: Redacted.Redacted, control: Control.Control) {
-  const broken = yield* Layer.build(DsqlClient.layerUrl({ url, applicationName: label }))
-  const witness = Context.get(
-    yield* Layer.build(DsqlClient.layerUrl({ url, applicationName: "witness" })),
-    DsqlClient.DsqlClient
-  )
-  const tables = yield* Effect.provideService(Tables.make, DsqlClient.DsqlClient, witness)
+/** What a write does where nothing is cut. */
+interface Calm {
+  readonly form: Lane.Form
+  /** The rows before it, after it, and after it was done again where it may be. */
+  readonly before: string
+  readonly after: string
+  readonly twice: string
+  /** What it sends. */
+  readonly sent: ReadonlyArray<string>
+  readonly inTransaction: boolean
+}
 
-  /** Stores that remember nothing of what was there before. */
-  const fresh = <A, E>(effect: Effect.Effect<A, E, Needs>) =>
-    Effect.provide(effect, Layer.provideMerge(Layer.fresh(Persistence.layer), Layer.succeedContext(broken)))
+/** Tries writes side by side, on as many databases as there are. */
+export const make = Effect.fnUntraced(function* (places: ReadonlyArray<Lane.Place>) {
+  const free = yield* Queue.unbounded<Lane.Lane>()
+  yield* Queue.offerAll(free, yield* Effect.forEach(places, Lane.make, { concurrency: "unbounded" }))
+  const onLane = <A, E>(use: (lane: Lane.Lane) => Effect.Effect<A, E>) =>
+    Effect.acquireUseRelease(Queue.take(free), use, (lane) => Queue.offer(free, lane))
 
-  /** The write on its rows, while `around` is done to it. */
-  const tried = Effect.fnUntraced(function* (
-    { given, write }: Case,
-    around: (write: Effect.Effect<Exit.Exit<unknown, unknown>>) => Effect.Effect<Exit.Exit<unknown, unknown>>
-  ) {
-    yield* control.clear
-    yield* tables.clear
-    return yield* fresh(
-      Effect.gen(function* () {
-        yield* given
-        const services = yield* Effect.context<Needs>()
-        return yield* around(Effect.exit(Effect.provideContext(write, services)))
-      })
-    )
-  })
-
-  /** What the write does where nothing is cut. */
-  const undisturbed = Effect.fnUntraced(function* (of: Case) {
-    const states = { before: "", after: "", twice: "" }
-    let inTransaction = false
-    yield* tried(
-      of,
-      Effect.fnUntraced(function* (write) {
-        states.before = yield* Effect.orDie(tables.rows)
-        yield* control.reset
-        const exit = yield* write
-        if (Exit.isFailure(exit)) return yield* Effect.die(Cause.squash(exit.cause))
-        inTransaction = (yield* control.statements(label)).some((arrival) => arrival.inTransaction)
-        states.after = yield* Effect.orDie(tables.rows)
-        if (of.again) yield* write
-        states.twice = yield* Effect.orDie(tables.rows)
-        return exit
-      })
-    )
-    return { states, inTransaction }
-  })
-
-  /** Runs the write's statement on a connection of its own, and commits it once the caller has been told. */
-  const held = Effect.fnUntraced(function* (write: Effect.Effect<Exit.Exit<unknown, unknown>>) {
-    const own = yield* Effect.orDie(witness.reserve)
-    let begun = false
-    const hold: Statement.Transformer = Effect.fnUntraced(function* (statement) {
-      const [text, parameters] = statement.compile()
-      const [parsed] = yield* Effect.orDie(Sql.parse(text))
-      if (begun || parsed?.kind !== "dml") return statement
-      begun = true
-      yield* Effect.orDie(own.execute("BEGIN ISOLATION LEVEL REPEATABLE READ", [], undefined))
-      yield* Effect.orDie(own.execute(text, parameters, undefined))
-      yield* control.inject({ on: "statement", fault: "cut", nth: [1], label })
-      return statement
-    })
-    const exit = yield* Effect.provideService(write, Statement.CurrentTransformer, hold)
-    // It commits, or conflicts with whoever settled it.
-    yield* Effect.ignore(own.executeRaw("COMMIT", []))
-    return exit
-  }, Effect.scoped)
-
-  /** Cuts a write wherever it can be cut. */
+  /** Cuts a write wherever it can be cut, in each form in which it is sent. */
   const cuts = Effect.fnUntraced(function* (of: Case) {
-    const { inTransaction, states } = yield* undisturbed(of)
-    const found: Array<Cut> = []
-    const judge = Effect.fnUntraced(function* (step: Step, nth: number, exit: Exit.Exit<unknown, unknown>) {
-      const rows = yield* tables.rows
-      const left =
-        rows === states.after ? "after" : rows === states.before ? "before" : rows === states.twice ? "twice" : "else"
-      const { error, told } = tellOf(exit)
-      found.push({ step, nth, told, error, left, holds: isTrue(told, left, states.before === states.after) })
+    const calm = yield* Effect.forEach(Lane.forms, (form) => onLane((lane) => undisturbed(lane, of, form)), {
+      concurrency: "unbounded"
     })
-    for (const step of names) {
-      const rule = steps[step]
-      if (rule === "held") {
-        if (!inTransaction) yield* judge(step, 1, yield* tried(of, held))
-        continue
-      }
-      for (let nth = 1; nth <= most; nth++) {
-        const before = yield* happened(control)
-        const exit = yield* tried(of, (write) => Effect.andThen(control.inject({ ...rule, nth: [nth], label }), write))
-        // A write of fewer statements was not cut.
-        if ((yield* happened(control)) === before) break
-        yield* judge(step, nth, exit)
-      }
-    }
-    return found
+    const different = calm.filter(
+      ({ sent }, index) => calm.findIndex((other) => String(other.sent) === String(sent)) === index
+    )
+    const all = different.flatMap((each) => names.map((step) => ({ each, step })))
+    const found = yield* Effect.forEach(all, ({ each, step }) => onLane((lane) => cutsAt(lane, of, each, step)), {
+      concurrency: "unbounded"
+    })
+    return found.flat()
   })
   return { cuts }
 })
 
-const happened = (control: Control.Control) =>
-  Effect.map(control.happened, (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0))
+const undisturbed = (lane: Lane.Lane, of: Case, form: Lane.Form): Effect.Effect<Calm, unknown> =>
+  lane.tried(
+    of,
+    form,
+    Effect.fnUntraced(function* (write) {
+      const rows = Effect.orDie(lane.tables.rows)
+      const before = yield* rows
+      yield* lane.control.reset
+      const exit = yield* write
+      if (Exit.isFailure(exit)) return yield* Effect.die(Cause.squash(exit.cause))
+      const arrivals = yield* lane.control.statements(Lane.label)
+      const after = yield* rows
+      if (of.again) yield* write
+      return {
+        form,
+        before,
+        after,
+        twice: yield* rows,
+        sent: arrivals.map(({ sql }) => sql),
+        inTransaction: arrivals.some((arrival) => arrival.inTransaction)
+      }
+    })
+  )
+
+/** Cuts a write at a step, as often as it comes there. */
+const cutsAt = Effect.fnUntraced(function* (lane: Lane.Lane, of: Case, calm: Calm, step: Step) {
+  const found: Array<Cut> = []
+  for (let nth = 1; nth <= most; nth++) {
+    const { exit, isCut } = yield* lane.tried(of, calm.form, (write) => cutting(lane, calm, step, nth, write))
+    if (!isCut) break
+    const rows = yield* lane.tables.rows
+    const left =
+      rows === calm.after ? "after" : rows === calm.before ? "before" : rows === calm.twice ? "twice" : "else"
+    const { error, told } = tellOf(exit)
+    found.push({ form: calm.form, step, nth, told, error, left, holds: isTrue(told, left, calm, of) })
+  }
+  return found
+})
+
+/** How a write ended, and whether it was cut. */
+interface Ended {
+  readonly exit: Exit.Exit<unknown, unknown>
+  readonly isCut: boolean
+}
+
+const cutting = (lane: Lane.Lane, calm: Calm, step: Step, nth: number, write: Lane.Write): Effect.Effect<Ended> => {
+  const how = steps[step]
+  if ("fault" in how) return broken(lane, how, nth, write)
+  if ("late" in how) return late(lane, how.late, nth, write)
+  return calm.inTransaction || nth > 1 ? Effect.map(write, (exit) => ({ exit, isCut: false })) : underWay(lane, write)
+}
+
+/** The emulator breaks the nth statement or COMMIT. */
+const broken = Effect.fnUntraced(function* (
+  { control }: Lane.Lane,
+  rule: Pick<Parameters<Lane.Lane["control"]["inject"]>[0], "fault" | "on">,
+  nth: number,
+  write: Lane.Write
+) {
+  const happened = Effect.map(control.happened, (counts) =>
+    Object.values(counts).reduce((sum, count) => sum + count, 0)
+  )
+  const before = yield* happened
+  yield* control.inject({ ...rule, nth: [nth], label: Lane.label })
+  const exit = yield* write
+  return { exit, isCut: (yield* happened) > before }
+})
+
+/** The nth statement or COMMIT arrives when the caller has been told what became of it. */
+const late = Effect.fnUntraced(function* (
+  { proxy }: Lane.Lane,
+  what: "statement" | "COMMIT",
+  nth: number,
+  write: Lane.Write
+) {
+  let seen = 0
+  const message = yield* proxy.hold((sql) => (what === "COMMIT") === (sql === "COMMIT") && ++seen === nth)
+  const exit = yield* write
+  return { exit, isCut: yield* message.arrive }
+})
+
+/** Runs the write's statement on a connection of its own, and commits it once the caller has been told. */
+const underWay = Effect.fnUntraced(function* ({ control, witness }: Lane.Lane, write: Lane.Write) {
+  const own = yield* Effect.orDie(witness.reserve)
+  let begun = false
+  const hold: Statement.Transformer = Effect.fnUntraced(function* (statement) {
+    const [text, parameters] = statement.compile()
+    const [parsed] = yield* Effect.orDie(Sql.parse(text))
+    if (begun || parsed?.kind !== "dml") return statement
+    begun = true
+    yield* Effect.orDie(own.execute("BEGIN ISOLATION LEVEL REPEATABLE READ", [], undefined))
+    yield* Effect.orDie(own.execute(text, parameters, undefined))
+    yield* control.inject({ on: "statement", fault: "cut", nth: [1], label: Lane.label })
+    return statement
+  })
+  const exit = yield* Effect.provideService(write, Statement.CurrentTransformer, hold)
+  // It commits, or conflicts with whoever settled it.
+  yield* Effect.ignore(own.executeRaw("COMMIT", []))
+  return { exit, isCut: begun }
+}, Effect.scoped)
 
 const tellOf = (exit: Exit.Exit<unknown, unknown>): { readonly told: Told; readonly error: string | undefined } => {
   if (Exit.isSuccess(exit)) return { told: "applied", error: undefined }
@@ -148,8 +178,9 @@ const tellOf = (exit: Exit.Exit<unknown, unknown>): { readonly told: Told; reado
 }
 
 /** Applied once and told so, not applied and told so, or unknown and either. */
-const isTrue = (told: Told, left: Cut["left"], changesNothing: boolean): boolean => {
+const isTrue = (told: Told, left: Cut["left"], { after, before }: Calm, { unknown }: Case): boolean => {
   if (left === "else" || told === "defect") return false
   if (told === "applied") return left === "after" || left === "twice"
-  return told === "unknown" || left === "before" || changesNothing
+  if (told === "unknown") return unknown
+  return left === "before" || before === after
 }

@@ -100,7 +100,11 @@ const send = (text: string) => Effect.flatMap(Queues.Queues, (queues) => queues.
 const acknowledged = Effect.flatMap(Queues.Queues, (queues) => queues.updateAckLevels(replication, { here: 3n }, 0n))
 
 export const MessageQueueWrites = {
-  enqueue: [write(send("one"), undefined, { when: "the first" }), write(send("two"), send("one"))],
+  enqueue: [
+    // A queue that nobody has sent to has no row yet that a look could hold.
+    write(send("one"), undefined, { when: "the first", unknown: true }),
+    write(send("two"), send("one"))
+  ],
   deleteMessages: [
     write(
       Effect.flatMap(Queues.Queues, (queues) => queues.deleteMessages(replication, { upTo: 0n })),
@@ -131,7 +135,7 @@ const sendTo = (text: string) => Effect.flatMap(QueuesV2.QueuesV2, (queues) => q
 const sent = Effect.all([made, sendTo("one"), sendTo("two"), sendTo("three")])
 
 export const NamedQueueWrites = {
-  create: [write(made)],
+  create: [write(made, undefined, { unknown: true })],
   enqueue: [write(sendTo("one"), made, { when: "the first" }), write(sendTo("four"), sent)],
   deleteMessages: [
     write(

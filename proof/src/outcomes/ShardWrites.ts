@@ -17,7 +17,7 @@ import { blob, namespaceId, rangeId, shardId, uuid, write } from "./Case.ts"
 
 const shard = { shardId, rangeId, info: blob("owner 1") }
 
-const sharded = Effect.flatMap(Shards.Shards, (shards) => shards.getOrCreate(shardId, () => shard))
+export const sharded = Effect.flatMap(Shards.Shards, (shards) => shards.getOrCreate(shardId, () => shard))
 
 export const ShardWrites = {
   getOrCreate: [
@@ -177,19 +177,21 @@ const inTransaction = <A, E, R>(body: Effect.Effect<A, E, R> & Transaction.NotNe
 const inserted = Effect.flatMap(CurrentExecutions.CurrentExecutions, (store) => inTransaction(store.insert(current)))
 
 export const CurrentExecutionWrites = {
-  insert: [write(inserted)],
+  insert: [write(inserted, undefined, { unknown: true })],
   update: [
     write(
       Effect.flatMap(CurrentExecutions.CurrentExecutions, (store) =>
         inTransaction(store.update({ ...current, runId: run(2) }, run(1)))
       ),
-      inserted
+      inserted,
+      { unknown: true }
     )
   ],
   delete: [
     write(
       Effect.flatMap(CurrentExecutions.CurrentExecutions, (store) => inTransaction(store.delete(current, run(1)))),
-      inserted
+      inserted,
+      { unknown: true }
     )
   ]
 }

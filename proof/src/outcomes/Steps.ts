@@ -3,7 +3,10 @@
  */
 import type { Faults } from "@effect-dsql/emulator"
 
-/** What the emulator does at each step; the last one takes more than a fault. */
+/** A message that is on its way until the outcome has been settled, or a statement that was run and is committed then. */
+type Delay = { readonly late: "statement" | "COMMIT" } | { readonly underWay: "COMMIT" }
+
+/** What the emulator does at each step, or the network. */
 export const steps = {
   "before the statement": { on: "statement", fault: "cut" },
   "in the statement": { on: "statement", fault: "unavailable" },
@@ -11,8 +14,10 @@ export const steps = {
   "in COMMIT": { on: "commit", fault: "unavailable" },
   "after COMMIT": { on: "commit", fault: "cut-after" },
   "after COMMIT, XX000": { on: "commit", fault: "unavailable-after" },
-  "COMMIT under way": "held"
-} as const satisfies Record<string, Pick<Faults.Rule, "fault" | "on"> | "held">
+  "COMMIT under way": { underWay: "COMMIT" },
+  "the statement is late": { late: "statement" },
+  "COMMIT is late": { late: "COMMIT" }
+} as const satisfies Record<string, Pick<Faults.Rule, "fault" | "on"> | Delay>
 
 export type Step = keyof typeof steps
 

@@ -35,7 +35,7 @@ export const writes: Writes = {
 }
 
 /** What core itself writes. */
-const core = { Transaction: Core.TransactionWrites, Batch: Core.BatchWrites }
+const core = { Batch: Core.BatchWrites, Guarded: Core.GuardedWrites, Transaction: Core.TransactionWrites }
 
 /** A case, and what it is called. */
 export interface Named {

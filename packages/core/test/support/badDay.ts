@@ -12,9 +12,10 @@ import {
   Transaction
 } from "@effect-dsql/core"
 import { Emulator } from "@effect-dsql/emulator"
-import { Clock, Context, Deferred, Effect, Exit, Layer, Metric, Redacted, Scope } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { readFileSync } from "node:fs"
 import { sharedPostgres } from "../../../../test/postgres.ts"
+import type { Series } from "./occurrences.ts"
 
 const pem = (name: string) => readFileSync(new URL(`../fixtures/${name}`, import.meta.url), "utf8")
 
@@ -23,15 +24,6 @@ const ask = (text: string) => Effect.flatMap(Transaction.sql, (sql) => sql.unsaf
 const policy = RetryPolicy.make({ attempts: 2, base: "2 millis", jitter: "none" })
 
 const increment = Transaction.run(ask("UPDATE counters SET n = n + 1 WHERE id = 1"), { operation: "Increment", policy })
-
-/** How far a counter of the run has come, all its series together. */
-const counted = (id: string) =>
-  Effect.map(Metric.snapshot, (series) =>
-    series.reduce((sum, each) => (each.id === id && each.type === "Counter" ? sum + Number(each.state.count) : sum), 0)
-  )
-
-const until = (id: string) =>
-  Effect.repeat(Effect.sleep("5 millis"), { until: () => Effect.map(counted(id), (count) => count > 0) })
 
 /** Holds a connection of a client for as long as the scope is open. */
 const hold = (client: Context.Context<DsqlClient.Provided>) =>
@@ -50,7 +42,7 @@ const hold = (client: Context.Context<DsqlClient.Provided>) =>
     yield* Deferred.await(begun)
   })
 
-const transactions = (emulator: Emulator.Emulator) =>
+const transactions = (emulator: Emulator.Emulator, series: Series) =>
   Effect.gen(function* () {
     yield* increment
     yield* emulator.control.inject({ on: "commit", fault: "conflict", times: 1 })
@@ -59,7 +51,7 @@ const transactions = (emulator: Emulator.Emulator) =>
     yield* Effect.flip(increment)
     yield* emulator.control.inject({ on: "commit", fault: "cut-after", times: 1 })
     yield* Effect.flip(increment)
-    yield* until("dsql_pool_closed_total")
+    yield* series.until("dsql_pool_closed_total")
   })
 
 /** The cluster, which refuses the first token. It has to live longer than the scope of the day. */
@@ -72,8 +64,8 @@ export const cluster = Effect.suspend(() =>
   })
 )
 
-/** Runs the bad day. The scope keeps what the gauges show. */
-export const badDay = Effect.fnUntraced(function* (emulator: Emulator.Emulator) {
+/** Runs the bad day, which reports to a registry of its own. The scope keeps what the gauges show. */
+export const badDay = Effect.fnUntraced(function* (emulator: Emulator.Emulator, series: Series) {
   const database = `test_bad_day_${emulator.port}`
   yield* emulator.createDatabase(database)
   let signed = 0
@@ -96,7 +88,7 @@ export const badDay = Effect.fnUntraced(function* (emulator: Emulator.Emulator) 
     ),
     orders
   )
-  yield* Effect.provideContext(transactions(emulator), orders)
+  yield* Effect.provideContext(transactions(emulator, series), orders)
 
   // A pool of one that is in use, and somebody who waits.
   const busy = yield* build(
@@ -128,7 +120,9 @@ export const badDay = Effect.fnUntraced(function* (emulator: Emulator.Emulator) 
   })
   const short = yield* Scope.make()
   const lease = yield* leasing({ limit: 2, slotSize: 1, ttl: "1 second" }, short)
-  yield* Effect.repeat(Effect.exit(lease), { until: Exit.isFailure })
+  yield* lease
+  yield* lease
+  yield* Effect.flip(lease)
   yield* own(
     Transaction.autocommit(
       ask(
@@ -136,16 +130,15 @@ export const badDay = Effect.fnUntraced(function* (emulator: Emulator.Emulator) 
       )
     )
   )
-  yield* until("dsql_budget_lost_total")
+  yield* series.until("dsql_budget_lost_total")
   yield* own(Transaction.autocommit(ask("ALTER TABLE dsql_connection_slots RENAME TO out_of_reach")))
-  yield* until("dsql_budget_renew_failures_total")
+  yield* series.until("dsql_budget_renew_failures_total")
   yield* own(Transaction.autocommit(ask("ALTER TABLE out_of_reach RENAME TO dsql_connection_slots")))
   yield* Scope.close(short, Exit.void)
   yield* yield* leasing({ limit: 100 }, scope)
 
   const waiting = yield* build(DsqlClient.layer({ ...options, applicationName: "waiting", maxConnections: 1 }))
   yield* hold(waiting)
-  yield* Effect.forkScoped(Effect.provideContext(increment, waiting))
-  const { pool } = Context.get(waiting, DsqlClient.DsqlClient)
-  yield* Effect.repeat(Effect.sleep("2 millis"), { until: () => Effect.map(pool, (stats) => stats.waiting === 1) })
+  // It runs until it has to wait, which is for the one connection.
+  yield* Effect.forkScoped(Effect.provideContext(increment, waiting), { startImmediately: true })
 })

@@ -1,7 +1,7 @@
 /**
  * Waiting for what happens, instead of looking whether it has.
  */
-import { Array as Arr, Deferred, Effect, Layer, Logger, References } from "effect"
+import { Array as Arr, Deferred, Effect, Layer, Logger, type Metric, References } from "effect"
 
 /** Counts what happens; `until` waits for so many. */
 export class Occurrences {
@@ -24,6 +24,28 @@ export class Occurrences {
       this.goals.add({ at, reached })
       return Deferred.await(reached)
     })
+}
+
+type Registered = Metric.MetricRegistry extends Map<string, infer Series> ? Series : never
+
+/** A registry of metrics that says when a series of a metric is there: for a counter, when it has moved. */
+export class Series extends Map<string, Registered> {
+  private readonly seen = new Map<string, Occurrences>()
+
+  override set(key: string, series: Registered): this {
+    super.set(key, series)
+    this.of(series.id).add()
+    return this
+  }
+
+  /** Waits for the first series of a metric. */
+  readonly until = (id: string): Effect.Effect<void> => this.of(id).until(1)
+
+  private of(id: string): Occurrences {
+    const known = this.seen.get(id) ?? new Occurrences()
+    this.seen.set(id, known)
+    return known
+  }
 }
 
 /** Takes all log lines of a program, and counts those with one message. */

@@ -3,7 +3,7 @@
  * an error is one of those that are promised and says truly what was written, a write is whole or not there, and the
  * metrics count what happened.
  */
-import { DsqlClient, TransactionMetrics } from "@effect-dsql/core"
+import { DsqlClient, Metrics } from "@effect-dsql/core"
 import { Archetype, type Persistence, Shards } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect, Exit, Metric, Option } from "effect"
@@ -126,9 +126,9 @@ describeEmulated(`Whatever it meets (seed ${seed})`, (it) => {
             if (!exhausted && !stale) assert.strictEqual(outcome._tag, "Success")
             assert.strictEqual((yield* stored).moves, !exhausted && !stale ? 1n : 0n)
             const conflicted = exhausted ? commits : conflicts
-            assert.strictEqual(yield* counted(TransactionMetrics.conflicts.id), conflicted)
-            assert.strictEqual(yield* counted(TransactionMetrics.retries.id), commits - 1)
-            assert.strictEqual(yield* counted(TransactionMetrics.exhausted.id), exhausted ? 1 : 0)
+            assert.strictEqual(yield* counted(Metrics.transaction.conflicts.metric.id), conflicted)
+            assert.strictEqual(yield* counted(Metrics.transaction.retries.metric.id), commits - 1)
+            assert.strictEqual(yield* counted(Metrics.transaction.exhausted.metric.id), exhausted ? 1 : 0)
           }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
         )
         holds(result)

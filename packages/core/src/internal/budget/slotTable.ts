@@ -1,5 +1,9 @@
 /**
  * What is done to the rows of `dsql_connection_slots`. Times are the database's.
+ *
+ * Each statement judges the rows that it writes and no others, so that whoever else writes them makes it conflict: it
+ * needs no guard and no lock. A row's holder is one claim, and no claim has the name of another: a statement whose
+ * answer was lost is sent again, and whenever the first one comes, it finds what the second one left, or nothing.
  */
 import * as Effect from "effect/Effect"
 import type { DsqlClient } from "../../DsqlClient.ts"
@@ -12,13 +16,16 @@ export interface Slots {
   readonly ttlMillis: number
 }
 
+/** Slots that are held, and by which claim. */
+export type Leases = ReadonlyMap<number, string>
+
 /**
- * Leases a slot that nobody holds; undefined where there is none. The search begins at `offset`, which differs from
- * holder to holder, so that they do not all want the same one.
+ * Leases a slot that nobody holds; undefined where there is none. A claim that has one already is given the same. The
+ * search begins at `offset`, which differs from process to process, so that they do not all want the same one.
  */
 export const claim = (
   slots: Slots,
-  holder: string,
+  name: string,
   offset: number
 ): Effect.Effect<number | undefined, TransactionError, DsqlClient> =>
   Transaction.autocommit(
@@ -26,54 +33,49 @@ export const claim = (
       const sql = yield* Transaction.sql
       const rows = yield* sql<{ readonly slot: number }>`
         INSERT INTO dsql_connection_slots AS held (slot, holder, expires_at)
-        SELECT free.slot, ${holder}::uuid, now() + ${slots.ttlMillis}::double precision * interval '1 millisecond'
+        SELECT wanted.slot, ${name}::uuid, now() + ${slots.ttlMillis}::double precision * interval '1 millisecond'
         FROM (
           SELECT n, (n + ${offset}::integer) % ${slots.count}::integer AS slot
           FROM generate_series(0, ${slots.count}::integer - 1) AS n
-        ) AS free
-        WHERE NOT EXISTS (
-          SELECT 1 FROM dsql_connection_slots AS other WHERE other.slot = free.slot AND other.expires_at > now()
-        )
-        ORDER BY free.n LIMIT 1
+        ) AS wanted
+        LEFT JOIN dsql_connection_slots AS other ON other.slot = wanted.slot AND other.expires_at > now()
+        WHERE other.slot IS NULL OR other.holder = ${name}::uuid
+        ORDER BY other.slot IS NULL, wanted.n LIMIT 1
         ON CONFLICT (slot) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
-        WHERE held.expires_at <= now()
+        WHERE held.expires_at <= now() OR held.holder = excluded.holder
         RETURNING slot`
       return rows[0]?.slot
     }),
-    { operation: "ClaimConnectionSlot" }
+    { operation: "ClaimConnectionSlot", repeat: true }
   )
 
-/** Renews all slots of a holder, and says which they are. */
-export const renew = (
-  slots: Slots,
-  holder: string
-): Effect.Effect<ReadonlyArray<number>, TransactionError, DsqlClient> =>
+/** Renews what is held, and says what is held still. */
+export const renew = (slots: Slots, held: Leases): Effect.Effect<Leases, TransactionError, DsqlClient> =>
   Transaction.autocommit(
     Effect.gen(function* () {
       const sql = yield* Transaction.sql
-      const rows = yield* sql<{ readonly slot: number }>`
-        UPDATE dsql_connection_slots SET expires_at = now() + ${slots.ttlMillis}::double precision * interval '1 millisecond'
-        WHERE holder = ${holder}::uuid AND slot < ${slots.count}
-        RETURNING slot`
-      return rows.map((row) => row.slot)
+      const rows = yield* sql<{ readonly slot: number; readonly holder: string }>`
+        UPDATE dsql_connection_slots
+        SET expires_at = now() + ${slots.ttlMillis}::double precision * interval '1 millisecond'
+        WHERE ${sql.in("holder", names(held))} AND slot < ${slots.count}
+        RETURNING slot, holder`
+      return new Map(rows.map(({ holder, slot }) => [slot, holder]))
     }),
-    { operation: "RenewConnectionSlots" }
+    { operation: "RenewConnectionSlots", repeat: true }
   )
 
-/**
- * Gives slots back. Those that are not the holder's any more are left alone, so that giving back twice, or late, changes
- * nothing.
- */
-export const release = (
-  holder: string,
-  slots: ReadonlyArray<number>
-): Effect.Effect<void, TransactionError, DsqlClient> =>
-  slots.length === 0
+/** Gives slots back. What is held by another claim by now, were it the same process's, is left alone. */
+export const release = (held: Leases): Effect.Effect<void, TransactionError, DsqlClient> =>
+  held.size === 0
     ? Effect.void
     : Transaction.autocommit(
         Effect.gen(function* () {
           const sql = yield* Transaction.sql
-          yield* sql`DELETE FROM dsql_connection_slots WHERE holder = ${holder}::uuid AND ${sql.in("slot", slots)}`
+          yield* sql`
+            DELETE FROM dsql_connection_slots
+            WHERE ${sql.in("holder", names(held))} AND ${sql.in("slot", [...held.keys()])}`
         }),
-        { operation: "ReleaseConnectionSlots" }
+        { operation: "ReleaseConnectionSlots", repeat: true }
       )
+
+const names = (held: Leases): ReadonlyArray<string> => [...new Set(held.values())]

@@ -33,24 +33,25 @@ export const make = Effect.fnUntraced(function* ({
   const slots = { count: Math.ceil(limit / slotSize), ttlMillis }
   /** The last one is smaller where the limit is no multiple. */
   const roomOf = (slot: number) => Math.min(slotSize, limit - slot * slotSize)
-  const holder = randomUUID()
   const offset = yield* Random.nextIntBetween(0, slots.count)
   const claiming = Semaphore.makeUnsafe(1)
   const state = { used: 0 }
-  let held: ReadonlySet<number> = new Set()
+  let held: SlotTable.Leases = new Map()
+  /** Of the next claim, until one is answered with a slot: what a claim took whose answer was lost is found by it. */
+  let name = randomUUID()
   const roomIn = (some: Iterable<number>) => [...some].reduce((sum, slot) => sum + roomOf(slot), 0)
   const clock = yield* Clock.Clock
   let renewedAt = Monotonic.millisOf(clock)
   // Who was not heard of for so long may have lost its room to others, and does not know.
   const isStale = () => held.size > 0 && Monotonic.millisOf(clock) - renewedAt >= ttlMillis
-  const room = () => (isStale() ? 0 : roomIn(held))
+  const room = () => (isStale() ? 0 : roomIn(held.keys()))
   const asked = <A>(effect: Effect.Effect<A, TransactionError, DsqlClient>) =>
     Effect.provideService(effect, DsqlClient, client)
 
   const claim = Effect.gen(function* () {
     if (isStale()) return yield* stale
     const now = Monotonic.millisOf(clock)
-    const slot = yield* asked(SlotTable.claim(slots, holder, offset)).pipe(
+    const slot = yield* asked(SlotTable.claim(slots, name, offset)).pipe(
       Effect.mapError(
         (cause) =>
           new TooManyConnections({
@@ -61,21 +62,23 @@ export const make = Effect.fnUntraced(function* ({
     )
     if (slot === undefined) return yield* full(limit)
     if (held.size === 0) renewedAt = now
-    held = new Set([...held, slot])
+    held = new Map([...held, [slot, name]])
+    name = randomUUID()
   })
 
   const renew = Effect.gen(function* () {
     if (held.size === 0) return
     const now = Monotonic.millisOf(clock)
-    const renewed = new Set(yield* asked(SlotTable.renew(slots, holder)))
+    const renewed = yield* asked(SlotTable.renew(slots, held))
     renewedAt = now
-    yield* measure.lost([...held].filter((slot) => !renewed.has(slot)).length)
+    yield* measure.lost([...held.keys()].filter((slot) => !renewed.has(slot)).length)
     held = renewed
     yield* Effect.ignore(Effect.whileLoop({ while: () => room() < state.used, body: () => claim, step: () => {} }))
-    const inOrder = [...held].toSorted((one, other) => one - other)
-    const surplus = inOrder.filter((_, index) => roomIn(inOrder.slice(0, index)) >= state.used)
-    held = new Set(inOrder.filter((slot) => !surplus.includes(slot)))
-    yield* asked(SlotTable.release(holder, surplus))
+    const inOrder = [...held.keys()].toSorted((one, other) => one - other)
+    const surplus = new Set(inOrder.filter((_, index) => roomIn(inOrder.slice(0, index)) >= state.used))
+    const all = [...held]
+    held = new Map(all.filter(([slot]) => !surplus.has(slot)))
+    yield* asked(SlotTable.release(new Map(all.filter(([slot]) => surplus.has(slot)))))
   }).pipe(
     claiming.withPermit,
     Effect.catch((error) =>
@@ -88,7 +91,7 @@ export const make = Effect.fnUntraced(function* ({
 
   yield* measure.register(() => ({ limit, leased: room(), used: state.used }))
   // What does not come through in time runs out by itself.
-  const giveBack = Effect.suspend(() => asked(SlotTable.release(holder, [...held])))
+  const giveBack = Effect.suspend(() => asked(SlotTable.release(held)))
   yield* Effect.addFinalizer(() => Effect.ignore(Effect.interruptible(Effect.timeout(giveBack, "5 seconds"))))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(ttlMillis / 3), renew)))
   const inRoom = use(state, room)

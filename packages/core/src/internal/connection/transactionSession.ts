@@ -1,6 +1,9 @@
 /**
  * A session while it holds a transaction that somebody else begins and ends. A body that ends it itself would write the
  * rest of its statements one by one: they are refused, and so is the COMMIT at the end.
+ *
+ * The driver names the command that it was answered with, except for positional rows and streams: of those the text is
+ * refused that begins like the end of a transaction.
  */
 import type { Result } from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
@@ -31,23 +34,36 @@ class TransactionSession extends Session {
   }
 
   override executeValues(sql: string, params: Params) {
-    return this.open(() => super.executeValues(sql, params))
+    return this.unnamed(sql, () => super.executeValues(sql, params))
   }
 
   override executeValuesUnprepared(sql: string, params: Params) {
-    return this.open(() => super.executeValuesUnprepared(sql, params))
+    return this.unnamed(sql, () => super.executeValuesUnprepared(sql, params))
   }
 
   override executeStream(sql: string, params: Params, transform: Transform) {
-    return Stream.suspend(() =>
-      this.ended === undefined ? super.executeStream(sql, params, transform) : Stream.fail(endedBy(this.ended))
-    )
+    return Stream.unwrap(this.unnamed(sql, () => Effect.succeed(super.executeStream(sql, params, transform))))
+  }
+
+  /** Sends what is answered without the name of a command. */
+  private unnamed<A>(sql: string, send: () => Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
+    return this.open(() => (endOfTransaction.test(sql) ? Effect.fail(notSent) : send()))
   }
 
   private open<A>(send: () => Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
     return Effect.suspend(() => (this.ended === undefined ? send() : Effect.fail(endedBy(this.ended))))
   }
 }
+
+const endOfTransaction = /^\s*(commit|end|rollback|abort)\b/i
+
+const notSent = carry(
+  new UnsupportedFeature({
+    message:
+      "the end of the transaction was not sent: it begins and ends by itself, so send neither COMMIT nor ROLLBACK"
+  }),
+  "query"
+)
 
 const endedBy = (command: "COMMIT" | "ROLLBACK") =>
   carry(

@@ -2,11 +2,11 @@
  * What a pool reports: its gauges, read when they are asked for, and its counters.
  */
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
-import * as PoolMetrics from "../../PoolMetrics.ts"
+import * as Metrics from "../../Metrics.ts"
 import type { AttemptError } from "../errors/classify.ts"
 import * as gauges from "../metrics/gauges.ts"
+import { labelled, update } from "../metrics/labelled.ts"
 import * as Monotonic from "../time/monotonic.ts"
 import type { Ending, stats } from "./state.ts"
 
@@ -17,25 +17,22 @@ export const register = (
 ): Effect.Effect<void, never, Scope.Scope> =>
   gauges.register(
     [
-      [Metric.withAttributes(PoolMetrics.maxOpen, { pool }), "max"],
-      [Metric.withAttributes(PoolMetrics.open, { pool }), "open"],
-      [Metric.withAttributes(PoolMetrics.idle, { pool }), "idle"],
-      [Metric.withAttributes(PoolMetrics.inUse, { pool }), "inUse"],
-      [Metric.withAttributes(PoolMetrics.waiting, { pool }), "waiting"]
+      [labelled(Metrics.pool.maxOpen, { pool }), "max"],
+      [labelled(Metrics.pool.open, { pool }), "open"],
+      [labelled(Metrics.pool.idle, { pool }), "idle"],
+      [labelled(Metrics.pool.inUse, { pool }), "inUse"],
+      [labelled(Metrics.pool.waiting, { pool }), "waiting"]
     ],
     values
   )
 
 /** No connection was free at once. */
 export const waited = (pool: string, millis: number): Effect.Effect<void> =>
-  Effect.andThen(
-    Metric.update(Metric.withAttributes(PoolMetrics.waits, { pool }), 1),
-    Metric.update(Metric.withAttributes(PoolMetrics.waitDuration, { pool }), millis)
-  )
+  Effect.andThen(update(Metrics.pool.waits, { pool }, 1), update(Metrics.pool.waitDuration, { pool }, millis))
 
 /** A request for a connection ended without one. */
 export const refused = (pool: string, error: AttemptError): Effect.Effect<void> =>
-  Metric.update(Metric.withAttributes(PoolMetrics.refusals, { pool, error_class: classOf(error) }), 1)
+  update(Metrics.pool.refusals, { pool, error_class: classOf(error) }, 1)
 
 const classOf = (error: AttemptError): string =>
   error._tag === "ConnectionUnavailable" ? `${error._tag}.${error.reason}` : error._tag
@@ -46,11 +43,11 @@ export const connecting = <A, E extends AttemptError, R>(pool: string, open: Eff
     Effect.matchEffect(open, {
       onSuccess: (connection) =>
         Effect.flatMap(Monotonic.millis, (now) =>
-          Effect.as(Metric.update(Metric.withAttributes(PoolMetrics.connectLatency, { pool }), now - start), connection)
+          Effect.as(update(Metrics.pool.connectLatency, { pool }, now - start), connection)
         ),
       onFailure: (error) =>
         Effect.andThen(
-          Metric.update(Metric.withAttributes(PoolMetrics.connectFailures, { pool, error_class: classOf(error) }), 1),
+          update(Metrics.pool.connectFailures, { pool, error_class: classOf(error) }, 1),
           Effect.fail(error)
         )
     })
@@ -58,4 +55,4 @@ export const connecting = <A, E extends AttemptError, R>(pool: string, open: Eff
 
 /** A connection was closed. */
 export const closed = (pool: string, reason: Ending): Effect.Effect<void> =>
-  Metric.update(Metric.withAttributes(PoolMetrics.closed, { pool, reason }), 1)
+  update(Metrics.pool.closed, { pool, reason }, 1)

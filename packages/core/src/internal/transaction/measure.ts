@@ -9,13 +9,14 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type { SerializationConflict } from "../../DsqlError.ts"
-import * as TransactionMetrics from "../../TransactionMetrics.ts"
+import * as Metrics from "../../Metrics.ts"
 import * as Monotonic from "../time/monotonic.ts"
+import { labelled, update } from "../metrics/labelled.ts"
 import * as rareLog from "../metrics/rareLog.ts"
 
 /** An attempt lost a conflict. */
 export const conflict = (operation: string, code: SerializationConflict["code"]): Effect.Effect<void> =>
-  Metric.update(Metric.withAttributes(TransactionMetrics.conflicts, { operation, code }), 1)
+  update(Metrics.transaction.conflicts, { operation, code }, 1)
 
 /** Another attempt is about to begin, after a delay. */
 export const retry = (
@@ -29,8 +30,8 @@ export const retry = (
   const label = attempt < 10 ? String(attempt) : "10+"
   return Effect.all(
     [
-      Metric.update(Metric.withAttributes(TransactionMetrics.retries, { operation, attempt: label }), 1),
-      Metric.update(Metric.withAttributes(TransactionMetrics.backoff, { operation }), delayMillis),
+      update(Metrics.transaction.retries, { operation, attempt: label }, 1),
+      update(Metrics.transaction.backoff, { operation }, delayMillis),
       rareLog.log(
         "Debug",
         "transaction conflicted, retrying",
@@ -48,9 +49,9 @@ const latencies = new Map<string, Metric.Metric<number, unknown>>()
 const latencyOf = (operation: string): Metric.Metric<number, unknown> => {
   const known = latencies.get(operation)
   if (known !== undefined) return known
-  const labelled = Metric.withAttributes(TransactionMetrics.latency, { operation })
-  latencies.set(operation, labelled)
-  return labelled
+  const series = labelled(Metrics.transaction.latency, { operation })
+  latencies.set(operation, series)
+  return series
 }
 
 /** The transaction that began at `start`, in monotonic milliseconds, is over, for good or ill. */
@@ -62,10 +63,8 @@ export const end = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E
 
 const failed = (operation: string, error_class: string): Effect.Effect<void> =>
   Effect.andThen(
-    Metric.update(Metric.withAttributes(TransactionMetrics.errorClasses, { operation, error_class }), 1),
-    error_class === "ConflictRetriesExhausted"
-      ? Metric.update(Metric.withAttributes(TransactionMetrics.exhausted, { operation }), 1)
-      : Effect.void
+    update(Metrics.transaction.errorClasses, { operation, error_class }, 1),
+    error_class === "ConflictRetriesExhausted" ? update(Metrics.transaction.exhausted, { operation }, 1) : Effect.void
   )
 
 const errorClass = (cause: Cause.Cause<unknown>): string => {

@@ -8,16 +8,19 @@ import type * as Scope from "effect/Scope"
 import { randomInt } from "node:crypto"
 import type { Duplex } from "node:stream"
 import type * as Postgres from "../../Postgres.ts"
-import { type Cluster, join } from "../database/cluster.ts"
-import { version } from "../database/version.ts"
+import { type Cluster, join } from "../cluster/cluster.ts"
 import * as Backend from "../postgres/backend.ts"
 import type * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Prepare, Prepared } from "../statement/prepared.ts"
+import { version } from "../statement/version.ts"
 import { authenticate, type Door } from "./authentication.ts"
-import * as Execution from "./execution.ts"
-import * as Session from "./session.ts"
+import { status } from "./block.ts"
+import * as ExtendedQuery from "./extendedQuery.ts"
+import type { Cut } from "./injection.ts"
+import { isOver, type Session } from "./session.ts"
+import { simple } from "./simpleQuery.ts"
 import { closed, hangUp, type Incoming, leave, protocolViolation, receive, writer } from "./socket.ts"
 import { backendParameters, type Certificate, opening } from "./startup.ts"
 
@@ -69,7 +72,7 @@ export const serve = Effect.fnUntraced(function* (
     yield* backend.query(`SET SESSION AUTHORIZATION ${Quote.identifier(user)}`)
     const member = yield* join(database, backend)
     socket.on("drain", backend.resume)
-    const session: Session.Session = Object.assign(member, {
+    const session: Session = Object.assign(member, {
       desk: setting.desk,
       connection,
       databases: setting.cluster,
@@ -81,7 +84,7 @@ export const serve = Effect.fnUntraced(function* (
       },
       arrive: (prepared: Prepared) => {
         if (prepared.plan._tag === "Control") return
-        setting.desk.arrive(connection, prepared.text, Execution.status(session) !== Frame.status.idle)
+        setting.desk.arrive(connection, prepared.text, status(session) !== Frame.status.idle)
       },
       statements: new Map(),
       portals: new Map()
@@ -110,31 +113,31 @@ const reported = (name: string, value: string, user: string): Frame.Frame =>
   )
 
 const converse = Effect.fnUntraced(function* (
-  session: Session.Session,
+  session: Session,
   inbox: Queue.Queue<Incoming>,
   socket: Duplex
-): Effect.fn.Return<void, Backend.BackendLost | Execution.Cut> {
+): Effect.fn.Return<void, Backend.BackendLost | Cut> {
   let unit: Array<Extract<ClientMessage.ClientMessage, { readonly frame: Frame.Frame }>> = []
   let ignoring = false
   while (true) {
     const message = yield* Queue.take(inbox)
     if (socket.isPaused() && Queue.sizeUnsafe(inbox) < 100) socket.resume()
-    if (Session.isOver(session)) return
+    if (isOver(session)) return
     switch (message._tag) {
       case "Query":
         ignoring = false
-        yield* session.gate.withPermits(1)(Session.simple(session, message.sql))
+        yield* session.gate.withPermits(1)(simple(session, message.sql))
         break
       case "Sync":
       case "Flush":
         if (ignoring) {
           if (message._tag === "Flush") break
           ignoring = false
-          yield* session.gate.withPermits(1)(Session.recover(session))
+          yield* session.gate.withPermits(1)(ExtendedQuery.recover(session))
         } else {
           const messages = unit
           unit = []
-          ignoring = yield* session.gate.withPermits(1)(Session.extended(session, messages, message._tag))
+          ignoring = yield* session.gate.withPermits(1)(ExtendedQuery.extended(session, messages, message._tag))
         }
         break
       case "Malformed":

@@ -2,7 +2,7 @@
  * How a transaction begins: whether a statement may run where it stands, and what tells PostgreSQL of it.
  */
 import { Limits } from "@effect-dsql/dialect"
-import type { Request } from "../postgres/backend.ts"
+import type { Batch } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import * as Refusal from "../statement/refusal.ts"
@@ -10,18 +10,18 @@ import { savepoint } from "./parking.ts"
 import type { Member } from "./state.ts"
 import { enter, isFailed, type Transaction } from "./transaction.ts"
 
-const requests = {
+const batches = {
   statement: [ClientMessage.query("BEGIN ISOLATION LEVEL REPEATABLE READ")],
   readWrite: [ClientMessage.query(`BEGIN ISOLATION LEVEL REPEATABLE READ; SAVEPOINT ${savepoint}`)],
   readOnly: [ClientMessage.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SAVEPOINT ${savepoint}`)]
 }
 
 /** What begins a transaction, unless it has begun. */
-export const request = (member: Member, transaction: Transaction): Request | undefined => {
+export const batch = (member: Member, transaction: Transaction): Batch | undefined => {
   if (transaction.phase._tag !== "Unbegun") return undefined
   enter(transaction, { _tag: "Begun", snapshot: member.database.sequence })
-  if (transaction.span === "statement") return requests.statement
-  return transaction.readOnly ? requests.readOnly : requests.readWrite
+  if (transaction.span === "statement") return batches.statement
+  return transaction.readOnly ? batches.readOnly : batches.readWrite
 }
 
 /** A session finds out that its catalogue is old when it next looks something up in it, once for each change. */

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Jobs from "../database/jobs.ts"
-import * as Catalogue from "../database/keys.ts"
+import * as Catalogue from "../database/catalogue.ts"
 import type { BackendLost } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
@@ -31,7 +31,7 @@ export const define = Effect.fnUntraced(function* (
   const { async } = prepared.plan
   const text = textOf(prepared.sql, async)
   const { error, to } = yield* Parking.sendAll(member, {
-    begin: Begin.request(member, transaction),
+    begin: Begin.batch(member, transaction),
     own: [ClientMessage.query(text)]
   })
   if (error !== undefined) return { frames: [], error: schemaError(error) }

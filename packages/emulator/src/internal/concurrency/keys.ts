@@ -5,11 +5,11 @@
 import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Catalogue from "../database/keys.ts"
+import * as Catalogue from "../database/catalogue.ts"
 import type { BackendLost } from "../postgres/backend.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import { snapshotOf } from "./phase.ts"
-import type { Key, Member, References } from "./state.ts"
+import type { UniqueKey, Member, References } from "./state.ts"
 import type { Transaction } from "./transaction.ts"
 
 const Found = Schema.fromJsonString(
@@ -23,7 +23,7 @@ export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect
   const { version } = database
   const rows = yield* member.backend.query(Catalogue.references)
   const named = (kind: string) => new Set(rows.flatMap(([found, table]) => (found === kind ? (table ?? []) : [])))
-  const unique = new Map<string, Array<Key>>()
+  const unique = new Map<string, Array<UniqueKey>>()
   for (const [kind, text] of rows) {
     if (kind !== "primary" && kind !== "unique") continue
     const { columns, name, table } = decodeKey(text)

@@ -11,13 +11,13 @@ import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Keys from "./keys.ts"
 import * as Parking from "./parking.ts"
-import type { Key, LockRecord, Member } from "./state.ts"
+import type { UniqueKey, LockRecord, Member } from "./state.ts"
 import type { Call, Transaction } from "./transaction.ts"
 
 /** A query that locks rows of one table, and that table's primary key. */
 interface Query {
   readonly call: Call
-  readonly key: Key
+  readonly key: UniqueKey
   /** The query, with the key before its own columns. */
   readonly sql: string
   readonly strength: string
@@ -26,7 +26,7 @@ interface Query {
 /** The queries that have locked all that is locked, or undefined if that is not all that has. */
 const queriesOf = (
   transaction: Transaction,
-  keys: ReadonlyMap<string, ReadonlyArray<Key>>
+  keys: ReadonlyMap<string, ReadonlyArray<UniqueKey>>
 ): ReadonlyArray<Query> | undefined => {
   if (transaction.locks === "hidden") return undefined
   const queries: Array<Query> = []

@@ -14,3 +14,8 @@ export interface Outcome {
 export const success = (frames: ReadonlyArray<Frame>): Outcome => ({ frames, error: undefined })
 
 export const failure = (refusal: Refusal): Outcome => ({ frames: [], error: ServerMessage.error(refusal) })
+
+/** Adds messages one by one: as arguments of one call, those of a long answer would overflow the stack. */
+export const append = (frames: Array<Frame>, more: ReadonlyArray<Frame>): void => {
+  for (const frame of more) frames.push(frame)
+}

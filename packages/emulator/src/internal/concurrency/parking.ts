@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
-import type { Answer, BackendLost, Request } from "../postgres/backend.ts"
+import type { Answer, BackendLost, Batch } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
@@ -27,29 +27,27 @@ const watched = <A>(member: Member, exchange: Effect.Effect<A, BackendLost>): Ef
   })
 }
 
-/** Sends a request under the steward's eyes. */
+/** Sends a batch under the steward's eyes. */
 export const send = (
   member: Member,
-  request: Request,
+  batch: Batch,
   sink?: (slice: Buffer) => boolean
-): Effect.Effect<Answer, BackendLost> => watched(member, member.backend.exchange(request, sink))
+): Effect.Effect<Answer, BackendLost> => watched(member, member.backend.exchange(batch, sink))
 
-type Requests = Readonly<Record<string, Request | undefined>>
+type Batches = Readonly<Record<string, Batch | undefined>>
 
-/** The answers to requests that were sent together, by the names of the requests, and the first error among them. */
-export interface Replies<R extends Requests> {
+/** The answers to batches that were sent together, by the names of the batches, and the first error among them. */
+export interface Replies<R extends Batches> {
   readonly to: { readonly [K in keyof R]: undefined extends R[K] ? Answer | undefined : Answer }
   readonly error: Frame.Frame | undefined
 }
 
-/** Sends requests together, in their order, under the steward's eyes. */
-export const sendAll = <R extends Requests>(member: Member, requests: R): Effect.Effect<Replies<R>, BackendLost> => {
-  const named = Object.entries(requests).flatMap(([name, request]) =>
-    request === undefined ? [] : [{ name, request }]
-  )
-  const exchange = member.backend.pipeline(named.map(({ request }) => request))
+/** Sends batches together, in their order, under the steward's eyes. */
+export const sendAll = <R extends Batches>(member: Member, batches: R): Effect.Effect<Replies<R>, BackendLost> => {
+  const named = Object.entries(batches).flatMap(([name, batch]) => (batch === undefined ? [] : [{ name, batch }]))
+  const exchange = member.backend.pipeline(named.map(({ batch }) => batch))
   return Effect.map(watched(member, exchange), (answers) => ({
-    // There is one answer for each request, in the order of the requests: this is what a pipeline promises.
+    // There is one answer for each batch, in the order of the batches: this is what a pipeline promises.
     to: Object.fromEntries(named.map(({ name }, i) => [name, answers[i]])) as Replies<R>["to"],
     error: answers.find(({ error }) => error !== undefined)?.error
   }))
@@ -78,7 +76,7 @@ const digest = (frames: ReadonlyArray<Frame.Frame>): string => {
 // Both outlive an earlier use: the statement an error, the portal a success.
 const clear = Buffer.concat([ClientMessage.close("S", again), ClientMessage.close("P", again)])
 
-const callAgain = (call: Call, sql: string): Request =>
+const callAgain = (call: Call, sql: string): Batch =>
   call.bound === undefined
     ? [ClientMessage.query(sql)]
     : [

@@ -29,7 +29,7 @@ export const prepare = Effect.fnUntraced(function* (
   if (preamble.length === 0) return Outcome.success([])
   const { transaction } = member
   const { error, to } = yield* Parking.sendAll(member, {
-    begin: transaction === undefined || isFailed(transaction) ? undefined : Begin.request(member, transaction),
+    begin: transaction === undefined || isFailed(transaction) ? undefined : Begin.batch(member, transaction),
     preamble: [...preamble, ClientMessage.sync]
   })
   return { frames: to.preamble.frames, error }
@@ -63,7 +63,7 @@ export const run = Effect.fnUntraced(function* (
   if (references !== undefined) Keys.noteKeys(transaction, call.prepared, references)
   const count = counts ? changedRows : undefined
   const { error, to } = yield* Parking.sendAll(member, {
-    begin: Begin.request(member, transaction),
+    begin: Begin.batch(member, transaction),
     before: count,
     own: [...preamble, ...execution],
     after: count

@@ -28,7 +28,7 @@ export interface Member {
 }
 
 /** A unique key of a table. */
-export interface Key {
+export interface UniqueKey {
   /** The table with its schema, quoted. */
   readonly name: string
   readonly columns: ReadonlyArray<string>
@@ -42,7 +42,7 @@ export interface References {
   readonly children: ReadonlySet<string>
   readonly acting: ReadonlySet<string>
   /** The unique keys of each table whose name no other has. */
-  readonly unique: ReadonlyMap<string, ReadonlyArray<Key>>
+  readonly unique: ReadonlyMap<string, ReadonlyArray<UniqueKey>>
 }
 
 /** One database. */

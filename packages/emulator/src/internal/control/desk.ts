@@ -1,6 +1,7 @@
 /**
  * The desk of an emulator: what was asked of it, what its clients have done, and which faults are due.
  */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Control from "../../Control.ts"
 import * as Faults from "./faults.ts"
@@ -26,6 +27,8 @@ export interface Desk extends Control.Control {
   readonly delay: (label: string) => number
   /** Milliseconds; goes faster than time when advanced. */
   readonly now: () => number
+  /** Waits for so many milliseconds of `now`. */
+  readonly sleep: (millis: number) => Effect.Effect<void>
   readonly request: (connection: Connection, request: Control.Request) => Effect.Effect<unknown>
 }
 
@@ -54,7 +57,14 @@ export const make = (options: { readonly seed: number; readonly log: boolean }):
   let characters = 0
   let ids = 0
   let ahead = 0
+  let advanced = Deferred.makeUnsafe<void>()
   const latencies = new Map<string | undefined, number>()
+  const until = (end: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const left = end - desk.now()
+      if (left <= 0) return Effect.void
+      return Effect.andThen(Effect.raceFirst(Effect.sleep(left), Deferred.await(advanced)), until(end))
+    })
   const desk: Desk = {
     faults,
     open: (label, cut) => {
@@ -79,12 +89,16 @@ export const make = (options: { readonly seed: number; readonly log: boolean }):
     },
     delay: (label) => latencies.get(label) ?? latencies.get(undefined) ?? 0,
     now: () => performance.now() + ahead,
+    sleep: (millis) => Effect.suspend(() => until(desk.now() + millis)),
     inject: (rule) => Effect.sync(() => faults.inject(rule)),
     clear: Effect.sync(faults.clear),
     latency: (millis, label) => Effect.sync(() => void latencies.set(label, millis)),
     advance: (millis) =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
+        const before = advanced
         ahead += millis
+        advanced = Deferred.makeUnsafe()
+        return Effect.asVoid(Deferred.succeed(before, undefined))
       }),
     counts: (label) =>
       Effect.sync(() => {

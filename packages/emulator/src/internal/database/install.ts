@@ -1,8 +1,8 @@
 /**
  * What the emulator adds to a server and to each database.
  */
+import * as Catalogue from "./catalogue.ts"
 import * as Jobs from "./jobs.ts"
-import * as Keys from "./keys.ts"
 import * as RowLocks from "./rowLocks.ts"
 import * as Shadows from "./shadows.ts"
 import * as Sizes from "./sizes.ts"
@@ -29,6 +29,6 @@ CREATE EXTENSION pgrowlocks SCHEMA dsql_emulator;
 `
 
 /** `sys` as the service has it, and the functions with which PostgreSQL itself answers; run as one transaction. */
-export const install = [schemas, Jobs, RowLocks, Keys, Shadows, Sizes, Version]
+export const install = [schemas, Jobs, RowLocks, Catalogue, Shadows, Sizes, Version]
   .map((part) => (typeof part === "string" ? part : part.definitions))
   .join("\n")

@@ -1,9 +1,7 @@
 /**
- * The versions that the service reports.
+ * How PostgreSQL comes to report the versions of the service.
  */
-
-/** What the recorded cluster reported (probes env_*, 2026-09-18). */
-export const version = { server: "16.15", number: "160015", text: "PostgreSQL 16" } as const
+import { version } from "../statement/version.ts"
 
 /** SQL that makes PostgreSQL report them. */
 export const definitions = `

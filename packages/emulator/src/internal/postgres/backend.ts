@@ -21,9 +21,9 @@ export class BackendLost extends Data.TaggedError("BackendLost")<{
 }> {}
 
 /** The bytes of messages, the last of which is answered with ReadyForQuery. */
-export type Request = ReadonlyArray<Buffer>
+export type Batch = ReadonlyArray<Buffer>
 
-/** What came back to a request, up to its ReadyForQuery. */
+/** What came back to a batch, up to its ReadyForQuery. */
 export interface Answer {
   /** All messages but ReadyForQuery and errors; with a sink, those that had not gone there when the last one came. */
   readonly frames: ReadonlyArray<Frame.Frame>
@@ -33,26 +33,26 @@ export interface Answer {
   readonly tag: string | undefined
 }
 
-/** One connection. Requests are sent one at a time; the caller sees to that. */
+/** One connection. Batches are sent one at a time; the caller sees to that. */
 export interface Backend {
   readonly pid: number
   readonly parameters: ReadonlyMap<string, string>
   /**
-   * Sends a request and collects the answer. With a sink, what is not an error goes there as it comes, in slices of
+   * Sends a batch and collects the answer. With a sink, what is not an error goes there as it comes, in slices of
    * whole messages; an answer that comes in one piece does not.
    */
-  readonly exchange: (request: Request, sink?: (slice: Buffer) => boolean) => Effect.Effect<Answer, BackendLost>
-  /** Sends requests together; there is one answer for each, in their order. */
-  readonly pipeline: (requests: ReadonlyArray<Request>) => Effect.Effect<ReadonlyArray<Answer>, BackendLost>
+  readonly exchange: (batch: Batch, sink?: (slice: Buffer) => boolean) => Effect.Effect<Answer, BackendLost>
+  /** Sends batches together; there is one answer for each, in their order. */
+  readonly pipeline: (batches: ReadonlyArray<Batch>) => Effect.Effect<ReadonlyArray<Answer>, BackendLost>
   /** Runs statements and gives the rows of them all, in text form. */
   readonly query: (sql: string) => Effect.Effect<ReadonlyArray<ReadonlyArray<string | null>>, BackendLost>
   /** Goes on reading after a sink asked to wait. */
   readonly resume: () => void
 }
 
-/** Requests whose answers are on their way; the frames, the error and the tag are those of the first unanswered one. */
+/** Batches whose answers are on their way; the frames, the error and the tag are those of the first unanswered one. */
 interface Pending {
-  readonly requests: number
+  readonly batches: number
   readonly answers: Array<Answer>
   readonly sink: ((slice: Buffer) => boolean) | undefined
   readonly done: (exit: Effect.Effect<ReadonlyArray<Answer>, BackendLost>) => void
@@ -102,7 +102,7 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
 
     const finish = (waiting: Pending) => {
       waiting.answers.push({ frames: waiting.frames, error: waiting.error, tag: waiting.tag })
-      if (waiting.answers.length < waiting.requests) {
+      if (waiting.answers.length < waiting.batches) {
         waiting.frames = []
         waiting.error = undefined
         waiting.tag = undefined
@@ -178,11 +178,11 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
       waiting.frames.push(frame)
     }
 
-    const submit = (requests: ReadonlyArray<Request>, sink?: (slice: Buffer) => boolean) =>
+    const submit = (batches: ReadonlyArray<Batch>, sink?: (slice: Buffer) => boolean) =>
       Effect.callback<ReadonlyArray<Answer>, BackendLost>((done) => {
         if (lost !== undefined) return done(Effect.fail(lost))
-        pending = { requests: requests.length, answers: [], sink, done, frames: [], error: undefined, tag: undefined }
-        const bytes = requests.flat()
+        pending = { batches: batches.length, answers: [], sink, done, frames: [], error: undefined, tag: undefined }
+        const bytes = batches.flat()
         if (bytes.length === 1 && bytes[0] !== undefined) socket.write(bytes[0])
         else socket.write(Buffer.concat(bytes))
       })
@@ -192,8 +192,8 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
         return pid
       },
       parameters: known,
-      exchange: (request, sink) => Effect.map(submit([request], sink), ([answer = nothing]) => answer),
-      pipeline: (requests) => submit(requests),
+      exchange: (batch, sink) => Effect.map(submit([batch], sink), ([answer = nothing]) => answer),
+      pipeline: (batches) => submit(batches),
       query: (sql) =>
         Effect.flatMap(backend.exchange([ClientMessage.query(sql)]), ({ error, frames }) =>
           error === undefined

@@ -2,10 +2,10 @@
  * What the emulator has to do for a statement, as far as its parse tree tells.
  */
 import { ParseTree, Statement } from "@effect-dsql/dialect"
-import { version } from "../database/version.ts"
 import * as Reach from "./reach.ts"
 import * as Refusal from "./refusal.ts"
 import { qualified, type Table } from "./tables.ts"
+import { version } from "./version.ts"
 
 /** What a statement that PostgreSQL runs as it stands does to rows. */
 export type Effects = "read" | "lock" | "write" | "set"

@@ -5,7 +5,12 @@
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
@@ -13,7 +18,7 @@ import { VersionChange } from "../../History.ts"
 import { InvalidBookkeeping, type LeaseLost } from "../../MigrationError.ts"
 import * as Version from "../../Version.ts"
 import * as Catalogue from "../catalogue/catalogue.ts"
-import { reconnecting } from "../transaction/reconnecting.ts"
+import { reconnecting, resending } from "../transaction/reconnecting.ts"
 import * as Rows from "../transaction/rows.ts"
 import * as Lease from "./lease.ts"
 import * as Tables from "./tables.ts"
@@ -116,50 +121,112 @@ export interface NewVersion extends Recorded {
 }
 
 /**
- * Records a version and adds it to the history, in one transaction under the lease. The times are the server's, in
- * UTC.
+ * Records a version and adds it to the history, under the lease. The times are the server's, in UTC.
+ *
+ * It compares the version before, and moves it. So it is repeated after a lost answer, and does nothing if it comes
+ * late; and what is recorded already, it has recorded itself.
  */
 export const record = (
   lease: Lease.Lease,
   to: NewVersion
-): Effect.Effect<void, LeaseLost | TransactionError, DsqlClient> =>
+): Effect.Effect<void, InvalidBookkeeping | LeaseLost | TransactionError, DsqlClient> =>
   reconnecting(
-    Transaction.run(
-      Effect.gen(function* () {
-        const sql = yield* Transaction.sql
-        const held = yield* Lease.held(lease)
-        const rows = yield* sql`WITH held AS (${held}) INSERT INTO schema_version
-            (version_partition, db_name, creation_time, curr_version, min_compatible_version)
-          SELECT ${partition}::integer, ${lease.database}, now() AT TIME ZONE 'UTC', ${to.version},
-            ${to.minCompatible} FROM held
-          ON CONFLICT (version_partition, db_name) DO UPDATE SET
-            creation_time = excluded.creation_time,
-            curr_version = excluded.curr_version,
-            min_compatible_version = excluded.min_compatible_version
-          RETURNING 1`
-        if (rows.length === 0) return yield* Lease.lost(lease)
-        yield* sql`INSERT INTO schema_update_history
-            (version_partition, year, month, update_time, description, manifest_md5, new_version, old_version)
-          SELECT ${partition}, extract(year FROM utc)::integer, extract(month FROM utc)::integer, utc,
-            ${to.description}, ${to.manifestMd5}, ${to.version}, ${to.from}
-          FROM (SELECT now() AT TIME ZONE 'UTC' AS utc) clock`
-      }),
-      { operation: "RecordSchemaVersion", verify: () => isRecorded(lease.database, to) }
+    Transaction.autocommit(
+      Guarded.write<InvalidBookkeeping | LeaseLost | RecordedAlready>({
+        guards: [Lease.held(lease), before(lease.database, to)],
+        writes: [
+          Write.insert({
+            into: Tables.version.name,
+            columns: {
+              ...keyOf(lease.database),
+              creation_time: utc,
+              curr_version: value("text", to.version),
+              min_compatible_version: value("text", to.minCompatible)
+            },
+            onConflict: Write.replacing(
+              ["version_partition", "db_name"],
+              ["creation_time", "curr_version", "min_compatible_version"]
+            )
+          }),
+          Write.insert({
+            into: Tables.history.name,
+            columns: {
+              version_partition: value("integer", partition),
+              year: sql`extract(year FROM ${utc})::integer`,
+              month: sql`extract(month FROM ${utc})::integer`,
+              update_time: utc,
+              description: value("text", to.description),
+              manifest_md5: value("text", to.manifestMd5),
+              new_version: value("text", to.version),
+              old_version: value("text", to.from)
+            }
+          })
+        ]
+      }).pipe(
+        Effect.asVoid,
+        Effect.catchTag("RecordedAlready", () => Effect.void)
+      ),
+      { operation: "RecordSchemaVersion", repeat: true }
     )
   )
 
-/** Forgets the version of a database and its journal, in one transaction under the lease; its history stays. */
+const { literal, sql, value } = Expression
+
+const utc = literal("(now() AT TIME ZONE 'UTC')")
+
+const keyOf = (database: string) => ({
+  version_partition: value("integer", partition),
+  db_name: value("text", database)
+})
+
+class RecordedAlready extends Data.TaggedError("RecordedAlready") {}
+
+/** The guard that the version before is recorded, or none. */
+const before = (database: string, { from, version }: NewVersion): Guard.Guard<InvalidBookkeeping | RecordedAlready> =>
+  Guard.make<InvalidBookkeeping | RecordedAlready>({
+    name: "version",
+    row: Guard.row(Tables.version.name, keyOf(database), ["curr_version"], "exclusive"),
+    columns: ["curr_version"],
+    // As it is read: with or without a v.
+    holds: (row) => Guard.absent(row, sql`ltrim(curr_version, 'v') IS DISTINCT FROM ${value("text", from)}`),
+    refuse: (found) => {
+      const actual = String(found?.["curr_version"])
+      return actual === version
+        ? Effect.fail(new RecordedAlready())
+        : Effect.fail(
+            new InvalidBookkeeping({
+              table: Tables.version.name,
+              problem: `its curr_version was ${from} and is ${actual} now: another tool has changed it, run again when it has ended`
+            })
+          )
+    }
+  })
+
+/**
+ * Forgets the version of a database and its journal, in one transaction under the lease; its history stays.
+ *
+ * It compares nothing that it changes, and under the same lease the next thing is written. So after a lost answer it
+ * is looked for, once it cannot come any more.
+ */
 export const forget = (lease: Lease.Lease): Effect.Effect<void, LeaseLost | TransactionError, DsqlClient> =>
-  reconnecting(
-    Transaction.run(
-      Effect.gen(function* () {
-        const sql = yield* Transaction.sql
-        const rows = yield* yield* Effect.map(Lease.held(lease), (held) => sql`${held}`)
-        if (rows.length === 0) return yield* Lease.lost(lease)
-        yield* sql`DELETE FROM schema_version WHERE version_partition = ${partition} AND db_name = ${lease.database}`
-        yield* sql`DELETE FROM schema_journal WHERE db_name = ${lease.database}`
-      }),
-      { operation: "ForgetSchemaVersion" }
+  resending(
+    Transaction.autocommit(
+      Effect.asVoid(
+        Guarded.write({
+          guards: [Lease.held(lease)],
+          writes: [
+            Write.remove({
+              table: Tables.version.name,
+              where: Expression.key(Tables.version.name, keyOf(lease.database))
+            }),
+            Write.remove({
+              table: Tables.journal.name,
+              where: Expression.key(Tables.journal.name, { db_name: value("text", lease.database) })
+            })
+          ]
+        })
+      ),
+      { operation: "ForgetSchemaVersion", verify: () => isForgotten(lease.database) }
     )
   )
 
@@ -180,15 +247,13 @@ const recordedVersion = (column: string, text: string | null) =>
           })
       )
 
-/**
- * Settles a lost COMMIT. It held the lease row, which is there in any case: FOR UPDATE makes one that is still under
- * way conflict with this look.
- */
-const isRecorded = (database: string, to: NewVersion) =>
+/** It held the lease row, which is there in any case: FOR UPDATE makes one that is still under way conflict with this look. */
+const isForgotten = (database: string) =>
   Effect.gen(function* () {
     const sql = yield* Transaction.sql
     yield* sql`SELECT 1 FROM schema_lease WHERE db_name = ${database} FOR UPDATE`
-    const rows = yield* sql`SELECT 1 FROM schema_version
-      WHERE version_partition = ${partition} AND db_name = ${database} AND curr_version = ${to.version}`
-    return rows.length > 0 ? Transaction.committed<void>(undefined) : Transaction.notCommitted
+    const rows =
+      yield* sql`SELECT 1 FROM schema_version WHERE version_partition = ${partition} AND db_name = ${database}
+      UNION ALL SELECT 1 FROM schema_journal WHERE db_name = ${database} LIMIT 1`
+    return rows.length === 0 ? Transaction.committed<void>(undefined) : Transaction.notCommitted
   })

@@ -7,24 +7,28 @@
  * catalogue answers it.
  *
  * A row only moves forward: to the fence of a later lease, and under one fence
- * from begun to finished or refused. Each write asks for what it moves on from,
- * so one that is repeated after a lost answer changes nothing, and neither does
- * the first one if it arrives after all.
+ * from begun to finished or refused. Each write compares what it moves on from,
+ * so it is repeated after a lost answer: of the two only one changes anything,
+ * even if the first one arrives after all. Only `commit` is looked for instead,
+ * because the statement beside it would change its rows again.
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Fragment } from "effect/sql/Statement"
 import * as History from "../../History.ts"
 import type { LeaseLost } from "../../MigrationError.ts"
 import { reconnecting } from "../transaction/reconnecting.ts"
 import * as Rows from "../transaction/rows.ts"
 import { type Key, type Keyed, rowOf } from "./key.ts"
 import * as Lease from "./lease.ts"
+import * as Tables from "./tables.ts"
 
 const Row = Schema.Struct({
   ...History.Statement.fields,
@@ -56,17 +60,17 @@ export interface Journal {
   /** Undefined where nothing is known of a statement. */
   readonly find: (key: Key) => Row | undefined
   /** Before it runs. */
-  readonly begin: (statement: Keyed, catalogue: string | null) => Write
+  readonly begin: (statement: Keyed, catalogue: string | null) => Writing
   /** The job that does its work. */
-  readonly attach: (key: Key, job: string) => Write
+  readonly attach: (key: Key, job: string) => Writing
   /** After it ran. */
-  readonly finish: (key: Key) => Write
+  readonly finish: (key: Key) => Writing
   /** After it was refused. */
-  readonly refuse: (key: Key, error: string) => Write
+  readonly refuse: (key: Key, error: string) => Writing
   /** That the catalogue showed it to have run before. */
-  readonly adopt: (statement: Keyed) => Write
+  readonly adopt: (statement: Keyed) => Writing
   /** That the files have it no longer. */
-  readonly remove: (key: Key) => Write
+  readonly remove: (key: Key) => Writing
   /** After it ran, in its own transaction. */
   readonly commit: (key: Key) => Effect.Effect<void, LeaseLost | SqlError, Transaction.Transaction>
   /** Settles the outcome of that transaction; undefined where nothing is written down. */
@@ -75,7 +79,7 @@ export interface Journal {
   readonly renew: Lease.Lease["renew"]
 }
 
-type Write = Effect.Effect<void, LeaseLost | TransactionError, DsqlClient>
+type Writing = Effect.Effect<void, LeaseLost | TransactionError, DsqlClient>
 
 /** Keeps no journal: every statement is decided by the catalogue alone, and nobody else is kept out. */
 export const none: Journal = {
@@ -93,89 +97,92 @@ export const none: Journal = {
 
 /** Keeps a journal under a lease. `rows` is what it held when the lease was taken. */
 export const make = (lease: Lease.Lease, rows: ReadonlyArray<Row>): Journal => {
-  const { database, fence, owner } = lease
-  // Fixed values under a fence: the same write again, after a lost answer, changes nothing.
-  const write = (body: Effect.Effect<void, LeaseLost | SqlError, Transaction.Transaction>): Write =>
-    reconnecting(Transaction.autocommit(body, { operation: "WriteJournal" }))
-  const put = ({ key, statement: { checksum, summary } }: Keyed, catalogue: string | null, isDone: boolean) =>
-    write(
-      Effect.gen(function* () {
-        const sql = yield* Transaction.sql
-        yield* checked(
-          lease,
-          (held) => sql`WITH held AS (${held}), written AS (
-              INSERT INTO schema_journal (db_name, version, ordinal, statement, checksum, catalogue, started_at,
-                finished_at, owner, fence)
-              SELECT ${database}, ${key.version}, ${key.ordinal}::integer, ${summary.slice(0, 255)}, ${checksum},
-                ${catalogue}, now(), ${isDone ? sql`now()` : sql`NULL::timestamptz`}, ${owner}, held.fence FROM held
-              ON CONFLICT (db_name, version, ordinal) DO UPDATE SET statement = excluded.statement,
-                checksum = excluded.checksum, catalogue = excluded.catalogue, started_at = excluded.started_at,
-                finished_at = excluded.finished_at, owner = excluded.owner, fence = excluded.fence,
-                job_id = NULL, error = NULL
-              WHERE schema_journal.fence < excluded.fence
-                OR schema_journal.fence = excluded.fence AND schema_journal.error IS NULL
-                  AND (${isDone} OR schema_journal.finished_at IS NULL AND schema_journal.job_id IS NULL)
-              RETURNING 1
-            ) SELECT EXISTS (SELECT 1 FROM written) AS written`
-        )
+  const { database, owner } = lease
+  const fence = value("integer", lease.fence)
+  const at = (key: Key) => ({
+    db_name: value("text", database),
+    version: value("text", key.version),
+    ordinal: value("integer", key.ordinal)
+  })
+  /** Writes a row while the lease is held, and the row is as `from` says. It changes what it compares, and locks nothing. */
+  const moving = (key: Key, from: (row: Expression.Expression) => Expression.Expression, write: Write.Write) =>
+    Effect.asVoid(
+      Guarded.write({
+        guards: [
+          Lease.held(lease),
+          Guard.make({
+            name: "statement",
+            row: Guard.row(table, at(key), ["fence", "finished_at", "job_id", "error"], undefined),
+            columns: ["fence"],
+            holds: from,
+            refuse: () => Effect.fail(Lease.lost(lease))
+          })
+        ],
+        writes: [write]
       })
     )
-  const set = (key: Key, change: (sql: SqlClient) => Fragment, from: (sql: SqlClient) => Fragment) =>
-    Effect.gen(function* () {
-      const sql = yield* Transaction.sql
-      yield* checked(
-        lease,
-        (held) => sql`WITH held AS (${held}), written AS (
-            UPDATE schema_journal j SET ${change(sql)} FROM held
-            WHERE j.db_name = ${database} AND j.version = ${key.version} AND j.ordinal = ${key.ordinal}
-              AND j.owner = ${owner} AND j.fence = ${fence} AND ${from(sql)}
-            RETURNING 1
-          ) SELECT EXISTS (SELECT 1 FROM written) AS written`
+  const repeating = (body: Effect.Effect<void, LeaseLost | SqlError, Transaction.Transaction>): Writing =>
+    reconnecting(Transaction.autocommit(body, { operation: "WriteJournal", repeat: true }))
+  const put = ({ key, statement: { checksum, summary } }: Keyed, catalogue: string | null, isDone: boolean) => {
+    const columns = {
+      statement: value("text", summary.slice(0, 255)),
+      checksum: value("text", checksum),
+      catalogue: value("text", catalogue),
+      started_at: now,
+      finished_at: isDone ? now : value("timestamptz", null),
+      owner: value("text", owner),
+      fence,
+      job_id: value("text", null),
+      error: value("text", null)
+    }
+    const unended = isDone ? sql`error IS NULL` : sql`error IS NULL AND finished_at IS NULL AND job_id IS NULL`
+    return repeating(
+      moving(
+        key,
+        (row) => Guard.absent(row, sql`NOT (fence < ${fence} OR fence = ${fence} AND ${unended})`),
+        Write.insert({
+          into: table,
+          columns: { ...at(key), ...columns },
+          onConflict: Write.replacing(Object.keys(at(key)), Object.keys(columns))
+        })
       )
-    })
-  const finished = (key: Key, from: (sql: SqlClient) => Fragment) => set(key, (sql) => sql`finished_at = now()`, from)
+    )
+  }
+  const set = (key: Key, change: Readonly<Record<string, Expression.Expression>>, from: Expression.Expression) =>
+    moving(
+      key,
+      (row) => Guard.exists(row, sql`fence = ${fence} AND ${from}`),
+      Write.update({ table, set: change, where: Expression.key(table, at(key)) })
+    )
   return {
     find: (key) => rowOf(rows, key),
     begin: (statement, catalogue) => put(statement, catalogue, false),
-    attach: (key, job) =>
-      write(
-        set(
-          key,
-          (sql) => sql`job_id = ${job}`,
-          (sql) => sql`j.finished_at IS NULL AND j.error IS NULL AND (j.job_id IS NULL OR j.job_id = ${job})`
-        )
-      ),
-    finish: (key) => write(finished(key, (sql) => sql`j.error IS NULL`)),
+    attach: (key, job) => {
+      const id = value("text", job)
+      return repeating(
+        set(key, { job_id: id }, sql`finished_at IS NULL AND error IS NULL AND (job_id IS NULL OR job_id = ${id})`)
+      )
+    },
+    finish: (key) => repeating(set(key, { finished_at: now }, sql`error IS NULL`)),
     refuse: (key, error) =>
-      write(
-        set(
+      repeating(set(key, { error: value("text", error.slice(0, 1024)) }, sql`finished_at IS NULL`)),
+    adopt: (statement) => put(statement, null, true),
+    // Of an earlier lease alone: one that comes late takes nothing that was written since.
+    remove: (key) =>
+      repeating(
+        moving(
           key,
-          (sql) => sql`error = ${error.slice(0, 1024)}`,
-          (sql) => sql`j.finished_at IS NULL`
+          (row) => Guard.absent(row, sql`fence >= ${fence}`),
+          Write.remove({ table, where: Expression.key(table, at(key)) })
         )
       ),
-    adopt: (statement) => put(statement, null, true),
-    remove: (key) =>
-      write(
-        Effect.gen(function* () {
-          const sql = yield* Transaction.sql
-          yield* checked(
-            lease,
-            (held) => sql`WITH held AS (${held}), written AS (
-                DELETE FROM schema_journal j USING held WHERE j.db_name = ${database} AND j.version = ${key.version}
-                  AND j.ordinal = ${key.ordinal}
-              ) SELECT EXISTS (SELECT 1 FROM held) AS written`
-          )
-        })
-      ),
-    // Not twice: the statement beside it would change its rows again.
-    commit: (key) => finished(key, (sql) => sql`j.finished_at IS NULL AND j.error IS NULL`),
+    commit: (key) => set(key, { finished_at: now }, sql`finished_at IS NULL AND error IS NULL`),
     committed: ({ ordinal, version }) =>
       Effect.map(
         // Whatever it says: a COMMIT that is still under way has written this row, and conflicts with the lock.
         Rows.select(
           Committed,
-          (sql) => sql`SELECT finished_at IS NOT NULL AND fence = ${fence} AS committed FROM schema_journal
+          (sql) => sql`SELECT finished_at IS NOT NULL AND fence = ${lease.fence} AS committed FROM schema_journal
             WHERE db_name = ${database} AND version = ${version} AND ordinal = ${ordinal} FOR UPDATE`
         ),
         ([row]) => row?.committed === true
@@ -184,16 +191,10 @@ export const make = (lease: Lease.Lease, rows: ReadonlyArray<Row>): Journal => {
   }
 }
 
+const { literal, sql, value } = Expression
+
+const table = Tables.journal.name
+
+const now = literal("now()")
+
 const Committed = Schema.Struct({ committed: Schema.Boolean })
-
-const Written = Schema.Struct({ written: Schema.Boolean })
-
-/** Runs a statement that writes under the lease, and fails where it wrote nothing. */
-const checked = Effect.fnUntraced(function* (
-  lease: Lease.Lease,
-  statement: (held: Fragment) => Effect.Effect<ReadonlyArray<object>, SqlError>
-): Effect.fn.Return<void, LeaseLost | SqlError, Transaction.Transaction> {
-  const held = yield* Lease.held(lease)
-  const [row] = yield* Rows.select(Written, () => statement(held))
-  if (row?.written !== true) return yield* Lease.lost(lease)
-})

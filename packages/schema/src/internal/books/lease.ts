@@ -22,9 +22,13 @@
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
-import { SharedLock } from "@effect-dsql/core/Fence"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guard from "@effect-dsql/core/Guard"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as RetryPolicy from "@effect-dsql/core/RetryPolicy"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
+import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -33,13 +37,13 @@ import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Fragment } from "effect/sql/Statement"
 import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
 import type { LeaseOptions } from "../../Migration.ts"
 import { LeaseHeld, LeaseLost, TooFewConnections } from "../../MigrationError.ts"
 import { reconnecting } from "../transaction/reconnecting.ts"
 import * as Rows from "../transaction/rows.ts"
+import * as Tables from "./tables.ts"
 
 /** A lease that is held. */
 export interface Lease {
@@ -85,19 +89,36 @@ export const holderOf = (row: Row | undefined): Row | undefined => (row?.owner =
 export const follows = ({ fence }: Pick<Lease, "fence">, seen: Row | undefined): boolean =>
   holderOf(seen) === undefined && fence === (seen?.fence ?? 0) + 1
 
-/**
- * The rows of a lease that is still held, for the WITH of a statement that writes under it. The statement has to
- * read them, and fails to write where there are none.
- */
-export const held = (
-  lease: Pick<Lease, "database" | "fence" | "owner">
-): Effect.Effect<Fragment, never, Transaction.Transaction> =>
-  Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    const lock = sql.literal(yield* SharedLock)
-    return sql`SELECT fence FROM schema_lease WHERE db_name = ${lease.database} AND owner = ${lease.owner}
-      AND fence = ${lease.fence} AND expires_at > now() ${lock}`
+const { literal, sql, value } = Expression
+
+/** What a lease is known by. */
+type Held = Pick<Lease, "database" | "fence" | "owner">
+
+/** The guard of whatever is written under a lease: it is still held, and stays so until COMMIT. */
+export const held = (lease: Held): Guard.Guard<LeaseLost> => own(lease, "shared", unexpired)
+
+const unexpired = sql` AND expires_at > now()`
+
+/** The guard that the row is this lease's, and that `moreover` holds of it. */
+const own = (lease: Held, lock: Guard.Lock | undefined, moreover = literal("")): Guard.Guard<LeaseLost> =>
+  Guard.make({
+    name: "lease",
+    row: rowOf(lease.database, lock),
+    columns,
+    holds: (row) =>
+      Guard.exists(
+        row,
+        sql`owner = ${value("text", lease.owner)} AND fence = ${value("integer", lease.fence)}${moreover}`
+      ),
+    refuse: () => Effect.fail(lost(lease))
   })
+
+const columns = ["owner", "fence", "expires_at"]
+
+const rowOf = (database: string, lock: Guard.Lock | undefined) =>
+  Guard.row(Tables.lease.name, { db_name: value("text", database) }, columns, lock)
+
+const whereOf = (database: string) => Expression.key(Tables.lease.name, { db_name: value("text", database) })
 
 /** The error of a write that found no such row. */
 export const lost = ({ database, owner }: Pick<Lease, "database" | "owner">): LeaseLost =>
@@ -130,40 +151,93 @@ export const hold = <A, E, R>(
     })
   )
 
-/** Ends the lease of whoever has it, who then cannot write any more. Gives who it was. */
-export const revoke = (database: string): Effect.Effect<Row | undefined, TransactionError, DsqlClient> =>
-  Transaction.run(
-    Effect.gen(function* () {
-      const sql = yield* Transaction.sql
-      yield* sql`SELECT fence FROM schema_lease WHERE db_name = ${database} FOR UPDATE`
-      const holder = holderOf(yield* select(database))
-      if (holder === undefined) return undefined
-      yield* sql`UPDATE schema_lease SET owner = '', fence = fence + 1, expires_at = now() WHERE db_name = ${database}`
-      return holder
-    }),
-    { operation: "RevokeLease" }
+/**
+ * Ends the lease of this holder, who then cannot write any more; not of one who has taken it since.
+ *
+ * It compares the fence and moves it, so it is repeated after a lost answer, and does nothing if it comes late.
+ */
+export const revoke = (database: string, { fence }: Row): Effect.Effect<void, TransactionError, DsqlClient> =>
+  reconnecting(
+    Transaction.autocommit(
+      Guarded.write({
+        guards: [
+          Guard.make({
+            name: "lease",
+            row: rowOf(database, "exclusive"),
+            columns,
+            holds: (row) => Guard.exists(row, sql`owner <> '' AND fence = ${value("integer", fence)}`),
+            refuse: () => Effect.fail(moved)
+          })
+        ],
+        writes: [
+          Write.update({
+            table: Tables.lease.name,
+            set: {
+              owner: literal("''"),
+              fence: sql`schema_lease.fence + 1`,
+              expires_at: literal("now()")
+            },
+            where: whereOf(database)
+          })
+        ]
+      }).pipe(
+        Effect.asVoid,
+        Effect.catchTag("LeaseMoved", () => Effect.void)
+      ),
+      { operation: "RevokeLease", repeat: true }
+    )
   )
 
-type Claim = { readonly fence: number } | { readonly holder: Row }
+/** The row is not as it was seen: somebody has claimed the lease, or given it back. */
+class LeaseMoved extends Data.TaggedError("LeaseMoved") {}
 
-const claim = Effect.fnUntraced(function* (database: string, owner: string, duration: Duration.Duration) {
-  const sql = yield* Transaction.sql
-  const span = sql`${Duration.toMillis(duration)}::double precision * interval '1 millisecond'`
-  const [row] = yield* Rows.select(
-    Row,
-    (sql) => sql`SELECT owner, fence, expires_at AS expires, expires_at <= now() AS expired
-      FROM schema_lease WHERE db_name = ${database} FOR UPDATE`
-  )
-  if (row === undefined) {
-    yield* sql`INSERT INTO schema_lease (db_name, owner, fence, heartbeat_at, expires_at)
-      VALUES (${database}, ${owner}, 1, now(), now() + ${span})`
-    return { fence: 1 } satisfies Claim
+const moved = new LeaseMoved()
+
+/**
+ * Takes a lease that was seen free, and gives its fence; undefined where it is not as it was seen any more.
+ *
+ * It compares the fence and moves it, so it is repeated after a lost answer, and does nothing if it comes late. Whose
+ * it is then, the next look says: perhaps the first one had taken it.
+ */
+const claim = (database: string, owner: string, duration: Duration.Duration, seen: Row | undefined) => {
+  const fence = (seen?.fence ?? 0) + 1
+  const free = Guard.make({
+    name: "lease",
+    row: rowOf(database, "exclusive"),
+    columns,
+    holds: (row) =>
+      seen === undefined
+        ? Guard.absent(row)
+        : Guard.exists(row, sql`fence = ${value("integer", seen.fence)} AND (owner = '' OR expires_at <= now())`),
+    refuse: () => Effect.fail(moved)
+  })
+  const set = {
+    db_name: value("text", database),
+    owner: value("text", owner),
+    fence: value("integer", fence),
+    heartbeat_at: literal("now()"),
+    expires_at: after(duration)
   }
-  if (row.owner !== "" && !row.expired && row.owner !== owner) return { holder: row } satisfies Claim
-  yield* sql`UPDATE schema_lease SET owner = ${owner}, fence = ${row.fence + 1}, heartbeat_at = now(),
-    expires_at = now() + ${span} WHERE db_name = ${database}`
-  return { fence: row.fence + 1 } satisfies Claim
-})
+  return Transaction.autocommit(
+    Guarded.write({
+      guards: [free],
+      writes: [
+        Write.insert({
+          into: Tables.lease.name,
+          columns: set,
+          onConflict: Write.replacing(["db_name"], ["owner", "fence", "heartbeat_at", "expires_at"])
+        })
+      ]
+    }).pipe(
+      Effect.as(fence),
+      Effect.catchTag("LeaseMoved", () => Effect.succeed(undefined))
+    ),
+    { operation: "TakeLease", policy: RetryPolicy.none, repeat: true }
+  )
+}
+
+const after = (duration: Duration.Duration) =>
+  sql`now() + ${value("double precision", Duration.toMillis(duration))} * interval '1 millisecond'`
 
 /** A claim conflicts with whoever else claims, so it is made only where the lease looks free, and lost to them at once. */
 const acquire = (
@@ -176,20 +250,23 @@ const acquire = (
   Effect.gen(function* () {
     let told = false
     while (true) {
-      const found = yield* reconnecting(
-        Transaction.autocommit(Effect.map(select(database), holderOf), { operation: "LookAtLease", readOnly: true })
+      const seen = yield* reconnecting(
+        // `Books.read` sends the same text where nothing can be written.
+        Transaction.autocommit(select(database), { operation: "LookAtLease", readOnly: "proven" })
       )
-      const isFree = found === undefined || found.expired || found.owner === owner
-      const claimed: Claim | undefined = isFree
-        ? yield* reconnecting(
-            Transaction.run(claim(database, owner, duration), { operation: "TakeLease", policy: RetryPolicy.none })
-          ).pipe(Effect.catchTags({ ConflictRetriesExhausted: () => lostClaim, UniqueViolation: () => lostClaim }))
-        : { holder: found }
-      if (claimed !== undefined && "fence" in claimed) return claimed.fence
-      if (claimed !== undefined) {
-        const { expires, owner: other } = claimed.holder
+      const holder = holderOf(seen)
+      if (holder === undefined || holder.expired) {
+        const fence = yield* reconnecting(claim(database, owner, duration, seen)).pipe(
+          Effect.catchTag("ConflictRetriesExhausted", () => lostClaim)
+        )
+        if (fence !== undefined) return fence
+      } else if (holder.owner === owner) {
+        // A claim whose answer was lost had taken it.
+        return holder.fence
+      } else {
+        const { expires, owner: other } = holder
         if (!wait) return yield* new LeaseHeld({ database, owner: other, expires })
-        if (!told) yield* onHeld(claimed.holder)
+        if (!told) yield* onHeld(holder)
         told = true
       }
       yield* Effect.sleep(Duration.millis(pause * (0.5 + (yield* Random.next))))
@@ -204,7 +281,7 @@ const pause = 250
 
 /** Beats three times as often as it must, and whenever it is asked to. */
 const keeper = Effect.fnUntraced(function* (
-  lease: Pick<Lease, "database" | "fence" | "owner">,
+  lease: Held,
   duration: Duration.Duration,
   gone: Deferred.Deferred<never, LeaseLost>
 ) {
@@ -228,33 +305,45 @@ const keeper = Effect.fnUntraced(function* (
   )
 })
 
-const beat = (lease: Pick<Lease, "database" | "fence" | "owner">, duration: Duration.Duration) =>
+/**
+ * Makes it last longer, by the server's clock. It is repeated after a lost answer, and one that comes late does
+ * nothing unless the lease is still held: then it lasts until a duration after that. It changes the row that it
+ * compares, so it locks none: whoever writes under the lease holds it shared.
+ */
+const beat = (lease: Held, duration: Duration.Duration) =>
   reconnecting(
     Transaction.autocommit(
-      Effect.flatMap(
-        Transaction.sql,
-        (sql) => sql`UPDATE schema_lease SET heartbeat_at = now(),
-            expires_at = now() + ${Duration.toMillis(duration)}::double precision * interval '1 millisecond'
-          WHERE db_name = ${lease.database} AND owner = ${lease.owner} AND fence = ${lease.fence}
-            AND expires_at > now()
-          RETURNING fence`
-      ),
-      { operation: "RenewLease" }
+      Guarded.write({
+        guards: [own(lease, undefined, unexpired)],
+        writes: [
+          Write.update({
+            table: Tables.lease.name,
+            set: { heartbeat_at: literal("now()"), expires_at: after(duration) },
+            where: whereOf(lease.database)
+          })
+        ]
+      }),
+      { operation: "RenewLease", repeat: true }
     )
-  ).pipe(Effect.flatMap((rows) => (rows.length > 0 ? Effect.void : Effect.fail(lost(lease)))))
+  ).pipe(Effect.asVoid)
 
-/** Gives it back. FOR UPDATE, so that a COMMIT of this owner which is still under way conflicts, and never comes. */
-const release = (lease: Pick<Lease, "database" | "fence" | "owner">) =>
+/**
+ * Gives it back. FOR UPDATE, so that a COMMIT of this owner which is still under way conflicts, and never comes. It
+ * compares the owner and changes it, so it is repeated after a lost answer, and does nothing if it comes late.
+ */
+const release = (lease: Held) =>
   Transaction.autocommit(
-    Effect.flatMap(
-      Transaction.sql,
-      (sql) => sql`WITH held AS (
-          SELECT db_name FROM schema_lease
-          WHERE db_name = ${lease.database} AND owner = ${lease.owner} AND fence = ${lease.fence} FOR UPDATE
-        )
-        UPDATE schema_lease SET owner = '', expires_at = now() FROM held WHERE schema_lease.db_name = held.db_name`
-    ),
-    { operation: "ReleaseLease" }
+    Guarded.write({
+      guards: [own(lease, "exclusive")],
+      writes: [
+        Write.update({
+          table: Tables.lease.name,
+          set: { owner: literal("''"), expires_at: literal("now()") },
+          where: whereOf(lease.database)
+        })
+      ]
+    }),
+    { operation: "ReleaseLease", repeat: true }
   )
 
 /** DDL holds one connection while the lease is renewed on another: with one alone it would wait for itself. */

@@ -1,6 +1,7 @@
 /**
  * What the database's catalogue says is there.
  */
+import * as Quote from "@effect-dsql/dialect/Quote"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Name } from "../../SqlStatement.ts"
@@ -69,14 +70,10 @@ export const hasRows = (name: Name): Rows.Reading<boolean> =>
   Effect.map(
     Rows.read(
       Schema.Struct({ rows: Schema.Boolean }),
-      (sql) => sql`SELECT EXISTS (SELECT 1 FROM ${sql.literal(quoted(name))}) AS rows`
+      (sql) => sql`SELECT EXISTS (SELECT 1 FROM ${sql.literal(Quote.qualified(name.schema, name.name))}) AS rows`
     ),
     ([row]) => row?.rows === true
   )
-
-/** A name as SQL writes it. */
-export const quoted = ({ name, schema }: Name): string =>
-  [schema, name].flatMap((part) => (part === undefined ? [] : `"${part.replaceAll('"', '""')}"`)).join(".")
 
 const kinds: Readonly<Record<string, Relation["kind"]>> = {
   r: "table",

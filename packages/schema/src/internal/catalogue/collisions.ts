@@ -2,9 +2,9 @@
  * The rows that keep a unique index from being built: keys that more than one row has.
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import * as Quote from "@effect-dsql/dialect/Quote"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Catalogue from "./catalogue.ts"
 import type { Name } from "../../SqlStatement.ts"
 import * as Rows from "../transaction/rows.ts"
 
@@ -47,7 +47,7 @@ export const of = (index: Name): Effect.Effect<ReadonlyArray<string>, never, Dsq
     const [first] = parts
     if (first === undefined || !first.unique) return []
     const columns = parts.map(({ expression }) => expression)
-    const table = Catalogue.quoted({ schema: first.schema, name: first.table })
+    const table = Quote.qualified(first.schema, first.table)
     // Rows with a NULL in their key collide with none, unless the index says otherwise.
     const conditions = [
       ...(first.predicate === null ? [] : [first.predicate]),

@@ -2,9 +2,9 @@
  * What the catalogue holds, as the SQL that would make it: so that it is read by
  * the same parser as a version's files.
  */
+import * as Quote from "@effect-dsql/dialect/Quote"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Catalogue from "./catalogue.ts"
 import * as Rows from "../transaction/rows.ts"
 
 /** What is there, as SQL, and which indexes are not valid. */
@@ -62,7 +62,7 @@ export const read = (schemas: ReadonlyArray<string>) =>
       // After all tables: a key may be of one that comes later.
       ...constraints.map(
         ({ constraint, definition, ...name }) =>
-          `ALTER TABLE ${Catalogue.quoted(of(name))} ADD CONSTRAINT ${identifier(constraint)} ${definition}`
+          `ALTER TABLE ${Quote.qualified(name.schema, name.name)} ADD CONSTRAINT ${Quote.identifier(constraint)} ${definition}`
       ),
       ...indexes.flatMap(({ definition }) => definition ?? [])
     ]
@@ -72,21 +72,17 @@ export const read = (schemas: ReadonlyArray<string>) =>
     } satisfies Definitions
   })
 
-const of = ({ name, schema }: { readonly name: string; readonly schema: string }) => ({ name, schema })
-
-const identifier = (name: string): string => Catalogue.quoted({ name, schema: undefined })
-
 const relations = (rows: ReadonlyArray<typeof ColumnRow.Type>): ReadonlyArray<string> => {
   const tables = new Map<string, Array<string>>()
   const others: Array<string> = []
   for (const row of rows) {
-    const name = Catalogue.quoted(of(row))
+    const name = Quote.qualified(row.schema, row.name)
     if (row.kind === "S") others.push(`CREATE SEQUENCE ${name}`)
     else if (row.kind === "v" || row.kind === "m") others.push(`CREATE VIEW ${name} AS SELECT`)
     else {
       const columns = tables.get(name) ?? []
       tables.set(name, columns)
-      if (row.column !== null) columns.push(`${identifier(row.column)} ${row.type} ${clauses(row)}`)
+      if (row.column !== null) columns.push(`${Quote.identifier(row.column)} ${row.type} ${clauses(row)}`)
     }
   }
   return [...others, ...[...tables].map(([name, columns]) => `CREATE TABLE ${name} (${columns.join(", ")})`)]

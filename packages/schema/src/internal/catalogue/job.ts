@@ -65,13 +65,13 @@ export const follow = (
   onProgress: (progress: Progress) => Effect.Effect<void>
 ): Effect.Effect<Progress["status"], TransactionError, DsqlClient> =>
   Effect.gen(function* () {
-    const start = yield* Clock.currentTimeMillis
+    const start = yield* Clock.monotonicTimeNanos
     const look = Effect.gen(function* () {
       const [row] = yield* reconnecting(
         Rows.read(Status, (sql) => sql`SELECT status::text AS status FROM sys.jobs WHERE job_id = ${job}`)
       )
       const status = row?.status ?? "unknown"
-      yield* onProgress({ status, elapsed: (yield* Clock.currentTimeMillis) - start })
+      yield* onProgress({ status, elapsed: Number(((yield* Clock.monotonicTimeNanos) - start) / 1_000_000n) })
       return status
     })
     return yield* Effect.repeat(look, { schedule: pace, until: (status) => !isUnderWay(status) })

@@ -5,7 +5,7 @@ import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Effect from "effect/Effect"
 import { Event } from "../../Event.ts"
 import type * as Migration from "../../Migration.ts"
-import type { MigrationError } from "../../MigrationError.ts"
+import type { InvalidBookkeeping, MigrationError } from "../../MigrationError.ts"
 import * as SchemaSource from "../../SchemaSource.ts"
 import * as Version from "../../Version.ts"
 import * as Bookkeeping from "../books/bookkeeping.ts"
@@ -62,7 +62,7 @@ const follow = Effect.fnUntraced(function* (
   { from, to, versions }: Route.Route,
   rows: ReadonlyArray<Journal.Row>,
   run: Run.Run
-): Effect.fn.Return<Migration.Report, StepError, DsqlClient> {
+): Effect.fn.Return<Migration.Report, InvalidBookkeeping | StepError, DsqlClient> {
   const journal = Journal.make(run.lease, rows)
   if (from === undefined) {
     yield* Effect.forEach(versions, (version) => run.apply(version, journal), { discard: true })

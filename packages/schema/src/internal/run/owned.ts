@@ -4,6 +4,7 @@
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Quote from "@effect-dsql/dialect/Quote"
 import * as Effect from "effect/Effect"
 import type { OwnedTable } from "../../Migration.ts"
 import type { LeaseLost } from "../../MigrationError.ts"
@@ -77,7 +78,7 @@ export const drop = (
     Transaction.run(
       Effect.gen(function* () {
         const sql = yield* Transaction.sql
-        yield* sql.unsafe(`DROP ${kind.toUpperCase()} IF EXISTS ${Catalogue.quoted(name)}`).unprepared
+        yield* sql.unsafe(`DROP ${kind.toUpperCase()} IF EXISTS ${Quote.qualified(name.schema, name.name)}`).unprepared
         yield* renew
       }),
       { operation: "DropRelation" }

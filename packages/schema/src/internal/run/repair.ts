@@ -4,6 +4,7 @@
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Quote from "@effect-dsql/dialect/Quote"
 import * as Effect from "effect/Effect"
 import type { Engine } from "../../Engine.ts"
 import type { MigrationError } from "../../MigrationError.ts"
@@ -30,7 +31,7 @@ export const run = (options: Options): Effect.Effect<Repair, MigrationError, Dsq
     const database = databaseOf(options)
     const before = yield* Books.read(database)
     const holder = Lease.holderOf(before.lease)
-    if (release && holder !== undefined) yield* Lease.revoke(database)
+    if (release && holder !== undefined) yield* Lease.revoke(database, holder)
     const indexes = yield* invalid(source, before.engine)
     const changed = Route.changedStatements(source, before)
     const isAccepting = accept && changed.length > 0
@@ -122,7 +123,7 @@ const build = Effect.fnUntraced(function* ({ keyed, target }: Invalid, { books, 
     Transaction.run(
       Effect.gen(function* () {
         const sql = yield* Transaction.sql
-        yield* sql.unsafe(`DROP INDEX IF EXISTS ${Catalogue.quoted(target.name)}`).unprepared
+        yield* sql.unsafe(`DROP INDEX IF EXISTS ${Quote.qualified(target.name.schema, target.name.name)}`).unprepared
         yield* lease.renew
       }),
       { operation: "DropIndex" }

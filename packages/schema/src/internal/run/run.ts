@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type { Engine } from "../../Engine.ts"
 import { Event } from "../../Event.ts"
 import type * as Migration from "../../Migration.ts"
-import type { LeaseLost, MigrationError } from "../../MigrationError.ts"
+import type { InvalidBookkeeping, LeaseLost, MigrationError } from "../../MigrationError.ts"
 import type { SchemaVersion } from "../../SchemaSource.ts"
 import type * as Version from "../../Version.ts"
 import * as Bookkeeping from "../books/bookkeeping.ts"
@@ -26,7 +26,9 @@ export interface Run {
   readonly emit: (event: Event) => Effect.Effect<void>
   /** Runs the statements of a version that have not run by what the journal says. */
   readonly apply: (version: SchemaVersion, journal: Journal.Journal) => Effect.Effect<void, Step.StepError, DsqlClient>
-  readonly record: (to: Bookkeeping.NewVersion) => Effect.Effect<void, LeaseLost | TransactionError, DsqlClient>
+  readonly record: (
+    to: Bookkeeping.NewVersion
+  ) => Effect.Effect<void, InvalidBookkeeping | LeaseLost | TransactionError, DsqlClient>
   readonly report: (from: Version.Version | null, to: Version.Version | null) => Migration.Report
 }
 

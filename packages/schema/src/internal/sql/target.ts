@@ -1,7 +1,7 @@
 /**
  * Reads what a statement leaves behind in the catalogue from its parse tree.
  */
-import type * as Statement from "@effect-dsql/dialect/Statement"
+import { type Fields, names as namesIn, type Node } from "@effect-dsql/dialect/ParseTree"
 import type { Name, Target } from "../../SqlStatement.ts"
 
 /** A name as one writes it. */
@@ -24,10 +24,8 @@ export const names = (target: Target): ReadonlyArray<Name> => {
   }
 }
 
-type Tree = Statement.Statement["node"]
-
 /** Reads a parsed statement. */
-export const of = (node: Tree): Target => {
+export const of = (node: Node): Target => {
   if ("CreateStmt" in node) {
     const { relation, tableElts } = node.CreateStmt
     const columns = (tableElts ?? []).flatMap((element) =>
@@ -61,9 +59,6 @@ const nameOf = (relation: Relation | undefined): Name => ({
   schema: relation?.schemaname,
   name: relation?.relname ?? ""
 })
-
-type Fields<T extends string> =
-  Extract<Tree, { readonly [K in T]: unknown }> extends { readonly [K in T]: infer F } ? F : never
 
 const alteration = ({ cmds, relation }: Fields<"AlterTableStmt">): Target => {
   const [only, ...more] = cmds ?? []
@@ -118,7 +113,7 @@ const isDropped = (kind: string | undefined): kind is keyof typeof dropped => ki
 const drop = ({ objects, removeType }: Fields<"DropStmt">): Target => {
   const [only, ...more] = objects ?? []
   if (only === undefined || more.length > 0 || !("List" in only) || !isDropped(removeType)) return other
-  const parts = (only.List.items ?? []).flatMap((item) => ("String" in item ? (item.String.sval ?? []) : []))
+  const parts = namesIn(only.List.items)
   const name = parts.at(-1)
   return name === undefined ? other : { _tag: "Drop", name: { schema: parts.at(-2), name }, kind: dropped[removeType] }
 }

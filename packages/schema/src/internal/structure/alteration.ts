@@ -1,7 +1,8 @@
 /**
  * What ALTER, RENAME and DROP change of it.
  */
-import { type Fields, quoted, type } from "./canonical.ts"
+import type { Fields } from "@effect-dsql/dialect/ParseTree"
+import { quoted, type } from "./canonical.ts"
 import { change, column, constrain, defaultOf, identity, type KeyOf, type Structure, type Table } from "./creation.ts"
 
 export const alter = (structure: Structure, { cmds, relation }: Fields<"AlterTableStmt">, keyOf: KeyOf): void => {

@@ -2,23 +2,13 @@
  * Expressions and types as one text, however they were written: what a file says
  * and what the catalogue prints of it become the same.
  */
-import type { Statement } from "@effect-dsql/dialect/Statement"
-
-export type Tree = Statement["node"]
-
-/** The fields of a node of the parse tree. */
-export type Fields<T extends string> =
-  Extract<Tree, { readonly [K in T]: unknown }> extends { readonly [K in T]: infer F } ? F : never
+import { type Fields, isNode, names, type Node } from "@effect-dsql/dialect/ParseTree"
 
 /** A name that a text can be searched for: nothing else in a canonical text is in these quotes. */
 export const quoted = (name: string): string => `"${name}"`
 
 /** A canonical text for people: without the quotes of names that need none. */
 export const readable = (text: string): string => text.replaceAll(/"([a-z_][a-z0-9_]*)"/g, "$1")
-
-/** The texts in a list of `String` nodes. */
-export const names = (nodes: ReadonlyArray<Tree> | undefined): ReadonlyArray<string> =>
-  (nodes ?? []).flatMap((node) => ("String" in node ? (node.String.sval ?? []) : []))
 
 // What SQL calls the types that the parser calls otherwise.
 const typeNames: Readonly<Record<string, string>> = {
@@ -43,7 +33,7 @@ export const type = (typeName: Fields<"TypeName"> | undefined): string => {
 }
 
 /** An expression. Casts are left out: the catalogue has those that PostgreSQL added. */
-export const expression = (node: Tree | undefined): string => {
+export const expression = (node: Node | undefined): string => {
   if (node === undefined) return ""
   if ("TypeCast" in node) return expression(node.TypeCast.arg)
   if ("A_Const" in node) return constant(node.A_Const)
@@ -74,10 +64,10 @@ export const expression = (node: Tree | undefined): string => {
   return "A_Expr" in node ? operation(node.A_Expr) : other(node)
 }
 
-const list = (items: ReadonlyArray<Tree> | undefined): string => `[${(items ?? []).map(expression).join(", ")}]`
+const list = (items: ReadonlyArray<Node> | undefined): string => `[${(items ?? []).map(expression).join(", ")}]`
 
 /** The arguments of AND and OR, those of the same operator within them in their place. */
-const conjuncts = (node: Extract<Tree, { readonly BoolExpr: unknown }>): ReadonlyArray<string> => {
+const conjuncts = (node: Extract<Node, { readonly BoolExpr: unknown }>): ReadonlyArray<string> => {
   const { args, boolop } = node.BoolExpr
   return (args ?? []).flatMap((arg) => {
     if ("BoolExpr" in arg && arg.BoolExpr.boolop === boolop && boolop !== "NOT_EXPR") return conjuncts(arg)
@@ -100,7 +90,7 @@ const bounds = ({ kind, lexpr, rexpr }: Fields<"A_Expr">) => {
   }
 }
 
-const itemsOf = (node: Tree | undefined): ReadonlyArray<Tree> =>
+const itemsOf = (node: Node | undefined): ReadonlyArray<Node> =>
   node !== undefined && "List" in node ? (node.List.items ?? []) : []
 
 const operation = (node: Fields<"A_Expr">): string => {
@@ -140,12 +130,6 @@ const constant = ({ boolval, bsval, fval, isnull, ival, sval }: Fields<"A_Const"
   return /^-?\d+(\.\d+)?$/.test(text) ? text : `'${text.replaceAll("'", "''").replaceAll('"', "\\u0022")}'`
 }
 
-const isTree = (value: object): value is Tree => {
-  const [key, ...more] = Object.keys(value)
-  // Names of nodes begin with a capital, names of fields do not.
-  return key !== undefined && more.length === 0 && /^[A-Z]/.test(key)
-}
-
 /** Anything else: its fields, without the places where they stand. */
 const other = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(part).join(", ")}]`
@@ -154,7 +138,4 @@ const other = (value: unknown): string => {
   return fields.map(([key, field]) => `${key}(${part(field)})`).join(" ")
 }
 
-const part = (value: unknown): string =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && isTree(value)
-    ? expression(value)
-    : other(value)
+const part = (value: unknown): string => (isNode(value) ? expression(value) : other(value))

@@ -2,7 +2,8 @@
  * What CREATE leaves in a catalogue: tables with their columns and constraints,
  * indexes.
  */
-import { type Fields, expression, names, quoted, type Tree, type } from "./canonical.ts"
+import { type Fields, names, type Node } from "@effect-dsql/dialect/ParseTree"
+import { expression, quoted, type } from "./canonical.ts"
 
 export interface Column {
   readonly type: string
@@ -150,7 +151,7 @@ const action = (event: string, code: string | undefined): string => {
   return found === undefined ? "" : ` ON ${event} ${found}`
 }
 
-export const defaultOf = (node: Tree | undefined): string | undefined => {
+export const defaultOf = (node: Node | undefined): string | undefined => {
   const text = node === undefined ? undefined : expression(node)
   return text === "NULL" ? undefined : text
 }
@@ -176,7 +177,7 @@ export const index = (structure: Structure, statement: Fields<"IndexStmt">, keyO
   })
 }
 
-const element = (node: Tree): string => {
+const element = (node: Node): string => {
   if (!("IndexElem" in node)) return expression(node)
   const { expr, name, nulls_ordering, ordering } = node.IndexElem
   const descending = ordering === "SORTBY_DESC"

@@ -3,7 +3,7 @@
  * version's SQL and, the same way, from the SQL that describes what is there.
  */
 import * as Alteration from "./alteration.ts"
-import { names, type Tree } from "./canonical.ts"
+import { names, type Node } from "@effect-dsql/dialect/ParseTree"
 import * as Creation from "./creation.ts"
 import type { KeyOf, Relation, Structure } from "./creation.ts"
 
@@ -11,7 +11,7 @@ export type { Column, Structure, Table } from "./creation.ts"
 export { primaryKey } from "./creation.ts"
 
 /** Reads statements in their order; names without a schema are in the current one. */
-export const of = (nodes: ReadonlyArray<Tree>, schema: string): Structure => {
+export const of = (nodes: ReadonlyArray<Node>, schema: string): Structure => {
   const structure: Structure = {
     schemas: new Set([schema]),
     tables: new Map(),
@@ -32,7 +32,7 @@ export const of = (nodes: ReadonlyArray<Tree>, schema: string): Structure => {
 export const key = (schema: string, name: string, current: string): string =>
   schema === current ? name : `${schema}.${name}`
 
-const add = (structure: Structure, node: Tree, keyOf: KeyOf): void => {
+const add = (structure: Structure, node: Node, keyOf: KeyOf): void => {
   if ("CreateStmt" in node) return Creation.create(structure, node.CreateStmt, keyOf)
   if ("IndexStmt" in node) return Creation.index(structure, node.IndexStmt, keyOf)
   if ("ViewStmt" in node) return void structure.relations.set(keyOf(node.ViewStmt.view), "view")

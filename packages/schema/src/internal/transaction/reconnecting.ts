@@ -14,10 +14,16 @@ const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spac
 export const isLost = (error: { readonly _tag: string }): boolean =>
   error._tag === "ConnectionLost" || error._tag === "CommitOutcomeUnknown"
 
-/** Runs again, with patience, what says the same however often it runs: a read, or a write of fixed values. */
+/** Runs again, with patience, what says the same however often it runs: a read, or a write that is made to be repeated. */
 export const reconnecting = <A, E extends { readonly _tag: string }, R>(
   effect: Effect.Effect<A, E | TransactionError, R>
 ): Effect.Effect<A, E | TransactionError, R> => Effect.retry(effect, { schedule: patience, while: isLost })
+
+/** Sends again, with patience, what certainly did nothing. */
+export const resending = <A, E extends { readonly _tag: string }, R>(
+  effect: Effect.Effect<A, E | TransactionError, R>
+): Effect.Effect<A, E | TransactionError, R> =>
+  Effect.retry(effect, { schedule: patience, while: (error) => error._tag === "ConnectionLost" })
 
 /** Reads again at once where a connection that had been idle turned out to be gone; a server that is not there is none. */
 export const rereading = <A, R>(

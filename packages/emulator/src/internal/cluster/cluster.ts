@@ -12,11 +12,12 @@ import type * as Postgres from "../../Postgres.ts"
 import * as Parking from "../concurrency/parking.ts"
 import { type Database, type Member, prune } from "../concurrency/state.ts"
 import * as Steward from "../concurrency/steward.ts"
+import type { Desk } from "../control/desk.ts"
+import * as Install from "../database/install.ts"
+import { isInConflict } from "../database/rowLocks.ts"
 import * as Backend from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
-import * as Install from "./install.ts"
-import { isInConflict } from "./rowLocks.ts"
 
 /** All databases of one server. */
 export interface Cluster {
@@ -84,7 +85,7 @@ const work = Effect.fnUntraced(function* (worker: Member, job: string) {
 /** Makes the databases of a server known. */
 export const make = Effect.fnUntraced(function* (
   server: Postgres.Postgres,
-  options: { readonly now: () => number; readonly jobDelay: number }
+  options: Pick<Desk, "now" | "sleep"> & { readonly jobDelay: number }
 ): Effect.fn.Return<Cluster, Backend.BackendLost, Scope.Scope> {
   const scope = yield* Effect.scope
   const main = yield* Backend.connect(server, parametersOf("postgres"))
@@ -116,7 +117,7 @@ export const make = Effect.fnUntraced(function* (
     let worker: Member | undefined
     const perform = (job: string, done: Deferred.Deferred<void>) =>
       Effect.gen(function* () {
-        if (options.jobDelay > 0) yield* Effect.sleep(options.jobDelay)
+        yield* options.sleep(options.jobDelay)
         worker ??= yield* Scope.provide(
           Effect.flatMap(connected, (backend) => join(database, backend)),
           own

@@ -1,0 +1,83 @@
+/**
+ * The transaction that a client's statements share, from what opens it to what ends it.
+ */
+import * as Effect from "effect/Effect"
+import type { Fault } from "../../Faults.ts"
+import * as End from "../concurrency/end.ts"
+import * as Outcome from "../concurrency/outcome.ts"
+import * as Transaction from "../concurrency/transaction.ts"
+import type { BackendLost } from "../postgres/backend.ts"
+import * as Frame from "../protocol/frame.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
+import * as Refusal from "../statement/refusal.ts"
+import type { Client } from "./client.ts"
+import { aftermath, type Cut, strike } from "./injection.ts"
+
+/** How the client's transaction stands, as ReadyForQuery tells it. */
+export const status = (client: Client): number => {
+  const { transaction } = client
+  if (transaction?.span !== "block") return Frame.status.idle
+  return Transaction.isFailed(transaction) ? Frame.status.failed : Frame.status.open
+}
+
+/** The transaction to run in; one of the emulator's own where the client began none. */
+export const current = (client: Client): Transaction.Transaction =>
+  (client.transaction ??= Transaction.make(client.database.now(), "message"))
+
+/** Makes sure that there is a transaction, for what has to outlive a message. */
+export const open = (client: Client): Effect.Effect<void> => Effect.sync(() => void current(client))
+
+/** Carries out BEGIN. */
+export const begin = (client: Client, readOnly: boolean): Outcome.Outcome => {
+  const { transaction } = client
+  if (Transaction.isFailed(transaction)) return Outcome.failure(Refusal.aborted)
+  if (transaction === undefined) {
+    client.transaction = Transaction.make(client.database.now(), "block", readOnly)
+  } else transaction.span = "block"
+  return Outcome.success([ServerMessage.commandComplete("BEGIN")])
+}
+
+/** Carries out COMMIT or ROLLBACK. */
+export const end = Effect.fnUntraced(function* (client: Client, wanted: "COMMIT" | "ROLLBACK") {
+  const { transaction } = client
+  if (transaction === undefined) return Outcome.success([ServerMessage.commandComplete(wanted)])
+  if (wanted === "ROLLBACK" || Transaction.isFailed(transaction)) {
+    yield* End.rollback(client, transaction)
+    return Outcome.success([ServerMessage.commandComplete("ROLLBACK")])
+  }
+  const error = yield* commit(client, transaction, client.desk.faults.decide("commit", client.connection.label))
+  return error === undefined ? Outcome.success([ServerMessage.commandComplete("COMMIT")]) : { frames: [], error }
+})
+
+/** Commits, with what may happen on the way; gives the error that the client gets in place of success. */
+export const commit = Effect.fnUntraced(function* (
+  client: Client,
+  transaction: Transaction.Transaction,
+  fault: Fault | undefined
+) {
+  const refusal = yield* strike(fault)
+  if (refusal !== undefined) {
+    yield* End.rollback(client, transaction)
+    return ServerMessage.error(refusal)
+  }
+  const error = yield* End.commit(client, transaction)
+  if (error !== undefined) return error
+  client.connection.commits++
+  return yield* aftermath(fault)
+})
+
+/** Ends a transaction that the client did not begin, at the end of the message that it spans. */
+export const settle = Effect.fnUntraced(function* (
+  client: Client,
+  failed: boolean
+): Effect.fn.Return<Frame.Frame | undefined, BackendLost | Cut> {
+  const { transaction } = client
+  if (transaction === undefined || transaction.span === "block") return undefined
+  if (!failed) return yield* commit(client, transaction, client.desk.faults.decide("commit", client.connection.label))
+  yield* End.rollback(client, transaction)
+  return undefined
+})
+
+/** What an error does to the transaction that it happened in. */
+export const fail = (client: Client): Effect.Effect<void, BackendLost> =>
+  client.transaction?.span === "block" ? End.fail(client, client.transaction) : Effect.void

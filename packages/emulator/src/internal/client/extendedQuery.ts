@@ -1,0 +1,208 @@
+/**
+ * The extended protocol: statements that are parsed, bound and executed by messages of their own, up to Sync or Flush.
+ */
+import * as Effect from "effect/Effect"
+import { append } from "../concurrency/outcome.ts"
+import { isFailed } from "../concurrency/transaction.ts"
+import type { BackendLost } from "../postgres/backend.ts"
+import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as Frame from "../protocol/frame.ts"
+import * as ServerMessage from "../protocol/serverMessage.ts"
+import type { Prepared } from "../statement/prepared.ts"
+import * as Refusal from "../statement/refusal.ts"
+import * as Block from "./block.ts"
+import * as Execution from "./execution.ts"
+import type { Cut } from "./injection.ts"
+import { finish, type Named, refusalOf, type Session } from "./session.ts"
+import { flush, forget, type Progress } from "./unit.ts"
+
+type Message = Extract<ClientMessage.ClientMessage, { readonly frame: Frame.Frame }>
+type Failure = BackendLost | Cut
+
+const isForwarded = (named: Named | undefined): boolean =>
+  named === undefined || named.prepared === undefined || named.prepared.plan._tag === "Plain"
+
+/** Whether a statement may run at all where the transaction has failed. */
+const endsTransaction = (prepared: Prepared | undefined): boolean =>
+  prepared?.plan._tag === "Commit" || prepared?.plan._tag === "Rollback"
+
+const parse = Effect.fnUntraced(function* (
+  session: Session,
+  message: Extract<Message, { readonly _tag: "Parse" }>,
+  progress: Progress
+): Effect.fn.Return<void, Failure> {
+  const parsed = yield* Effect.result(session.prepare(message.sql))
+  if (parsed._tag === "Failure") {
+    progress.error = refusalOf(parsed.failure)
+    return
+  }
+  const [prepared, more] = parsed.success
+  if (more !== undefined) {
+    const several = "cannot insert multiple commands into a prepared statement"
+    progress.error = ServerMessage.error({ sqlstate: "42601", message: several })
+    return
+  }
+  if (isFailed(session.transaction) && !endsTransaction(prepared)) {
+    progress.error = ServerMessage.error(Refusal.aborted)
+    return
+  }
+  if (prepared?.plan._tag === "Refused") {
+    progress.error = ServerMessage.error(prepared.plan.refusal)
+    return
+  }
+  const previous = session.statements.get(message.name)
+  const named: Named = { prepared, types: message.types }
+  if (isForwarded(named)) {
+    // A name that the emulator kept to itself is unknown to PostgreSQL.
+    progress.batch.push(message.frame)
+  } else {
+    if (previous !== undefined && message.name !== "") {
+      const exists = `prepared statement "${message.name}" already exists`
+      progress.error = ServerMessage.error({ sqlstate: "42P05", message: exists })
+      return
+    }
+    yield* flush(session, progress)
+    progress.frames.push(ServerMessage.parseComplete)
+  }
+  session.statements.set(message.name, named)
+  if (!isForwarded(named)) return
+  const undo = () =>
+    previous === undefined || message.name === ""
+      ? session.statements.delete(message.name)
+      : session.statements.set(message.name, previous)
+  progress.made.push({ what: "statement", undo })
+})
+
+const describe = Effect.fnUntraced(function* (
+  session: Session,
+  message: Extract<Message, { readonly _tag: "Describe" }>,
+  progress: Progress
+): Effect.fn.Return<void, Failure> {
+  const portal = message.of === "portal" ? session.portals.get(message.name) : undefined
+  const named = message.of === "statement" ? session.statements.get(message.name) : portal?.named
+  if (named?.prepared === undefined || isForwarded(named)) {
+    progress.batch.push(message.frame)
+    return
+  }
+  yield* flush(session, progress)
+  if (message.of === "statement") progress.frames.push(ServerMessage.noParameters)
+  const columns = Execution.columns(named.prepared)
+  const format = portal === undefined ? 0 : ClientMessage.resultFormat(portal.rest)
+  progress.frames.push(columns === undefined ? ServerMessage.noData : ServerMessage.rowDescription(columns, format))
+})
+
+const isColumns = (frame: Frame.Frame): boolean => frame[0] === Frame.code.rowDescription
+
+const execute = Effect.fnUntraced(function* (
+  session: Session,
+  message: Extract<Message, { readonly _tag: "Execute" }>,
+  progress: Progress,
+  alone: boolean
+): Effect.fn.Return<void, Failure> {
+  const portal = session.portals.get(message.portal)
+  const prepared = portal?.named.prepared
+  if (portal === undefined || prepared === undefined) {
+    progress.batch.push(message.frame)
+    return
+  }
+  session.arrive(prepared)
+  if (prepared.plan._tag !== "Plain") {
+    yield* flush(session, progress)
+    if (progress.error !== undefined) return
+    const outcome = yield* Execution.answer(session, prepared, alone)
+    append(
+      progress.frames,
+      outcome.frames.filter((frame) => !isColumns(frame))
+    )
+    progress.error = outcome.error
+    return
+  }
+  const { batch } = progress
+  progress.batch = []
+  // What may be streamed must not overtake what was answered before.
+  if (alone && progress.frames.length > 0) yield* session.write(progress.frames.splice(0))
+  const call = { prepared, bound: { rest: portal.rest, types: portal.named.types } }
+  const outcome = yield* Execution.run(session, call, batch, [message.frame, ClientMessage.sync], alone)
+  append(progress.frames, outcome.frames)
+  progress.error = outcome.error
+  forget(progress, outcome.frames)
+})
+
+const step = Effect.fnUntraced(function* (
+  session: Session,
+  message: Message,
+  progress: Progress,
+  alone: boolean
+): Effect.fn.Return<void, Failure> {
+  switch (message._tag) {
+    case "Parse":
+      return yield* parse(session, message, progress)
+    case "Bind": {
+      const named = session.statements.get(message.name)
+      if (isFailed(session.transaction) && !endsTransaction(named?.prepared)) {
+        progress.error = ServerMessage.error(Refusal.aborted)
+        return
+      }
+      if (isForwarded(named)) progress.batch.push(message.frame)
+      else {
+        yield* flush(session, progress)
+        progress.frames.push(ServerMessage.bindComplete)
+      }
+      if (named === undefined) return
+      session.portals.set(message.portal, { named, rest: message.rest })
+      progress.made.push({ what: "portal", undo: () => session.portals.delete(message.portal) })
+      return
+    }
+    case "Describe":
+      return yield* describe(session, message, progress)
+    case "Execute":
+      return yield* execute(session, message, progress, alone)
+    case "Close": {
+      const named =
+        message.of === "statement" ? session.statements.get(message.name) : session.portals.get(message.name)?.named
+      if (isForwarded(named)) progress.batch.push(message.frame)
+      else {
+        yield* flush(session, progress)
+        progress.frames.push(ServerMessage.closeComplete)
+      }
+      if (message.of === "statement") session.statements.delete(message.name)
+      else session.portals.delete(message.name)
+    }
+  }
+})
+
+/**
+ * Answers messages of the extended protocol up to Sync or Flush. Gives whether the rest up to Sync is to be ignored.
+ */
+export const extended = Effect.fnUntraced(function* (
+  session: Session,
+  messages: ReadonlyArray<Message>,
+  end: "Sync" | "Flush"
+): Effect.fn.Return<boolean, Failure> {
+  const progress: Progress = { frames: [], batch: [], made: [], error: undefined }
+  const executions = messages.filter((message) => message._tag === "Execute").length
+  const alone = end === "Sync" && executions === 1 && session.transaction === undefined
+  // A portal lives as long as its transaction, so one that outlives this unit needs a transaction.
+  const outlives = end === "Flush" && messages.some((message) => message._tag === "Bind")
+  if (outlives) yield* Block.open(session)
+  for (const message of messages) {
+    yield* step(session, message, progress, alone)
+    if (progress.error !== undefined) break
+  }
+  if (progress.error === undefined) yield* flush(session, progress)
+  if (progress.error !== undefined) yield* Block.fail(session)
+  if (end === "Sync") {
+    progress.error = (yield* Block.settle(session, progress.error !== undefined)) ?? progress.error
+    if (session.transaction === undefined) session.portals.clear()
+    yield* finish(session, progress.frames, progress.error)
+    return false
+  }
+  yield* session.write([...progress.frames, ...(progress.error === undefined ? [] : [progress.error])])
+  return progress.error !== undefined
+})
+
+/** Answers the Sync after an error that Flush had told. */
+export const recover = Effect.fnUntraced(function* (session: Session): Effect.fn.Return<void, Failure> {
+  yield* Block.settle(session, true)
+  yield* finish(session, [], undefined)
+})
