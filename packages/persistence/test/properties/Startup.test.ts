@@ -95,7 +95,8 @@ describeAlone(`Hosts that start at once (seed ${seed})`, (it) => {
 
   it.effect("would both begin a run, did they not look whether there is one", () =>
     Effect.gen(function* () {
-      const blind: Rewrite = (text) => text.replaceAll(/NOT EXISTS \(SELECT 1 FROM "_guarded_(?:current|run)"\)/g, "TRUE")
+      const blind: Rewrite = (text) =>
+        text.replaceAll(/NOT EXISTS \(SELECT 1 FROM "_guarded_(?:current|run)"\)/g, "TRUE")
       const result = yield* check(blind, mustFail)
       assert.isTrue(result.failed)
     })
