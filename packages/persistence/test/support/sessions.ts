@@ -7,7 +7,7 @@
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Persistence } from "@effect-dsql/persistence"
-import { Clock, Effect, type Exit, Layer, Queue, Stream } from "effect"
+import { Clock, Context, Effect, type Exit, Layer, Queue, Scope, Stream } from "effect"
 import type { SqlClient, SqlConnection, SqlError } from "effect/sql"
 import * as fc from "fast-check"
 
@@ -81,10 +81,15 @@ const stepping = <A, E>(
   rewrite: Rewrite,
   program: Program<A, E>
 ): Effect.Effect<A, E> => {
+  const reserve: typeof client.reserve = Effect.provideService(client.reserve, Clock.Clock, real)
+  // Who holds a connection is given that one again, so the client must not know that a session holds one.
+  const another: typeof client.reserve = Effect.contextWith((context: Context.Context<Scope.Scope>) =>
+    Effect.updateContext(reserve, () => Context.make(Scope.Scope, Context.get(context, Scope.Scope)))
+  )
   const transaction = <B, F>(body: (connection: SqlConnection.Connection) => Effect.Effect<B, F>) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const connection = yield* Effect.provideService(client.reserve, Clock.Clock, real)
+        const connection = yield* another
         yield* turn
         yield* connection.executeUnprepared("BEGIN ISOLATION LEVEL REPEATABLE READ", [], undefined)
         // The first read takes the snapshot that the whole transaction sees.
@@ -111,7 +116,9 @@ const stepping = <A, E>(
     )
   const text: typeof client.sql = Object.assign(client.sql.bind(undefined), client.sql, { withTransaction })
   const stores = Layer.fresh(Persistence.layer).pipe(
-    Layer.provideMerge(Layer.succeed(DsqlClient.DsqlClient, { ...client, sql: text }))
+    Layer.provideMerge(
+      Layer.succeed(DsqlClient.DsqlClient, { ...client, sql: text, reserve: Effect.succeed(autocommitted) })
+    )
   )
   return program.pipe(
     Effect.provide(stores),
