@@ -123,6 +123,8 @@ interface Order {
 interface Line {
   /** Sends to the server, and does something when the answer is complete, or never comes. */
   readonly pass: (bytes: Buffer, answered: () => void) => void
+  /** Keeps from the client whatever the server says. */
+  readonly mute: () => void
   /** Cuts the client off, and leaves the server in the belief that it is there. */
   readonly leave: () => void
   /** Cuts both off. */
@@ -148,6 +150,9 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
           waiting.push(answered)
           if (server.destroyed) return over()
           server.write(bytes)
+        },
+        mute: () => {
+          isLeft = true
         },
         leave: () => {
           isLeft = true
@@ -220,7 +225,8 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
             which: () => true,
             obey: (_, line, bytes) => {
               if (where === "request") return line.drop()
-              line.leave()
+              // The client is cut off once the server has done it: who looks then finds it.
+              line.mute()
               return line.pass(bytes, line.drop)
             }
           })
