@@ -24,7 +24,7 @@ const cases: ReadonlyArray<readonly [code: string, message: string, meaning: Sql
   ["53300", "Unable to accept connection, too many open connections.", { kind: "too_many_connections" }],
   ["53400", "Unable to accept connection, rate exceeded.", { kind: "throttled" }],
   ["28P01", "password authentication failed", { kind: "authentication" }],
-  ["08006", "unable to accept connection, access denied", { kind: "authentication" }],
+  ["08006", "unable to accept connection, access denied", { kind: "connection" }],
   ["08006", "connection failure", { kind: "connection" }],
   ["57P01", "terminating connection due to administrator command", { kind: "connection" }],
   ["XX000", "server unavailable", { kind: "unavailable" }],
