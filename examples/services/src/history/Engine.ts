@@ -15,7 +15,7 @@ import {
   Identifiers,
   type PersistenceError
 } from "@effect-dsql/persistence"
-import { Clock, Context, DateTime, Effect, Layer, Result, type Schema, Stream } from "effect"
+import { Clock, Context, DateTime, Effect, Layer, RcMap, Result, type Schema, Semaphore, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import type { Description, Kind } from "../api/HistoryApi.ts"
 import { AlreadyRunning, NotFound, NotOwner, Unavailable } from "../api/Refusal.ts"
@@ -94,6 +94,9 @@ export const layer = Layer.effect(
     const histories = yield* HistoryBranches.HistoryBranches
     const keyspace = yield* Keyspace
     const ownership = yield* Ownership
+    // An execution is written by one operation at a time: the events that a loser appended would hide the winner's,
+    // whose transaction is older. Between processes the shard's range does the same.
+    const turns = yield* RcMap.make({ lookup: (_execution: string) => Semaphore.make(1) })
 
     /** Runs an operation below the shard of an execution; over again where somebody else wrote in between. */
     const below = Effect.fnUntraced(function* <A>(
@@ -103,7 +106,9 @@ export const layer = Layer.effect(
     ) {
       const key = yield* keyspace.key(kind, id)
       const owned = yield* ownership.owned(key.shardId)
+      const turn = yield* RcMap.get(turns, `${kind}/${id}`)
       return yield* run(owned, key).pipe(
+        turn.withPermit,
         Effect.retry({ while: (error) => error._tag === "ExecutionConflict", times: 20 }),
         Effect.catch((error): Effect.Effect<never, Refused> => {
           switch (error._tag) {
@@ -118,7 +123,7 @@ export const layer = Layer.effect(
           }
         })
       )
-    })
+    }, Effect.scoped)
 
     /** A new run of a workflow, its first event in its history. */
     const newRun = Effect.fnUntraced(function* (
@@ -303,7 +308,7 @@ export const layer = Layer.effect(
             const current = yield* executions.getCurrent(key)
             const { run, state } = yield* read(key, current.runId)
             const { result } = yield* State.states.decode(state.execution.state)
-            const events = kind === "workflow" ? yield* eventsOf(key.shardId, run.info.branch) : []
+            const events = kind === "workflow" ? yield* eventsOf(key.shardId, run) : []
             return {
               id,
               runId: current.runId,
@@ -315,12 +320,13 @@ export const layer = Layer.effect(
         ),
       history: (id, runId) =>
         below("workflow", id, (_, key) =>
-          Effect.flatMap(read(key, runId), ({ run }) => eventsOf(key.shardId, run.info.branch, run.nextEventId))
+          Effect.flatMap(read(key, runId), ({ run }) => eventsOf(key.shardId, run))
         )
     })
 
-    function eventsOf(shardId: Identifiers.ShardId, branch: State.Info["branch"], max?: bigint) {
-      return histories.streamNodes({ shardId, branch, max }).pipe(
+    /** What has happened to a run, up to its state: events behind it were appended, and may yet come to nothing. */
+    function eventsOf(shardId: Identifiers.ShardId, { info, nextEventId }: Transition.Run) {
+      return histories.streamNodes({ shardId, branch: info.branch, max: nextEventId }).pipe(
         Stream.mapEffect((node) => State.batches.decode(node.events)),
         Stream.runCollect,
         Effect.map((batches) => batches.flat())
