@@ -54,9 +54,12 @@ describe("each published package", () => {
     assert.deepStrictEqual({ engines, sideEffects }, { engines: { node: ">=22.19" }, sideEffects: [] })
   })
 
-  it.each(names)("%s has a README whose links lead somewhere from npm", (name) => {
-    const dead = linksOf(read("packages", name, "README.md")).filter((link) => !leads(link))
-    assert.deepStrictEqual(dead, [])
+  it.each(names)("%s has a README, a changelog and a page for agents whose links lead somewhere from npm", (name) => {
+    const pages = ["AGENTS.md", "CHANGELOG.md", "README.md"].map((page) => read("packages", name, page))
+    assert.deepStrictEqual(
+      pages.flatMap(linksOf).filter((link) => !leads(link)),
+      []
+    )
   })
 
   it.each(names)("%s asks for ranges of Effect and of the AWS SDK", (name) => {
