@@ -165,9 +165,9 @@ describe("the published packages", { timeout: 120_000 }, () => {
     const bin = join(app, "node_modules/@effect-dsql/cli/dist/bin.js")
     const asked = ["-y", "--prefer-offline", `node@${version}`, "-p", "process.execPath"]
     const node = (await run("npx", asked, app)).stdout.trim()
-    for (const arg of ["status", "--version"]) {
-      const { code, stderr, stdout } = await end(node, [bin, arg], app)
-      assert.deepStrictEqual([code, stdout], [2, ""], arg)
+    const ended = await Promise.all(["status", "--version"].map((arg) => end(node, [bin, arg], app)))
+    for (const { code, stderr, stdout } of ended) {
+      assert.deepStrictEqual([code, stdout], [2, ""])
       assert.match(stderr, /^error: effect-dsql needs Node 22\.19 or newer, and this is \d+\.\d+\.\d+: [^\n]*\n$/)
     }
   })
