@@ -167,7 +167,7 @@ const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
   const expiry = Expression.sql`${now} + ${Expression.value("double precision", expiresIn)} * INTERVAL '1 millisecond'`
   const columns = { ...Expression.row(types, row), last_heartbeat: now, record_expiry: expiry }
   const replaced = Object.keys(columns).filter((column) => !key.includes(column))
-  const written = Guarded.write({
+  const written = Guarded.write<never>({
     guards: [],
     writes: [Write.insert({ into: table, columns, onConflict: Write.replacing(key, replaced) })],
     tells: { lastHeartbeat: now, recordExpiry: expiry }

@@ -151,8 +151,8 @@ describeEmulated(`Whatever it meets (seed ${seed})`, (it) => {
           )
         }
       })
-      const lost = { on: "commit", fault: "cut-after" } as const
-      const result = yield* check(fc.constant([lost]), mustFail, truthful(blind))
+      const lost: Faults = [{ on: "commit", fault: "cut-after" }]
+      const result = yield* check(fc.constant(lost), mustFail, truthful(blind))
       assert.isTrue(result.failed)
       assert.match(String(result.errorInstance), /Success, and it was done 2 times/)
     })
