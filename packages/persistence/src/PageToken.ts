@@ -7,6 +7,7 @@
  * `PageTokenInvalid` before anything is read.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { PageToken as PageTokenSchema } from "./internal/page/pageToken.ts"
 
