@@ -12,9 +12,9 @@ export interface Step {
   readonly go: Effect.Effect<unknown, unknown, Transaction.Transaction>
 }
 
-/** The same UUID for the same kind and number. */
+/** The same UUID for the same kind and number, of no version: Temporal takes any. */
 export const uuid = (kind: number, number: number): string =>
-  `${String(kind).padStart(8, "0")}-0000-4000-8000-${String(number).padStart(12, "0")}`
+  `${String(kind).padStart(8, "0")}-0000-0000-0000-${String(number).padStart(12, "0")}`
 
 /** Bytes that say what they are. */
 export const blob = (text: string): DataBlob.DataBlob => ({ data: new TextEncoder().encode(text), encoding: "Proto3" })
