@@ -2,6 +2,7 @@
  * Branch tokens: a branch as the bytes that Temporal names it by, in the version histories of a run and in its requests.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
