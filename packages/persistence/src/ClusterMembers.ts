@@ -13,7 +13,6 @@ import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -33,6 +32,7 @@ import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
 import type { MalformedRow, PageError, WriteError } from "./PersistenceError.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * What a host says of itself.
@@ -56,9 +56,9 @@ export interface MembersRequest extends PageToken.PageRequest {
   readonly hostId?: HostId | undefined
   readonly role?: Role | undefined
   readonly rpcAddress?: RpcAddress | undefined
-  /** Heard of no longer ago than this. */
+  /** Heard of less long ago than this. */
   readonly heartbeatWithin?: Duration.Input | undefined
-  /** By the hosts' own clocks. */
+  /** Then or later, by the hosts' own clocks. */
   readonly sessionStartedAfter?: DateTime.Utc | undefined
 }
 
@@ -162,7 +162,7 @@ const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
     rpc_port: rpcPort,
     session_start: DateTime.toDateUtc(sessionStart)
   }
-  yield* Size.check(table, row, key)
+  yield* Storable.check(table, row, key)
   const now = Expression.literal(clock)
   const expiry = Expression.sql`${now} + ${Expression.value("double precision", expiresIn)} * INTERVAL '1 millisecond'`
   const columns = { ...Expression.row(types, row), last_heartbeat: now, record_expiry: expiry }
@@ -182,7 +182,7 @@ const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
   return { hostId, role, rpcAddress, rpcPort, sessionStart, ...times }
 })
 
-const tokens = Tokens.codec("cluster members", Schema.Struct({ hostId: HostId }))
+const tokens = Tokens.codec(table, Schema.Struct({ hostId: HostId }))
 
 const list = Effect.fnUntraced(function* (request: MembersRequest) {
   const start = yield* List.start(tokens, request)
@@ -195,9 +195,9 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
     if (role !== undefined) filters.push(sql`role = ${encodeRole(role)}`)
     if (rpcAddress !== undefined) filters.push(sql`rpc_address = ${rpcAddress}`)
     const within = Duration.toMillis(Duration.fromInputUnsafe(heartbeatWithin))
-    if (Number.isFinite(within)) filters.push(sql`last_heartbeat >= ${now(sql)} - ${interval(sql, within)}`)
+    if (Number.isFinite(within)) filters.push(sql`last_heartbeat > ${now(sql)} - ${interval(sql, within)}`)
     if (sessionStartedAfter !== undefined) {
-      filters.push(sql`session_start > ${DateTime.toDateUtc(sessionStartedAfter)}`)
+      filters.push(sql`session_start >= ${DateTime.toDateUtc(sessionStartedAfter)}`)
     }
     return yield* sql<{ readonly host_id: HostId }>`
       SELECT ${columnNames(sql)} FROM cluster_membership WHERE ${sql.and(filters)}
