@@ -16,6 +16,7 @@ import * as Catalogue from "../catalogue/catalogue.ts"
 import { digest } from "../catalogue/digest.ts"
 import * as Evidence from "../catalogue/evidence.ts"
 import { display, names } from "../sql/target.ts"
+import * as Belonging from "./belonging.ts"
 import * as Route from "./route.ts"
 import { databaseOf } from "./run.ts"
 
@@ -29,6 +30,7 @@ export const make = (
     const goal = yield* Route.goal(source, version)
     const read = Effect.gen(function* () {
       const books = yield* Books.select(database)
+      yield* Belonging.select(source, books, database)
       const route = yield* books.recorded === undefined
         ? Route.ofSetup(source, goal, books)
         : Route.ofUpdate(source, goal, books, database)
