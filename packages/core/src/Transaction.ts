@@ -126,7 +126,7 @@ export interface Options<A, R = never> {
  * @since 0.1.0
  * @category models
  */
-export type Failure<E> = Exclude<E, SqlError | DsqlError.SerializationConflict> | DsqlError.TransactionError
+export type Failure<E> = Exclude<Exclude<E, SqlError>, DsqlError.SerializationConflict> | DsqlError.TransactionError
 
 /**
  * Refuses a body that would start a transaction of its own.
@@ -171,7 +171,7 @@ export const run = <A, E, R, R2 = never>(
   options: Options<A, R2> = {}
 ): Effect.Effect<
   A,
-  Exclude<E, SqlError | DsqlError.SerializationConflict> | DsqlError.TransactionError,
+  Exclude<Exclude<E, SqlError>, DsqlError.SerializationConflict> | DsqlError.TransactionError,
   DsqlClient | Exclude<R | R2, Transaction>
 > => execute(body, options, isReadOnly(options) ? Attempts.inReadOnlyTransaction : Attempts.inTransaction, false)
 
@@ -200,7 +200,7 @@ export const autocommit = <A, E, R, R2 = never>(
   options: Options<A, R2> = {}
 ): Effect.Effect<
   A,
-  Exclude<E, SqlError | DsqlError.SerializationConflict> | DsqlError.TransactionError,
+  Exclude<Exclude<E, SqlError>, DsqlError.SerializationConflict> | DsqlError.TransactionError,
   DsqlClient | Exclude<R | R2, Transaction>
 > =>
   execute(
