@@ -71,6 +71,16 @@ describe("the published packages", { timeout: 120_000 }, () => {
     assert.deepStrictEqual((await publint({ pack: { tarball }, strict: true })).messages, [])
   })
 
+  it.each(names)("%s holds what a user reads and runs, and nothing of the build", (name) => {
+    const files = createPackageFromTarballData(new Uint8Array(readFileSync(tarballOf(name)))).listFiles()
+    const ours = files.map((file) => file.replace(`/node_modules/@effect-dsql/${name}/`, ""))
+    assert.includeMembers(ours, ["AGENTS.md", "CHANGELOG.md", "LICENSE", "README.md", "dist/index.js", "src/index.ts"])
+    assert.deepStrictEqual(
+      ours.filter((file) => !/^(LICENSE|(src|dsql)\/.+|[^/]+\.(json|md)|dist\/.+\.(js|d\.ts|map))$/.test(file)),
+      []
+    )
+  })
+
   it.each(names)("the types of %s are found wherever an ES module imports them", async (name) => {
     const entrypoints = [".", ...modulesOf(name).map((module) => `./${module}`)]
     const packed = createPackageFromTarballData(new Uint8Array(readFileSync(tarballOf(name))))

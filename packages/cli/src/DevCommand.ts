@@ -2,6 +2,7 @@
  * `dev`: an Aurora DSQL on this machine, until it is stopped.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { Emulator } from "@effect-dsql/emulator/Emulator"
 import type { SchemaSource } from "@effect-dsql/schema/SchemaSource"

@@ -6,6 +6,7 @@
  * text for each shape, and a connection prepares it once.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { OID, type Parameter, ParameterTypeId } from "@effect/sql-pg/PgTypes"
 import { defaultEscape } from "effect/sql/Statement"

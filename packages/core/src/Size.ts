@@ -5,6 +5,7 @@
  * travelled, and does not say which one it was.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Limits from "@effect-dsql/dialect/Limits"
 import * as Effect from "effect/Effect"

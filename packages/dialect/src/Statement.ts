@@ -7,6 +7,7 @@
  * lexer.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

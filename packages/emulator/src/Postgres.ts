@@ -7,6 +7,7 @@
  * from the package, they are copied once, to a cache or a temporary directory.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"

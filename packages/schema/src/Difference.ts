@@ -3,6 +3,7 @@
  * one line each, for programs JSON.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Schema from "effect/Schema"
 import { Version } from "./Version.ts"

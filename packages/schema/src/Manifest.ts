@@ -2,6 +2,7 @@
  * `manifest.json`: what a version is, in the format of Temporal's own schema tools.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

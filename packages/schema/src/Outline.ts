@@ -3,6 +3,7 @@
  * stands. No SQL is read, so it is quick, and right even where the SQL is wrong.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"

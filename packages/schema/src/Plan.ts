@@ -2,6 +2,7 @@
  * What a run would do, without doing it.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Schema from "effect/Schema"
 import { Version } from "./Version.ts"

@@ -4,6 +4,7 @@
  * that nothing runs while anything in it is wrong.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"

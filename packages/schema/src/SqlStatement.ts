@@ -2,6 +2,7 @@
  * A statement of a schema, and what it leaves behind in the catalogue.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 
 /**

@@ -9,6 +9,7 @@
  * business here.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"

@@ -4,6 +4,7 @@
  * none.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Postgres from "@effect-dsql/emulator/Postgres"
 import * as Effect from "effect/Effect"
