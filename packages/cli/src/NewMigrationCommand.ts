@@ -2,6 +2,7 @@
  * `new-migration`: the next version of a schema of one's own, as files to write into.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { Version } from "@effect-dsql/schema/Version"
 import { Argument, Command } from "effect/cli"

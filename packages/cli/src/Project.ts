@@ -3,6 +3,7 @@
  * runs or in one above it. Flags and the environment win over it; it holds no secret.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
