@@ -10,8 +10,10 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../../..")
 const file = join(root, "packages/core/test/hovered.ts")
 
 const text = `
-import { Fence, Transaction } from "@effect-dsql/core"
-import { Data, Effect } from "effect"
+import * as Fence from "@effect-dsql/core/Fence"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
 
 class OutOfStock extends Data.TaggedError("OutOfStock") {}
 
