@@ -2,8 +2,6 @@
  * The programs in the documentation run, and do what is said beside them. That they compile is `examples.test.ts`'s.
  */
 import { DsqlClient, Transaction } from "@effect-dsql/core"
-import { Migrator, SchemaSource } from "@effect-dsql/schema"
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Logger, Redacted } from "effect"
 import { clusterDatabase } from "./database.ts"
@@ -30,22 +28,21 @@ const rows = (text: string) =>
   Transaction.autocommit(Effect.flatMap(Transaction.sql, (sql) => sql.unsafe(text).unprepared))
 
 describe("the program of", () => {
-  it.live("README.md adds a task while it owns the shard, and says so where it does not", () =>
+  it.live("README.md ships an order while it owns the desk, and says so where it does not", () =>
     Effect.gen(function* () {
       const { client, variables } = yield* environment
       const main = yield* exported<Effect.Effect<void, unknown>>("README.md", "main")
       yield* Effect.gen(function* () {
-        const migrator = yield* Migrator.Migrator
-        yield* migrator.setup({ source: yield* SchemaSource.builtIn() })
-        yield* rows("INSERT INTO shards (shard_id, range_id, data, data_encoding) VALUES (7, 5, '', '')")
+        yield* rows("CREATE TABLE desks (name TEXT PRIMARY KEY, epoch BIGINT NOT NULL)")
+        yield* rows("CREATE TABLE orders (id TEXT PRIMARY KEY, shipped TIMESTAMPTZ)")
+        yield* rows("INSERT INTO desks VALUES ('main', 5)")
+        yield* rows("INSERT INTO orders (id) VALUES ('f0c5…')")
         assert.deepStrictEqual(yield* logged(Effect.provide(main, variables)), [])
-        assert.deepStrictEqual(yield* rows("SELECT shard_id, task_id FROM transfer_tasks"), [
-          { shard_id: 7, task_id: 42n }
-        ])
-        yield* rows("UPDATE shards SET range_id = 6")
+        assert.deepStrictEqual(yield* rows("SELECT shipped IS NOT NULL AS shipped FROM orders"), [{ shipped: true }])
+        yield* rows("UPDATE desks SET epoch = 6")
         const [message = ""] = yield* logged(Effect.provide(main, variables))
         assert.match(message, /^not the owner any more: /)
-      }).pipe(Effect.provide(Migrator.layer.pipe(Layer.provideMerge(client), Layer.provideMerge(NodeServices.layer))))
+      }).pipe(Effect.provide(client))
     })
   )
 
@@ -59,18 +56,10 @@ describe("the program of", () => {
     })
   )
 
-  it.live("the simulator prints its table", () =>
-    Effect.flatMap(exported<Effect.Effect<void, unknown>>("packages/simulator/README.md", "program"), logged)
-  )
-
-  const unknown = [
-    ["README.md", "test"],
-    ["docs/from-postgresql.md", "rehearsal"]
-  ] as const
-  it.live.each(unknown)("%s hears that an outcome is unknown: %s", ([page, name]) =>
+  it.live("docs/from-postgresql.md hears that an outcome is unknown", () =>
     Effect.gen(function* () {
-      const program = yield* exported<Effect.Effect<void, unknown>>(page, name)
-      assert.include(yield* logged(program), "CommitOutcomeUnknown")
+      const rehearsal = yield* exported<Effect.Effect<void, unknown>>("docs/from-postgresql.md", "rehearsal")
+      assert.include(yield* logged(rehearsal), "CommitOutcomeUnknown")
     })
   )
 })
