@@ -15,11 +15,11 @@ import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { type Difference, line, type Verification } from "./Difference.ts"
+import { type Difference, summary, type Verification } from "./Difference.ts"
 import * as Books from "./internal/books/books.ts"
 import { defaultDatabase } from "./internal/command.ts"
 import * as Belonging from "./internal/run/belonging.ts"
-import { differences } from "./internal/structure/differences.ts"
+import * as Differences from "./internal/structure/differences.ts"
 import { type AnotherSchema, type InvalidBookkeeping, NotSetUp } from "./MigrationError.ts"
 import * as SchemaSource from "./SchemaSource.ts"
 import type { UnknownVersion } from "./SourceError.ts"
@@ -55,9 +55,14 @@ export const verify = Effect.fn("Verify.verify")(function* (options: {
   DsqlClient
 > {
   const { database = defaultDatabase, source } = options
-  const expected = options.version ?? (yield* recorded(source, database))
-  const { version } = yield* SchemaSource.find(source, expected)
-  return { schema: source.name, database, version, differences: yield* differences(source, version) }
+  const at = options.version ?? (yield* recorded(source, database))
+  const { version } = yield* SchemaSource.find(source, at)
+  return {
+    schema: source.name,
+    database,
+    version,
+    differences: yield* Differences.ofSchema(Differences.expected(source, version))
+  }
 })
 
 const recorded = Effect.fnUntraced(function* (source: SchemaSource.SchemaSource, database: string) {
@@ -79,9 +84,7 @@ export class CatalogueDiffers extends Data.TaggedError("CatalogueDiffers")<{
   readonly differences: ReadonlyArray<Difference>
 }> {
   override get message(): string {
-    const [first, ...more] = this.differences.map(line)
-    const others = more.length === 0 ? "" : `, and ${more.length} more`
-    return `the database is not at version ${this.version}: ${first}${others}: verify --version ${this.version} lists all, correct them and run again`
+    return `the database is not at version ${this.version}: ${summary(this.differences)}: verify --version ${this.version} lists all, correct them and run again`
   }
 }
 
@@ -95,6 +98,6 @@ export const ensure = (
   source: SchemaSource.SchemaSource,
   version: Version.Version
 ): Effect.Effect<void, CatalogueDiffers | TransactionError, DsqlClient> =>
-  Effect.flatMap(differences(source, version), (found) =>
+  Effect.flatMap(Differences.ofSchema(Differences.expected(source, version)), (found) =>
     found.length === 0 ? Effect.void : Effect.fail(new CatalogueDiffers({ version, differences: found }))
   )

@@ -67,7 +67,12 @@ describe.each(["statement", "transaction"] as const)(
                 yield* journal.commit(key)
                 late ??= yield* proxy.hold("COMMIT")
               })
-            const setting = { engine: "dsql", journal: { ...journal, commit }, emit: () => Effect.void } as const
+            const setting = {
+              engine: "dsql",
+              schema: { statements: [], acceptedTypes: {} },
+              journal: { ...journal, commit },
+              emit: () => Effect.void
+            } as const
             yield* Step.run(yield* increment, setting)
             return yield* rows("SELECT n FROM cnt")
           })
