@@ -36,7 +36,7 @@ describe("the program of", () => {
         yield* rows("CREATE TABLE desks (name TEXT PRIMARY KEY, epoch BIGINT NOT NULL)")
         yield* rows("CREATE TABLE orders (id TEXT PRIMARY KEY, shipped TIMESTAMPTZ)")
         yield* rows("INSERT INTO desks VALUES ('main', 5)")
-        yield* rows("INSERT INTO orders (id) VALUES ('f0c5…')")
+        yield* rows("INSERT INTO orders (id) VALUES ('0e1f9c52-8a35-4f2b-8b55-1c0d5d7f1a01')")
         assert.deepStrictEqual(yield* logged(Effect.provide(main, variables)), [])
         assert.deepStrictEqual(yield* rows("SELECT shipped IS NOT NULL AS shipped FROM orders"), [{ shipped: true }])
         yield* rows("UPDATE desks SET epoch = 6")
