@@ -1,7 +1,6 @@
 /**
  * One client from its startup to its end: a session of its own, and its messages one unit after the other.
  */
-import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
@@ -62,14 +61,12 @@ export const serve = Effect.fnUntraced(function* (
   if (refusal !== undefined) return hangUp(socket, refusal)
 
   const parameters = backendParameters(opened.parameters)
-  const user = opened.parameters.get("user") ?? "admin"
   yield* Effect.gen(function* () {
     const database = yield* setting.cluster.database(parameters.get("database") ?? "postgres")
-    const backend = yield* Effect.acquireRelease(Backend.connect(setting.server, parameters), (backend) =>
+    const backend = yield* Effect.acquireRelease(setting.cluster.login(parameters), (backend) =>
       // It may be in the middle of a statement that nobody waits for any more.
       setting.cluster.steward.signal(backend.pid, "terminate")
     )
-    yield* backend.query(`SET SESSION AUTHORIZATION ${Quote.identifier(user)}`)
     const member = yield* join(database, backend)
     socket.on("drain", backend.resume)
     const session: Session = Object.assign(member, {
@@ -93,7 +90,7 @@ export const serve = Effect.fnUntraced(function* (
       ServerMessage.authenticationOk,
       ...[...backend.parameters]
         .filter(([name]) => isReported(name))
-        .map(([name, value]) => reported(name, value, user)),
+        .map(([name, value]) => reported(name, value)),
       ServerMessage.backendKeyData(backend.pid, randomInt(0x7fffffff)),
       ServerMessage.ready(Frame.status.idle)
     ])
@@ -106,11 +103,8 @@ export const serve = Effect.fnUntraced(function* (
   )
 })
 
-const reported = (name: string, value: string, user: string): Frame.Frame =>
-  ServerMessage.parameterStatus(
-    name,
-    name === "server_version" ? version.server : name === "session_authorization" ? user : value
-  )
+const reported = (name: string, value: string): Frame.Frame =>
+  ServerMessage.parameterStatus(name, name === "server_version" ? version.server : value)
 
 const converse = Effect.fnUntraced(function* (
   session: Session,

@@ -18,6 +18,7 @@ import { isInConflict } from "../database/rowLocks.ts"
 import * as Backend from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
+import * as Login from "./login.ts"
 
 /** All databases of one server. */
 export interface Cluster {
@@ -26,6 +27,8 @@ export interface Cluster {
   readonly databases: () => Iterable<Database>
   /** Looks a database up, and prepares it the first time. */
   readonly database: (name: string) => Effect.Effect<Database, Backend.BackendLost>
+  /** Opens a client's session. */
+  readonly login: Login.Login
   readonly dropDatabase: (name: string) => Effect.Effect<void, Backend.BackendLost>
   readonly createDatabase: (name: string, template: string | undefined) => Effect.Effect<void, Backend.BackendLost>
 }
@@ -44,6 +47,7 @@ export const join = Effect.fnUntraced(function* (database: Database, backend: Ba
     database,
     gate: Semaphore.makeUnsafe(1),
     transaction: undefined,
+    told: false,
     catalogue: undefined
   }
   yield* Effect.acquireRelease(
@@ -178,6 +182,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     steward,
+    login: Login.make(server, (sql) => making.withPermits(1)(maker.query(sql))),
     databases: () => [...databases.values()].map(({ database }) => database),
     database: (name) =>
       making.withPermits(1)(

@@ -8,12 +8,18 @@ import * as Shadows from "./shadows.ts"
 import * as Sizes from "./sizes.ts"
 import * as Version from "./version.ts"
 
-/** The role that a cluster is born with. */
+/** The role that a cluster is born with, and its database that is this role's. */
 export const adminRole = `
 DO $$ BEGIN
-  CREATE ROLE admin LOGIN CREATEDB CREATEROLE;
-  GRANT pg_read_all_stats TO admin;
-EXCEPTION WHEN duplicate_object THEN NULL;
+  -- Several emulators may come to one server at once.
+  PERFORM pg_advisory_xact_lock(7239405);
+  IF to_regrole('admin') IS NULL THEN
+    CREATE ROLE admin LOGIN CREATEDB CREATEROLE;
+    GRANT pg_read_all_stats TO admin;
+  END IF;
+  IF EXISTS (SELECT FROM pg_database WHERE datname = 'postgres' AND datdba <> to_regrole('admin')) THEN
+    ALTER DATABASE postgres OWNER TO admin;
+  END IF;
 END $$`
 
 /** Whether a database has been prepared: one row when it has. */
