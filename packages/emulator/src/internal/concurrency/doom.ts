@@ -64,7 +64,7 @@ export const run = Effect.fnUntraced(function* (
       Parking.note(transaction, call, answer.frames)
       return Outcome.success(answer.frames)
     }
-    if (!Parking.isYield(ServerMessage.readError(answer.error))) {
+    if (!Parking.isYield(member, ServerMessage.readError(answer.error))) {
       // A copy that cannot be made leaves one honest answer.
       return problem === undefined
         ? { frames: answer.frames, error: answer.error }
@@ -86,7 +86,7 @@ export const suspicion = Effect.fnUntraced(function* (
   answer: Answer,
   error: ServerMessage.ServerError
 ): Effect.fn.Return<Outcome.Outcome | undefined, BackendLost> {
-  const yields = Parking.isYield(error)
+  const yields = Parking.isYield(member, error)
   const conflicts = yields || error.sqlstate === "40001"
   if (!conflicts && !isSuspect(error.sqlstate)) return undefined
   // Nobody has committed whom it cannot see.
@@ -115,7 +115,7 @@ const retry = Effect.fnUntraced(function* (
     }
     const cause = ServerMessage.readError(answer.error)
     yield* Parking.rollToBase(member, transaction)
-    if (Parking.isYield(cause)) continue
+    if (Parking.isYield(member, cause)) continue
     return isSuspect(cause.sqlstate) ? undefined : { frames: [], error: answer.error }
   }
 })

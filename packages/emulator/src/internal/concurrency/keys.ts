@@ -13,7 +13,11 @@ import type { UniqueKey, Member, References } from "./state.ts"
 import type { Transaction } from "./transaction.ts"
 
 const Found = Schema.fromJsonString(
-  Schema.Struct({ table: Schema.String, name: Schema.String, columns: Schema.Array(Schema.String) })
+  Schema.Struct({
+    table: Schema.String,
+    name: Schema.String,
+    columns: Schema.Array(Schema.Struct({ name: Schema.String, type: Schema.Int }))
+  })
 )
 const decodeKey = Schema.decodeUnknownSync(Found)
 
@@ -41,7 +45,7 @@ export const isOneRow = ({ plan, writes }: Prepared, references: References): bo
   return (
     !references.acting.has(table) &&
     !columns.some((column) => references.keys.has(`${table}.${column}`)) &&
-    references.unique.get(table)?.some((key) => key.columns.every((column) => plan.fixed.includes(column))) === true
+    references.unique.get(table)?.some((key) => key.columns.every(({ name }) => plan.fixed.some(({ column }) => column === name))) === true
   )
 }
 

@@ -53,9 +53,12 @@ export const sendAll = <R extends Batches>(member: Member, batches: R): Effect.E
   }))
 }
 
-/** Whether an error means that the statement was asked to yield to another. */
-export const isYield = (error: ServerMessage.ServerError): boolean =>
-  error.sqlstate === "57014" ||
+/**
+ * Whether an error means that the statement was asked to yield to another. A client may have a timeout of its own, and
+ * others may cancel it: only what the steward has told it is the steward's.
+ */
+export const isYield = (member: Member, error: ServerMessage.ServerError): boolean =>
+  (member.told && error.sqlstate === "57014" && error.message.endsWith("user request")) ||
   error.sqlstate === "40P01" ||
   // PostgreSQL counts a writer that was parked at the wrong moment among those of a row; the next time it does not.
   error.message.startsWith("new multixact has more than one updating member")
@@ -109,6 +112,7 @@ export const park = (member: Member): Effect.Effect<void, BackendLost> =>
 /** Takes back what a transaction has done in PostgreSQL; its journal stays. */
 export const rollToBase = (member: Member, transaction: Transaction): Effect.Effect<void, BackendLost> => {
   enter(transaction, { _tag: "RolledToBase" })
+  member.told = false
   return Effect.asVoid(member.backend.exchange(toBase))
 }
 
@@ -126,7 +130,7 @@ const replay = Effect.fnUntraced(function* (
       entry._tag === "Script"
         ? yield* send(member, [ClientMessage.query(entry.sql)])
         : yield* rerun(member, entry.call, entry.call.prepared.sql)
-    if (answer.error !== undefined) return isYield(ServerMessage.readError(answer.error)) ? "yield" : "other"
+    if (answer.error !== undefined) return isYield(member, ServerMessage.readError(answer.error)) ? "yield" : "other"
     if (entry._tag === "Call" && digest(answer.frames) !== entry.digest) return "other"
   }
   return (yield* Keys.hasGhosts(member, transaction)) ? "other" : "same"

@@ -8,12 +8,12 @@ import type { Answer, BackendLost } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
-import type { Plain } from "../statement/plan.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import * as Refusal from "../statement/refusal.ts"
 import * as Begin from "./begin.ts"
 import * as Doom from "./doom.ts"
 import * as Keys from "./keys.ts"
+import * as Locks from "./locks.ts"
 import * as Outcome from "./outcome.ts"
 import * as Parking from "./parking.ts"
 import type { Member, References } from "./state.ts"
@@ -59,7 +59,8 @@ export const run = Effect.fnUntraced(function* (
 
   const references = plan.effects === "write" ? yield* Keys.referencesOf(member) : undefined
   const counts = plan.compound || (plan.bound === Infinity && isIn(call.prepared, references?.acting))
-  noteLocks(transaction, plan, isIn(call.prepared, references?.children))
+  // A foreign key ties it to rows that nobody names.
+  if (isIn(call.prepared, references?.children)) transaction.locks = "hidden"
   if (references !== undefined) Keys.noteKeys(transaction, call.prepared, references)
   const count = counts ? changedRows : undefined
   const { error, to } = yield* Parking.sendAll(member, {
@@ -80,18 +81,13 @@ export const run = Effect.fnUntraced(function* (
     for (const bytes of [...preamble, ...execution]) transaction.bytes += bytes.length
     if (transaction.rows > Limits.transactionRows) return Outcome.failure(Refusal.rowLimit)
   }
+  if (plan.locks) Locks.note(transaction, call, to.own.tag, yield* Keys.referencesOf(member))
   Parking.note(transaction, call, to.own.frames)
   return Outcome.success(to.own.frames)
 })
 
 const isIn = ({ tables }: Prepared, names: References["acting"] | undefined): boolean =>
   tables.some(({ name }) => names?.has(name) === true)
-
-/** What a statement locks that it does not change; a foreign key ties it to rows that nobody names. */
-const noteLocks = (transaction: Transaction, plan: Plain, ties: boolean): void => {
-  if (ties || (plan.locks && plan.locked === undefined)) transaction.locks = "hidden"
-  else if (plan.locks && transaction.locks === "none") transaction.locks = "journaled"
-}
 
 /** The one number that an answer holds. */
 const countOf = (answer: Answer | undefined): number => {

@@ -23,6 +23,8 @@ export interface Member {
   /** Held by whoever uses the backend. */
   readonly gate: Semaphore.Semaphore
   transaction: Transaction | undefined
+  /** The steward has told it to yield, and it has not heard of it yet. */
+  told: boolean
   /** The catalogue version that this session knows. */
   catalogue: number | undefined
 }
@@ -31,7 +33,8 @@ export interface Member {
 export interface UniqueKey {
   /** The table with its schema, quoted. */
   readonly name: string
-  readonly columns: ReadonlyArray<string>
+  /** The columns, with the oids of their types. */
+  readonly columns: ReadonlyArray<{ readonly name: string; readonly type: number }>
   readonly primary: boolean
 }
 

@@ -4,6 +4,7 @@
  * It runs in its session's backend at REPEATABLE READ above a base savepoint.
  */
 import type { Dialect } from "@effect-dsql/dialect"
+import type { RowLocks } from "../database/rowLocks.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import * as Phase from "./phase.ts"
 
@@ -42,8 +43,8 @@ export interface Transaction {
   bytes: number
   /** It may have written more bytes than the client sent. */
   inflates: boolean
-  /** Whether it may have locked rows that it did not change, and whether its journal says which. */
-  locks: "none" | "journaled" | "hidden"
+  /** Rows that it has locked and not changed; hidden where only PostgreSQL knows which. */
+  locks: ReadonlyArray<RowLocks> | "hidden"
   /** Tables that it took keys out of, and those that it put keys into. */
   readonly removes: Set<string>
   readonly adds: Set<string>
@@ -62,7 +63,7 @@ export const make = (since: number, span: Span, readOnly = false): Transaction =
   rows: 0,
   bytes: 0,
   inflates: false,
-  locks: "none",
+  locks: [],
   removes: new Set(),
   adds: new Set(),
   journal: [],

@@ -45,7 +45,8 @@ WHERE i.indisunique AND c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regn
 UNION ALL
 SELECT CASE WHEN i.indisprimary THEN 'primary' ELSE 'unique' END,
   json_build_object('table', c.relname, 'name', format('%I.%I', n.nspname, c.relname), 'columns',
-    ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey)))::text
+    ARRAY(SELECT json_build_object('name', a.attname, 'type', a.atttypid::bigint) FROM pg_catalog.pg_attribute a
+      WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey)))::text
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

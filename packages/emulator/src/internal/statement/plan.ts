@@ -17,7 +17,7 @@ export interface Plain {
   /** Rows that it can change at most, as far as the text tells. */
   readonly bound: number
   /** Columns of the one table that it changes which the condition sets equal to a value. */
-  readonly fixed: ReadonlyArray<string>
+  readonly fixed: ReadonlyArray<Reach.Fixed>
   /** Has a locking clause. */
   readonly locks: boolean
   /** What it locks, if that is plain to see. */

@@ -41,6 +41,12 @@ export const schemaConflict: Refusal = {
   message: "schema has been updated by another transaction (OC001)"
 }
 
+/** For bytes that are no character. */
+export const unreadable = (bytes: Buffer): Refusal => ({
+  sqlstate: "22021",
+  message: `invalid byte sequence for encoding "UTF8": ${[...bytes].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`).join(" ")}`
+})
+
 export const aborted: Refusal = {
   sqlstate: "25P02",
   message: "current transaction is aborted, commands ignored until end of transaction block"
