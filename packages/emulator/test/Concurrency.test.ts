@@ -21,7 +21,6 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
     const table = Effect.gen(function* () {
       const admin = yield* Shared.wire()
       yield* admin.query("CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY, n int NOT NULL, note text)")
-      yield* admin.query("CREATE TABLE IF NOT EXISTS u (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n int)")
       yield* tells(admin, "SELECT 1", "SELECT 1")
       yield* admin.query("DELETE FROM t")
       yield* tells(admin, "INSERT INTO t VALUES (1, 10, 'a'), (2, 20, 'b'), (3, 30, 'c')", "INSERT 0 3")
@@ -174,22 +173,6 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
           yield* tells(admin, "UPDATE t SET n = 2 WHERE id = 1", "UPDATE 1")
           yield* gives(client, "SELECT n FROM t WHERE id = 1", [["1"]])
           yield* tells(client, "COMMIT", conflict)
-        })
-      )
-    )
-
-    it.effect("a value that a second run would not give again is never committed as another", () =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const admin = yield* table
-          const [one, two] = [yield* begun, yield* begun]
-          const answer = yield* one.query("INSERT INTO u (n) VALUES (1) RETURNING id")
-          const id = answer.results[0]?.rows?.[0]?.[0]
-          yield* tells(one, "UPDATE t SET n = 1 WHERE id = 1", "UPDATE 1")
-          yield* tells(two, "UPDATE t SET n = 2 WHERE id = 1", "UPDATE 1")
-          const told = yield* ask(one, "COMMIT")
-          const found = yield* admin.query(`SELECT count(*) FROM u WHERE id = '${id}'`)
-          assert.deepStrictEqual([told, found.results[0]?.rows], [conflict, [["0"]]])
         })
       )
     )

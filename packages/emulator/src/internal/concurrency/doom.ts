@@ -14,6 +14,7 @@ import type { Frame } from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Refusal from "../statement/refusal.ts"
 import { qualified, unqualified } from "../statement/tables.ts"
+import * as Drawing from "./drawing.ts"
 import * as Outcome from "./outcome.ts"
 import * as Parking from "./parking.ts"
 import { snapshotOf } from "./phase.ts"
@@ -24,8 +25,12 @@ import { type Call, enter, type Transaction } from "./transaction.ts"
 const isSuspect = (sqlstate: string): boolean =>
   sqlstate === "40001" || sqlstate === "23505" || sqlstate === "23503" || sqlstate === "23P01"
 
-const rerun = (member: Member, call: Call) =>
-  Parking.rerun(member, call, unqualified(call.prepared.sql, call.prepared.tables))
+const rerun = (member: Member, call: Call, drawing: Drawing.Drawing) =>
+  Parking.rerun(member, call, unqualified(call.prepared.sql, call.prepared.tables), drawing)
+
+/** Whether a call is to be done again where the transaction is brought back. */
+const lasts = ({ draws, prepared: { plan } }: Call): boolean =>
+  plan._tag === "Plain" && (plan.effects !== "read" || draws === true)
 
 /** Makes the private copies that a statement needs and, the first time, does in them what had been done. */
 const copy = Effect.fnUntraced(function* (
@@ -35,9 +40,10 @@ const copy = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Frame | undefined, BackendLost> {
   const { phase } = transaction
   if (phase._tag !== "Doomed") return undefined
-  const done = transaction.journal.flatMap((entry) => (entry._tag === "Call" ? [entry.call] : []))
+  const done = transaction.journal.flatMap((entry) => (entry._tag === "Call" ? [entry] : []))
   const again = phase.copies === undefined ? done : []
-  const names = new Set([...again, call].flatMap(({ prepared }) => prepared.tables.map(qualified)))
+  const calls = [...again.map((entry) => entry.call), call]
+  const names = new Set(calls.flatMap(({ prepared }) => prepared.tables.map(qualified)))
   const missing = [...names].filter((name) => phase.copies?.has(name) !== true)
   if (missing.length > 0) {
     const answer = yield* Parking.send(member, [ClientMessage.query(Shadows.copy(missing))])
@@ -45,7 +51,7 @@ const copy = Effect.fnUntraced(function* (
   }
   enter(transaction, { _tag: "Copied", tables: missing })
   for (const each of again) {
-    const answer = yield* rerun(member, each)
+    const answer = yield* rerun(member, each.call, Drawing.again(each.drawn))
     if (answer.error !== undefined) return answer.error
   }
   return undefined
@@ -59,14 +65,18 @@ export const run = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Outcome.Outcome, BackendLost> {
   while (true) {
     const problem = yield* copy(member, transaction, call)
-    const answer = problem === undefined ? yield* rerun(member, call) : { frames: [], error: problem }
+    const answer =
+      problem === undefined
+        ? yield* rerun(member, call, Drawing.first(call))
+        : { frames: [], error: problem, drawn: [] }
     if (answer.error === undefined) {
-      Parking.note(transaction, call, answer.frames)
+      if (lasts(call)) Parking.note(transaction, call, answer.frames, answer.drawn)
       return Outcome.success(answer.frames)
     }
-    if (!Parking.isYield(member, ServerMessage.readError(answer.error))) {
-      // A copy that cannot be made leaves one honest answer.
-      return problem === undefined
+    const error = ServerMessage.readError(answer.error)
+    if (!Parking.isYield(member, error)) {
+      // A copy that cannot be made, or a function that comes to the tables themselves, leaves one honest answer.
+      return problem === undefined && error.sqlstate !== "40001"
         ? { frames: answer.frames, error: answer.error }
         : Outcome.failure(Refusal.dataConflict)
     }
@@ -108,9 +118,9 @@ const retry = Effect.fnUntraced(function* (
     yield* Effect.sleep(3)
     yield* Parking.restore(member, transaction)
     if (transaction.phase._tag === "Doomed") return undefined
-    const answer = yield* Parking.rerun(member, call, call.prepared.sql)
+    const answer = yield* Parking.rerun(member, call, call.prepared.sql, Drawing.first(call))
     if (answer.error === undefined) {
-      Parking.note(transaction, call, answer.frames)
+      if (lasts(call)) Parking.note(transaction, call, answer.frames, answer.drawn)
       return Outcome.success([...preparation(frames), ...answer.frames])
     }
     const cause = ServerMessage.readError(answer.error)

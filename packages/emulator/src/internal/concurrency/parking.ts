@@ -9,6 +9,7 @@ import type { Answer, BackendLost, Batch } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
+import * as Drawing from "./drawing.ts"
 import * as Keys from "./keys.ts"
 import type { Member } from "./state.ts"
 import { type Call, enter, type Transaction } from "./transaction.ts"
@@ -90,10 +91,18 @@ const callAgain = (call: Call, sql: string): Batch =>
         ClientMessage.sync
       ]
 
-/** Runs a call a second time; the answer has the messages that Execute would give, or all of a simple query's. */
-export const rerun = Effect.fnUntraced(function* (member: Member, call: Call, sql: string) {
-  const answer = yield* send(member, callAgain(call, sql))
-  return call.bound === undefined ? answer : { ...answer, frames: answer.frames.filter(ServerMessage.answersExecute) }
+/** Runs a call of the journal; the answer has the messages that Execute would give, or all of a simple query's. */
+export const rerun = Effect.fnUntraced(function* (
+  member: Member,
+  call: Call,
+  sql: string,
+  drawing: Drawing.Drawing
+): Effect.fn.Return<Answer & { readonly drawn: ReadonlyArray<string> }, BackendLost> {
+  const { start, stop } = Drawing.around(drawing)
+  const { error, to } = yield* sendAll(member, { start, own: callAgain(call, sql), stop })
+  const { drawn, frames } = Drawing.separate(to.own.frames)
+  const own = call.bound === undefined ? frames : frames.filter(ServerMessage.answersExecute)
+  return { frames: own, error, tag: to.own.tag, drawn }
 })
 
 /** Frees the rows of a transaction that is idle and keeps its snapshot. Does nothing if it is at work. */
@@ -129,7 +138,7 @@ const replay = Effect.fnUntraced(function* (
     const answer =
       entry._tag === "Script"
         ? yield* send(member, [ClientMessage.query(entry.sql)])
-        : yield* rerun(member, entry.call, entry.call.prepared.sql)
+        : yield* rerun(member, entry.call, entry.call.prepared.sql, Drawing.again(entry.drawn))
     if (answer.error !== undefined) return isYield(member, ServerMessage.readError(answer.error)) ? "yield" : "other"
     if (entry._tag === "Call" && digest(answer.frames) !== entry.digest) return "other"
   }
@@ -152,9 +161,12 @@ export const restore = Effect.fnUntraced(function* (
   }
 })
 
-/** Remembers what a call did, unless it only read. */
-export const note = (transaction: Transaction, call: Call, frames: ReadonlyArray<Frame.Frame>): void => {
-  const { plan } = call.prepared
-  if (plan._tag !== "Plain" || plan.effects === "read") return
-  transaction.journal.push({ _tag: "Call", call, digest: digest(frames) })
+/** Remembers what a call did, and the values that it was given. */
+export const note = (
+  transaction: Transaction,
+  call: Call,
+  frames: ReadonlyArray<Frame.Frame>,
+  drawn: ReadonlyArray<string>
+): void => {
+  transaction.journal.push({ _tag: "Call", call, digest: digest(frames), drawn })
 }

@@ -13,11 +13,13 @@ export interface Call {
   readonly prepared: Prepared
   /** The rest of the Bind message and the types of the Parse message; undefined in the simple protocol. */
   readonly bound: { readonly rest: Buffer; readonly types: Buffer } | undefined
+  /** It may be given values that it would not be given again. */
+  readonly draws?: boolean
 }
 
 /** What has to be done again to bring a transaction back. */
 export type Entry =
-  | { readonly _tag: "Call"; readonly call: Call; readonly digest: string }
+  | { readonly _tag: "Call"; readonly call: Call; readonly digest: string; readonly drawn: ReadonlyArray<string> }
   | { readonly _tag: "Script"; readonly sql: string }
 
 /**

@@ -2,6 +2,7 @@
  * What the catalogue and PostgreSQL's unique indexes know of the keys of tables.
  */
 import { Quote } from "@effect-dsql/dialect"
+import * as Draws from "./draws.ts"
 
 /** SQL that makes what finds a key that a snapshot sees twice. */
 export const definitions = `
@@ -27,11 +28,65 @@ BEGIN
 END $$;
 `
 
+/** Whether an expression, as PostgreSQL keeps it, calls a function that draws a value. */
+const draws = (tree: string): string => `EXISTS (
+    SELECT FROM pg_catalog.regexp_matches(${tree}::text, ':funcid (\\d+)', 'g') m WHERE m[1] IN (SELECT oid FROM drawing))`
+
 /**
- * Tables with foreign keys, tables whose changes change rows of others, and columns of unique keys, by name; and the
- * keys of the tables whose name is theirs alone, as JSON.
+ * What acts, because it comes to a function of a user of which some are volatile or to a locking clause, and what
+ * draws a value: views, tables whose defaults do, domains, functions.
+ */
+const reached = `
+WITH RECURSIVE own AS (
+  SELECT oid, provolatile FROM pg_catalog.pg_proc WHERE oid >= 16384
+    AND pronamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'sys', 'dsql_emulator'))
+), drawing AS (
+  SELECT oid::text FROM pg_catalog.pg_proc WHERE oid < 16384 AND proname IN (${[...Draws.functions].map(Quote.literal).join(", ")})
+), reached (kind, class, object) AS (
+  (
+    SELECT 'acts', 'pg_catalog.pg_proc'::regclass::oid, oid FROM own WHERE EXISTS (SELECT FROM own WHERE provolatile = 'v')
+    UNION ALL
+    SELECT kind, 'pg_catalog.pg_rewrite'::regclass, oid FROM pg_catalog.pg_rewrite,
+      LATERAL (VALUES ('acts', ev_action::text LIKE '%:hasForUpdate true%'), ('draws', ${draws("ev_action")})) v (kind, holds)
+      WHERE oid >= 16384 AND holds
+    UNION ALL
+    SELECT 'draws', 'pg_catalog.pg_class'::regclass, adrelid FROM pg_catalog.pg_attrdef WHERE ${draws("adbin")}
+    UNION ALL
+    SELECT 'draws', 'pg_catalog.pg_type'::regclass, oid FROM pg_catalog.pg_type
+      WHERE typdefaultbin IS NOT NULL AND ${draws("typdefaultbin")}
+    UNION ALL
+    SELECT 'draws', 'pg_catalog.pg_class'::regclass, attrelid FROM pg_catalog.pg_attribute WHERE attidentity <> ''
+  )
+  UNION
+  SELECT r.kind, d.class, d.object FROM reached r, LATERAL (
+    SELECT classid, objid FROM pg_catalog.pg_depend
+      WHERE refclassid = r.class AND refobjid = r.object AND deptype IN ('n', 'a')
+        AND (r.class <> 'pg_catalog.pg_class'::regclass OR classid = 'pg_catalog.pg_rewrite'::regclass)
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::regclass, ev_class FROM pg_catalog.pg_rewrite
+      WHERE r.class = 'pg_catalog.pg_rewrite'::regclass AND oid = r.object
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::regclass, adrelid FROM pg_catalog.pg_attrdef
+      WHERE r.class = 'pg_catalog.pg_attrdef'::regclass AND oid = r.object
+    UNION ALL
+    SELECT CASE WHEN conrelid <> 0 THEN 'pg_catalog.pg_class'::regclass ELSE 'pg_catalog.pg_type'::regclass END,
+      CASE WHEN conrelid <> 0 THEN conrelid ELSE contypid END FROM pg_catalog.pg_constraint
+      WHERE r.class = 'pg_catalog.pg_constraint'::regclass AND oid = r.object
+  ) d (class, object)
+)`
+
+/**
+ * Tables with foreign keys, tables whose changes change rows of others, columns of unique keys, what acts and what
+ * draws, by name; and the keys of the tables whose name is theirs alone, as JSON.
  */
 export const references = `
+${reached}
+SELECT DISTINCT r.kind, coalesce(p.proname, c.relname, t.typname)::text FROM reached r
+LEFT JOIN pg_catalog.pg_proc p ON r.class = 'pg_catalog.pg_proc'::regclass AND p.oid = r.object
+LEFT JOIN pg_catalog.pg_class c ON r.class = 'pg_catalog.pg_class'::regclass AND c.oid = r.object
+LEFT JOIN pg_catalog.pg_type t ON r.class = 'pg_catalog.pg_type'::regclass AND t.oid = r.object
+WHERE coalesce(p.proname, c.relname, t.typname) IS NOT NULL
+UNION ALL
 SELECT DISTINCT 'child', c.relname::text FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
 WHERE k.contype = 'f'
 UNION ALL

@@ -2,6 +2,7 @@
  * What the emulator adds to a server and to each database.
  */
 import * as Catalogue from "./catalogue.ts"
+import * as Draws from "./draws.ts"
 import * as Jobs from "./jobs.ts"
 import * as RowLocks from "./rowLocks.ts"
 import * as Shadows from "./shadows.ts"
@@ -35,6 +36,6 @@ CREATE EXTENSION pgrowlocks SCHEMA dsql_emulator;
 `
 
 /** `sys` as the service has it, and the functions with which PostgreSQL itself answers; run as one transaction. */
-export const install = [schemas, Jobs, RowLocks, Catalogue, Shadows, Sizes, Version]
+export const install = [schemas, Jobs, RowLocks, Catalogue, Shadows, Sizes, Draws, Version]
   .map((part) => (typeof part === "string" ? part : part.definitions))
   .join("\n")

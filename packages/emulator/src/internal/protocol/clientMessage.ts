@@ -155,6 +155,19 @@ export const close = (kind: "S" | "P", name: string): Frame.Frame =>
 export const execute = (portal: string, rows: number): Frame.Frame =>
   Frame.make(Frame.code.execute, Frame.text(portal), Frame.int32(rows))
 
+const ownName = "dsql_aside"
+const noParameters = Buffer.concat([Frame.int16(0), Frame.int16(0), Frame.int16(0)])
+
+/** A query of the emulator's own between a client's messages: one in the simple protocol ends what has no name. */
+export const aside = (sql: string): ReadonlyArray<Frame.Frame> => [
+  close("S", ownName),
+  parse(ownName, sql, Frame.int16(0)),
+  bind(ownName, ownName, noParameters),
+  execute(ownName, 0),
+  close("P", ownName),
+  sync
+]
+
 /** A parameter's value. */
 export interface Parameter {
   readonly isBinary: boolean

@@ -24,6 +24,8 @@ export interface Plain {
   readonly locked: Reach.Locked | undefined
   /** Changes rows of more than one table in one statement. */
   readonly compound: boolean
+  /** Runs a body of which only PostgreSQL knows what it does. */
+  readonly opaque: boolean
   /** Makes values that are longer than what the client sent. */
   readonly inflates: boolean
   /** A job to wait for first. */
@@ -88,6 +90,7 @@ const waiting = (job: string | undefined): Plain => ({
   locks: false,
   locked: undefined,
   compound: false,
+  opaque: false,
   inflates: false,
   job
 })
@@ -123,8 +126,9 @@ const ddl = (statement: Statement.Statement, tables: ReadonlyArray<Table>): Ddl 
   drops: commandsOf(statement.node).flatMap(({ name, subtype }) => (subtype === "AT_DropColumn" ? (name ?? []) : []))
 })
 
-const effectsOf = (statement: Statement.Statement, locks: boolean): Effects => {
+const effectsOf = (statement: Statement.Statement, locks: boolean, sets: boolean): Effects => {
   if (Statement.writes(statement)) return "write"
+  if (sets) return "set"
   if (statement.kind === "session") return "VariableShowStmt" in statement.node ? "read" : "set"
   return locks ? "lock" : "read"
 }
@@ -140,6 +144,7 @@ const plain = (statement: Statement.Statement): Plain => {
   let writes = 0
   let locks = false
   let inflates = false
+  let sets = false
   const write = () => void writes++
   ParseTree.walk(statement.node, {
     InsertStmt: write,
@@ -149,10 +154,12 @@ const plain = (statement: Statement.Statement): Plain => {
       locks = true
     },
     FuncCall: ({ funcname }) => {
-      inflates ||= inflating.has(ParseTree.names(funcname).at(-1) ?? "")
+      const name = ParseTree.names(funcname).at(-1) ?? ""
+      inflates ||= inflating.has(name)
+      sets ||= name === "set_config"
     }
   })
-  const effects = effectsOf(statement, locks)
+  const effects = effectsOf(statement, locks, sets)
   const single = effects === "write" && writes === 1
   return {
     _tag: "Plain",
@@ -162,6 +169,7 @@ const plain = (statement: Statement.Statement): Plain => {
     locks,
     locked: effects === "lock" ? Reach.locked(statement) : undefined,
     compound: writes > 1,
+    opaque: "DoStmt" in statement.node || "CallStmt" in statement.node,
     inflates,
     job: undefined
   }

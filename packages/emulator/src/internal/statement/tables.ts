@@ -35,6 +35,16 @@ export const named = (statement: Statement.Statement): ReadonlyArray<Table> => {
   return tables.toSorted((a, b) => a.at - b.at)
 }
 
+/** Every name in a statement: that of a function may stand where a column's does. */
+export const names = ({ node }: Statement.Statement): ReadonlySet<string> => {
+  const found = new Set<string>()
+  ParseTree.walk(node, {
+    RangeVar: ({ relname = "" }) => void found.add(relname),
+    String: ({ sval = "" }) => void found.add(sval)
+  })
+  return found
+}
+
 const setBy = (targets: ReadonlyArray<ParseTree.Node> | undefined): ReadonlyArray<string> =>
   ParseTree.all(targets, "ResTarget").flatMap(({ name }) => name ?? [])
 

@@ -1,0 +1,134 @@
+/**
+ * Values that PostgreSQL gives once and would not give again: random ones, numbers of sequences, the time of day.
+ *
+ * A transaction that was parked is done again, and its client has been told of them. So a statement whose values others
+ * may make it give back reports each as it is drawn, and draws the same ones when it is done again.
+ */
+import { Quote } from "@effect-dsql/dialect"
+
+/** PostgreSQL's own functions that draw. */
+export const functions: ReadonlySet<string> = new Set([
+  "clock_timestamp",
+  "gen_random_uuid",
+  "nextval",
+  "random",
+  "random_normal",
+  "setval",
+  "statement_timestamp",
+  "timeofday"
+])
+
+/** The SQLSTATE of a notice that reports a value. */
+export const sqlstate = "DSQLD"
+
+/** The setting that says what drawing does: nothing, report, or give the values that it lists. */
+const setting = "dsql_emulator.draws"
+const reporting = "report"
+
+const isDrawing = `pg_catalog.current_setting('${setting}', true) <> ''`
+
+/** A function without arguments, which the planner puts in its place; that is how PostgreSQL's own comes to be left out. */
+const plain = (name: string, type: string, volatility = "VOLATILE") => `
+CREATE OR REPLACE FUNCTION dsql_emulator.${name}() RETURNS ${type} LANGUAGE internal ${volatility} AS '${internal[name] ?? name}';
+CREATE OR REPLACE FUNCTION pg_catalog.${name}() RETURNS ${type} LANGUAGE sql ${volatility} CALLED ON NULL INPUT AS $$
+  SELECT CASE WHEN ${isDrawing} THEN dsql_emulator.drawn(dsql_emulator.${name}()::pg_catalog.text)::${type}
+    ELSE dsql_emulator.${name}() END $$;`
+
+const internal: Readonly<Record<string, string>> = { random: "drandom" }
+
+/** SQL that makes drawing what is said above. */
+export const definitions = `
+-- Reports a value, or gives the next of those that were reported.
+CREATE OR REPLACE FUNCTION dsql_emulator.drawn(value text) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
+DECLARE
+  state text := current_setting('${setting}', true);
+BEGIN
+  IF state = '${reporting}' THEN
+    RAISE INFO USING ERRCODE = '${sqlstate}', MESSAGE = value;
+  ELSIF state <> '' THEN
+    value := split_part(state, E'\\n', 1);
+    PERFORM set_config('${setting}', substr(state, length(value) + 2), true);
+  END IF;
+  RETURN value;
+END $$;
+
+-- Whether values are given that were reported.
+CREATE OR REPLACE FUNCTION dsql_emulator.is_repeating() RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT coalesce(pg_catalog.current_setting('${setting}', true), '') NOT IN ('', '${reporting}') $$;
+${plain("gen_random_uuid", "uuid")}
+${plain("random", "float8")}
+${plain("clock_timestamp", "timestamptz")}
+${plain("statement_timestamp", "timestamptz", "STABLE")}
+${plain("timeofday", "text")}
+
+CREATE OR REPLACE FUNCTION dsql_emulator.random_normal(float8, float8) RETURNS float8 LANGUAGE internal AS 'drandom_normal';
+CREATE OR REPLACE FUNCTION pg_catalog.random_normal(mean float8 DEFAULT 0, stddev float8 DEFAULT 1) RETURNS float8
+  LANGUAGE sql CALLED ON NULL INPUT
+  AS $$ SELECT dsql_emulator.drawn(dsql_emulator.random_normal($1, $2)::pg_catalog.text)::pg_catalog.float8 $$;
+
+-- Sequences go on when a transaction is rolled back: they are asked and set only once.
+CREATE OR REPLACE FUNCTION dsql_emulator.nextval(regclass) RETURNS bigint LANGUAGE internal STRICT AS 'nextval_oid';
+CREATE OR REPLACE FUNCTION dsql_emulator.draw(sequence regclass) RETURNS bigint LANGUAGE plpgsql STRICT AS $$
+BEGIN
+  RETURN dsql_emulator.drawn(CASE WHEN dsql_emulator.is_repeating() THEN '' ELSE dsql_emulator.nextval(sequence)::text END);
+END $$;
+CREATE OR REPLACE FUNCTION pg_catalog.nextval(regclass) RETURNS bigint LANGUAGE sql CALLED ON NULL INPUT
+  AS $$ SELECT dsql_emulator.draw($1) $$;
+
+CREATE OR REPLACE FUNCTION dsql_emulator.setval(regclass, bigint, boolean) RETURNS bigint LANGUAGE internal STRICT AS 'setval3_oid';
+CREATE OR REPLACE FUNCTION dsql_emulator.set_sequence(sequence regclass, value bigint, called boolean) RETURNS bigint
+LANGUAGE plpgsql STRICT AS $$
+BEGIN
+  RETURN dsql_emulator.drawn(
+    CASE WHEN dsql_emulator.is_repeating() THEN '' ELSE dsql_emulator.setval(sequence, value, called)::text END);
+END $$;
+CREATE OR REPLACE FUNCTION pg_catalog.setval(regclass, bigint) RETURNS bigint LANGUAGE sql CALLED ON NULL INPUT
+  AS $$ SELECT dsql_emulator.set_sequence($1, $2, true) $$;
+CREATE OR REPLACE FUNCTION pg_catalog.setval(regclass, bigint, boolean) RETURNS bigint LANGUAGE sql CALLED ON NULL INPUT
+  AS $$ SELECT dsql_emulator.set_sequence($1, $2, $3) $$;
+
+-- Identity columns ask their sequences by no function.
+CREATE OR REPLACE FUNCTION dsql_emulator.draw_identity() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  name text;
+  given bigint;
+BEGIN
+  FOR name IN SELECT attname FROM pg_attribute WHERE attrelid = TG_RELID AND attidentity <> '' AND NOT attisdropped LOOP
+    EXECUTE format('SELECT ($1).%I', name) INTO given USING NEW;
+    BEGIN
+      CONTINUE WHEN given IS DISTINCT FROM currval(pg_get_serial_sequence(TG_RELID::regclass::text, name));
+    EXCEPTION WHEN object_not_in_prerequisite_state THEN CONTINUE;
+    END;
+    NEW := jsonb_populate_record(NEW, jsonb_build_object(name, dsql_emulator.drawn(given::text)::bigint));
+  END LOOP;
+  RETURN NEW;
+END $$;
+
+CREATE OR REPLACE FUNCTION dsql_emulator.watch_identities() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  target regclass;
+BEGIN
+  FOR target IN SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands() JOIN pg_class c ON c.oid = objid
+    WHERE classid = 'pg_class'::regclass AND c.relkind = 'r' AND c.relpersistence = 'p'
+      AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attidentity <> '')
+      AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'dsql_emulator_identity')
+  LOOP
+    EXECUTE format('CREATE TRIGGER dsql_emulator_identity BEFORE INSERT ON %s FOR EACH ROW
+      WHEN (${isDrawing}) EXECUTE FUNCTION dsql_emulator.draw_identity()', target);
+    UPDATE pg_trigger SET tgisinternal = true WHERE tgrelid = target AND tgname = 'dsql_emulator_identity';
+  END LOOP;
+END $$;
+CREATE EVENT TRIGGER dsql_emulator_identities ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+  EXECUTE FUNCTION dsql_emulator.watch_identities();
+`
+
+/** An expression that makes drawing report values. */
+export const report = `set_config('${setting}', '${reporting}', true)`
+
+/** An expression that makes drawing give these values, as far as they reach. */
+export const give = (values: ReadonlyArray<string>): string =>
+  `set_config('${setting}', ${Quote.literal(values.join("\n"))}, true)`
+
+/** An expression that ends either. */
+export const stop = give([])
