@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import * as ClientMessage from "../src/internal/protocol/clientMessage.ts"
 import * as Frame from "../src/internal/protocol/frame.ts"
 import * as Shared from "./shared.ts"
-import { ask, conflict, rows, tells } from "./wireClient.ts"
+import { ask, conflict, gives, rows, tells } from "./wireClient.ts"
 
 interface Operation {
   readonly kind: "non-key" | "key" | "for update" | "key share"
@@ -105,6 +105,61 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("con
       )
     )
   }
+
+  const actions = { "NO ACTION": false, RESTRICT: false, CASCADE: true, "SET NULL": true, "SET DEFAULT": true }
+  const changes = { deleted: "DELETE FROM r_child WHERE id = 1", moved: "UPDATE r_child SET parent = 2 WHERE id = 1" }
+  for (const [action, rewrites] of Object.entries(actions)) {
+    for (const [what, change] of Object.entries(changes)) {
+      for (const first of ["the child", "the parent"]) {
+        it.effect(`a parent that goes (${action}) beside a child that is ${what}, ${first} first`, () =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const admin = yield* Shared.wire()
+              yield* ask(admin, "DROP TABLE IF EXISTS r_child")
+              yield* ask(admin, "CREATE TABLE IF NOT EXISTS r_parent (id int PRIMARY KEY)")
+              const references = `parent int DEFAULT 3 REFERENCES r_parent (id) ON DELETE ${action}`
+              yield* tells(admin, `CREATE TABLE r_child (id int PRIMARY KEY, ${references})`, "CREATE TABLE")
+              yield* ask(admin, "DELETE FROM r_parent")
+              yield* tells(admin, "INSERT INTO r_parent VALUES (1), (2), (3)", "INSERT 0 3")
+              yield* tells(admin, "INSERT INTO r_child VALUES (1, 1)", "INSERT 0 1")
+              const [one, two] = [yield* Shared.wire(), yield* Shared.wire()]
+              yield* tells(one, "BEGIN", "BEGIN")
+              yield* tells(two, "BEGIN", "BEGIN")
+              const [tag] = change.split(" ")
+              const remove = ask(one, "DELETE FROM r_parent WHERE id = 1")
+              if (first === "the child") {
+                yield* tells(two, change, `${tag} 1`)
+                yield* tells(two, "COMMIT", "COMMIT")
+              }
+              const told = yield* remove
+              if (!rewrites) return assert.match(told, /^23503 /)
+              assert.strictEqual(told, "DELETE 1")
+              if (first === "the parent") {
+                yield* tells(two, change, `${tag} 1`)
+                yield* tells(two, "COMMIT", "COMMIT")
+              }
+              yield* tells(one, "COMMIT", conflict)
+              yield* gives(admin, "SELECT count(*) FROM r_parent", [["3"]])
+            })
+          )
+        )
+      }
+    }
+  }
+
+  it.effect("a parent that goes beside another's deleted child conflicts with nobody", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const admin = yield* reset
+        yield* tells(admin, "INSERT INTO c VALUES (5, 2)", "INSERT 0 1")
+        const one = yield* Shared.wire()
+        yield* tells(one, "BEGIN", "BEGIN")
+        yield* tells(admin, "DELETE FROM c WHERE id = 5", "DELETE 1")
+        yield* tells(one, "DELETE FROM m WHERE id = 1", "DELETE 1")
+        yield* tells(one, "COMMIT", "COMMIT")
+      })
+    )
+  )
 
   const keys = { int4: 23, int8: 20, uuid: 2950, text: 25, "no type at all": 0 }
   for (const [type, oid] of Object.entries(keys)) {

@@ -84,9 +84,9 @@ export const run = Effect.fnUntraced(function* (
   }
 })
 
-/** What was answered before a statement ran, to the messages that prepared it. */
-const preparation = (frames: ReadonlyArray<Frame>): ReadonlyArray<Frame> =>
-  frames.filter((frame) => !ServerMessage.answersExecute(frame))
+/** What was answered before a statement ran, to the messages that prepared it; a simple query has none. */
+const preparation = ({ bound }: Call, frames: ReadonlyArray<Frame>): ReadonlyArray<Frame> =>
+  bound === undefined ? [] : frames.filter((frame) => !ServerMessage.answersExecute(frame))
 
 /** What an error comes to that may be another's commit, or another's turn; undefined if it is the statement's own. */
 export const suspicion = Effect.fnUntraced(function* (
@@ -103,11 +103,14 @@ export const suspicion = Effect.fnUntraced(function* (
   if (!conflicts && member.database.sequence === snapshotOf(transaction.phase)) return undefined
   if (transaction.span !== "block") return conflicts ? Outcome.failure(Refusal.dataConflict) : undefined
   yield* Parking.rollToBase(member, transaction)
-  const second = yields ? yield* retry(member, transaction, call, answer.frames) : undefined
+  const detour = conflicts && !yields && skips(call)
+  const second = yields || detour ? yield* retry(member, transaction, { ...call, detour }, answer.frames) : undefined
   return second ?? (yield* runBeaten(member, transaction, call, answer.frames))
 })
 
-/** Runs a statement that yielded until it need not; gives nothing if the transaction turns out to be beaten. */
+const skips = ({ prepared: { plan } }: Call): boolean => plan._tag === "Plain" && plan.skips
+
+/** Runs a statement again until it need not yield; gives nothing if the transaction turns out to be beaten. */
 const retry = Effect.fnUntraced(function* (
   member: Member,
   transaction: Transaction,
@@ -115,13 +118,13 @@ const retry = Effect.fnUntraced(function* (
   frames: ReadonlyArray<Frame>
 ): Effect.fn.Return<Outcome.Outcome | undefined, BackendLost> {
   while (true) {
-    yield* Effect.sleep(3)
+    if (call.detour !== true) yield* Effect.sleep(3)
     yield* Parking.restore(member, transaction)
     if (transaction.phase._tag === "Doomed") return undefined
-    const answer = yield* Parking.rerun(member, call, call.prepared.sql, Drawing.first(call))
+    const answer = yield* Parking.redo(member, call, Drawing.first(call))
     if (answer.error === undefined) {
       if (lasts(call)) Parking.note(transaction, call, answer.frames, answer.drawn)
-      return Outcome.success([...preparation(frames), ...answer.frames])
+      return Outcome.success([...preparation(call, frames), ...answer.frames])
     }
     const cause = ServerMessage.readError(answer.error)
     yield* Parking.rollToBase(member, transaction)
@@ -139,7 +142,7 @@ const runBeaten = Effect.fnUntraced(function* (
   enter(transaction, { _tag: "Beaten" })
   const outcome = yield* run(member, transaction, call)
   return {
-    frames: [...(call.bound === undefined ? [] : preparation(frames)), ...outcome.frames],
+    frames: [...preparation(call, frames), ...outcome.frames],
     error: outcome.error
   }
 })
@@ -153,5 +156,6 @@ export const doom = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Outcome.Outcome, BackendLost> {
   if (transaction.span !== "block") return Outcome.failure(Refusal.dataConflict)
   yield* Parking.rollToBase(member, transaction)
-  return yield* runBeaten(member, transaction, call, frames)
+  const second = skips(call) ? yield* retry(member, transaction, { ...call, detour: true }, frames) : undefined
+  return second ?? (yield* runBeaten(member, transaction, call, frames))
 })

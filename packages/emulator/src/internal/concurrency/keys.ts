@@ -2,7 +2,6 @@
  * Keys of tables: what PostgreSQL's unique indexes know of them, and what a
  * snapshot knows that they do not.
  */
-import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalogue from "../database/catalogue.ts"
@@ -93,21 +92,25 @@ export const noteKeys = (transaction: Transaction, prepared: Prepared, reference
 }
 
 /**
- * Whether the transaction put a key into a table that its snapshot has there already. PostgreSQL looks for keys in what
- * is committed, so it lets one pass that somebody else has deleted since.
+ * Whether the transaction put a key into a table that its snapshot has there already, or took one out that a row of its
+ * snapshot still refers to. PostgreSQL looks for both in what is committed, so it lets pass what somebody else has
+ * taken away since.
  */
-export const hasGhosts = Effect.fnUntraced(function* (
+export const isTorn = Effect.fnUntraced(function* (
   member: Member,
   transaction: Transaction
 ): Effect.fn.Return<boolean, BackendLost> {
   const { references, removals } = member.database
-  const { adds, phase } = transaction
-  if (adds.size === 0) return false
+  const { adds, phase, removes } = transaction
+  if (adds.size === 0 && removes.size === 0) return false
   const snapshot = snapshotOf(phase) ?? 0
   const any = removals.get(everyTable) ?? 0
-  const gained = adds.has(everyTable) ? references.unique.keys() : adds
-  const suspects = [...gained].filter((table) => Math.max(any, removals.get(table) ?? 0) > snapshot)
-  if (suspects.length === 0) return false
-  const [row] = yield* member.backend.query(Catalogue.hasGhosts(suspects.map(Quote.identifier)))
+  const isLate = (table: string) => Math.max(any, removals.get(table) ?? 0) > snapshot
+  const all = adds.has(everyTable)
+  const gained = [...(all ? references.unique.keys() : adds)].filter(isLate)
+  const orphaned = removes.size > 0 && [...references.children].some(isLate)
+  const lost = orphaned ? [...(all ? references.unique.keys() : removes)].filter((table) => table !== everyTable) : []
+  if (gained.length === 0 && lost.length === 0) return false
+  const [row] = yield* member.backend.query(Catalogue.isTorn(gained, lost))
   return row?.[0] === "t"
 })

@@ -5,10 +5,12 @@
  */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
+import * as Shadows from "../database/shadows.ts"
 import type { Answer, BackendLost, Batch } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
+import { qualified, unqualified } from "../statement/tables.ts"
 import * as Drawing from "./drawing.ts"
 import * as Keys from "./keys.ts"
 import type { Member } from "./state.ts"
@@ -105,6 +107,25 @@ export const rerun = Effect.fnUntraced(function* (
   return { frames: own, error, tag: to.own.tag, drawn }
 })
 
+/** Does a call in private copies, and brings home what it put there. */
+const detour = Effect.fnUntraced(function* (member: Member, call: Call, drawing: Drawing.Drawing) {
+  const { sql, tables } = call.prepared
+  const [target] = tables
+  const nothing = { frames: [], tag: undefined, drawn: [] }
+  if (target === undefined) return yield* rerun(member, call, sql, drawing)
+  const copied = yield* send(member, [ClientMessage.query(Shadows.copy(tables.map(qualified)))])
+  if (copied.error !== undefined) return { ...nothing, error: copied.error }
+  const [row] = yield* member.backend.query(Shadows.lastCommand(target.name))
+  const answer = yield* rerun(member, call, unqualified(sql, tables), drawing)
+  if (answer.error !== undefined) return answer
+  const home = yield* send(member, [ClientMessage.query(Shadows.bringHome(qualified(target), row?.[0] ?? "-1"))])
+  return home.error === undefined ? answer : { ...nothing, error: home.error }
+})
+
+/** Does a call of the journal in the tables that it names. */
+export const redo = (member: Member, call: Call, drawing: Drawing.Drawing) =>
+  call.detour === true ? detour(member, call, drawing) : rerun(member, call, call.prepared.sql, drawing)
+
 /** Frees the rows of a transaction that is idle and keeps its snapshot. Does nothing if it is at work. */
 export const park = (member: Member): Effect.Effect<void, BackendLost> =>
   Effect.asVoid(
@@ -138,11 +159,11 @@ const replay = Effect.fnUntraced(function* (
     const answer =
       entry._tag === "Script"
         ? yield* send(member, [ClientMessage.query(entry.sql)])
-        : yield* rerun(member, entry.call, entry.call.prepared.sql, Drawing.again(entry.drawn))
+        : yield* redo(member, entry.call, Drawing.again(entry.drawn))
     if (answer.error !== undefined) return isYield(member, ServerMessage.readError(answer.error)) ? "yield" : "other"
     if (entry._tag === "Call" && digest(answer.frames) !== entry.digest) return "other"
   }
-  return (yield* Keys.hasGhosts(member, transaction)) ? "other" : "same"
+  return (yield* Keys.isTorn(member, transaction)) ? "other" : "same"
 })
 
 /** Brings a parked transaction back: live if it can be, doomed if somebody committed first. */

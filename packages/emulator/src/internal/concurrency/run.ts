@@ -90,7 +90,7 @@ export const run = Effect.fnUntraced(function* (
     transaction.locks = "hidden"
     Keys.noteActs(transaction)
   }
-  if (yield* Keys.hasGhosts(member, transaction)) return yield* Doom.doom(member, transaction, call, frames)
+  if (yield* Keys.isTorn(member, transaction)) return yield* Doom.doom(member, transaction, call, frames)
   if (rows > 0 && transaction.mix === "ddl") return Outcome.failure(Refusal.ddlAndDml)
   if (writes || rows > 0) {
     transaction.mix = "dml"

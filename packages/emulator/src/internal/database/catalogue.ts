@@ -26,6 +26,32 @@ BEGIN
   END LOOP;
   RETURN false;
 END $$;
+
+-- Whether this transaction sees a row that refers to one which it has taken out of a table: a row that somebody else
+-- took away since, so that no action of a foreign key came to it. What waits for COMMIT may dangle until then.
+CREATE FUNCTION dsql_emulator.has_danglers(parent regclass) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  child regclass;
+  refers text;
+  condition text;
+  found boolean := false;
+BEGIN
+  FOR child, refers, condition IN
+    SELECT k.conrelid, string_agg(format('c.%I IS NOT NULL', a.attname), ' AND '),
+      string_agg(format('p.%I = c.%I', f.attname, a.attname), ' AND ')
+    FROM pg_constraint k, unnest(k.conkey, k.confkey) AS o (own, other)
+    JOIN pg_attribute a ON a.attnum = o.own JOIN pg_attribute f ON f.attnum = o.other
+    WHERE k.contype = 'f' AND k.confrelid = parent AND NOT k.condeferrable
+      AND a.attrelid = k.conrelid AND f.attrelid = k.confrelid
+    GROUP BY k.oid, k.conrelid
+  LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s c WHERE c.xmax <> 0 AND %s
+      AND NOT EXISTS (SELECT FROM ONLY %s p WHERE %s))', child, refers, parent, condition) INTO found;
+    IF found THEN RETURN true; END IF;
+  END LOOP;
+  RETURN false;
+END $$;
 `
 
 /** Whether an expression, as PostgreSQL keeps it, calls a function that draws a value. */
@@ -76,7 +102,7 @@ WITH RECURSIVE own AS (
 )`
 
 /**
- * Tables with foreign keys, tables whose changes change rows of others, columns of unique keys, what acts and what
+ * Tables with foreign keys, tables whose changes change rows of others, columns of keys, what acts and what
  * draws, by name; and the keys of the tables whose name is theirs alone, as JSON.
  */
 export const references = `
@@ -98,6 +124,11 @@ JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
 JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
 WHERE i.indisunique AND c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regnamespace
 UNION ALL
+SELECT DISTINCT 'key', c.relname || '.' || a.attname FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+WHERE k.contype = 'f'
+UNION ALL
 SELECT CASE WHEN i.indisprimary THEN 'primary' ELSE 'unique' END,
   json_build_object('table', c.relname, 'name', format('%I.%I', n.nspname, c.relname), 'columns',
     ARRAY(SELECT json_build_object('name', a.attname, 'type', a.atttypid::bigint) FROM pg_catalog.pg_attribute a
@@ -109,9 +140,12 @@ WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NUL
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dsql_emulator')
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid)`
 
-/** Whether the transaction sees a key twice in any of these tables. */
-export const hasGhosts = (tables: ReadonlyArray<string>): string =>
-  `SELECT ${tables.map((table) => `coalesce(dsql_emulator.has_ghosts(to_regclass(${Quote.literal(table)})), false)`).join(" OR ")}`
+const asks = (what: "has_danglers" | "has_ghosts", tables: ReadonlyArray<string>): ReadonlyArray<string> =>
+  tables.map((table) => `coalesce(dsql_emulator.${what}(to_regclass(${Quote.literal(Quote.identifier(table))})), false)`)
+
+/** Whether the transaction sees a key twice in one of the first tables, or what refers to nothing in one of the others. */
+export const isTorn = (gained: ReadonlyArray<string>, lost: ReadonlyArray<string>): string =>
+  `SELECT ${[...asks("has_ghosts", gained), ...asks("has_danglers", lost)].join(" OR ")}`
 
 /** The first of some columns that is in the primary key of a table. */
 export const primaryKeyColumn = (table: string, columns: ReadonlyArray<string>): string => `

@@ -26,6 +26,8 @@ export interface Plain {
   readonly compound: boolean
   /** Runs a body of which only PostgreSQL knows what it does. */
   readonly opaque: boolean
+  /** Inserts into one table what is not there, and leaves alone what is. */
+  readonly skips: boolean
   /** Makes values that are longer than what the client sent. */
   readonly inflates: boolean
   /** A job to wait for first. */
@@ -91,6 +93,7 @@ const waiting = (job: string | undefined): Plain => ({
   locked: undefined,
   compound: false,
   opaque: false,
+  skips: false,
   inflates: false,
   job
 })
@@ -140,6 +143,11 @@ const boundOf = (node: ParseTree.Node): number => {
   return values === undefined || insert?.onConflictClause !== undefined ? Infinity : values.length
 }
 
+const isSkipping = (node: ParseTree.Node): boolean => {
+  const insert = ParseTree.as(node, "InsertStmt")
+  return insert?.withClause === undefined && insert?.onConflictClause?.action === "ONCONFLICT_NOTHING"
+}
+
 const plain = (statement: Statement.Statement): Plain => {
   let writes = 0
   let locks = false
@@ -169,6 +177,7 @@ const plain = (statement: Statement.Statement): Plain => {
     locks,
     locked: effects === "lock" ? Reach.locked(statement) : undefined,
     compound: writes > 1,
+    skips: single && isSkipping(statement.node),
     opaque: "DoStmt" in statement.node || "CallStmt" in statement.node,
     inflates,
     job: undefined
