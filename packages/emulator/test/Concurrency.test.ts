@@ -72,27 +72,29 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       deleted: "DELETE FROM t WHERE id = 1"
     }
     for (const [what, sql] of Object.entries(others)) {
-      it.effect(`ON CONFLICT DO NOTHING leaves alone a row that others have ${what} since, and conflicts with nobody`, () =>
-        Effect.scoped(
-          Effect.gen(function* () {
-            const admin = yield* table
-            const client = yield* begun
-            yield* ask(admin, sql)
-            const seen = yield* rows(admin, "SELECT * FROM t ORDER BY id")
-            yield* tells(client, "UPDATE t SET n = n + 1 WHERE id = 2", "UPDATE 1")
-            const skipping = "VALUES (1, 0, 'mine'), (9, 9, 'new') ON CONFLICT (id) DO NOTHING RETURNING id, note"
-            yield* gives(client, `INSERT INTO public.t ${skipping}`, [["9", "new"]])
-            yield* gives(client, "SELECT note FROM t WHERE id IN (1, 9) ORDER BY id", [["a"], ["new"]])
-            // Brought back, it does the same again.
-            const rival = yield* begun
-            yield* tells(rival, "UPDATE t SET n = 0 WHERE id = 2", "UPDATE 1")
-            yield* tells(rival, "ROLLBACK", "ROLLBACK")
-            yield* tells(client, "INSERT INTO t VALUES (1, 0, 'again') ON CONFLICT DO NOTHING", "INSERT 0 0")
-            yield* tells(client, "COMMIT", "COMMIT")
-            const expected = [...seen.map(([id, n, note]) => [id ?? "", id === "2" ? "21" : (n ?? ""), note ?? ""])]
-            yield* gives(admin, "SELECT * FROM t ORDER BY id", [...expected, ["9", "9", "new"]])
-          })
-        )
+      it.effect(
+        `ON CONFLICT DO NOTHING leaves alone a row that others have ${what} since, and conflicts with nobody`,
+        () =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const admin = yield* table
+              const client = yield* begun
+              yield* ask(admin, sql)
+              const seen = yield* rows(admin, "SELECT * FROM t ORDER BY id")
+              yield* tells(client, "UPDATE t SET n = n + 1 WHERE id = 2", "UPDATE 1")
+              const skipping = "VALUES (1, 0, 'mine'), (9, 9, 'new') ON CONFLICT (id) DO NOTHING RETURNING id, note"
+              yield* gives(client, `INSERT INTO public.t ${skipping}`, [["9", "new"]])
+              yield* gives(client, "SELECT note FROM t WHERE id IN (1, 9) ORDER BY id", [["a"], ["new"]])
+              // Brought back, it does the same again.
+              const rival = yield* begun
+              yield* tells(rival, "UPDATE t SET n = 0 WHERE id = 2", "UPDATE 1")
+              yield* tells(rival, "ROLLBACK", "ROLLBACK")
+              yield* tells(client, "INSERT INTO t VALUES (1, 0, 'again') ON CONFLICT DO NOTHING", "INSERT 0 0")
+              yield* tells(client, "COMMIT", "COMMIT")
+              const expected = [...seen.map(([id, n, note]) => [id ?? "", id === "2" ? "21" : (n ?? ""), note ?? ""])]
+              yield* gives(admin, "SELECT * FROM t ORDER BY id", [...expected, ["9", "9", "new"]])
+            })
+          )
       )
     }
 

@@ -91,11 +91,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a f
         yield* tells(admin, "ROLLBACK", "ROLLBACK")
         yield* tells(admin, "BEGIN", "BEGIN")
         yield* tells(admin, "SELECT bump(1)", "SELECT 1")
-        yield* tells(
-          admin,
-          "CREATE TABLE late (id int)",
-          "0A000 ddl and dml are not supported in the same transaction"
-        )
+        yield* tells(admin, "CREATE TABLE late (id int)", "0A000 ddl and dml are not supported in the same transaction")
         yield* tells(admin, "ROLLBACK", "ROLLBACK")
       })
     )
@@ -105,7 +101,10 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a f
     Effect.scoped(
       Effect.gen(function* () {
         const admin = yield* reset
-        yield* ask(admin, "CREATE OR REPLACE FUNCTION peek(key int) RETURNS int LANGUAGE sql AS 'SELECT n FROM f WHERE id = key'")
+        yield* ask(
+          admin,
+          "CREATE OR REPLACE FUNCTION peek(key int) RETURNS int LANGUAGE sql AS 'SELECT n FROM f WHERE id = key'"
+        )
         const reader = yield* Shared.wire()
         yield* tells(reader, "BEGIN", "BEGIN")
         yield* gives(reader, "SELECT peek(1)", [["0"]])
@@ -142,8 +141,9 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a v
   const inserts = {
     "defaults and an identity": "INSERT INTO d DEFAULT VALUES",
     "many rows": "INSERT INTO d (n) SELECT nextval('s') FROM generate_series(1, 50)",
-    "expressions": `INSERT INTO d (u, told, r) VALUES (gen_random_uuid(), statement_timestamp(), random() + random_normal())`,
-    "an update": "INSERT INTO d DEFAULT VALUES; UPDATE d SET u = gen_random_uuid(), r = random(), told = clock_timestamp()"
+    expressions: `INSERT INTO d (u, told, r) VALUES (gen_random_uuid(), statement_timestamp(), random() + random_normal())`,
+    "an update":
+      "INSERT INTO d DEFAULT VALUES; UPDATE d SET u = gen_random_uuid(), r = random(), told = clock_timestamp()"
   }
   for (const [what, sql] of Object.entries(inserts)) {
     it.effect(`by ${what} is the one that commits, though its transaction was in another's way`, () =>

@@ -110,5 +110,4 @@ describe("Scram.make", () => {
     assert.isUndefined(make("secret").answer("r=other,s=c2FsdA==,i=4096"))
     assert.isFalse(make("secret").verify("v=AAAA"))
   })
-
 })

@@ -88,9 +88,7 @@ export const serve = Effect.fnUntraced(function* (
     })
     yield* write([
       ServerMessage.authenticationOk,
-      ...[...backend.parameters]
-        .filter(([name]) => isReported(name))
-        .map(([name, value]) => reported(name, value)),
+      ...[...backend.parameters].filter(([name]) => isReported(name)).map(([name, value]) => reported(name, value)),
       ServerMessage.backendKeyData(backend.pid, randomInt(0x7fffffff)),
       ServerMessage.ready(Frame.status.idle)
     ])

@@ -16,6 +16,7 @@ import * as Block from "./block.ts"
 import type { Client } from "./client.ts"
 import { control } from "./control.ts"
 import { type Cut, strike } from "./injection.ts"
+import { wait } from "./waiting.ts"
 
 type Result = Effect.Effect<Outcome.Outcome, BackendLost | Cut>
 
@@ -30,10 +31,10 @@ export const run = Effect.fnUntraced(function* (
   const injected = yield* strike(client.desk.faults.decide("statement", client.connection.label))
   if (injected !== undefined) return Outcome.failure(injected)
   const { plan } = call.prepared
-  if (plan._tag === "Plain" && plan.job !== undefined) {
-    yield* client.database.finished(plan.job)
-    // Whoever waited for the job has seen what it did.
-    if (client.transaction === undefined) client.catalogue = client.database.version
+  if (plan._tag === "Plain" && plan.waits) {
+    return alone && client.transaction === undefined
+      ? yield* wait(client, call, preamble, execution)
+      : Outcome.failure(Refusal.waitInTransaction)
   }
   return alone && client.transaction === undefined
     ? yield* autocommit(client, call, preamble, execution)

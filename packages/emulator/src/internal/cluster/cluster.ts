@@ -146,8 +146,7 @@ export const make = Effect.fnUntraced(function* (
       removals: new Map(),
       references: noReferences,
       ask,
-      judge: (accused, locks) =>
-        Effect.map(ask(isInConflict(accused.backend.pid, locks)), ([row]) => row?.[0] === "t"),
+      judge: (accused, locks) => Effect.map(ask(isInConflict(accused.backend.pid, locks)), ([row]) => row?.[0] === "t"),
       work: (jobs) =>
         Effect.forEach(
           jobs,

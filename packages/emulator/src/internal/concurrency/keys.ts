@@ -67,7 +67,9 @@ export const isOneRow = ({ plan, writes }: Prepared, references: References): bo
   return (
     !references.acting.has(table) &&
     !columns.some((column) => references.keys.has(`${table}.${column}`)) &&
-    references.unique.get(table)?.some((key) => key.columns.every(({ name }) => plan.fixed.some(({ column }) => column === name))) === true
+    references.unique
+      .get(table)
+      ?.some((key) => key.columns.every(({ name }) => plan.fixed.some(({ column }) => column === name))) === true
   )
 }
 

@@ -82,14 +82,16 @@ export const run = Effect.fnUntraced(function* (
   if (error !== undefined) {
     const cause = ServerMessage.readError(error)
     const suspect = yield* Doom.suspicion(member, transaction, call, answer, cause)
+    if (suspect !== undefined && transaction.phase._tag === "Live") {
+      // It went through the second time.
+      if (acts) noteActs(transaction)
+      if (writes) transaction.rows += rowsOf(suspect.frames)
+    }
     return suspect ?? { frames, error }
   }
   const [before, after] = [countOf(to.before), countOf(to.after)]
-  const rows = counts ? after.rows - before.rows : writes ? ServerMessage.rowsOf(answer.tag ?? "") : 0
-  if (acts && after.touched) {
-    transaction.locks = "hidden"
-    Keys.noteActs(transaction)
-  }
+  const rows = counts ? after.rows - before.rows : writes ? rowsOf(frames) : 0
+  if (acts && after.touched) noteActs(transaction)
   if (yield* Keys.isTorn(member, transaction)) return yield* Doom.doom(member, transaction, call, frames)
   if (rows > 0 && transaction.mix === "ddl") return Outcome.failure(Refusal.ddlAndDml)
   if (writes || rows > 0) {
@@ -103,6 +105,18 @@ export const run = Effect.fnUntraced(function* (
   if (plan.effects !== "read" || (acts && after.touched)) Parking.note(transaction, call, frames, drawn)
   return Outcome.success(frames)
 })
+
+/** It may have locked any rows, and changed the keys of any table. */
+const noteActs = (transaction: Transaction): void => {
+  transaction.locks = "hidden"
+  Keys.noteActs(transaction)
+}
+
+/** The rows that a write says it has changed. */
+const rowsOf = (frames: ReadonlyArray<Frame.Frame>): number => {
+  const complete = frames.findLast((frame) => frame[0] === Frame.code.commandComplete)
+  return complete === undefined ? 0 : ServerMessage.rowsOf(ServerMessage.readTag(complete))
+}
 
 const isIn = ({ tables }: Prepared, names: References["acting"]): boolean => tables.some(({ name }) => names.has(name))
 

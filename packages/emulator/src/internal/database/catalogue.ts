@@ -141,7 +141,9 @@ WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NUL
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid)`
 
 const asks = (what: "has_danglers" | "has_ghosts", tables: ReadonlyArray<string>): ReadonlyArray<string> =>
-  tables.map((table) => `coalesce(dsql_emulator.${what}(to_regclass(${Quote.literal(Quote.identifier(table))})), false)`)
+  tables.map(
+    (table) => `coalesce(dsql_emulator.${what}(to_regclass(${Quote.literal(Quote.identifier(table))})), false)`
+  )
 
 /** Whether the transaction sees a key twice in one of the first tables, or what refers to nothing in one of the others. */
 export const isTorn = (gained: ReadonlyArray<string>, lost: ReadonlyArray<string>): string =>

@@ -115,7 +115,7 @@ BEGIN
       AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'dsql_emulator_identity')
   LOOP
     EXECUTE format('CREATE TRIGGER dsql_emulator_identity BEFORE INSERT ON %s FOR EACH ROW
-      WHEN (${isDrawing}) EXECUTE FUNCTION dsql_emulator.draw_identity()', target);
+      WHEN (${isDrawing.replaceAll("'", "''")}) EXECUTE FUNCTION dsql_emulator.draw_identity()', target);
     UPDATE pg_trigger SET tgisinternal = true WHERE tgrelid = target AND tgname = 'dsql_emulator_identity';
   END LOOP;
 END $$;

@@ -112,7 +112,8 @@ const refused = (path: string, port: number, log: string): PostgresError => {
   if (log.includes("lock file") && log.includes("already exists")) return inUse(path)
   const lines = log.trim().split("\n")
   // What happened is said before what PostgreSQL does about it, which is to shut down.
-  const cause = lines.find((line) => /No space left|Disk quota/.test(line)) ?? lines.find((line) => /FATAL|PANIC/.test(line))
+  const cause =
+    lines.find((line) => /No space left|Disk quota/.test(line)) ?? lines.find((line) => /FATAL|PANIC/.test(line))
   const said = cause ?? lines.at(-1) ?? ""
   return new PostgresError({ reason: "start", message: `PostgreSQL did not start in ${path}: ${said}` })
 }

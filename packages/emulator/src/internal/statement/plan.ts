@@ -30,8 +30,8 @@ export interface Plain {
   readonly skips: boolean
   /** Makes values that are longer than what the client sent. */
   readonly inflates: boolean
-  /** A job to wait for first. */
-  readonly job: string | undefined
+  /** Waits for a job. */
+  readonly waits: boolean
 }
 
 /** A statement that defines something: the job that it submits, and the columns that it drops. */
@@ -84,7 +84,7 @@ const transaction = ({ chain, kind, options }: ParseTree.Fields<"TransactionStmt
   }
 }
 
-const waiting = (job: string | undefined): Plain => ({
+const waiting: Plain = {
   _tag: "Plain",
   effects: "read",
   bound: 0,
@@ -95,14 +95,15 @@ const waiting = (job: string | undefined): Plain => ({
   opaque: false,
   skips: false,
   inflates: false,
-  job
-})
+  waits: true
+}
 
 const call = ({ funccall }: ParseTree.Fields<"CallStmt">): Plan | undefined => {
   const name = ParseTree.names(funccall?.funcname).join(".")
-  const argument = ParseTree.text(funccall?.args?.[0])
-  if (name === "sys.wait_for_job") return waiting(argument)
-  return name === "emulator.control" ? { _tag: "Control", request: argument ?? "" } : undefined
+  if (name === "sys.wait_for_job") return waiting
+  return name === "emulator.control"
+    ? { _tag: "Control", request: ParseTree.text(funccall?.args?.[0]) ?? "" }
+    : undefined
 }
 
 const show = ({ name }: ParseTree.Fields<"VariableShowStmt">): Plan | undefined => {
@@ -180,7 +181,7 @@ const plain = (statement: Statement.Statement): Plain => {
     skips: single && isSkipping(statement.node),
     opaque: "DoStmt" in statement.node || "CallStmt" in statement.node,
     inflates,
-    job: undefined
+    waits: false
   }
 }
 

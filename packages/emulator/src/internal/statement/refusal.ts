@@ -60,6 +60,11 @@ export const sizeLimit = (bytes: number): Refusal => ({
   detail: `Current transaction size ${Math.ceil(bytes / (1024 * 1024))}mb > 10mb`
 })
 
+export const waitInTransaction: Refusal = {
+  sqlstate: "25001",
+  message: "sys.wait_for_job cannot run inside a transaction block"
+}
+
 export const ageLimit: Refusal = { sqlstate: "54000", message: "transaction age limit of 300s exceeded" }
 
 export const unavailable: Refusal = { sqlstate: "XX000", message: "server unavailable" }
