@@ -32,18 +32,18 @@ describe("Emulator.make", () => {
     Effect.gen(function* () {
       const dataDirectory = yield* temporary
       const write = Effect.gen(function* () {
-        const emulator = yield* Emulator.make({ dataDirectory, jobDelay: "1 hour" })
+        const emulator = yield* Emulator.make({ dataDirectory, jobDelay: "1 minute" })
         const client = yield* WireClient.make(emulator.connect, "postgres")
         yield* tells(client, "CREATE TABLE kept (id int PRIMARY KEY)", "CREATE TABLE")
         yield* tells(client, "INSERT INTO kept VALUES (1)", "INSERT 0 1")
         yield* tells(client, "CREATE INDEX ASYNC kept_id ON kept (id)", "CREATE INDEX")
       })
       const read = Effect.gen(function* () {
-        const emulator = yield* Emulator.make({ dataDirectory, jobDelay: "1 hour" })
+        const emulator = yield* Emulator.make({ dataDirectory, jobDelay: "1 minute" })
         const client = yield* WireClient.make(emulator.connect, "postgres")
         yield* gives(client, "SELECT id FROM kept", [["1"]])
         const found = yield* WireClient.rows(client, "SELECT job_id FROM sys.jobs")
-        yield* emulator.control.advance(3_600_000)
+        yield* emulator.control.advance(60_000)
         yield* gives(client, `CALL sys.wait_for_job('${found[0]?.[0]}')`, [["t"]])
       })
       yield* Effect.scoped(write)
@@ -141,7 +141,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a r
     Effect.gen(function* () {
       const { database, emulator } = yield* Shared.Shared
       const client = yield* Shared.wire()
-      const denied = "42501 permission denied to set session authorization"
+      const denied = '42501 permission denied to set session authorization "postgres"'
       for (const superuser of ["postgres", "'postgres'"]) {
         yield* tells(client, `SET SESSION AUTHORIZATION ${superuser}`, denied)
       }
@@ -216,16 +216,6 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a r
       yield* tells(client, "BEGIN", "BEGIN")
       yield* tells(client, "BEGIN", "BEGIN")
       yield* tells(client, "ROLLBACK", "ROLLBACK")
-    })
-  )
-
-  it.effect("refuses COPY", () =>
-    Effect.gen(function* () {
-      const client = yield* Shared.wire()
-      yield* tells(client, "CREATE TABLE copied (id int)", "CREATE TABLE")
-      yield* tells(client, "COPY copied FROM STDIN", "0A000 unsupported statement: Copy")
-      yield* tells(client, "COPY copied TO STDOUT", "0A000 unsupported statement: Copy")
-      yield* tells(client, "SELECT 1", "SELECT 1")
     })
   )
 })

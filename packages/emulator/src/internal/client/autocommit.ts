@@ -88,7 +88,6 @@ export const autocommit = Effect.fnUntraced(function* (
   if (answered.error !== undefined) {
     const cause = ServerMessage.readError(answered.error)
     const lost = cause.sqlstate === "40001" || Parking.isYield(client, cause)
-    client.told = false
     return { frames: answered.frames, error: lost ? ServerMessage.error(Refusal.dataConflict) : answered.error }
   }
   client.database.sequence++

@@ -16,6 +16,7 @@ import type { Prepare, Prepared } from "../statement/prepared.ts"
 import { version } from "../statement/version.ts"
 import { authenticate, type Door } from "./authentication.ts"
 import { status } from "./block.ts"
+import * as Copying from "./copying.ts"
 import * as ExtendedQuery from "./extendedQuery.ts"
 import type { Cut } from "./injection.ts"
 import { isOver, type Session } from "./session.ts"
@@ -69,6 +70,14 @@ export const serve = Effect.fnUntraced(function* (
     )
     const member = yield* join(database, backend)
     socket.on("drain", backend.resume)
+    const next = Effect.tap(Queue.take(inbox), () =>
+      Effect.sync(() => {
+        if (socket.isPaused() && Queue.sizeUnsafe(inbox) < 100) socket.resume()
+      })
+    )
+    const answered = () => {
+      outstanding--
+    }
     const session: Session = Object.assign(member, {
       desk: setting.desk,
       connection,
@@ -76,9 +85,8 @@ export const serve = Effect.fnUntraced(function* (
       sink: (slice: Buffer) => socket.destroyed || socket.write(slice),
       prepare: setting.prepare,
       write,
-      answered: () => {
-        outstanding--
-      },
+      answered,
+      copyIn: Copying.make(next, write, answered),
       arrive: (prepared: Prepared) => {
         if (prepared.plan._tag === "Control") return
         setting.desk.arrive(connection, prepared.text, status(session) !== Frame.status.idle)
@@ -92,7 +100,7 @@ export const serve = Effect.fnUntraced(function* (
       ServerMessage.backendKeyData(backend.pid, randomInt(0x7fffffff)),
       ServerMessage.ready(Frame.status.idle)
     ])
-    yield* Effect.raceFirst(converse(session, inbox, socket), closed(socket))
+    yield* Effect.raceFirst(converse(session, next, socket), closed(socket))
   }).pipe(
     Effect.catchTags({
       BackendLost: (lost) => Effect.sync(() => hangUp(socket, lost.error)),
@@ -106,14 +114,13 @@ const reported = (name: string, value: string): Frame.Frame =>
 
 const converse = Effect.fnUntraced(function* (
   session: Session,
-  inbox: Queue.Queue<Incoming>,
+  next: Effect.Effect<Incoming>,
   socket: Duplex
 ): Effect.fn.Return<void, Backend.BackendLost | Cut> {
   let unit: Array<Extract<ClientMessage.ClientMessage, { readonly frame: Frame.Frame }>> = []
   let ignoring = false
   while (true) {
-    const message = yield* Queue.take(inbox)
-    if (socket.isPaused() && Queue.sizeUnsafe(inbox) < 100) socket.resume()
+    const message = yield* next
     if (isOver(session)) return
     switch (message._tag) {
       case "Query":
@@ -136,7 +143,9 @@ const converse = Effect.fnUntraced(function* (
         return hangUp(socket, protocolViolation(message.problem))
       case "Terminate":
         return
-      case "Ignored":
+      case "CopyData":
+      case "CopyDone":
+      case "CopyFail":
       case "Password":
         break
       default:

@@ -47,7 +47,7 @@ export const join = Effect.fnUntraced(function* (database: Database, backend: Ba
     database,
     gate: Semaphore.makeUnsafe(1),
     transaction: undefined,
-    told: false,
+    told: -Infinity,
     catalogue: undefined
   }
   yield* Effect.acquireRelease(

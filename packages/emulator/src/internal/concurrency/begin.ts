@@ -21,7 +21,6 @@ const batches = {
 /** What begins a transaction, unless it has begun. */
 export const batch = (member: Member, transaction: Transaction): Batch | undefined => {
   if (transaction.phase._tag !== "Unbegun") return undefined
-  member.told = false
   enter(transaction, { _tag: "Begun", snapshot: member.database.sequence })
   if (transaction.span === "statement") return batches.statement
   return transaction.readOnly ? batches.readOnly : batches.readWrite

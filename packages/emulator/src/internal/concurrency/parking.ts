@@ -56,12 +56,15 @@ export const sendAll = <R extends Batches>(member: Member, batches: R): Effect.E
   }))
 }
 
+/** Milliseconds in which the steward's word reaches a statement, or the one after it. */
+const patience = 5_000
+
 /**
  * Whether an error means that the statement was asked to yield to another. A client may have a timeout of its own, and
  * others may cancel it: only what the steward has told it is the steward's.
  */
 export const isYield = (member: Member, error: ServerMessage.ServerError): boolean =>
-  (member.told && error.sqlstate === "57014" && error.message.endsWith("user request")) ||
+  (performance.now() - member.told < patience && error.sqlstate === "57014" && error.message.endsWith("user request")) ||
   error.sqlstate === "40P01" ||
   // PostgreSQL counts a writer that was parked at the wrong moment among those of a row; the next time it does not.
   error.message.startsWith("new multixact has more than one updating member")
@@ -84,12 +87,13 @@ const clear = Buffer.concat([ClientMessage.close("S", again), ClientMessage.clos
 
 const callAgain = (call: Call, sql: string): Batch =>
   call.bound === undefined
-    ? [ClientMessage.query(sql)]
+    ? [ClientMessage.query(sql), ...(call.rows ?? [])]
     : [
         clear,
         ClientMessage.parse(again, sql, call.bound.types),
         ClientMessage.bind(again, again, call.bound.rest),
         ClientMessage.execute(again, 0),
+        ...(call.rows ?? []),
         ClientMessage.sync
       ]
 
@@ -142,7 +146,6 @@ export const park = (member: Member): Effect.Effect<void, BackendLost> =>
 /** Takes back what a transaction has done in PostgreSQL; its journal stays. */
 export const rollToBase = (member: Member, transaction: Transaction): Effect.Effect<void, BackendLost> => {
   enter(transaction, { _tag: "RolledToBase" })
-  member.told = false
   return Effect.asVoid(member.backend.exchange(toBase))
 }
 

@@ -23,8 +23,8 @@ export interface Member {
   /** Held by whoever uses the backend. */
   readonly gate: Semaphore.Semaphore
   transaction: Transaction | undefined
-  /** The steward has told it to yield, and it has not heard of it yet. */
-  told: boolean
+  /** When the steward last told it to yield, by `performance.now()`. */
+  told: number
   /** The catalogue version that this session knows. */
   catalogue: number | undefined
 }

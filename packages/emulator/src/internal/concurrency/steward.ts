@@ -73,7 +73,7 @@ export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scop
         }
         const victim = victimOf(pid, blocked)
         if (victim === undefined) continue
-        victim.told = true
+        victim.told = performance.now()
         orders.push(`pg_cancel_backend(${victim.backend.pid})`)
       }
     })

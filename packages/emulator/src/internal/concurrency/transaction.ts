@@ -13,6 +13,8 @@ export interface Call {
   readonly prepared: Prepared
   /** The rest of the Bind message and the types of the Parse message; undefined in the simple protocol. */
   readonly bound: { readonly rest: Buffer; readonly types: Buffer } | undefined
+  /** The messages with the rows of COPY FROM STDIN. */
+  readonly rows?: ReadonlyArray<Buffer>
   /** Another's commit is in its way, and not in its snapshot: it is done in private copies, and what it did brought home. */
   readonly detour?: boolean
   /** It may be given values that it would not be given again. */

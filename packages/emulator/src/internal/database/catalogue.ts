@@ -149,6 +149,11 @@ const asks = (what: "has_danglers" | "has_ghosts", tables: ReadonlyArray<string>
 export const isTorn = (gained: ReadonlyArray<string>, lost: ReadonlyArray<string>): string =>
   `SELECT ${[...asks("has_ghosts", gained), ...asks("has_danglers", lost)].join(" OR ")}`
 
+/** How many columns COPY writes to in a table. */
+export const copiedColumns = (table: string): string => `
+SELECT count(*) FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass(${Quote.literal(table)})
+  AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`
+
 /** The first of some columns that is in the primary key of a table. */
 export const primaryKeyColumn = (table: string, columns: ReadonlyArray<string>): string => `
 SELECT a.attname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid

@@ -87,36 +87,40 @@ CREATE OR REPLACE FUNCTION pg_catalog.setval(regclass, bigint) RETURNS bigint LA
 CREATE OR REPLACE FUNCTION pg_catalog.setval(regclass, bigint, boolean) RETURNS bigint LANGUAGE sql CALLED ON NULL INPUT
   AS $$ SELECT dsql_emulator.set_sequence($1, $2, $3) $$;
 
--- Identity columns ask their sequences by no function.
+-- Identity columns ask their sequences by no function. Arguments: the column's number, and its sequence.
 CREATE OR REPLACE FUNCTION dsql_emulator.draw_identity() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-  name text;
+  name text := (SELECT attname FROM pg_attribute WHERE attrelid = TG_RELID AND attnum = TG_ARGV[0]::int2);
   given bigint;
 BEGIN
-  FOR name IN SELECT attname FROM pg_attribute WHERE attrelid = TG_RELID AND attidentity <> '' AND NOT attisdropped LOOP
-    EXECUTE format('SELECT ($1).%I', name) INTO given USING NEW;
-    BEGIN
-      CONTINUE WHEN given IS DISTINCT FROM currval(pg_get_serial_sequence(TG_RELID::regclass::text, name));
-    EXCEPTION WHEN object_not_in_prerequisite_state THEN CONTINUE;
-    END;
-    NEW := jsonb_populate_record(NEW, jsonb_build_object(name, dsql_emulator.drawn(given::text)::bigint));
-  END LOOP;
+  EXECUTE format('SELECT ($1).%I', name) INTO given USING NEW;
+  IF given IS DISTINCT FROM currval(TG_ARGV[1]::oid::regclass) THEN RETURN NEW; END IF;
+  RETURN jsonb_populate_record(NEW, jsonb_build_object(name, dsql_emulator.drawn(given::text)::bigint));
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
   RETURN NEW;
+END $$;
+
+CREATE OR REPLACE FUNCTION dsql_emulator.watch_identity(target regclass, number int2, sequence regclass) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('CREATE OR REPLACE TRIGGER dsql_emulator_identity_%s BEFORE INSERT ON %s FOR EACH ROW
+    WHEN (${isDrawing.replaceAll("'", "''")}) EXECUTE FUNCTION dsql_emulator.draw_identity(%s, %s)',
+    number, target, number, sequence::oid);
 END $$;
 
 CREATE OR REPLACE FUNCTION dsql_emulator.watch_identities() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-  target regclass;
+  item record;
 BEGIN
-  FOR target IN SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands() JOIN pg_class c ON c.oid = objid
-    WHERE classid = 'pg_class'::regclass AND c.relkind = 'r' AND c.relpersistence = 'p'
-      AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attidentity <> '')
-      AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'dsql_emulator_identity')
+  FOR item IN
+    SELECT DISTINCT c.oid::regclass AS target, a.attnum, pg_get_serial_sequence(c.oid::regclass::text, a.attname)::regclass AS sequence
+    FROM pg_event_trigger_ddl_commands() e JOIN pg_class c ON c.oid = e.objid
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attidentity <> '' AND NOT a.attisdropped
+    WHERE e.classid = 'pg_class'::regclass AND c.relkind = 'r' AND c.relpersistence = 'p'
   LOOP
-    EXECUTE format('CREATE TRIGGER dsql_emulator_identity BEFORE INSERT ON %s FOR EACH ROW
-      WHEN (${isDrawing.replaceAll("'", "''")}) EXECUTE FUNCTION dsql_emulator.draw_identity()', target);
-    UPDATE pg_trigger SET tgisinternal = true WHERE tgrelid = target AND tgname = 'dsql_emulator_identity';
+    PERFORM dsql_emulator.watch_identity(item.target, item.attnum, item.sequence);
+    UPDATE pg_trigger SET tgisinternal = true WHERE tgrelid = item.target AND tgname LIKE 'dsql\\_emulator\\_identity%';
   END LOOP;
 END $$;
 CREATE EVENT TRIGGER dsql_emulator_identities ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')

@@ -12,6 +12,8 @@ DECLARE
   targets oid[];
   item record;
   columns text;
+  copy regclass;
+  sequence regclass;
 BEGIN
   WITH RECURSIVE tied (oid) AS (
     SELECT c.oid FROM unnest(names) n JOIN pg_class c ON c.oid = to_regclass(n)
@@ -31,8 +33,11 @@ BEGIN
       WHERE attrelid = item.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '');
     EXECUTE format('INSERT INTO pg_temp.%I (%s) SELECT %s FROM %I.%I', item.relname, columns, columns, item.nspname, item.relname);
     FOR columns IN SELECT attname FROM pg_attribute WHERE attrelid = item.oid AND attidentity <> '' LOOP
-      EXECUTE format('ALTER TABLE pg_temp.%I ALTER COLUMN %I SET DEFAULT nextval(%L)', item.relname, columns,
-        pg_get_serial_sequence(format('%I.%I', item.nspname, item.relname), columns));
+      sequence := pg_get_serial_sequence(format('%I.%I', item.nspname, item.relname), columns)::regclass;
+      copy := format('pg_temp.%I', item.relname)::regclass;
+      EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT dsql_emulator.nextval(%L)', copy, columns, sequence);
+      PERFORM dsql_emulator.watch_identity(copy,
+        (SELECT attnum FROM pg_attribute WHERE attrelid = copy AND attname = columns), sequence);
     END LOOP;
   END LOOP;
   FOR item IN

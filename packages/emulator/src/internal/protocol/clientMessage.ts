@@ -33,7 +33,9 @@ export type ClientMessage =
   | { readonly _tag: "Sync" }
   | { readonly _tag: "Flush" }
   | { readonly _tag: "Terminate" }
-  | { readonly _tag: "Ignored" }
+  | { readonly _tag: "CopyData"; readonly frame: Frame.Frame }
+  | { readonly _tag: "CopyDone"; readonly frame: Frame.Frame }
+  | { readonly _tag: "CopyFail"; readonly frame: Frame.Frame }
   | { readonly _tag: "Malformed"; readonly problem: string }
 
 const malformed = (problem: string): ClientMessage => ({ _tag: "Malformed", problem })
@@ -84,9 +86,11 @@ export const read = (bytes: Frame.Frame): ClientMessage => {
     case Frame.code.terminate:
       return { _tag: "Terminate" }
     case Frame.code.copyData:
+      return { _tag: "CopyData", frame: bytes }
     case Frame.code.copyDone:
+      return { _tag: "CopyDone", frame: bytes }
     case Frame.code.copyFail:
-      return { _tag: "Ignored" }
+      return { _tag: "CopyFail", frame: bytes }
     default:
       return malformed(`invalid frontend message type ${bytes[0]}`)
   }
@@ -152,6 +156,7 @@ export const bind = (portal: string, name: string, rest: Buffer): Frame.Frame =>
   Frame.make(Frame.code.bind, Frame.text(portal), Frame.text(name), rest)
 export const close = (kind: "S" | "P", name: string): Frame.Frame =>
   Frame.make(Frame.code.close, Buffer.from(kind), Frame.text(name))
+export const copyFail = (problem: string): Frame.Frame => Frame.make(Frame.code.copyFail, Frame.text(problem))
 export const execute = (portal: string, rows: number): Frame.Frame =>
   Frame.make(Frame.code.execute, Frame.text(portal), Frame.int32(rows))
 

@@ -10,6 +10,12 @@ import { version } from "./version.ts"
 /** What a statement that PostgreSQL runs as it stands does to rows. */
 export type Effects = "read" | "lock" | "write" | "set"
 
+/** What COPY takes: so many columns if it names them, in text or binary. */
+export interface Taken {
+  readonly columns: number | undefined
+  readonly isBinary: boolean
+}
+
 /** A statement that PostgreSQL runs as it stands. */
 export interface Plain {
   readonly _tag: "Plain"
@@ -30,6 +36,8 @@ export interface Plain {
   readonly skips: boolean
   /** Makes values that are longer than what the client sent. */
   readonly inflates: boolean
+  /** Takes rows from the client: COPY FROM STDIN. */
+  readonly takes: Taken | undefined
   /** Waits for a job. */
   readonly waits: boolean
 }
@@ -95,6 +103,7 @@ const waiting: Plain = {
   opaque: false,
   skips: false,
   inflates: false,
+  takes: undefined,
   waits: true
 }
 
@@ -130,8 +139,8 @@ const ddl = (statement: Statement.Statement, tables: ReadonlyArray<Table>): Ddl 
   drops: commandsOf(statement.node).flatMap(({ name, subtype }) => (subtype === "AT_DropColumn" ? (name ?? []) : []))
 })
 
-const effectsOf = (statement: Statement.Statement, locks: boolean, sets: boolean): Effects => {
-  if (Statement.writes(statement)) return "write"
+const effectsOf = (statement: Statement.Statement, writes: boolean, locks: boolean, sets: boolean): Effects => {
+  if (writes) return "write"
   if (sets) return "set"
   if (statement.kind === "session") return "VariableShowStmt" in statement.node ? "read" : "set"
   return locks ? "lock" : "read"
@@ -143,6 +152,16 @@ const boundOf = (node: ParseTree.Node): number => {
   const values = ParseTree.as(insert?.selectStmt, "SelectStmt")?.valuesLists
   return values === undefined || insert?.onConflictClause !== undefined ? Infinity : values.length
 }
+
+const takenBy = (node: ParseTree.Node): Taken | undefined => {
+  const copy = ParseTree.as(node, "CopyStmt")
+  if (copy?.is_from !== true) return undefined
+  const format = ParseTree.name(ParseTree.option(copy.options, "format")?.arg)
+  return { columns: copy.attlist?.length, isBinary: format === "binary" }
+}
+
+/** Whether COPY TO takes the rows of a write. */
+const copiesOut = (node: ParseTree.Node, writes: number): boolean => "CopyStmt" in node && writes > 0
 
 const isSkipping = (node: ParseTree.Node): boolean => {
   const insert = ParseTree.as(node, "InsertStmt")
@@ -168,7 +187,7 @@ const plain = (statement: Statement.Statement): Plain => {
       sets ||= name === "set_config"
     }
   })
-  const effects = effectsOf(statement, locks, sets)
+  const effects = effectsOf(statement, Statement.writes(statement) || copiesOut(statement.node, writes), locks, sets)
   const single = effects === "write" && writes === 1
   return {
     _tag: "Plain",
@@ -181,6 +200,7 @@ const plain = (statement: Statement.Statement): Plain => {
     skips: single && isSkipping(statement.node),
     opaque: "DoStmt" in statement.node || "CallStmt" in statement.node,
     inflates,
+    takes: takenBy(statement.node),
     waits: false
   }
 }

@@ -17,16 +17,12 @@ export interface Refusal {
 /** The refusal of a statement by the dialect; undefined for one that is accepted. */
 export const of = (statement: Statement.Statement): Refusal | undefined => {
   const refusal = Option.getOrUndefined(Dialect.refusal(statement))
-  if (refusal !== undefined) {
-    const { hint, location, message, sqlstate } = refusal
-    return { sqlstate, message, hint, position: location === undefined ? undefined : location.offset + 1 }
-  }
-  return "CopyStmt" in statement.node ? copy : undefined
+  if (refusal === undefined) return undefined
+  const { hint, location, message, sqlstate } = refusal
+  return { sqlstate, message, hint, position: location === undefined ? undefined : location.offset + 1 }
 }
 
 const unsupported = (message: string): Refusal => ({ sqlstate: "0A000", message })
-
-const copy = unsupported("unsupported statement: Copy")
 
 export const manyDdl = unsupported("multiple ddl statements not supported in a transaction")
 export const ddlAndDml = unsupported("ddl and dml are not supported in the same transaction")

@@ -50,7 +50,7 @@ const setBy = (targets: ReadonlyArray<ParseTree.Node> | undefined): ReadonlyArra
 
 /** What a statement writes. */
 export const written = (statement: Statement.Statement): ReadonlyArray<Write> => {
-  if (!Statement.writes(statement)) return []
+  if (!Statement.writes(statement) && !("CopyStmt" in statement.node)) return []
   const writes: Array<Write> = []
   const note = (
     verb: Write["verb"],
@@ -62,7 +62,8 @@ export const written = (statement: Statement.Statement): ReadonlyArray<Write> =>
   ParseTree.walk(statement.node, {
     InsertStmt: ({ onConflictClause, relation }) => note("insert", relation, setBy(onConflictClause?.targetList)),
     UpdateStmt: ({ relation, targetList }) => note("update", relation, setBy(targetList)),
-    DeleteStmt: ({ relation }) => note("delete", relation, [])
+    DeleteStmt: ({ relation }) => note("delete", relation, []),
+    CopyStmt: ({ is_from, relation }) => is_from === true && note("insert", relation, [])
   })
   return writes
 }
