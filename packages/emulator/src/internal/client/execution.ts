@@ -58,9 +58,8 @@ export const run = Effect.fnUntraced(function* (
   if (injected !== undefined) return Outcome.failure(injected)
   const { plan } = call.prepared
   if (plan._tag === "Plain" && plan.waits) {
-    return alone && client.transaction === undefined
-      ? yield* wait(client, call, preamble, execution)
-      : Outcome.failure(Refusal.waitInTransaction)
+    if (alone && client.transaction === undefined) return yield* wait(client, call, preamble, execution)
+    return Outcome.failure(Transaction.isFailed(client.transaction) ? Refusal.aborted : Refusal.waitInTransaction)
   }
   const [complete, all] = yield* supplied(client, call, execution)
   return alone && client.transaction === undefined

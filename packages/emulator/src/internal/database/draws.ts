@@ -103,7 +103,7 @@ END $$;
 CREATE OR REPLACE FUNCTION dsql_emulator.watch_identity(target regclass, number int2, sequence regclass) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-  EXECUTE format('CREATE OR REPLACE TRIGGER dsql_emulator_identity_%s BEFORE INSERT ON %s FOR EACH ROW
+  EXECUTE format('CREATE TRIGGER dsql_emulator_identity_%s BEFORE INSERT ON %s FOR EACH ROW
     WHEN (${isDrawing.replaceAll("'", "''")}) EXECUTE FUNCTION dsql_emulator.draw_identity(%s, %s)',
     number, target, number, sequence::oid);
 END $$;
@@ -113,6 +113,13 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   item record;
 BEGIN
+  FOR item IN
+    SELECT DISTINCT t.tgrelid::regclass AS target, t.tgname FROM pg_event_trigger_ddl_commands() e
+    JOIN pg_trigger t ON t.tgrelid = e.objid AND e.classid = 'pg_class'::regclass
+    WHERE t.tgname LIKE 'dsql\\_emulator\\_identity%'
+  LOOP
+    EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.target);
+  END LOOP;
   FOR item IN
     SELECT DISTINCT c.oid::regclass AS target, a.attnum, pg_get_serial_sequence(c.oid::regclass::text, a.attname)::regclass AS sequence
     FROM pg_event_trigger_ddl_commands() e JOIN pg_class c ON c.oid = e.objid
