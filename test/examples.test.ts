@@ -31,7 +31,10 @@ const examplesOf = (path: string): ReadonlyArray<Example> => {
   return examples
 }
 
-const examples = globSync(["packages/*/src/**/*.ts", "packages/*/README.md", "docs/**/*.md", "*.md"], { cwd: root })
+const examples = globSync(
+  ["packages/*/src/**/*.ts", "packages/*/README.md", "packages/*/AGENTS.md", "docs/**/*.md", "*.md"],
+  { cwd: root }
+)
   .toSorted()
   .flatMap(examplesOf)
 

@@ -1,5 +1,6 @@
 /**
- * What a public declaration must not do: name what its importer cannot get at, or go undocumented.
+ * What a public module must not do: leave open whether it will stay, name what its importer cannot get at, or go
+ * undocumented.
  */
 import ts from "typescript"
 import type * as Package from "./Package.ts"
@@ -7,7 +8,15 @@ import * as Surface from "./Surface.ts"
 
 /** The offences of a package, a line each. */
 export const of = (self: Package.Package): ReadonlyArray<string> =>
-  self.modules.flatMap((module) => [...hidden(module, self), ...undocumented(module)])
+  self.modules.flatMap((module) => [...unpromised(module, self), ...hidden(module, self), ...undocumented(module)])
+
+/** What a module can promise; docs/versioning.md says what each of them means. */
+const promises = ["stable", "unstable"]
+
+const unpromised = ({ path, stability }: Package.Module, { name }: Package.Package): ReadonlyArray<string> =>
+  path === name || promises.includes(stability ?? "")
+    ? []
+    : [`${path} says neither @stability ${promises.join(" nor @stability ")} at its head`]
 
 const hidden = (module: Package.Module, self: Package.Package): ReadonlyArray<string> =>
   Surface.of(module, self).flatMap((visible) =>

@@ -17,6 +17,8 @@ export interface Module {
   /** What one imports it by. */
   readonly path: string
   readonly file: ts.SourceFile
+  /** What the comment at the head of its source promises; an index has no promise of its own. */
+  readonly stability: string | undefined
   /** In alphabetical order. */
   readonly exports: ReadonlyArray<Export>
 }
@@ -44,8 +46,9 @@ export const read = (directory: string): Package => {
   const { exports, name }: { readonly exports: Readonly<Record<string, unknown>>; readonly name: string } = JSON.parse(
     readFileSync(join(directory, "package.json"), "utf8")
   )
+  const sources = join(directory, "src")
   const emitted = (pattern: string) =>
-    globSync(pattern, { cwd: join(directory, "src") })
+    globSync(pattern, { cwd: sources })
       .toSorted()
       .map((source) => join(directory, "dist", source.replace(/\.ts$/, ".d.ts")).replaceAll(sep, "/"))
   const program = ts.createProgram(emitted("**/*.ts"), {
@@ -60,12 +63,19 @@ export const read = (directory: string): Package => {
     const file = program.getSourceFile(fileName)
     if (file === undefined) throw new Error(`${fileName} is missing: run tsc -b`)
     const module = basename(fileName, ".d.ts")
-    if (module === "index") return [{ path: name, file, exports: exportsOf(file, checker) }]
-    return exports[`./${module}`] === null
-      ? []
-      : [{ path: `${name}/${module}`, file, exports: exportsOf(file, checker) }]
+    const exported = exportsOf(file, checker)
+    if (module === "index") return [{ path: name, file, stability: undefined, exports: exported }]
+    if (exports[`./${module}`] === null) return []
+    const stability = stabilityOf(readFileSync(join(sources, `${module}.ts`), "utf8"))
+    return [{ path: `${name}/${module}`, file, stability, exports: exported }]
   })
   return { name, modules, checker }
+}
+
+/** Read from the source: the compiler drops the comment from the declarations where it drops the import below it. */
+const stabilityOf = (source: string): string | undefined => {
+  const [head] = ts.getLeadingCommentRanges(source, 0) ?? []
+  return head && /@stability (\w+)/.exec(source.slice(head.pos, head.end))?.[1]
 }
 
 const exportsOf = (file: ts.SourceFile, checker: ts.TypeChecker): ReadonlyArray<Export> => {

@@ -18,7 +18,13 @@ const style: FormatConfig = JSON.parse(readFileSync(new URL("../../.oxfmtrc.json
 /** The page, in Markdown. */
 export const markdown = async (self: Package.Package): Promise<string> => {
   const sections = await Promise.all(
-    self.modules.map(async (module) => `## ${module.path}\n\n\`\`\`ts\n${await code(module, self)}\`\`\`\n`)
+    self.modules.map(async (module) =>
+      [
+        `## ${module.path}\n`,
+        ...(module.stability === undefined ? [] : [`Stability: ${module.stability}.\n`]),
+        `\`\`\`ts\n${await code(module, self)}\`\`\`\n`
+      ].join("\n")
+    )
   )
   return [`# The public API of ${self.name}\n\nWritten by \`pnpm api\`: do not edit.\n`, ...sections].join("\n")
 }

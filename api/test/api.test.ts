@@ -28,9 +28,11 @@ const put = (root: string, path: string, text: string): void => {
   writeFileSync(file, text)
 }
 
-/** Writes sources, and builds them beside those that are there. */
+/** Writes sources, which promise to stay unless they begin otherwise, and builds them beside those that are there. */
 const compile = (root: string, sources: Readonly<Record<string, string>>): void => {
-  for (const [path, text] of Object.entries(sources)) put(root, `src/${path}`, text)
+  const head = "/**\n * A module.\n *\n * @stability stable\n */\nexport {}\n"
+  for (const [path, text] of Object.entries(sources))
+    put(root, `src/${path}`, text.startsWith("\n") ? text : head + text)
   const directory = join(root, "packages/parcel")
   const files = Object.keys(sources).map((path) => join(directory, "src", path))
   const program = ts.createProgram(files, {
@@ -80,6 +82,8 @@ describe("pnpm api", () => {
 Written by \`pnpm api\`: do not edit.
 
 ## parcel/Box
+
+Stability: stable.
 
 \`\`\`ts
 export interface Box {
@@ -167,6 +171,25 @@ export declare const empty: Box
       await report(root),
       "export interface Lid {\n  readonly open: boolean\n}\n\nexport declare const lid: Lid\n"
     )
+  })
+
+  it("fails for a module that does not say at its head whether it will stay, and for none but that", async () => {
+    const box = documented("export const a: number = 1")
+    const root = rootOf({
+      "Bare.ts": `\n${box}`,
+      "Late.ts": `\n// A comment.\n/** @stability stable */\n${box}`,
+      "Vague.ts": `\n/** @stability soon */\n${box}`,
+      "Young.ts": `\n/** @stability unstable */\n${box}`,
+      "index.ts": `\n${documented('export * as Young from "./Young.ts"')}`,
+      "internal/lid.ts": `\n${box}`
+    })
+    assert.deepStrictEqual(
+      await write(root),
+      ["Bare", "Late", "Vague"].map(
+        (name) => `parcel/${name} says neither @stability stable nor @stability unstable at its head`
+      )
+    )
+    assert.include(await report(root), "## parcel/Young\n\nStability: unstable.\n")
   })
 
   it("leaves out what is @internal, and fails for a public type that names it", async () => {

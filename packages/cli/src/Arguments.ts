@@ -3,6 +3,7 @@
  * earlier tool, and what has to be known even where it cannot be parsed.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 
 /**

@@ -2,6 +2,7 @@
  * `baseline`: adopts a database that something else set up.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"

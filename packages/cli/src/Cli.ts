@@ -2,6 +2,7 @@
  * The command line as a whole: arguments in, output and an exit code out.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Cause from "effect/Cause"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag, TerminalCapabilities } from "effect/cli"

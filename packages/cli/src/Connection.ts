@@ -2,6 +2,7 @@
  * Which database a command works on: the earlier tool's flags and environment.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type * as Core from "@effect-dsql/core/DsqlClient"

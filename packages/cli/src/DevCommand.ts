@@ -2,6 +2,7 @@
  * `dev`: an Aurora DSQL on this machine, until it is stopped.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"

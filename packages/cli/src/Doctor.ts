@@ -3,6 +3,7 @@
  * says what was found and, where it is wrong, what to do.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Limits from "@effect-dsql/dialect/Limits"
 import * as Clock from "effect/Clock"

@@ -2,6 +2,7 @@
  * `doctor`: why a database cannot be worked with, or that it can.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"

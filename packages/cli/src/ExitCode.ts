@@ -2,6 +2,7 @@
  * How `effect-dsql` ends, as a number for scripts.
  *
  * @since 0.1.0
+ * @stability stable
  */
 
 /**

@@ -2,6 +2,7 @@
  * What went wrong, in one line, and the code that the program ends with.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { DsqlError } from "@effect-dsql/core/DsqlError"
 import type { EmulatorError } from "@effect-dsql/emulator/Emulator"

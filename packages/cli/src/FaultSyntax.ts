@@ -12,6 +12,7 @@
  * | `latency:20ms` | every round trip takes 20 milliseconds longer |
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { Fault, Rule } from "@effect-dsql/emulator/Faults"
 import * as Effect from "effect/Effect"

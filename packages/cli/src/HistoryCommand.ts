@@ -2,6 +2,7 @@
  * `history`: what has run on a database.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { History } from "@effect-dsql/schema/History"
 import { Command } from "effect/cli"

@@ -4,6 +4,7 @@
  * decodes with them reads all there is. A field is only ever added.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Schema from "effect/Schema"
 import { ExitCode } from "./ExitCode.ts"

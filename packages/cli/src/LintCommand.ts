@@ -2,6 +2,7 @@
  * `lint`: what Aurora DSQL will refuse in SQL files, and what will go wrong later.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { ServiceDate } from "@effect-dsql/dialect/Rule"
 import { Argument, Command, Flag } from "effect/cli"

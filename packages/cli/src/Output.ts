@@ -2,6 +2,7 @@
  * What a command prints: for people, or as JSON for programs.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { Severity } from "@effect-dsql/dialect/Finding"
 import { TerminalCapabilities } from "effect/cli"

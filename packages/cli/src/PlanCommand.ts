@@ -2,6 +2,7 @@
  * `plan`: what a run would do, without doing it.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { Plan } from "@effect-dsql/schema/Plan"
 import { Command } from "effect/cli"

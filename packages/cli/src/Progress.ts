@@ -4,6 +4,7 @@
  * when an index begins, now and then while it is built, and when it is done.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { Event } from "@effect-dsql/schema/Event"
 import { TerminalCapabilities } from "effect/cli"

@@ -2,6 +2,7 @@
  * `repair`: the explicit ways out of what a migration refuses to decide.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { Repair } from "@effect-dsql/schema/Repair"
 import { Command, Flag } from "effect/cli"

@@ -2,6 +2,7 @@
  * The command that all others hang on, with the flags that they share.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"

@@ -2,6 +2,7 @@
  * `setup-schema`: creates a schema on a database that has none.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { OwnedTable } from "@effect-dsql/schema/Migration"
 import { Command, Flag } from "effect/cli"

@@ -2,6 +2,7 @@
  * `simulate`: what retry policies make of contention, or how long many processes take to connect, in virtual time.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"

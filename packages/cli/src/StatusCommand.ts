@@ -2,6 +2,7 @@
  * `status`: where a database stands against a schema.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { Command } from "effect/cli"
 import type { Status } from "@effect-dsql/schema/Status"

@@ -2,6 +2,7 @@
  * How a command line ends with a code of its own, once all has been printed.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Data from "effect/Data"
 import * as Runtime from "effect/Runtime"

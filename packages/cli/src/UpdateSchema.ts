@@ -2,6 +2,7 @@
  * `update-schema`: brings a schema to a later version.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"

@@ -2,6 +2,7 @@
  * `verify`: whether a database is what its version says.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"

@@ -7,6 +7,7 @@
  * elements that came out are what is done.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Limits from "@effect-dsql/dialect/Limits"
 import * as Arr from "effect/Array"

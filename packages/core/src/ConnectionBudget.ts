@@ -6,6 +6,7 @@
  * connection is closed. Without a budget there is no limit but the pool's own.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

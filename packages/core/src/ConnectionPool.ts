@@ -9,6 +9,7 @@
  * connection happens to that one alone.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Limits from "@effect-dsql/dialect/Limits"
 import type * as Duration from "effect/Duration"

@@ -12,6 +12,7 @@
  * again.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Limits from "@effect-dsql/dialect/Limits"
 import * as Duration from "effect/Duration"

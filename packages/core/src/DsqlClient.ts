@@ -7,6 +7,7 @@
  * savepoints, and a COMMIT whose answer was lost is not called retryable.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import type { DsqlSignerConfig } from "@aws-sdk/dsql-signer"
 import * as PgClient from "@effect/sql-pg/PgClient"

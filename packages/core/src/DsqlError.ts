@@ -8,6 +8,7 @@
  * error enters the toolkit; that error stays in `cause`.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"

@@ -11,6 +11,7 @@
  * holders do not conflict with each other.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

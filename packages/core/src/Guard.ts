@@ -6,6 +6,7 @@
  * judged by the server, in the columns' own types.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"

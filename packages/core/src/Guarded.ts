@@ -13,6 +13,7 @@
  * setting of the client; what is written, told and refused is the same.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Effect from "effect/Effect"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"

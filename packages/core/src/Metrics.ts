@@ -6,6 +6,7 @@
  * alerts of `observability/` read nothing else.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Metric from "effect/Metric"
 

@@ -5,6 +5,7 @@
  * Effect's own, with nothing to configure but where they go.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import type * as Duration from "effect/Duration"
 import type * as HttpClient from "effect/http/HttpClient"

@@ -7,6 +7,7 @@
  * COMMIT could write twice.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -8,6 +8,7 @@
  * outlives its token.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Limits from "@effect-dsql/dialect/Limits"
 import type { DsqlSignerConfig } from "@aws-sdk/dsql-signer"

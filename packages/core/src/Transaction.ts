@@ -8,6 +8,7 @@
  * does not have: it does not compile.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"

@@ -2,6 +2,7 @@
  * What a guarded statement writes. Nothing in it mentions the guards: they are put before it where it is sent.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Expression from "./Expression.ts"
 

@@ -5,6 +5,7 @@
  * tens of microseconds; looking it up costs a few.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Cache from "effect/Cache"
 import * as Effect from "effect/Effect"

@@ -5,6 +5,7 @@
  * primary key column, an index on a json column) or on the rows is not here.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Option from "effect/Option"
 import { alter } from "./internal/rules/alter.ts"

@@ -2,6 +2,7 @@
  * What the linter says about a place in a file.
  *
  * @since 0.1.0
+ * @stability stable
  */
 
 /**

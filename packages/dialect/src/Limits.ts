@@ -6,6 +6,7 @@
  * service refuses what is beyond a limit, where anybody has recorded one.
  *
  * @since 0.1.0
+ * @stability stable
  */
 
 /**

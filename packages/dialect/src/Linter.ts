@@ -12,6 +12,7 @@
  * Without names, it silences all rules but `syntax-error`. One that silences nothing is itself found.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Effect from "effect/Effect"
 import * as Dialect from "./Dialect.ts"

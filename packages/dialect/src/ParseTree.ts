@@ -7,6 +7,7 @@
  * out. Where only one kind of node can stand, a field holds the fields alone.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { Node } from "libpg-query"
 

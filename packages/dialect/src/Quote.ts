@@ -2,6 +2,7 @@
  * Names and texts as SQL, quoted so that they can be nothing else.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 
 /**

@@ -2,6 +2,7 @@
  * Findings for people, for programs, and for code scanning services.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import type { Log, ReportingDescriptor, Result } from "sarif"
 import type { Finding, LintRule, Severity } from "./Finding.ts"

@@ -6,6 +6,7 @@
  * service behaved so: DSQL lifts restrictions every few weeks.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import type * as Source from "./Source.ts"
 

@@ -6,6 +6,7 @@
  * UTF-16 units, so that `text.slice(offset)` is what it says.
  *
  * @since 0.1.0
+ * @stability stable
  */
 
 /**

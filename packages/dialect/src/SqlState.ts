@@ -7,6 +7,7 @@
  * marker or the fixed phrase that the service puts into its message.
  *
  * @since 0.1.0
+ * @stability stable
  */
 
 /**

@@ -7,6 +7,7 @@
  * row of one column, JSON, and is not itself counted or logged.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

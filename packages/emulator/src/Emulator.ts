@@ -7,6 +7,7 @@
  * that mean harm.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import { Limits } from "@effect-dsql/dialect"
 import * as Data from "effect/Data"

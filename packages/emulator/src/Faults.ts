@@ -3,6 +3,7 @@
  * as often as a test says. The same rules and seed give the same faults.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Schema from "effect/Schema"
 

@@ -2,6 +2,7 @@
  * Archetypes: the kinds of execution that Temporal's CHASM knows, and where each one's current execution is kept.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 

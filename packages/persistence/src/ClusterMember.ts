@@ -2,6 +2,7 @@
  * A member of a cluster, as a model.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 import { HostId } from "./Identifiers.ts"

@@ -6,6 +6,7 @@
  * has saved in between, that save is refused, and the decision is made anew.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"

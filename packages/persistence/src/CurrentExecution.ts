@@ -2,6 +2,7 @@
  * The current execution of a business id, as a model.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 import * as Archetype from "./Archetype.ts"

@@ -10,6 +10,7 @@
  * trip each. Writes below a shard hold it first, with `Shards.shared`.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { ConditionFailed, type LimitExceeded } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"

@@ -2,6 +2,7 @@
  * Serialised bytes and how they are encoded: what the stores keep without looking inside.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 

@@ -2,6 +2,7 @@
  * One run of an execution: its mutable state, as it is stored.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"

@@ -2,6 +2,7 @@
  * How a run is written: as a whole or as a change, and how that relates to the current execution.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

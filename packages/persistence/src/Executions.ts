@@ -13,6 +13,7 @@
  * `CommitOutcomeUnknown` only where what is stored does not tell.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"

@@ -6,6 +6,7 @@
  * ranges of its ancestors first, and then from its own.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 import { DataBlob } from "./DataBlob.ts"

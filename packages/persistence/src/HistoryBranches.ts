@@ -6,6 +6,7 @@
  * they are done, so a lost answer is settled by doing them again.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"

@@ -6,6 +6,7 @@
  * one for scheduled tasks, by the category's id.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 import { DataBlob } from "./DataBlob.ts"

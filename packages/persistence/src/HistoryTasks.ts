@@ -6,6 +6,7 @@
  * cluster. Only adding needs the shard: deleting a task is the same whoever does it, and however often.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"

@@ -2,6 +2,7 @@
  * The ids of what is stored. Each is its own type, so that none is taken for another.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 

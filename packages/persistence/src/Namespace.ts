@@ -2,6 +2,7 @@
  * A namespace, as a model, and what a change of one can be refused for.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 import { DataBlob } from "./DataBlob.ts"

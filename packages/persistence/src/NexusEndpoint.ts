@@ -2,6 +2,7 @@
  * A Nexus endpoint, as a model, and what a change of one can be refused for.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 import { DataBlob } from "./DataBlob.ts"

@@ -9,6 +9,7 @@
  * The row comes with the first change; until then the version is 0.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Transaction from "@effect-dsql/core/Transaction"

@@ -6,6 +6,7 @@
  * refused with `PageTokenInvalid` before anything is read.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { PageToken as PageTokenSchema } from "./internal/page/pageToken.ts"
 

@@ -2,6 +2,7 @@
  * All stores at once.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Layer from "effect/Layer"
 import * as ClusterMembers from "./ClusterMembers.ts"

@@ -2,6 +2,7 @@
  * What the stores can refuse, with what a caller needs to go on.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Schema from "effect/Schema"

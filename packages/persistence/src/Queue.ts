@@ -2,6 +2,7 @@
  * Queues of messages to other clusters: which there are, and what they hold.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 import { DataBlob } from "./DataBlob.ts"

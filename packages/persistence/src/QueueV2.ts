@@ -2,6 +2,7 @@
  * Named queues of messages: what one is found by, and what can be refused.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 

@@ -8,6 +8,7 @@
  * several are tried again until they succeed.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import { ConditionFailed, type TransactionError } from "@effect-dsql/core/DsqlError"

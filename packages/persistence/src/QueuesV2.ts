@@ -7,6 +7,7 @@
  * never begin again.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Expression from "@effect-dsql/core/Expression"

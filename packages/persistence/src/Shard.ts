@@ -2,6 +2,7 @@
  * A shard, as a model.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 import { DataBlob } from "./DataBlob.ts"

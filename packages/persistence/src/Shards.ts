@@ -7,6 +7,7 @@
  * ends with `ShardOwnershipLost`.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import { ConditionFailed, type Token } from "@effect-dsql/core/DsqlError"

@@ -2,6 +2,7 @@
  * Task queues and their tasks: what is stored, and what can be refused.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 import { DataBlob } from "./DataBlob.ts"

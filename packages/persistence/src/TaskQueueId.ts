@@ -8,6 +8,7 @@
  * tell the queue's name. The name is in the queue's own data.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { createHash } from "node:crypto"
 import * as Schema from "effect/Schema"

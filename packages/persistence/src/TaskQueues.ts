@@ -11,6 +11,7 @@
  * task stands at an id, a fair one at a pass and an id.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"

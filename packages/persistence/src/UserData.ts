@@ -2,6 +2,7 @@
  * What users say of a task queue, as a model, and what a change of it can be refused for.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as Schema from "effect/Schema"
 import { DataBlob } from "./DataBlob.ts"

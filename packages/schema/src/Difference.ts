@@ -3,6 +3,7 @@
  * one line each, for programs JSON.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Schema from "effect/Schema"
 import { Version } from "./Version.ts"
@@ -108,6 +109,17 @@ export const line = (difference: Difference): string => {
     case "IndexInvalid":
       return `index ${difference.index} on ${difference.table} is invalid: run repair to build it again`
   }
+}
+
+/**
+ * The first of some differences as one line for people, and how many more there are.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const summary = (differences: ReadonlyArray<Difference>): string => {
+  const [first = "", ...more] = differences.map(line)
+  return more.length === 0 ? first : `${first}, and ${more.length} more`
 }
 
 const side = (what: string, value: string | null): string =>

@@ -2,6 +2,7 @@
  * Which server answers: Aurora DSQL (or an emulator of it), or plain PostgreSQL.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"

@@ -3,6 +3,7 @@
  * for logs, for tests.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Data from "effect/Data"
 import type * as DateTime from "effect/DateTime"

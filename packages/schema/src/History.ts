@@ -2,6 +2,7 @@
  * What has run on a database: statement by statement, and version by version.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Schema from "effect/Schema"
 

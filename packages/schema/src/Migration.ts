@@ -3,6 +3,7 @@
  * it reports.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type * as Duration from "effect/Duration"

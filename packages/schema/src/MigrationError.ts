@@ -6,6 +6,7 @@
  * Each message is one line and says what happened, where, and what to do.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import type { DsqlError, TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Data from "effect/Data"

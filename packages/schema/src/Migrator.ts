@@ -6,6 +6,7 @@
  * resumed by running it again, and a run too many changes nothing.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Context from "effect/Context"

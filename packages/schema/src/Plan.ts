@@ -2,6 +2,7 @@
  * What a run would do, without doing it.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Schema from "effect/Schema"
 import { Version } from "./Version.ts"
@@ -23,7 +24,7 @@ export const Step = Schema.Struct({
   location: Schema.String,
   /** What it does, in a few words. */
   summary: Schema.String,
-  /** The statement as it would be sent. */
+  /** The statement as it would be sent, but without passwords. */
   sql: Schema.String,
   action: Schema.Literals(["run", "present"])
 })

@@ -2,6 +2,7 @@
  * The explicit ways out of what a migrator refuses to decide by itself.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Schema from "effect/Schema"
 import type * as Migration from "./Migration.ts"

@@ -5,6 +5,7 @@
  * Each message is one line and says what is wrong, where, and what to do.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Data from "effect/Data"
 

@@ -2,6 +2,7 @@
  * Where a database stands against a schema.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -2,6 +2,7 @@
  * Versions of a schema: numbers with dots, as in Temporal's `schema_version`.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

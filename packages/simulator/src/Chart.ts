@@ -2,6 +2,7 @@
  * Outcomes as a chart: a group of bars for each number of contenders, a bar for each policy.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { Outcome } from "./Contention.ts"
 

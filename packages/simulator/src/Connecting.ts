@@ -7,6 +7,7 @@
  * full, half of all connections are cut at once.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as ConnectionBudget from "@effect-dsql/core/ConnectionBudget"
 import * as ConnectionPool from "@effect-dsql/core/ConnectionPool"

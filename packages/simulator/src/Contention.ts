@@ -6,6 +6,7 @@
  * contention takes a second, and one seed gives one answer.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Transaction from "@effect-dsql/core/Transaction"

@@ -2,6 +2,7 @@
  * The policies that are compared: the toolkit's, and what others ship for Aurora DSQL.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type { SerializationConflict } from "@effect-dsql/core/DsqlError"
 import * as RetryPolicy from "@effect-dsql/core/RetryPolicy"

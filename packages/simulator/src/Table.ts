@@ -2,6 +2,7 @@
  * Outcomes as a table for people.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import type * as Connecting from "./Connecting.ts"
 import type { Outcome } from "./Contention.ts"

@@ -5,6 +5,7 @@
  * all that it takes. Without it every file starts a server of its own.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -3,6 +3,7 @@
  * known by what its statements are, made by whoever needs it first.
  *
  * @since 0.1.0
+ * @stability unstable
  */
 import * as DsqlClient from "@effect-dsql/core/DsqlClient"
 import type { DsqlError } from "@effect-dsql/core/DsqlError"

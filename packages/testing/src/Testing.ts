@@ -7,6 +7,7 @@
  * or started for the file where there is none.
  *
  * @since 0.1.0
+ * @stability stable
  */
 import * as DsqlClient from "@effect-dsql/core/DsqlClient"
 import type { DsqlError } from "@effect-dsql/core/DsqlError"
