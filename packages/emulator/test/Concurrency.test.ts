@@ -91,7 +91,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
               yield* tells(rival, "ROLLBACK", "ROLLBACK")
               yield* tells(client, "INSERT INTO t VALUES (1, 0, 'again') ON CONFLICT DO NOTHING", "INSERT 0 0")
               yield* tells(client, "COMMIT", "COMMIT")
-              const expected = [...seen.map(([id, n, note]) => [id ?? "", id === "2" ? "21" : (n ?? ""), note ?? ""])]
+              const expected = seen.map(([id, n, note]) => [id ?? "", id === "2" ? "21" : (n ?? ""), note ?? ""])
               yield* gives(admin, "SELECT * FROM t ORDER BY id", [...expected, ["9", "9", "new"]])
             })
           )

@@ -201,7 +201,11 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a v
         ]
         for (const change of changes) {
           yield* tells(admin, `ALTER TABLE altered ${change}`, "ALTER TABLE")
-          yield* tells(admin, "INSERT INTO altered VALUES (DEFAULT, 1)", change.includes("DROP I") ? notNull : "INSERT 0 1")
+          yield* tells(
+            admin,
+            "INSERT INTO altered VALUES (DEFAULT, 1)",
+            change.includes("DROP I") ? notNull : "INSERT 0 1"
+          )
         }
         const rival = yield* Shared.wire()
         yield* tells(admin, "BEGIN", "BEGIN")

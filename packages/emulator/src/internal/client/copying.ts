@@ -39,9 +39,12 @@ export const make =
             break
           case "CopyDone":
           case "CopyFail":
-            // The Sync behind the statement came before the rows; another one ends them.
-            while (isExtended && (yield* next)._tag !== "Sync") continue
-            if (isExtended) answered()
+            if (isExtended) {
+              // The Sync behind the statement came before the rows; another one ends them.
+              let end = yield* next
+              while (end._tag !== "Sync") end = yield* next
+              answered()
+            }
             return [...rows, bytes <= most ? message.frame : tooMuch]
           case "Flush":
           case "Sync":

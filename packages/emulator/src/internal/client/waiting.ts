@@ -2,7 +2,7 @@
  * `CALL sys.wait_for_job`: PostgreSQL says which job its argument names, and is asked again when that has ended.
  */
 import * as Effect from "effect/Effect"
-import * as Outcome from "../concurrency/outcome.ts"
+import type * as Outcome from "../concurrency/outcome.ts"
 import * as Parking from "../concurrency/parking.ts"
 import type { Call } from "../concurrency/transaction.ts"
 import * as Jobs from "../database/jobs.ts"

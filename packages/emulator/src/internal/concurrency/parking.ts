@@ -64,7 +64,9 @@ const patience = 5_000
  * others may cancel it: only what the steward has told it is the steward's.
  */
 export const isYield = (member: Member, error: ServerMessage.ServerError): boolean =>
-  (performance.now() - member.told < patience && error.sqlstate === "57014" && error.message.endsWith("user request")) ||
+  (performance.now() - member.told < patience &&
+    error.sqlstate === "57014" &&
+    error.message.endsWith("user request")) ||
   error.sqlstate === "40P01" ||
   // PostgreSQL counts a writer that was parked at the wrong moment among those of a row; the next time it does not.
   error.message.startsWith("new multixact has more than one updating member")

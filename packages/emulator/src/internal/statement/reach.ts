@@ -1,7 +1,7 @@
 /**
  * Which rows a statement can reach, as far as its text alone tells.
  */
-import { ParseTree, Statement } from "@effect-dsql/dialect"
+import { ParseTree, type Statement } from "@effect-dsql/dialect"
 
 /** A value that a statement names: a parameter by its number, or a constant as PostgreSQL reads it. */
 export interface Value {
