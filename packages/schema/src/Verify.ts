@@ -6,7 +6,8 @@
  *
  * What is compared is what a catalogue holds: rows, the queries of views and the
  * order of columns are not. Tables that the schema does not name are nobody's
- * business here.
+ * business here. A type that a manifest accepts (`AcceptedColumnTypes`) is no
+ * difference.
  *
  * @since 0.1.0
  * @stability stable
