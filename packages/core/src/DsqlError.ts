@@ -164,8 +164,8 @@ export class UnsupportedFeature extends Schema.TaggedError<UnsupportedFeature>(i
 }
 
 /**
- * One of the service's hard limits, met at the server (SQLSTATE 54xxx) or
- * found before anything was sent.
+ * One of the service's hard limits, or what a column was declared to take, met
+ * at the server (SQLSTATE 54xxx, 22001) or found before anything was sent.
  *
  * @since 0.1.0
  * @category errors
@@ -177,6 +177,7 @@ export class LimitExceeded extends Schema.TaggedError<LimitExceeded>(id("LimitEx
     "transaction_age",
     "query_memory",
     "column_bytes",
+    "column_characters",
     "row_bytes",
     "key_bytes",
     "index_columns",

@@ -11,7 +11,6 @@
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -31,6 +30,7 @@ import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
 import type { MalformedRow, PageError, WriteError } from "./PersistenceError.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * What a host says of itself.
@@ -54,9 +54,9 @@ export interface MembersRequest extends PageToken.PageRequest {
   readonly hostId?: HostId | undefined
   readonly role?: Role | undefined
   readonly rpcAddress?: RpcAddress | undefined
-  /** Heard of no longer ago than this. */
+  /** Heard of less long ago than this. */
   readonly heartbeatWithin?: Duration.Input | undefined
-  /** By the hosts' own clocks. */
+  /** Then or later, by the hosts' own clocks. */
   readonly sessionStartedAfter?: DateTime.Utc | undefined
 }
 
@@ -142,7 +142,7 @@ const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
     rpc_port: rpcPort,
     session_start: DateTime.toDateUtc(sessionStart)
   }
-  yield* Size.check(table, row, ["membership_partition", "host_id"])
+  yield* Storable.check(table, row, ["membership_partition", "host_id"])
   const body = Effect.gen(function* () {
     const sql = yield* Transaction.sql
     const rows = yield* sql`
@@ -162,7 +162,7 @@ const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
   return yield* repeatable("UpsertClusterMember", body)
 })
 
-const tokens = Tokens.codec("cluster members", Schema.Struct({ hostId: HostId }))
+const tokens = Tokens.codec(table, Schema.Struct({ hostId: HostId }))
 
 const list = Effect.fnUntraced(function* (request: MembersRequest) {
   const start = yield* List.start(tokens, request)
@@ -175,9 +175,9 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
     if (role !== undefined) filters.push(sql`role = ${encodeRole(role)}`)
     if (rpcAddress !== undefined) filters.push(sql`rpc_address = ${rpcAddress}`)
     const within = Duration.toMillis(Duration.fromInputUnsafe(heartbeatWithin))
-    if (Number.isFinite(within)) filters.push(sql`last_heartbeat >= ${now(sql)} - ${interval(sql, within)}`)
+    if (Number.isFinite(within)) filters.push(sql`last_heartbeat > ${now(sql)} - ${interval(sql, within)}`)
     if (sessionStartedAfter !== undefined) {
-      filters.push(sql`session_start > ${DateTime.toDateUtc(sessionStartedAfter)}`)
+      filters.push(sql`session_start >= ${DateTime.toDateUtc(sessionStartedAfter)}`)
     }
     return yield* sql<{ readonly host_id: HostId }>`
       SELECT ${columnNames(sql)} FROM cluster_membership WHERE ${sql.and(filters)}

@@ -87,11 +87,26 @@ describeStores("A heartbeat", (it) => {
     )
   }
 
-  it("has no port and no address that the columns could not hold", () => {
+  it("has no port that its column could not hold", () => {
     assert.isTrue(Schema.is(ClusterMember.RpcPort)(32_767))
     assert.isFalse(Schema.is(ClusterMember.RpcPort)(32_768))
-    assert.isTrue(Schema.is(ClusterMember.RpcAddress)("h".repeat(128)))
-    assert.isFalse(Schema.is(ClusterMember.RpcAddress)("h".repeat(129)))
+  })
+
+  it("has an IP address in the one form that Temporal reads and looks for, and no name", () => {
+    for (const address of ["10.0.0.7", "::1", "2001:db8::1", "2001:db8:0:0:1::"]) {
+      assert.isTrue(Schema.is(ClusterMember.RpcAddress)(address), address)
+    }
+    const others = [
+      "",
+      "localhost",
+      "10.0.0",
+      "010.0.0.7",
+      "2001:DB8::1",
+      "2001:db8:0::1",
+      "fe80::1%eth0",
+      "::ffff:10.0.0.7"
+    ]
+    for (const address of others) assert.isFalse(Schema.is(ClusterMember.RpcAddress)(address), address)
   })
 })
 
@@ -107,10 +122,7 @@ describeAlone("A list of members", (it) => {
         [{ hostId: one.hostId }, { hostId: other.hostId }],
         [{ rpcAddress: one.rpcAddress }, { rpcAddress: other.rpcAddress }],
         [{ heartbeatWithin: "5 minutes" }, { role: "Matching", heartbeatWithin: "15 minutes" }],
-        [
-          { sessionStartedAfter: DateTime.subtract(sessionStart, { milliseconds: 1 }) },
-          { hostId: other.hostId, sessionStartedAfter: DateTime.subtract(other.sessionStart, { milliseconds: 1 }) }
-        ]
+        [{ sessionStartedAfter: sessionStart }, { hostId: other.hostId, sessionStartedAfter: other.sessionStart }]
       ]
       const ids = (request: ClusterMembers.MembersRequest) =>
         Effect.map(listed(request), (members) => members.map(({ hostId }) => hostId))
@@ -121,7 +133,9 @@ describeAlone("A list of members", (it) => {
       const both = [one.hostId, other.hostId].toSorted()
       assert.deepStrictEqual(yield* ids({}), both)
       assert.deepStrictEqual(yield* ids({ heartbeatWithin: Duration.infinity }), both)
-      assert.deepStrictEqual(yield* ids({ sessionStartedAfter: sessionStart }), [])
+      assert.deepStrictEqual(yield* ids({ sessionStartedAfter: DateTime.add(sessionStart, { milliseconds: 1 }) }), [])
+      // A heartbeat as old as is asked for is too old; of those that are older than now by nothing there are none.
+      assert.deepStrictEqual(yield* ids({ heartbeatWithin: 0 }), [])
       assert.deepStrictEqual(yield* ids({ role: "Frontend", hostId: other.hostId }), [])
     })
   )
@@ -168,7 +182,7 @@ describeAlone("A list of members", (it) => {
   it.effect("refuses a token that is not its own", () =>
     Effect.gen(function* () {
       const refused = yield* Effect.flip(listed({ token: PageToken.PageToken.make("sixteen bytes!!!") }))
-      assert.include(refused, { _tag: "PageTokenInvalid", list: "cluster members" } as const)
+      assert.include(refused, { _tag: "PageTokenInvalid", list: "cluster_membership" } as const)
     })
   )
 

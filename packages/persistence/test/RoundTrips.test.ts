@@ -163,7 +163,7 @@ const operations: Readonly<Record<string, Readied>> = {
     const beside = yield* created(at, { standing: standing("Zombie") })
     return executions.conflictResolve(at, {
       mode: "UpdateCurrent",
-      run: replacement(beside.runId, 1n, lean(0)),
+      run: replacement(beside.runId, 1n, { ...lean(0), standing: standing("Completed") }),
       current: mutation(runId, 1n, { put: {}, tasks: [], standing: standing("Zombie") }),
       newRun: snapshot(lean(0))
     })

@@ -3,6 +3,7 @@
  * one of a node comes first; nothing outside this module knows.
  */
 import * as Expression from "@effect-dsql/core/Expression"
+import type * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
@@ -138,12 +139,12 @@ export const decode = ({ shardId, treeId }: Tree, row: NodeRow) =>
     })
   )
 
-/** Writes nodes, over those of the same key; and whatever is written beside them. */
-export const upsert = (
+/** Writes nodes, over those of the same key; and whatever is written beside them, below its guards. */
+export const upsert = <E>(
   { shardId, treeId }: Tree,
   branchId: BranchId,
   nodes: ReadonlyArray<HistoryNode>,
-  beside: ReadonlyArray<Write.Write>
+  beside: ReadonlyArray<{ readonly guard: Guard.Guard<E>; readonly write: Write.Write }>
 ) => {
   const values = Object.keys(types).map((column) => [column, Expression.sql`node.${Expression.name(column)}`] as const)
   const write = Write.insert({
@@ -158,7 +159,11 @@ export const upsert = (
     onConflict: Write.replacing(keyColumns, ["prev_txn_id", "data", "data_encoding"])
   })
   return Effect.asVoid(
-    Guarded.write<never>({ guards: [], writes: [...beside, write], tells: { written: Expression.literal("TRUE") } })
+    Guarded.write({
+      guards: beside.map(({ guard }) => guard),
+      writes: [...beside.map(({ write }) => write), write],
+      tells: { written: Expression.literal("TRUE") }
+    })
   )
 }
 
