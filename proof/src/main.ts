@@ -4,7 +4,7 @@
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Clock, Console, Effect, Option } from "effect"
-import { Command, Flag } from "effect/cli"
+import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import * as Interoperability from "./interoperability/Interoperability.ts"
 import * as Migrated from "./storm/Migrated.ts"
 import * as Report from "./storm/Report.ts"
@@ -57,4 +57,14 @@ const failed = (message: string, code: number) =>
     process.exitCode = code
   })
 
-Command.run(proof, { version: "0.1.0" }).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)
+Command.run(proof, { version: "0.1.0" }).pipe(
+  // One line, not a page of help.
+  Effect.catchTag("ShowHelp", ({ errors: [error] }) =>
+    error === undefined ? Effect.void : failed(`${error.message.replaceAll(/\s+/g, " ")}: see pnpm proof --help`, 2)
+  ),
+  Effect.updateService(CliOutput.Presenter, ({ present }) => ({
+    present: (event) => (event._tag === "InvalidInvocation" ? Effect.void : present(event))
+  })),
+  Effect.provide([CliConfig.layer({ builtIns: [GlobalFlag.Help] }), NodeServices.layer]),
+  NodeRuntime.runMain
+)

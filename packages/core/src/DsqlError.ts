@@ -21,6 +21,10 @@ const id = (tag: string) => `@effect-dsql/core/DsqlError/${tag}`
 const fromDriver = {
   /** What the server or the driver said. */
   message: Schema.String,
+  /** What the transaction is called; undefined outside of one. */
+  operation: Schema.optional(Schema.String),
+  /** The text of the statement that it is about, without its parameters; its first 1,000 characters. */
+  statement: Schema.optional(Schema.String),
   /** The driver's own error. */
   cause: Schema.optional(Schema.Defect())
 }
