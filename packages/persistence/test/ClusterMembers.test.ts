@@ -1,11 +1,15 @@
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { ClusterMember, ClusterMembers, type Identifiers, PageToken } from "@effect-dsql/persistence"
-import { assert } from "@effect/vitest"
-import { DateTime, Deferred, Duration, Effect, Fiber, Schema, Stream } from "effect"
+import { SchemaSource } from "@effect-dsql/schema"
+import { Testing } from "@effect-dsql/testing"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, DateTime, Deferred, Duration, Effect, Fiber, Layer, type Redacted, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { Lifetime } from "../../core/src/internal/transaction/validity.ts"
+import * as Proxy from "../../../test/proxy.ts"
 import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
 import { heartbeat } from "./support/rows.ts"
-import { describeAlone, describeEmulated, describeStores } from "./support/persistence.ts"
+import { describeAlone, describeEmulated, describeStores, type Form } from "./support/persistence.ts"
 
 const using = <A, E, R>(f: (store: ClusterMembers.ClusterMembers["Service"]) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(ClusterMembers.ClusterMembers, f)
@@ -287,15 +291,46 @@ describeEmulated("Pruning that was stopped", (it) => {
   )
 })
 
+/** A host behind a network, and what anybody sees of it. */
+const behindProxy = (form: Form) =>
+  Effect.gen(function* () {
+    const { url } = yield* Testing.make({ source: SchemaSource.builtIn() })
+    const proxy = yield* Proxy.make(url)
+    const store = (url: Redacted.Redacted) =>
+      Layer.fresh(ClusterMembers.layer).pipe(
+        Layer.provide(Layer.fresh(DsqlClient.layerUrl({ url, guarded: form }))),
+        Layer.build,
+        Effect.map((services) => Context.get(services, ClusterMembers.ClusterMembers))
+      )
+    return { proxy, host: yield* store(proxy.url), witness: yield* store(url) }
+  })
+
+describe.each([
+  ["statement", "INSERT INTO"],
+  ["transaction", "COMMIT"]
+] as const)("A heartbeat as one %s", (form, held) => {
+  it.live("does not take the next one back, however late it arrives", () =>
+    Effect.gen(function* () {
+      const { host, proxy, witness } = yield* behindProxy(form)
+      const first = heartbeat()
+      const late = yield* proxy.hold((sql) => sql.includes(held))
+      yield* host.upsert(first)
+      const next = yield* host.upsert({ ...first, role: "Matching", expiresIn: "2 hours" })
+      assert.isTrue(yield* late.arrive)
+      assert.deepStrictEqual((yield* witness.list({ hostId: first.hostId })).items, [next])
+    }).pipe(Effect.provideService(Lifetime, { valid: 300, skew: 100 }))
+  )
+})
+
 describeEmulated("A heartbeat whose answer was lost", (it) => {
-  it.effect("is sent again, whether it took effect or not", () =>
+  it.effect("is written again, whether it took effect or not", () =>
     Effect.gen(function* () {
       for (const when of ["before", "after"] as const) {
         yield* loseAnswer(when)
         const member = yield* upsert()
         assert.deepStrictEqual(yield* listed({ hostId: member.hostId }), [member])
       }
-    })
+    }).pipe(Effect.provideService(Lifetime, { valid: 300, skew: 100 }))
   )
 
   it.effect("was, like a list, one round trip of what the linter accepts; pruning is one for 500", () =>

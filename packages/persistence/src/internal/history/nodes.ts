@@ -14,7 +14,6 @@ import type { Fragment } from "effect/sql/Statement"
 import { Encoding } from "../../DataBlob.ts"
 import type { BranchRange, HistoryNode } from "../../HistoryBranch.ts"
 import type { BranchId, ShardId, TreeId } from "../../Identifiers.ts"
-import { records } from "../records.ts"
 import * as Row from "../page/row.ts"
 
 /** The tree that nodes are of. */
@@ -76,16 +75,17 @@ export const select = Effect.fnUntraced(function* (selection: Selection) {
     after === undefined
       ? sql``
       : sql`AND (node_id, txn_id) ${sql.literal(beyond)} (${after.nodeId}::bigint, ${-after.txnId}::bigint)`
+  const parts = Expression.records(
+    "part",
+    { branch_id: "uuid", begin_node_id: "bigint", end_node_id: "bigint" },
+    ranges.map((range) => ({
+      branch_id: range.branchId,
+      begin_node_id: range.beginNodeId,
+      end_node_id: range.endNodeId
+    }))
+  )
   const rows = yield* sql<Stored>`
-    SELECT node.* FROM ${records(
-      sql,
-      { branch_id: "uuid", begin_node_id: "bigint", end_node_id: "bigint" },
-      ranges.map((range) => ({
-        branch_id: range.branchId,
-        begin_node_id: range.beginNodeId,
-        end_node_id: range.endNodeId
-      }))
-    )} AS part (branch_id, begin_node_id, end_node_id)
+    SELECT node.* FROM ${Expression.fragment(sql, parts)}
     CROSS JOIN LATERAL (
       SELECT branch_id, node_id, txn_id, prev_txn_id ${sql.literal(selection.events ? ", data, data_encoding" : "")}
       FROM history_node
@@ -181,14 +181,15 @@ export const remove = Effect.fnUntraced(function* (
   nodes: ReadonlyArray<Pick<NodeKey, "branchId" | "nodeId" | "txnId">>
 ) {
   const sql = yield* Transaction.sql
+  const given = Expression.records(
+    "node",
+    { branch_id: "uuid", node_id: "bigint", txn_id: "bigint" },
+    nodes.map(({ branchId, nodeId, txnId }) => ({ branch_id: branchId, node_id: nodeId, txn_id: -txnId }))
+  )
   yield* sql`
     WITH doomed AS MATERIALIZED (
       SELECT ${shardId}::integer AS shard_id, ${treeId}::uuid AS tree_id, node.*
-      FROM ${records(
-        sql,
-        { branch_id: "uuid", node_id: "bigint", txn_id: "bigint" },
-        nodes.map(({ branchId, nodeId, txnId }) => ({ branch_id: branchId, node_id: nodeId, txn_id: -txnId }))
-      )} AS node (branch_id, node_id, txn_id)
+      FROM ${Expression.fragment(sql, given)}
     )
     DELETE FROM history_node USING doomed WHERE ${matches(sql)}`
 })

@@ -1,6 +1,7 @@
 /**
  * Adding history tasks of any categories below the shard that they belong to.
  */
+import * as Expression from "@effect-dsql/core/Expression"
 import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
@@ -8,7 +9,6 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import type { HistoryTask } from "../../HistoryTask.ts"
 import type { OwnedShard } from "../../Shard.ts"
-import { records } from "../records.ts"
 import * as Shard from "../shards/guard.ts"
 import * as Insert from "./insert.ts"
 import { inQueue, value } from "./rows.ts"
@@ -79,9 +79,10 @@ const row = (task: HistoryTask) => ({
   data_encoding: task.task.encoding
 })
 
+const types = { fire_time: "bigint", task_id: "bigint", data: "bytea", data_encoding: "text" } as const
+
 const rows = (sql: SqlClient, tasks: ReadonlyArray<HistoryTask>): Fragment =>
-  sql`${records(sql, { fire_time: "bigint", task_id: "bigint", data: "bytea", data_encoding: "text" }, tasks.map(row))}
-    AS added (fire_time, task_id, data, data_encoding)`
+  Expression.fragment(sql, Expression.records("added", types, tasks.map(row)))
 
 const added = (sql: SqlClient, column: "visibility_timestamp" | "task_id"): Fragment =>
   column === "visibility_timestamp" ? sql`added.fire_time` : sql`added.task_id`
