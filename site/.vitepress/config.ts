@@ -1,0 +1,115 @@
+import { slug } from "github-slugger"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { defineConfig, type DefaultTheme } from "vitepress"
+import { documents, forge, fromRoot, link, pages, placeOf, root } from "../src/Pages.ts"
+
+/** The title of a page: its first heading. */
+const titleOf = (page: string): string => /^# (.+)$/m.exec(readFileSync(join(root, page), "utf8"))?.[1] ?? page
+
+const entry = (page: string, text = titleOf(page)): DefaultTheme.SidebarItem => ({
+  text,
+  link: `/${placeOf(page).replace(/(index)?\.md$/, "")}`
+})
+
+const guide = (text: string, names: ReadonlyArray<string>): DefaultTheme.SidebarItem => ({
+  text,
+  items: names.map((name) => entry(`docs/${name}.md`))
+})
+
+/** The pages that no section names, so that a new one is in the list before somebody has placed it. */
+const rest = (sections: ReadonlyArray<ReadonlyArray<string>>) =>
+  pages
+    .filter((page) => page.startsWith("docs/"))
+    .map((page) => page.slice("docs/".length, -".md".length))
+    .filter((name) => !sections.flat().includes(name))
+
+const begin = ["overview", "getting-started", "from-postgresql", "from-temporal-dsql-tool", "glossary"]
+const write = ["retrying", "fencing", "executions", "round-trips", "testing"]
+const change = ["migrations", "writing-migrations", "migration-guide"]
+const look = ["configuration", "errors", "metrics", "cli"]
+const releases = ["versioning", "upgrading"]
+const known = (names: ReadonlyArray<string>) => names.filter((name) => pages.includes(`docs/${name}.md`))
+
+const packages = ["core", "dialect", "schema", "persistence", "emulator", "testing", "simulator", "cli"]
+const others = pages
+  .flatMap((page) => /^packages\/([^/]+)\/README\.md$/.exec(page)?.[1] ?? [])
+  .filter((name) => !packages.includes(name))
+
+const modulesOf = (name: string) => pages.filter((page) => page.startsWith(`site/api/${name}/`))
+
+const reference: Array<DefaultTheme.SidebarItem> = [...packages, ...others].map((name) => ({
+  text: `@effect-dsql/${name}`,
+  collapsed: true,
+  items: [
+    entry(`packages/${name}/README.md`, "About"),
+    ...modulesOf(name).map((page) => entry(page, page.slice(`site/api/${name}/`.length, -".md".length))),
+    ...pages
+      .filter((page) => page.startsWith(`packages/${name}/`) && !page.endsWith("/README.md"))
+      .map((page) => entry(page, titleOf(page).replace(/^@effect-dsql\/.*/, "Changes")))
+  ]
+}))
+
+const sidebar: Array<DefaultTheme.SidebarItem> = [
+  guide("Begin", known(begin)),
+  guide("Read and write", known(write)),
+  guide("Change a schema", known(change)),
+  guide("Look up", [...known(look), ...rest([begin, write, change, look, releases])]),
+  guide("Releases", known(releases)),
+  { text: "Packages", items: reference }
+]
+
+export default defineConfig({
+  title: "effect-dsql",
+  description: "A persistence toolkit for Amazon Aurora DSQL, written with Effect",
+  lang: "en",
+  // Where the forge shows it: below the repository's name.
+  base: process.env["SITE_BASE"] ?? "/",
+  srcDir: "..",
+  srcExclude: documents.filter((path) => !pages.includes(path)),
+  rewrites: placeOf,
+  cleanUrls: false,
+  metaChunk: true,
+  markdown: {
+    // As the forge does, so that a link to a heading leads there on both.
+    anchor: { slugify: slug },
+    theme: { light: "github-light-high-contrast", dark: "github-dark" },
+    config: (md) => {
+      // What looks like a tag in the repository's Markdown is text, and so are its double braces.
+      md.core.ruler.before("normalize", "text", (state) => {
+        const page = fromRoot(state.env.realPath ?? state.env.path)
+        state.md.options.html = page.startsWith("site/")
+      })
+      md.renderer.rules["text"] = (tokens, index) =>
+        md.utils.escapeHtml(tokens[index]?.content ?? "").replaceAll("{{", "&#123;&#123;")
+      md.core.ruler.push("links", (state) => {
+        const page = fromRoot(state.env.realPath ?? state.env.path)
+        for (const token of state.tokens.flatMap(({ children }) => children ?? [])) {
+          const href = token.attrGet("href")
+          if (token.type === "link_open" && href !== null) token.attrSet("href", link(page, href))
+        }
+      })
+    }
+  },
+  themeConfig: {
+    search: { provider: "local" },
+    nav: [
+      { text: "Guide", link: "/docs/overview", activeMatch: "^/docs/" },
+      { text: "Simulator", link: "/simulator" },
+      { text: "Reference", link: "/api/", activeMatch: "^/(api|packages)/" }
+    ],
+    sidebar: { "/": sidebar },
+    outline: { level: [2, 3] },
+    socialLinks: [{ icon: "github", link: forge }],
+    footer: { message: "MIT licence" }
+  },
+  vite: {
+    resolve: {
+      alias: ["node:net", "node:tls", "node:crypto", "@aws-sdk/dsql-signer", "@aws-sdk/credential-providers"].map(
+        (find) => ({ find, replacement: join(import.meta.dirname, "theme/absent.ts") })
+      )
+    },
+    worker: { format: "es" },
+    server: { fs: { allow: [root] } }
+  }
+})

@@ -1,0 +1,134 @@
+/**
+ * The built site in a real browser: on a desk, on a phone, by day and by night.
+ *
+ * It needs `pnpm run docs` and Chromium, which `.ci/run` brings where it can.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { existsSync, readFileSync } from "node:fs"
+import { createServer } from "node:http"
+import { extname, join } from "node:path"
+import { chromium, type Browser, type Page } from "playwright-core"
+import { afterAll, beforeAll } from "vitest"
+import { root } from "../src/Pages.ts"
+
+const dist = join(root, "site/.vitepress/dist")
+const programs = ["chromium", "chromium-browser", "google-chrome"]
+const executablePath = (process.env["PATH"] ?? "")
+  .split(":")
+  .flatMap((directory) => programs.map((program) => join(directory, program)))
+  .find((path) => existsSync(path))
+
+const missing = !existsSync(join(dist, "index.html"))
+  ? "the site is not built: run `pnpm run docs`"
+  : executablePath === undefined
+    ? `there is no ${programs.join(", ")} on PATH`
+    : undefined
+if (missing !== undefined) process.stderr.write(`site/test/browser.test.ts is skipped: ${missing}\n`)
+
+const types: Readonly<Record<string, string>> = {
+  ".css": "text/css",
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".svg": "image/svg+xml"
+}
+
+const server = createServer((request, response) => {
+  const path = decodeURIComponent(new URL(request.url ?? "/", "http://site").pathname)
+  const file = join(dist, path.endsWith("/") ? `${path}index.html` : path)
+  if (!existsSync(file)) return response.writeHead(404).end()
+  return response.writeHead(200, { "content-type": types[extname(file)] ?? "text/plain" }).end(readFileSync(file))
+})
+
+const desk = { width: 1280, height: 800 }
+const phone = { width: 360, height: 740 }
+
+describe.skipIf(missing !== undefined)("the site in a browser", { timeout: 120_000 }, () => {
+  let browser: Browser
+  let origin: string
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    const address = server.address()
+    assert.isTrue(typeof address === "object" && address !== null)
+    if (typeof address === "object") origin = `http://127.0.0.1:${address?.port}`
+    browser = await chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox"] })
+  }, 60_000)
+  afterAll(async () => {
+    await browser?.close()
+    server.close()
+  })
+
+  /** Opens a page of the site; gives what went wrong in it, which other hosts it asked among that. */
+  const open = async (path: string, options: Parameters<Browser["newPage"]>[0] = { viewport: desk }) => {
+    const page = await browser.newPage(options)
+    const complaints: Array<string> = []
+    page.on("pageerror", (error) => complaints.push(String(error)))
+    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()))
+    page.on("request", (request) => request.url().startsWith(origin) || complaints.push(request.url()))
+    await page.goto(`${origin}${path}`, { waitUntil: "networkidle" })
+    return { page, complaints }
+  }
+
+  const kinds = [
+    "/",
+    "/simulator.html",
+    "/docs/overview.html",
+    "/docs/configuration.html",
+    "/packages/core/",
+    "/packages/dialect/RULES.html",
+    "/api/",
+    "/api/core/Transaction.html"
+  ]
+  const views = kinds.flatMap((path) => [desk, phone].map((viewport) => [path, viewport.width, viewport] as const))
+  it.each(views)("%s opens at a width of %i, is no wider, and asks no other host", async (path, width, viewport) => {
+    const { complaints, page } = await open(path, { viewport })
+    assert.isAbove((await page.locator("h1").first().innerText()).length, 3)
+    assert.strictEqual(await page.evaluate("document.documentElement.scrollWidth"), width)
+    assert.deepStrictEqual(complaints, [])
+    await page.close()
+  })
+
+  it.each(["light", "dark"] as const)("wears the reader's %s", async (colorScheme) => {
+    const { page } = await open("/docs/overview.html", { viewport: desk, colorScheme })
+    assert.strictEqual(await page.locator("html.dark").count(), colorScheme === "dark" ? 1 : 0)
+    await page.close()
+  })
+
+  it("finds a page by a word that stands in it", async () => {
+    const { page } = await open("/")
+    await page.locator(".VPNavBarSearch button").first().click()
+    await page.locator("#localsearch-input").fill("CommitOutcomeUnknown")
+    await page.locator(".results a[href*='errors']").first().click()
+    await page.waitForURL("**/docs/errors.html*")
+    await page.close()
+  })
+
+  /** The figures of a simulator, once they are there and others than before. */
+  const figures = async (page: Page, simulator: string, before = "") => {
+    const handle = await page.waitForFunction(
+      ([name, old]) => {
+        // oxlint-disable-next-line no-undef -- runs in the page
+        const chart = Reflect.get(globalThis, "document").querySelector(`[data-simulator="${name}"] .chart`)
+        const text: string = chart.innerText
+        return chart.getAttribute("aria-busy") === "false" && text !== old && text
+      },
+      [simulator, before] as const
+    )
+    return String(await handle.jsonValue())
+  }
+
+  const sliders = [
+    ["contention", "Contenders", "80"],
+    ["contention", "Round trip", "150"],
+    ["contention", "Attempts", "1"],
+    ["fleet", "Processes", "90"],
+    ["fleet", "Round trip", "150"]
+  ] as const
+  it.each(sliders)("the chart of the %s simulator moves with the slider %s", async (simulator, label, value) => {
+    const { complaints, page } = await open("/simulator.html", { viewport: phone })
+    const before = await figures(page, simulator)
+    await page.locator(`[data-simulator="${simulator}"]`).getByLabel(label, { exact: false }).first().fill(value)
+    assert.notStrictEqual(await figures(page, simulator, before), before)
+    assert.deepStrictEqual(complaints, [])
+    await page.close()
+  })
+})
