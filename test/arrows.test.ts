@@ -6,23 +6,10 @@ import { globSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import ts from "typescript"
+import { draw } from "../docs/pictures/packages.ts"
+import { arrows } from "./arrows.ts"
 
 const packages = join(dirname(dirname(fileURLToPath(import.meta.url))), "packages")
-
-/** Bottom to top: a package imports only what stands above it in this table, and of that only what its row names. */
-const arrows: ReadonlyArray<readonly [name: string, mayImport: ReadonlyArray<string>]> = [
-  ["dialect", []],
-  ["core", ["dialect"]],
-  ["schema", ["core", "dialect"]],
-  ["persistence", ["core"]],
-  ["storage", ["core", "schema"]],
-  ["cluster", ["core", "schema"]],
-  ["simulator", ["core"]],
-  ["emulator", ["dialect"]],
-  ["console", ["emulator"]],
-  ["testing", ["core", "schema", "emulator"]],
-  ["cli", ["schema", "core", "dialect", "simulator", "emulator", "console"]]
-]
 
 /** What a module imports of our packages, whether for values or for types, when it is loaded or later. */
 const imported = (source: string): ReadonlyArray<string> =>
@@ -49,6 +36,10 @@ describe("the packages", () => {
       readdirSync(packages).filter((name) => !known.has(name)),
       []
     )
+  })
+
+  it("are drawn as they are in docs/packages.svg: `node docs/pictures/packages.ts` draws them anew", () => {
+    assert.strictEqual(readFileSync(join(packages, "../docs/packages.svg"), "utf8"), draw())
   })
 
   it("have no circle in the table of arrows", () => {

@@ -4,27 +4,27 @@
  * The `sh` blocks of a page run one after the other in one directory, against a
  * database of their own on the emulated Aurora DSQL, which the environment
  * names as `docs/configuration.md` says. A block fails where any of its
- * commands does.
+ * commands does. `docs/getting-started.md` begins with an installation, so
+ * `published.test.ts` follows it.
  */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { spawn } from "node:child_process"
-import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, globSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { join } from "node:path"
 import { clusterDatabase } from "./database.ts"
-
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
+import { blocksOf, read, root } from "./pages.ts"
 
 const pages = globSync("docs/**/*.md", { cwd: root })
+  .filter((page) => page !== "docs/getting-started.md")
   .toSorted()
-  .map((page) => [page, blocksOf(readFileSync(join(root, page), "utf8"))] as const)
+  .map((page) => [page, commandsOf(page)] as const)
   .filter(([, blocks]) => blocks.length > 0)
 
 /** The shell blocks of a page, in order. */
-function blocksOf(page: string): ReadonlyArray<string> {
-  return [...page.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block = ""]) => block)
+function commandsOf(page: string): ReadonlyArray<string> {
+  return blocksOf(read(page)).flatMap(({ language, text }) => (language === "sh" ? [text] : []))
 }
 
 /** A directory with nothing in it but the command line, which goes on PATH. */

@@ -4,17 +4,26 @@
  */
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core"
 import { assert, describe, it } from "@effect/vitest"
-import { execFile } from "node:child_process"
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { type ChildProcess, execFile, spawn } from "node:child_process"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { rm } from "node:fs/promises"
 import { createRequire } from "node:module"
+import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { publint } from "publint"
 import { afterAll, beforeAll, inject } from "vitest"
+import { blocksOf, read, root } from "./pages.ts"
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const names = readdirSync(join(root, "packages"))
 const typescript = createRequire(import.meta.url).resolve("typescript/bin/tsc")
 const scratch = mkdtempSync(join(tmpdir(), "published-"))
@@ -28,10 +37,11 @@ const run = async (file: string, args: ReadonlyArray<string>, cwd: string, env: 
   return ended
 }
 
+const PATH = `${dirname(process.execPath)}${delimiter}${process.env["PATH"] ?? ""}`
+
 /** Runs a program to its end, whatever that is. */
 const end = (file: string, args: ReadonlyArray<string>, cwd: string, env: NodeJS.ProcessEnv = process.env) =>
   new Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>((resolve) => {
-    const PATH = `${dirname(process.execPath)}${delimiter}${process.env["PATH"] ?? ""}`
     const child = execFile(file, args, { cwd, env: { ...env, PATH }, timeout: 120_000 }, (_, stdout, stderr) =>
       resolve({ code: child.exitCode, stdout, stderr })
     )
@@ -185,5 +195,66 @@ describe("the published packages", { timeout: 120_000 }, () => {
     }
     const plan = JSON.parse((await tool(["plan", "--format", "json"], env)).stdout)
     assert.strictEqual(plan.to, "1.1")
+  })
+})
+
+/** A port that was free a moment ago. */
+const freePort = () =>
+  new Promise<string>((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(String(typeof address === "object" ? address?.port : address)))
+    })
+  })
+
+/** Starts what a terminal of its own is for, and waits until it says that it is there. */
+const start = (commands: string, cwd: string) =>
+  new Promise<ChildProcess>((resolve, reject) => {
+    const child = spawn("sh", ["-eu", "-c", commands], { cwd, env: { ...process.env, PATH }, detached: true })
+    let said = ""
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (chunk: string) => {
+        said += chunk
+        if (/ready|Listening/.test(said)) resolve(child)
+      })
+    }
+    child.once("close", () => reject(new Error(`${commands}\n${said}`)))
+  })
+
+/** Ends a terminal with all that runs in it. */
+const stop = (child: ChildProcess) =>
+  new Promise<void>((resolve) => {
+    child.once("close", () => resolve())
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM")
+  })
+
+describe("docs/getting-started.md", () => {
+  it("leads from an empty directory to a service that answers and tests that pass", { timeout: 300_000 }, async () => {
+    const orders = join(scratch, "orders")
+    const page = read("docs/getting-started.md")
+      .replaceAll("5433", await freePort())
+      .replaceAll("3000", await freePort())
+      // What the page says of packages that are not on npm yet.
+      .replace("@effect-dsql/core @effect-dsql/schema", names.map(tarballOf).join(" "))
+      .replace("@effect-dsql/cli @effect-dsql/testing", "")
+    const env = { ...process.env, npm_config_prefer_offline: "true", npm_config_audit: "false" }
+    const terminals: Array<ChildProcess> = []
+    try {
+      for (const { language, text, title } of blocksOf(page)) {
+        const here = existsSync(orders) ? orders : scratch
+        if (language === "sh") {
+          // oxlint-disable-next-line no-await-in-loop -- one after the other, as they are read
+          if (title === undefined) await run("sh", ["-eu", "-c", text], here, env)
+          // oxlint-disable-next-line no-await-in-loop -- likewise
+          else terminals.push(await start(text, here))
+        } else if (title !== undefined) {
+          mkdirSync(dirname(join(orders, title)), { recursive: true })
+          writeFileSync(join(orders, title), text)
+        }
+      }
+      assert.lengthOf(terminals, 2)
+    } finally {
+      await Promise.all(terminals.toReversed().map(stop))
+    }
   })
 })

@@ -139,8 +139,20 @@ export const sql = (strings: TemplateStringsArray, ...values: ReadonlyArray<unkn
  */
 export const join = (list: ReadonlyArray<Expression>, separator: string): Expression => {
   if (list.length === 0) return literal("")
-  return make(["", ...list.slice(1).map(() => separator), ""], list)
+  return make(between(separator, list.length), list)
 }
+
+/** The text around so many expressions with a separator, the same array each time: it tells shapes of statements. */
+const between = (separator: string, count: number): ReadonlyArray<string> => {
+  let known = separated.get(separator)
+  if (known === undefined) {
+    if (separated.size >= 1_000) separated.clear()
+    separated.set(separator, (known = []))
+  }
+  return (known[count] ??= ["", ...Array.from({ length: count - 1 }, () => separator), ""])
+}
+
+const separated = new Map<string, Array<ReadonlyArray<string>>>()
 
 /**
  * One value as a parameter of a type.

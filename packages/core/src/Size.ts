@@ -9,6 +9,7 @@
  */
 import * as Limits from "@effect-dsql/dialect/Limits"
 import * as Effect from "effect/Effect"
+import { Buffer } from "node:buffer"
 import { LimitExceeded } from "./DsqlError.ts"
 
 /**
@@ -19,8 +20,6 @@ import { LimitExceeded } from "./DsqlError.ts"
  */
 export type Value = Uint8Array | string | bigint | number | boolean | Date | null | undefined
 
-const encoder = new TextEncoder()
-
 /**
  * Bytes that a value takes at most: text in UTF-8 (a UUID too, though its column needs only 16), numbers and times as
  * eight.
@@ -30,7 +29,7 @@ const encoder = new TextEncoder()
  */
 export const bytes = (value: Value): number => {
   if (value === null || value === undefined) return 0
-  if (typeof value === "string") return encoder.encode(value).length
+  if (typeof value === "string") return Buffer.byteLength(value)
   return value instanceof Uint8Array ? value.length : 8
 }
 

@@ -60,4 +60,17 @@ describe("the shape of a guarded statement", () => {
       { numRuns: 3_000 }
     )
   })
+
+  it("is recognised in a statement that is made again", () => {
+    fc.assert(
+      fc.property(fc.clone(parts, 2), ([first, again]) => {
+        const flat = Text.statement(first, clause)
+        written(first, clause, () => flat)
+        const found = written(again, clause, () => assert.fail("put together anew"))
+        assert("text" in found)
+        assert.strictEqual(found.text, textOf(flat))
+      }),
+      { numRuns: 1_000 }
+    )
+  })
 })

@@ -319,9 +319,7 @@ export const layer = Layer.effect(
           })
         ),
       history: (id, runId) =>
-        below("workflow", id, (_, key) =>
-          Effect.flatMap(read(key, runId), ({ run }) => eventsOf(key.shardId, run))
-        )
+        below("workflow", id, (_, key) => Effect.flatMap(read(key, runId), ({ run }) => eventsOf(key.shardId, run)))
     })
 
     /** What has happened to a run, up to its state: events behind it were appended, and may yet come to nothing. */

@@ -1,18 +1,28 @@
 /**
  * Statements of one shape have one text, which is put together once: it takes longer than all else that is done to send
  * a statement. A shape is known by what its parts say, in the order in which they stand in the text.
+ *
+ * What parts say is compared by identity where it can be, and shapes are a tree of it: a key of text would be as long
+ * as the statement, and be built and hashed for each that is sent.
  */
 import { isFragment } from "effect/sql/Statement"
 import * as Expression from "../../Expression.ts"
 import { type Flat, textOf } from "./flat.ts"
-import { Reference } from "./reference.ts"
+import { Reference, type Source } from "./reference.ts"
 import type { Clause, Parts } from "./text.ts"
 
-/** The texts of the shapes that were sent. A program has as many as it has statements. */
-const texts = new Map<string, string>()
+/** What statements say up to a place: what may come next, and their text where nothing does. */
+interface Place {
+  readonly next: Map<unknown, Place>
+  text: string | undefined
+}
 
-/** One that makes shapes up for ever forgets them. */
-const most = 10_000
+const place = (): Place => ({ next: new Map(), text: undefined })
+
+const shapes = { root: place(), size: 0 }
+
+/** A program has as many places as its statements have parts; one that makes shapes up for ever forgets them. */
+const most = 200_000
 
 /** A text, and the values of its parameters. */
 export interface Written {
@@ -22,64 +32,84 @@ export interface Written {
 
 /** The text of a statement, put together by `write` where its shape is new. */
 export const written = (parts: Parts, clause: Clause, write: () => Flat): Written | Flat => {
-  const { key, values } = shape(parts, clause)
-  const known = texts.get(key)
-  if (known !== undefined) return { text: known, values }
+  const { end, values } = shape(parts, clause)
+  if (end.text !== undefined) return { text: end.text, values }
   const flat = write()
   if (flat.hasFragments) return flat
-  const text = textOf(flat)
-  if (texts.size >= most) texts.clear()
-  texts.set(key, text)
-  return { text, values }
+  end.text = textOf(flat)
+  return { text: end.text, values }
 }
 
-/** What tells a statement's text from any other, and its values in the order in which they stand there. */
+/** Where a statement's text is kept, and its values in the order in which they stand there. */
 const shape = (
   { guards, tells, writes }: Parts,
   clause: Clause
-): { readonly key: string; readonly values: Array<unknown> } => {
+): { readonly end: Place; readonly values: Array<unknown> } => {
+  if (shapes.size > most) {
+    shapes.root = place()
+    shapes.size = 0
+  }
   const values: Array<unknown> = []
-  let key = ""
-  const add = (part: Expression.Expression): void => {
-    for (let index = 0; index < part.strings.length; index++) {
-      key += part.strings[index] ?? ""
-      if (index === part.values.length) continue
-      const value = part.values[index]
+  let here = shapes.root
+  const say = (what: unknown): void => {
+    let next = here.next.get(what)
+    if (next === undefined) {
+      next = place()
+      here.next.set(what, next)
+      shapes.size++
+    }
+    here = next
+  }
+  const add = (part: Expression.Expression | undefined): void => {
+    if (part === undefined) return say(undefined)
+    // The strings of a template are one array wherever it is evaluated, and say how many values follow.
+    say(part.strings.length === 1 ? part.strings[0] : part.strings)
+    for (const value of part.values) {
       if (Expression.isExpression(value)) add(value)
-      else if (value instanceof Reference) {
-        const { name, of } = value.source
-        key += `\u0001${of} ${name} ${of === "column" ? value.source.column : ""}`
-      } else {
+      else if (value instanceof Reference) say(spoken(value.source))
+      else {
         values.push(value)
-        key += isFragment(value) ? "#" : "$"
+        say(isFragment(value) ? "#" : "$")
       }
     }
-    key += "\u0000"
   }
+  const told = Object.keys(tells)
+  // Lists say first how long they are, so that none runs into the next.
+  for (const length of [guards.length, told.length, writes.length]) say(length)
   for (const { beside, columns, name, row, view } of guards) {
-    key += `${name} ${columns.length} ${view === undefined ? columns.join(" ") : "view"} `
-    for (const { lock, select } of beside === undefined ? [row] : [row, beside]) {
-      key += lock === undefined ? "" : clause(lock)
-      add(select)
+    say(name)
+    for (const read of [row, beside]) {
+      say(read?.lock === undefined ? undefined : clause(read.lock))
+      add(read?.select)
     }
-    view?.forEach((value, index) => {
-      key += columns[index] ?? ""
-      add(value)
-    })
+    say(columns.length)
+    for (const column of columns) say(column)
+    if (view === undefined) say(undefined)
+    else for (const value of view) add(value)
   }
   for (const { holds } of guards) add(holds)
-  for (const name in tells) {
-    key += name
-    const tell = tells[name]
-    if (tell !== undefined) add(tell)
+  for (const name of told) {
+    say(name)
+    add(tells[name])
   }
   for (const { from, head, reads, tail, where } of writes) {
-    key += reads
+    say(reads)
     add(head)
-    for (const part of [from, where, tail]) {
-      if (part === undefined) key += "\u0000"
-      else add(part)
-    }
+    add(from)
+    add(where)
+    add(tail)
   }
-  return { key, values }
+  return { end: here, values }
+}
+
+/** What a reference refers to; a line break stands in no name of the toolkit's. */
+const spoken = (source: Source): string => {
+  switch (source.of) {
+    case "guard":
+      return `guard\n${source.name}`
+    case "column":
+      return `column\n${source.name}\n${source.column}\n${source.type}`
+    case "tell":
+      return `tell\n${source.name}\n${source.type}`
+  }
 }

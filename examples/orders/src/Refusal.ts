@@ -1,0 +1,44 @@
+/**
+ * What the service refuses, and with which status.
+ */
+import { DsqlError } from "@effect-dsql/core"
+import { Effect, Schema } from "effect"
+
+export class OutOfStock extends Schema.TaggedError<OutOfStock>("orders/OutOfStock")(
+  "OutOfStock",
+  { item: Schema.String },
+  { httpApiStatus: 409 }
+) {}
+
+export class OrderNotFound extends Schema.TaggedError<OrderNotFound>("orders/OrderNotFound")(
+  "OrderNotFound",
+  { id: Schema.String },
+  { httpApiStatus: 404 }
+) {}
+
+/** Another process has the desk. */
+export class DeskTaken extends Schema.TaggedError<DeskTaken>("orders/DeskTaken")(
+  "DeskTaken",
+  { reason: Schema.String },
+  { httpApiStatus: 409 }
+) {}
+
+/** The database does not answer, or has too much to do. */
+export class Unavailable extends Schema.TaggedError<Unavailable>("orders/Unavailable")(
+  "Unavailable",
+  { reason: Schema.String },
+  { httpApiStatus: 503 }
+) {}
+
+/** What is left of the database's errors is no fault of the caller's; a row that cannot be read is one of ours. */
+export const orUnavailable = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  effect.pipe(
+    Effect.catchIf(
+      (error): error is Extract<E, DsqlError.DsqlError> => DsqlError.isDsqlError(error),
+      ({ message }) => Effect.fail(new Unavailable({ reason: message }))
+    ),
+    Effect.catchIf(
+      (error): error is Extract<typeof error, Schema.SchemaError> => Schema.isSchemaError(error),
+      Effect.die
+    )
+  )
