@@ -24,7 +24,7 @@ const rest = (sections: ReadonlyArray<ReadonlyArray<string>>) =>
     .map((page) => page.slice("docs/".length, -".md".length))
     .filter((name) => !sections.flat().includes(name))
 
-const begin = ["overview", "getting-started", "from-postgresql", "from-temporal-dsql-tool", "glossary"]
+const begin = ["getting-started", "overview", "from-postgresql", "from-temporal-dsql-tool", "glossary"]
 const write = ["retrying", "fencing", "executions", "round-trips", "testing"]
 const change = ["migrations", "writing-migrations", "migration-guide"]
 const look = ["configuration", "errors", "metrics", "cli"]
@@ -51,13 +51,17 @@ const reference: Array<DefaultTheme.SidebarItem> = [...packages, ...others].map(
 }))
 
 const sidebar: Array<DefaultTheme.SidebarItem> = [
-  guide("Begin", known(begin)),
+  { text: "Begin", items: [...known(begin).map((name) => entry(`docs/${name}.md`)), entry("examples/README.md")] },
   guide("Read and write", known(write)),
   guide("Change a schema", known(change)),
   guide("Look up", [...known(look), ...rest([begin, write, change, look, releases])]),
   guide("Releases", known(releases)),
   { text: "Packages", items: reference }
 ]
+
+/** The page that is rendered; none where it is a text of the theme. */
+const sourceOf = ({ path, realPath = path }: { readonly path?: string; readonly realPath?: string }) =>
+  realPath === undefined ? undefined : fromRoot(realPath)
 
 export default defineConfig({
   title: "effect-dsql",
@@ -77,13 +81,20 @@ export default defineConfig({
     config: (md) => {
       // What looks like a tag in the repository's Markdown is text, and so are its double braces.
       md.core.ruler.before("normalize", "text", (state) => {
-        const page = fromRoot(state.env.realPath ?? state.env.path)
-        state.md.options.html = page.startsWith("site/")
+        state.md.options.html = sourceOf(state.env)?.startsWith("site/") ?? true
       })
       md.renderer.rules["text"] = (tokens, index) =>
         md.utils.escapeHtml(tokens[index]?.content ?? "").replaceAll("{{", "&#123;&#123;")
+      // A block that is a file says which.
+      const { fence } = md.renderer.rules
+      md.renderer.rules.fence = (tokens, index, ...rest) => {
+        const title = /title="([^"]+)"/.exec(tokens[index]?.info ?? "")?.[1]
+        const caption = title === undefined ? "" : `<p class="file" v-pre>${md.utils.escapeHtml(title)}</p>`
+        return caption + (fence?.(tokens, index, ...rest) ?? "")
+      }
       md.core.ruler.push("links", (state) => {
-        const page = fromRoot(state.env.realPath ?? state.env.path)
+        const page = sourceOf(state.env)
+        if (page === undefined) return
         for (const token of state.tokens.flatMap(({ children }) => children ?? [])) {
           const href = token.attrGet("href")
           if (token.type === "link_open" && href !== null) token.attrSet("href", link(page, href))
@@ -94,7 +105,7 @@ export default defineConfig({
   themeConfig: {
     search: { provider: "local" },
     nav: [
-      { text: "Guide", link: "/docs/overview", activeMatch: "^/docs/" },
+      { text: "Guide", link: "/docs/getting-started", activeMatch: "^/docs/" },
       { text: "Simulator", link: "/simulator" },
       { text: "Reference", link: "/api/", activeMatch: "^/(api|packages)/" }
     ],
@@ -105,10 +116,13 @@ export default defineConfig({
   },
   vite: {
     resolve: {
-      alias: ["node:net", "node:tls", "node:crypto", "@aws-sdk/dsql-signer", "@aws-sdk/credential-providers"].map(
-        (find) => ({ find, replacement: join(import.meta.dirname, "theme/absent.ts") })
-      )
+      alias: [/^node:(buffer|crypto|net|tls)$/, /^@aws-sdk\/.+/].map((find) => ({
+        find,
+        replacement: join(import.meta.dirname, "theme/absent.ts")
+      }))
     },
+    // Vite's esbuild is older than the target of the packages.
+    esbuild: { tsconfigRaw: { compilerOptions: { target: "esnext" } } },
     worker: { format: "es" },
     server: { fs: { allow: [root] } }
   }

@@ -15,7 +15,8 @@ export const documents: ReadonlyArray<string> = globSync("**/*.md", {
   exclude: (path) => /(^|\/)(node_modules|dist|\.git|\.data)$/.test(path)
 }).toSorted()
 
-const shown = /^(docs\/.+|packages\/[^/]+\/(README|RULES|CONFORMANCE|CHANGELOG)|site\/(index|simulator|api\/.+))\.md$/
+const shown =
+  /^(docs\/.+|examples\/README|packages\/[^/]+\/(README|RULES|CONFORMANCE|CHANGELOG)|site\/(index|simulator|api\/.+))\.md$/
 
 /** The documents that are pages. */
 export const pages: ReadonlyArray<string> = documents.filter((path) => shown.test(path))

@@ -30,13 +30,13 @@ export interface Answers {
   readonly fleet: Connecting.Outcome
 }
 
-/** Fewer runs than the command line's 40: a slider wants its answer before it is let go. */
-const runs = 10
+/** As many runs as make about sixty transactions: a slider wants its answer before it is let go. */
+const runsOf = (contenders: number) => Math.max(1, Math.round(60 / contenders))
 
 export const contest = ({ contenders, latency, policies }: Contest) =>
   Effect.forEach(policies, (text) =>
     Effect.flatMap(Policies.parse(text), (policy) =>
-      Contention.simulate({ ...Contention.scenario, contenders, latency, runs }, policy)
+      Contention.simulate({ ...Contention.scenario, contenders, latency, runs: runsOf(contenders) }, policy)
     )
   )
 

@@ -33,7 +33,7 @@ const types: Readonly<Record<string, string>> = {
 }
 
 const server = createServer((request, response) => {
-  const path = decodeURIComponent(new URL(request.url ?? "/", "http://site").pathname)
+  const path = decodeURIComponent(new URL(request.url ?? "/", "http://127.0.0.1").pathname)
   const file = join(dist, path.endsWith("/") ? `${path}index.html` : path)
   if (!existsSync(file)) return response.writeHead(404).end()
   return response.writeHead(200, { "content-type": types[extname(file)] ?? "text/plain" }).end(readFileSync(file))
@@ -117,7 +117,7 @@ describe.skipIf(missing !== undefined)("the site in a browser", { timeout: 120_0
   }
 
   const sliders = [
-    ["contention", "Contenders", "80"],
+    ["contention", "Contenders", "50"],
     ["contention", "Round trip", "150"],
     ["contention", "Attempts", "1"],
     ["fleet", "Processes", "90"],

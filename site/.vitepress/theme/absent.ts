@@ -6,6 +6,12 @@ const absent = () => {
   throw new Error("a page opens no connections")
 }
 
+/** The driver makes its constant messages when it is loaded. */
+export const Buffer = {
+  allocUnsafe: (length: number) => Object.assign(new Uint8Array(length), { write: () => 0, writeInt32BE: () => 0 }),
+  from: (data: ArrayLike<number>) => new Uint8Array(data)
+}
+
 export {
   absent as connect,
   absent as createHash,

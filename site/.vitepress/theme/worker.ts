@@ -1,4 +1,5 @@
 /** Simulates beside the page, so that its sliders never wait. */
+import "./immediate.ts"
 import { Effect } from "effect"
 import { contest, fleet, type Contest, type Fleet } from "../../src/Simulation.ts"
 
