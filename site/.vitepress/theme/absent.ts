@@ -18,6 +18,7 @@ export {
   absent as createHmac,
   absent as DsqlSigner,
   absent as fromNodeProviderChain,
+  absent as isIP,
   absent as pbkdf2Sync,
   absent as randomBytes,
   absent as randomUUID
