@@ -35,6 +35,8 @@ export default defineConfig({
     ],
     globalSetup: ["./test/server.ts"],
     sequence: { sequencer: LongestFirst },
+    // No file leaves anything behind in its process, and to load Effect anew for each takes as long as many of them.
+    isolate: false,
     // Files wait for servers and processes as much as they compute; the default leaves a core of two idle.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 30_000,

@@ -27,6 +27,15 @@ describe("docs/getting-started.md", () => {
   })
 })
 
+// A block's title is not to be seen wherever Markdown is read.
+it.each(["docs/getting-started.md", "docs/testing.md"])("%s names each file above what it holds", (page) => {
+  const text = read(page)
+  for (const title of titlesOf(page)) {
+    const above = text.slice(0, text.indexOf(` title="${title}"`)).split("\n")
+    assert.strictEqual(above.at(-3), `**${title}**`)
+  }
+})
+
 describe("docs/testing.md", () => {
   const cut = blocksOf(read("docs/testing.md")).flatMap(({ text, title }) =>
     title === undefined ? [] : [[title, text] as const]

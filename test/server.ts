@@ -5,6 +5,9 @@
 import { Emulator } from "@effect-dsql/emulator"
 import { Server } from "@effect-dsql/testing"
 import { Effect, Exit, Redacted, Scope } from "effect"
+import { access, chmod, constants, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
 import type { TestProject } from "vitest/node"
 
 declare module "vitest" {
@@ -15,11 +18,38 @@ declare module "vitest" {
   }
 }
 
+/** A directory for all that tests write, in one where programs may be run. */
+const temporary = (within: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const path = await mkdtemp(join(within, "tests-"))
+      // PostgreSQL, which does not run as root, has to get through.
+      await chmod(path, 0o1777)
+      return path
+    }),
+    (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
+  ).pipe(
+    Effect.tap((path) =>
+      Effect.tryPromise(async () => {
+        const program = join(path, "program")
+        await writeFile(program, "", { mode: 0o755 })
+        await access(program, constants.X_OK)
+      })
+    )
+  )
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const scope = Scope.makeUnsafe()
-  const postgres = await Effect.runPromise(Scope.provide(Server.share, scope))
-  const emulator = await Effect.runPromise(Scope.provide(Emulator.make({ postgres, log: false }), scope))
+  const start = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.runPromise(Scope.provide(effect, scope))
+  const postgres = await start(Server.share)
+  const emulator = await start(Emulator.make({ postgres, log: false }))
   project.provide("postgresUrl", Redacted.value(postgres.url()))
   project.provide("dsqlUrl", Redacted.value(emulator.url()))
+  // What a test's process compiled, the next one and the next run find.
+  process.env["NODE_COMPILE_CACHE"] ??= join(tmpdir(), "node-compile-cache")
+  // In memory, where the server's data is.
+  process.env["TMPDIR"] = await start(
+    Effect.catch(temporary(dirname(postgres.dataDirectory)), () => temporary(tmpdir()))
+  )
   return () => Effect.runPromise(Scope.close(scope, Exit.void))
 }

@@ -7,6 +7,7 @@ import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { clusterDatabase } from "../../../test/database.ts"
+import { Quiet } from "../../../test/quiet.ts"
 import * as SlotTable from "../src/internal/budget/slotTable.ts"
 
 /** A database on the emulated Aurora DSQL with the table of slots, and a client on it. */
@@ -242,6 +243,6 @@ describe("ConnectionSlots.layer", () => {
         yield* TestClock.adjust("20 seconds")
         yield* take(mine)
       }).pipe(Effect.provide(TestClock.layer()), Effect.provide(client))
-    })
+    }).pipe(Effect.provide(Quiet))
   )
 })

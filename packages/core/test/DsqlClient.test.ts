@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { database } from "../../../test/database.ts"
 import * as Proxy from "../../../test/proxy.ts"
+import { Quiet } from "../../../test/quiet.ts"
 import { listen } from "./support/faults.ts"
 
 const pem = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8")
@@ -101,7 +102,7 @@ describe("DsqlClient.layer", () => {
       const { asked, source } = yield* tokens("stale", "fresh")
       yield* Effect.provide(Transaction.run(ask("SELECT 1")), DsqlClient.layer({ ...options, tokens: source }))
       assert.strictEqual(yield* asked, 2)
-    })
+    }).pipe(Effect.provide(Quiet))
   )
 
   it.live("gives up when the fresh token is refused as well", () =>
@@ -115,7 +116,7 @@ describe("DsqlClient.layer", () => {
       assert.include(failure, { _tag: "AuthenticationFailed", reason: "denied" } as const)
       assert.strictEqual(yield* asked, 2)
       assert.strictEqual(proxy.accepted(), 2)
-    })
+    }).pipe(Effect.provide(Quiet))
   )
 
   it.live("asks for a token at each physical connection, and signs once while it is valid", () =>

@@ -2,7 +2,7 @@ import { DsqlClient, Expression, Fence, Guard, Guarded, Transaction, Write } fro
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import { clusterDatabase } from "../../../test/database.ts"
-import { Lifetime } from "../src/internal/transaction/validity.ts"
+import { BriefLifetime } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 
 const shard = { table: "shards", key: { id: 1 }, token: "range" } as const
@@ -63,7 +63,7 @@ const scene = <A, E>(
       test({ proxy, tasks, range, moved: (to) => sql`UPDATE shards SET range = ${to}` }),
       DsqlClient.layerUrl({ url: proxy.url, guarded, maxConnections: 2 })
     )
-  }).pipe(Effect.provideService(Lifetime, { valid: 300, skew: 100 }), Effect.scoped)
+  }).pipe(Effect.provide(BriefLifetime), Effect.scoped)
 
 describe("a statement that arrives after its outcome was settled", () => {
   it.live("does nothing, because the instant until which it was valid is over", () =>

@@ -11,6 +11,7 @@ import { parser } from "@prometheus-io/lezer-promql"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { parse } from "yaml"
+import { Quiet } from "../../../test/quiet.ts"
 import { badDay, cluster } from "./support/badDay.ts"
 import { Series } from "./support/occurrences.ts"
 
@@ -73,7 +74,7 @@ const run = (series: Series) =>
       })
     )
     return { ...snapshot, sent: sent.join("\n") }
-  }).pipe(Effect.provideService(Metric.MetricRegistry, series))
+  }).pipe(Effect.provideService(Metric.MetricRegistry, series), Effect.provide(Quiet))
 
 const isOurs = (id: string) => id.startsWith("dsql_")
 

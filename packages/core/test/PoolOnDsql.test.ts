@@ -8,6 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, Fiber, Layer, Redacted, Ref, Scope } from "effect"
 import { readFileSync } from "node:fs"
 import { sharedPostgres } from "../../../test/postgres.ts"
+import { Quiet } from "../../../test/quiet.ts"
 import { logged, Occurrences } from "./support/occurrences.ts"
 
 const pem = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8")
@@ -190,7 +191,7 @@ describe("the pool under 200 fibers on 10 connections", () => {
         // One for each of their lives, not one for each connection.
         assert.isBelow(signed.size, connections)
       }).pipe(Effect.provide(client))
-    }).pipe(Effect.scoped)
+    }).pipe(Effect.scoped, Effect.provide(Quiet))
   )
 })
 

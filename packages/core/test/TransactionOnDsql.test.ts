@@ -5,6 +5,7 @@ import { type DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Ref } from "effect"
 import { Control, TestEmulator } from "../../../test/emulator.ts"
+import { Quiet } from "../../../test/quiet.ts"
 
 const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
 
@@ -232,7 +233,7 @@ describe("a bad day of Aurora DSQL", () => {
         yield* control.inject({ on: "connect", fault, nth: [1, 2] })
         yield* counters
         assert.deepStrictEqual(yield* values, [0, 0])
-      }).pipe(Effect.provide(TestEmulator()))
+      }).pipe(Effect.provide(TestEmulator()), Effect.provide(Quiet))
     )
   }
 

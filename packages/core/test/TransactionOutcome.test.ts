@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
 import { database } from "../../../test/database.ts"
 import * as Proxy from "../../../test/proxy.ts"
+import { Quiet } from "../../../test/quiet.ts"
 import { failCommits, schema, terminate, write, written } from "./support/faults.ts"
 
 /** Runs a test on two clients: one through a proxy that can cut, and one that sees what became of it. */
@@ -220,7 +221,7 @@ describe("verify", () => {
         Effect.flip(Transaction.run(cutAtCommit(proxy, "failing", "answer"), { verify: () => Effect.fail("no idea") }))
       )
       assert.strictEqual(failure._tag, "CommitOutcomeUnknown")
-    })
+    }).pipe(Effect.provide(Quiet))
   )
 
   it.live("is tried again when its own connection is lost too", () =>

@@ -264,3 +264,39 @@ export const locks = (statement: Statement): ReadonlyArray<Lock> => {
   })
   return found
 }
+
+/**
+ * The statement as written, but with `'***'` for each password in it: what may be shown and kept.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Statement } from "@effect-dsql/dialect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const [role] = yield* Statement.parse("CREATE ROLE app LOGIN PASSWORD 'secret'")
+ *   return role && Statement.redacted(role) // "CREATE ROLE app LOGIN PASSWORD '***'"
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const redacted = (statement: Statement): string => {
+  const places: Array<number> = []
+  ParseTree.walk(statement.node, {
+    DefElem: ({ arg, defname, location }) => {
+      if (defname === "password" && arg !== undefined) places.push(at(statement, location ?? 0).offset)
+    }
+  })
+  if (places.length === 0) return statement.text
+  const own = Source.make(statement.text)
+  const tokens = (Engine.tokensOf(statement.text) ?? []).filter((token) => !Tokens.isComment(token))
+  return places.reduceRight((text, place) => {
+    const word = place - statement.offset
+    // What no token shows is left out to the end: rather too little than a password.
+    const secret = tokens.find(({ start, text }) => own.fromByte(start) > word && text.toUpperCase() !== "PASSWORD")
+    const [from, to] = secret === undefined ? [word, text.length] : [secret.start, secret.end].map(own.fromByte)
+    return `${text.slice(0, from)}'***'${text.slice(to)}`
+  }, statement.text)
+}

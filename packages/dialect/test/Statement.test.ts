@@ -211,3 +211,36 @@ describe("Statement.at", () => {
     })
   )
 })
+
+describe("Statement.redacted", () => {
+  const secrets: ReadonlyArray<readonly [sql: string, shown: string]> = [
+    ["CREATE ROLE app LOGIN PASSWORD 'hunter2'", "CREATE ROLE app LOGIN PASSWORD '***'"],
+    [
+      "CREATE USER é ENCRYPTED PASSWORD 'hunter2' VALID UNTIL '2030-01-01'",
+      "CREATE USER é ENCRYPTED PASSWORD '***' VALID UNTIL '2030-01-01'"
+    ],
+    [
+      "CREATE GROUP g /* '😀' */ password /* 'x' */ E'hun\\'ter2' LOGIN",
+      "CREATE GROUP g /* '😀' */ password /* 'x' */ '***' LOGIN"
+    ],
+    ["ALTER ROLE app PASSWORD U&'hunter2'", "ALTER ROLE app PASSWORD '***'"],
+    ["ALTER USER app PASSWORD 'hun''ter'\n 'hunter2' LOGIN", "ALTER USER app PASSWORD '***' LOGIN"],
+    ["ALTER ROLE app PASSWORD $$hunter2$$", "ALTER ROLE app PASSWORD '***'"],
+    ["CREATE ROLE app PASSWORD 'a' PASSWORD 'hunter2'", "CREATE ROLE app PASSWORD '***' PASSWORD '***'"]
+  ]
+  it.effect.each(secrets)("shows %s without its password", ([sql, shown]) =>
+    Effect.gen(function* () {
+      const [, second] = yield* parse(`SELECT '😀'; ${sql};`)
+      if (second === undefined) return assert.fail("two statements")
+      assert.strictEqual(Statement.redacted(second), shown)
+    })
+  )
+
+  it.effect("leaves every other statement as it is written", () =>
+    Effect.gen(function* () {
+      for (const sql of ["ALTER ROLE app PASSWORD NULL", "CREATE ROLE password", "SELECT 'PASSWORD ''x'''"]) {
+        assert.strictEqual(Statement.redacted(yield* only(sql)), sql)
+      }
+    })
+  )
+})

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { tmpdir } from "node:os"
 import * as Path from "node:path"
 import { account } from "./internal/postgres/account.ts"
 import * as DataDirectory from "./internal/postgres/dataDirectory.ts"
@@ -50,6 +51,8 @@ export interface Postgres {
 export interface Options {
   /** Where the data is kept. Left out: a temporary directory that goes with the server. */
   readonly dataDirectory?: string | undefined
+  /** Where that temporary directory is made. Left out: where the system makes them. */
+  readonly temporaryDirectory?: string | undefined
   /** Left out: a free port. */
   readonly port?: number | undefined
   /** Server settings, as in postgresql.conf. */
@@ -79,7 +82,7 @@ export const make = Effect.fnUntraced(function* (
   const { dataDirectory: asked, settings = {} } = options
   const owner = yield* account(asked === undefined ? undefined : Path.join(asked, DataDirectory.cluster))
   const programs = yield* find(owner)
-  const path = yield* DataDirectory.open(asked, owner)
+  const path = yield* DataDirectory.open(asked, options.temporaryDirectory ?? tmpdir(), owner)
   const password = yield* Effect.scoped(Effect.andThen(DataDirectory.guard(path), initialise(programs, owner, path)))
   const start = Effect.gen(function* () {
     const port = options.port ?? (yield* freePort)

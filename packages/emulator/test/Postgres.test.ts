@@ -5,7 +5,7 @@ import { existsSync } from "node:fs"
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 
 const temporary = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "postgres-test-"))),
@@ -19,6 +19,15 @@ describe("Postgres.make", () => {
         Effect.tap(Postgres.make(), (running) => Effect.sync(() => assert.isTrue(existsSync(running.dataDirectory))))
       )
       assert.isFalse(existsSync(server.dataDirectory))
+    })
+  )
+
+  it.live("makes its temporary directory where it is told to", () =>
+    Effect.gen(function* () {
+      const temporaryDirectory = yield* temporary
+      yield* Effect.promise(() => chmod(temporaryDirectory, 0o755))
+      const server = yield* Postgres.make({ temporaryDirectory })
+      assert.strictEqual(dirname(server.dataDirectory), temporaryDirectory)
     })
   )
 

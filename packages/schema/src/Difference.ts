@@ -111,5 +111,16 @@ export const line = (difference: Difference): string => {
   }
 }
 
+/**
+ * The first of some differences as one line for people, and how many more there are.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const summary = (differences: ReadonlyArray<Difference>): string => {
+  const [first = "", ...more] = differences.map(line)
+  return more.length === 0 ? first : `${first}, and ${more.length} more`
+}
+
 const side = (what: string, value: string | null): string =>
   value === null ? `no ${what}`.trim().replace(/^no$/, "none") : `${what} ${value}`.trim()

@@ -22,8 +22,17 @@ export const Json = Schema.Struct({
   MinCompatibleVersion: Schema.NonEmptyString,
   Description: Schema.optionalKey(Schema.String),
   SchemaUpdateCqlFiles: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.NonEmptyString))),
-  AllowNoCqlFiles: Schema.optionalKey(Schema.Boolean)
+  AllowNoCqlFiles: Schema.optionalKey(Schema.Boolean),
+  AcceptedColumnTypes: Schema.optionalKey(Schema.Record(Schema.String, Schema.Array(Schema.NonEmptyString)))
 })
+
+/**
+ * Types by the column that may have them, which is named as `table.column`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type AcceptedTypes = Readonly<Record<string, ReadonlyArray<string>>>
 
 /**
  * A version's manifest.
@@ -38,6 +47,11 @@ export interface Manifest {
   readonly description: string
   /** The SQL files beside the manifest, in the order in which they run. */
   readonly files: ReadonlyArray<string>
+  /**
+   * Types that a column may have on a database instead of its own, as `Difference` writes them: `varchar(255)`, by
+   * `table.column`. For columns that another tool makes otherwise, and that programs can live with.
+   */
+  readonly acceptedTypes?: AcceptedTypes | undefined
   /** Lower-case hexadecimal MD5 of the file's bytes, as `schema_update_history` keeps it. */
   readonly md5: string
 }
@@ -87,7 +101,9 @@ export const parse = (bytes: Uint8Array, path: string): Effect.Effect<Manifest, 
       return yield* invalid(`SchemaUpdateCqlFiles names ${JSON.stringify(elsewhere)}, which is not beside it`)
     }
     if (new Set(files).size < files.length) return yield* invalid("SchemaUpdateCqlFiles names a file twice")
-    return { version, minCompatible, description, files, md5: createHash("md5").update(bytes).digest("hex") }
+    const acceptedTypes = manifest.AcceptedColumnTypes
+    const md5 = createHash("md5").update(bytes).digest("hex")
+    return { version, minCompatible, description, files, ...(acceptedTypes && { acceptedTypes }), md5 }
   })
 }
 

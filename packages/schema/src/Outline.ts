@@ -43,6 +43,8 @@ export interface Entry extends Manifest.Manifest {
  * @category models
  */
 export interface Directory extends Outline {
+  /** Where it really is, whatever links lead there. No file of it may lie elsewhere. */
+  readonly root: string
   readonly versions: readonly [Entry, ...ReadonlyArray<Entry>]
 }
 
@@ -64,7 +66,7 @@ export const builtInNames: ReadonlyArray<string> = ["dsql/temporal"]
  */
 export const builtIn = (name = "dsql/temporal"): Read =>
   builtInNames.includes(name)
-    ? read(name, fileURLToPath(new URL(`../${name}/versioned`, import.meta.url)))
+    ? Effect.map(directory(fileURLToPath(new URL(`../${name}`, import.meta.url))), (outline) => ({ ...outline, name }))
     : Effect.fail(new UnknownSchema({ name, known: builtInNames }))
 
 /**
@@ -79,7 +81,7 @@ export const directory = (path: string): Read =>
     const paths = yield* Path.Path
     const entries = yield* Files.list(path)
     const nested = !entries.some(isVersionName) && entries.includes("versioned")
-    return yield* read(path, nested ? paths.join(path, "versioned") : path)
+    return yield* read(path, yield* Files.realPath(path), nested ? paths.join(path, "versioned") : path)
   })
 
 /**
@@ -92,11 +94,11 @@ export const latest = ({ versions }: Outline): Manifest.Manifest => versions.at(
 
 const isVersionName = (name: string): boolean => /^v\d/.test(name)
 
-const read = (name: string, path: string): Read =>
+const read = (name: string, root: string, path: string): Read =>
   Effect.gen(function* () {
     const paths = yield* Path.Path
     const names = (yield* Files.list(path)).filter(isVersionName)
-    const versions = yield* Effect.forEach(names, (entry) => readVersion(paths.join(path, entry), entry))
+    const versions = yield* Effect.forEach(names, (entry) => readVersion(root, paths.join(path, entry), entry))
     const sorted = versions.toSorted((a, b) => Version.compare(a.version, b.version))
     const [first, ...rest] = sorted
     if (first === undefined) {
@@ -112,10 +114,10 @@ const read = (name: string, path: string): Read =>
     if (twice !== undefined) {
       return yield* new InvalidSource({ path, problem: `version ${twice.version} is there twice: remove one` })
     }
-    return { name, versions: [first, ...rest] as const }
+    return { name, root, versions: [first, ...rest] as const }
   })
 
-const readVersion = Effect.fnUntraced(function* (directory: string, name: string) {
+const readVersion = Effect.fnUntraced(function* (root: string, directory: string, name: string) {
   const paths = yield* Path.Path
   const expected = yield* Effect.mapError(
     Version.parse(name),
@@ -126,7 +128,7 @@ const readVersion = Effect.fnUntraced(function* (directory: string, name: string
       })
   )
   const path = paths.join(directory, "manifest.json")
-  const manifest = yield* Manifest.parse(yield* Files.bytesOf(path), path)
+  const manifest = yield* Manifest.parse(yield* Files.bytesWithin(root, path), path)
   if (manifest.version !== expected) {
     return yield* new InvalidManifest({
       path,

@@ -24,7 +24,7 @@ export const Step = Schema.Struct({
   location: Schema.String,
   /** What it does, in a few words. */
   summary: Schema.String,
-  /** The statement as it would be sent. */
+  /** The statement as it would be sent, but without passwords. */
   sql: Schema.String,
   action: Schema.Literals(["run", "present"])
 })

@@ -135,8 +135,8 @@ export const upTo = (source: SchemaSource, version: Version.Version): ReadonlyAr
   source.versions.filter((candidate) => !Version.isAfter(candidate.version, version))
 
 const read = Effect.fnUntraced(function* <R>(outline: Effect.Effect<Outline.Directory, SourceError, R>) {
-  const { name, versions } = yield* outline
-  const [first, ...rest] = yield* Effect.forEach(versions, readVersion)
+  const { name, root, versions } = yield* outline
+  const [first, ...rest] = yield* Effect.forEach(versions, (version) => readVersion(root, version))
   // There is at least one version in an outline, and so in what is read of it.
   if (first === undefined) return yield* Effect.die(new Error(`${name} has no versions`))
   // A directory that is written to while it is read would give half of each.
@@ -149,11 +149,11 @@ const read = Effect.fnUntraced(function* <R>(outline: Effect.Effect<Outline.Dire
   return { name, versions: [first, ...rest] as const }
 })
 
-const readVersion = Effect.fnUntraced(function* ({ directory, ...manifest }: Outline.Entry) {
+const readVersion = Effect.fnUntraced(function* (root: string, { directory, ...manifest }: Outline.Entry) {
   const paths = yield* Path.Path
   const statements = yield* Effect.forEach(manifest.files, (file) => {
     const path = paths.join(directory, file)
-    return Effect.flatMap(Files.bytesOf(path), (bytes) => SqlFile.parse(bytes, path))
+    return Effect.flatMap(Files.bytesWithin(root, path), (bytes) => SqlFile.parse(bytes, path))
   })
   return { ...manifest, statements: statements.flat() }
 })

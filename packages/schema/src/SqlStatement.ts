@@ -22,13 +22,14 @@ export interface Name {
  * - `CreateTable` to `CreateRelation`: something is there that was not.
  * - `AddColumn` to `ValidateConstraint`: a table has changed.
  * - `RenameRelation`, `Drop`: something is gone.
+ * - `Shared`: what all databases of a server share has changed: roles, what they may and how they are set.
  * - `Other`: anything else; the whole catalogue shows whether it changed.
  *
  * @since 0.1.0
  * @category models
  */
 export type Target =
-  | { readonly _tag: "CreateTable"; readonly name: Name; readonly columns: ReadonlyArray<string> }
+  | { readonly _tag: "CreateTable"; readonly name: Name }
   | { readonly _tag: "CreateIndex"; readonly name: Name; readonly table: Name; readonly unique: boolean }
   | { readonly _tag: "CreateRelation"; readonly name: Name; readonly kind: "view" | "sequence" }
   | { readonly _tag: "AddColumn"; readonly table: Name; readonly column: string }
@@ -39,6 +40,7 @@ export type Target =
   | { readonly _tag: "ValidateConstraint"; readonly table: Name; readonly constraint: string }
   | { readonly _tag: "RenameRelation"; readonly name: Name; readonly to: Name }
   | { readonly _tag: "Drop"; readonly name: Name; readonly kind: "table" | "index" | "view" | "sequence" }
+  | { readonly _tag: "Shared" }
   | { readonly _tag: "Other" }
 
 /**
@@ -52,11 +54,13 @@ export interface SqlStatement {
   readonly text: string
   /** The same for plain PostgreSQL, which has no ASYNC. */
   readonly postgres: string
+  /** As written, without the passwords in it: for people, and for what is kept. */
+  readonly shown: string
   /** Whether DSQL answers with the id of a job that does the work. */
   readonly async: boolean
-  /** Whether it changes rows, not the catalogue: then what is recorded of it commits with it. */
+  /** Whether it changes rows, not the catalogue, or may: then what is recorded of it commits with it. */
   readonly changesRows: boolean
-  /** SHA-256 of its text in hexadecimal, whatever the line endings. */
+  /** SHA-256 of it as it is shown, in hexadecimal, whatever the line endings. */
   readonly checksum: string
   /** The file and line, for people: `versioned/v1.0/schema.sql:12`. */
   readonly location: string

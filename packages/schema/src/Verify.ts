@@ -15,9 +15,9 @@ import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { type Difference, line, type Verification } from "./Difference.ts"
+import { type Difference, summary, type Verification } from "./Difference.ts"
 import * as Bookkeeping from "./internal/books/bookkeeping.ts"
-import { differences } from "./internal/structure/differences.ts"
+import * as Differences from "./internal/structure/differences.ts"
 import { type InvalidBookkeeping, NotSetUp } from "./MigrationError.ts"
 import * as SchemaSource from "./SchemaSource.ts"
 import type { UnknownVersion } from "./SourceError.ts"
@@ -52,7 +52,12 @@ export const verify = Effect.fn("Verify.verify")(function* (options: {
   const recorded = options.version ?? (yield* Bookkeeping.read(database))?.version
   if (recorded === undefined) return yield* new NotSetUp({ database })
   const { version } = yield* SchemaSource.find(source, recorded)
-  return { schema: source.name, database, version, differences: yield* differences(source, version) }
+  return {
+    schema: source.name,
+    database,
+    version,
+    differences: yield* Differences.ofSchema(Differences.expected(source, version))
+  }
 })
 
 /**
@@ -67,9 +72,7 @@ export class CatalogueDiffers extends Data.TaggedError("CatalogueDiffers")<{
   readonly differences: ReadonlyArray<Difference>
 }> {
   override get message(): string {
-    const [first, ...more] = this.differences.map(line)
-    const others = more.length === 0 ? "" : `, and ${more.length} more`
-    return `the database is not at version ${this.version}: ${first}${others}: verify --version ${this.version} lists all, correct them and run again`
+    return `the database is not at version ${this.version}: ${summary(this.differences)}: verify --version ${this.version} lists all, correct them and run again`
   }
 }
 
@@ -83,6 +86,6 @@ export const ensure = (
   source: SchemaSource.SchemaSource,
   version: Version.Version
 ): Effect.Effect<void, CatalogueDiffers | TransactionError, DsqlClient> =>
-  Effect.flatMap(differences(source, version), (found) =>
+  Effect.flatMap(Differences.ofSchema(Differences.expected(source, version)), (found) =>
     found.length === 0 ? Effect.void : Effect.fail(new CatalogueDiffers({ version, differences: found }))
   )

@@ -6,8 +6,8 @@ import { DsqlClient } from "@effect-dsql/core"
 import { Migrator } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { Lifetime } from "../../core/src/internal/transaction/validity.ts"
 import { clusterDatabase } from "../../../test/database.ts"
+import { BriefLifetime } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import * as Bookkeeping from "../src/internal/books/bookkeeping.ts"
 import * as Books from "../src/internal/books/books.ts"
@@ -67,7 +67,12 @@ describe.each(["statement", "transaction"] as const)(
                 yield* journal.commit(key)
                 late ??= yield* proxy.hold("COMMIT")
               })
-            const setting = { engine: "dsql", journal: { ...journal, commit }, emit: () => Effect.void } as const
+            const setting = {
+              engine: "dsql",
+              schema: { statements: [], acceptedTypes: {} },
+              journal: { ...journal, commit },
+              emit: () => Effect.void
+            } as const
             yield* Step.run(yield* increment, setting)
             return yield* rows("SELECT n FROM cnt")
           })
@@ -236,6 +241,6 @@ describe.each([
         })
       )
       assert.deepStrictEqual(found, [late.expected])
-    }).pipe(Effect.provideService(Lifetime, { valid: 300, skew: 100 }))
+    }).pipe(Effect.provide(BriefLifetime))
   )
 })

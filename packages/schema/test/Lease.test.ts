@@ -191,6 +191,7 @@ describe("a migrator that was paused for longer than its lease", () => {
               { key, statement: { ...statement, text: "INSERT INTO t VALUES (1)", changesRows: true } },
               {
                 engine: "dsql",
+                schema: { statements: [], acceptedTypes: {} },
                 journal: { ...journal, begin: () => Effect.void },
                 emit: () => Effect.void
               }
@@ -206,6 +207,29 @@ describe("a migrator that was paused for longer than its lease", () => {
         assert.deepStrictEqual(yield* rows("SELECT * FROM t"), [])
       }).pipe(Effect.provide(client))
     })
+  )
+
+  it.live.each(["CREATE TABLE a", "CREATE UNIQUE INDEX a_name", "UPDATE a"])(
+    "says that its lease is lost, not that somebody should mend what the next one made: after %s",
+    (summary) =>
+      Effect.gen(function* () {
+        const { client } = yield* cluster
+        const source = yield* kinds
+        const setup = (onEvent: (event: Event.Event) => Effect.Effect<void>) =>
+          Effect.flatMap(Migrator.Migrator, (migrator) => migrator.setup({ source, lease: noWait, onEvent })).pipe(
+            Effect.provide(client)
+          )
+        const takeOver = Effect.andThen(
+          Effect.provide(expire, client),
+          setup(() => Effect.void)
+        )
+        const error = yield* Effect.flip(
+          setup((event) =>
+            event._tag === "Applied" && event.summary === summary ? Effect.orDie(takeOver) : Effect.void
+          )
+        )
+        assert.strictEqual(error._tag, "LeaseLost")
+      })
   )
 
   /** A write under the lease that is not committed before another migrator has taken it. */
@@ -304,6 +328,7 @@ describe("a migrator that was paused for longer than its lease", () => {
                   { key: { version: "1.0", ordinal: 1 }, statement },
                   {
                     engine: "dsql",
+                    schema: { statements: [], acceptedTypes: {} },
                     journal: { ...journal, renew },
                     emit: () => Effect.void
                   }
@@ -322,6 +347,32 @@ describe("a migrator that was paused for longer than its lease", () => {
         assert.deepStrictEqual(yield* everything, expected)
         assert.strictEqual(Lease.holderOf((yield* Books.read("postgres")).lease), undefined)
         assert.strictEqual(yield* Engine.read, "dsql")
+      }).pipe(Effect.provide(client))
+    })
+  )
+})
+
+describe("a lease that somebody wrote never to end", () => {
+  it.live.each(["infinity", "-infinity"])("is read, and ended by a repair: until %s", (until) =>
+    Effect.gen(function* () {
+      const { client } = yield* cluster
+      yield* Effect.gen(function* () {
+        yield* setUp
+        yield* execute(
+          `UPDATE schema_lease SET owner = 'dead', expires_at = '${until}'`,
+          `UPDATE schema_journal SET started_at = '${until}', finished_at = '${until}'`,
+          `UPDATE schema_update_history SET update_time = '${until}'`
+        )
+        const migrator = yield* Migrator.Migrator
+        const source = yield* table
+        if (until === "infinity") {
+          const error = yield* Effect.flip(migrator.baseline({ source, verify: Effect.void, lease: noWait }))
+          assert.include(error.message, "with a lease until 9999-12-31T23:59:59")
+        }
+        const { lease } = yield* migrator.repair({ source, release: true })
+        assert.deepStrictEqual([lease?.owner, lease?.released], ["dead", true])
+        assert.strictEqual((yield* migrator.repair({ source })).lease, null)
+        assert.strictEqual((yield* migrator.history()).changes.length, 1)
       }).pipe(Effect.provide(client))
     })
   )

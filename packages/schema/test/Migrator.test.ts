@@ -143,7 +143,7 @@ describe("Migrator.setup", () => {
       const error = yield* Effect.flip(setup())
       assert.include(
         error.message,
-        "a table shards is there already, but it lacks the columns range_id, data_encoding: rename or drop it, then run again"
+        "a table shards is there already, but column shards.range_id is missing: expected bigint NOT NULL, and 2 more: rename or drop it, then run again"
       )
     }).pipe(Effect.provide(TestMigrator))
   )

@@ -4,7 +4,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, FileSystem, PlatformError } from "effect"
 import { createHash } from "node:crypto"
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 
@@ -14,7 +14,7 @@ const packaged = join(import.meta.dirname, "..", "dsql", "temporal")
 const tree = (files: Readonly<Record<string, string | Uint8Array>>) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
-      const root = await mkdtemp(join(tmpdir(), "schema-source-"))
+      const root = await realpath(await mkdtemp(join(tmpdir(), "schema-source-")))
       await Promise.all(
         Object.entries(files).map(async ([name, content]) => {
           await mkdir(dirname(join(root, name)), { recursive: true })
@@ -25,6 +25,13 @@ const tree = (files: Readonly<Record<string, string | Uint8Array>>) =>
     }),
     (root) => Effect.promise(() => rm(root, { recursive: true, force: true }))
   )
+
+/** Puts a link into a directory of `tree`, in place of what is there. */
+const linked = (root: string, link: string, target: string) =>
+  Effect.promise(async () => {
+    await rm(join(root, link), { recursive: true, force: true })
+    await symlink(join(root, target), join(root, link))
+  })
 
 const manifest = (version: string, files: ReadonlyArray<string> = ["a.sql"], more: object = {}) =>
   JSON.stringify({ CurrVersion: version, MinCompatibleVersion: version, SchemaUpdateCqlFiles: files, ...more })
@@ -232,6 +239,12 @@ layer(NodeServices.layer)("SchemaSource", (it) => {
       ["BEGIN", sql("BEGIN;"), "/v1.0/a.sql:1:1: a schema file cannot begin or end a transaction"],
       ["SET", sql("SET search_path = x;"), "/v1.0/a.sql:1:1: a schema file cannot change the session"],
       ["SELECT", sql("SELECT 1;"), "/v1.0/a.sql:1:1: a schema file cannot hold a statement that only reads"],
+      ["EXECUTE", sql("EXECUTE p;"), "/v1.0/a.sql:1:1: a schema file cannot use what a session holds"],
+      [
+        "COPY, before what stands above it runs",
+        sql(`${create}\nCOPY a FROM STDIN;`),
+        "/v1.0/a.sql:2:1: a schema file cannot hold COPY, whose rows come from the client and not from the file: write INSERT"
+      ],
       ["an index without a name", sql("CREATE INDEX ASYNC ON a (id);"), "/v1.0/a.sql:1:1: the index has no name"],
       [
         "what Aurora DSQL refuses",
@@ -255,6 +268,42 @@ layer(NodeServices.layer)("SchemaSource", (it) => {
         const error = yield* Effect.flip(SchemaSource.directory(yield* tree(files)))
         assert.include(error.message, message)
         assert.notInclude(error.message, "\n")
+      })
+    )
+
+    const escapes: ReadonlyArray<readonly [name: string, link: string, target: string, refused: string]> = [
+      ["an SQL file", "schema/v1.0/a.sql", "elsewhere/v1.0/a.sql", "v1.0/a.sql"],
+      ["a manifest", "schema/v1.0/manifest.json", "elsewhere/v1.0/manifest.json", "v1.0/manifest.json"],
+      ["a version", "schema/v1.0", "elsewhere/v1.0", "v1.0/manifest.json"],
+      ["the directory of versions", "schema/versioned", "elsewhere", "versioned/v1.0/manifest.json"]
+    ]
+    it.effect.each(escapes)("refuses %s that is a link out of the schema's directory", ([, link, target, refused]) =>
+      Effect.gen(function* () {
+        const outside = { "elsewhere/v1.0/manifest.json": manifest("1.0"), "elsewhere/v1.0/a.sql": create }
+        const inside = { "schema/v1.0/manifest.json": manifest("1.0"), "schema/v1.0/a.sql": create }
+        const root = yield* tree({ ...outside, ...(link === "schema/versioned" ? { "schema/x": "" } : inside) })
+        yield* linked(root, link, target)
+        const error = yield* Effect.flip(SchemaSource.directory(join(root, "schema")))
+        const place = join(root, "schema", refused)
+        assert.strictEqual(
+          error.message,
+          `${place}: it is a link that leads out of ${join(root, "schema")}: put the file itself there`
+        )
+      })
+    )
+
+    it.effect("follows links within the schema's directory, and one to it", () =>
+      Effect.gen(function* () {
+        const root = yield* tree({
+          "schema/..2026/manifest.json": manifest("1.0"),
+          "schema/..2026/a.sql": create,
+          "schema/v1.0/a.sql": ""
+        })
+        for (const file of ["manifest.json", "a.sql"])
+          yield* linked(root, `schema/v1.0/${file}`, `schema/..2026/${file}`)
+        yield* linked(root, "link", "schema")
+        const source = yield* SchemaSource.directory(join(root, "link"))
+        assert.deepStrictEqual(texts(source.versions[0].statements), [create.slice(0, -1)])
       })
     )
 

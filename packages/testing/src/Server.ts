@@ -10,6 +10,7 @@ import * as Postgres from "@effect-dsql/emulator/Postgres"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import { accessSync, constants, statfsSync } from "node:fs"
 
 /**
  * The environment variable that names the server of a run, as a URL.
@@ -19,8 +20,30 @@ import type * as Scope from "effect/Scope"
  */
 export const variable = "EFFECT_DSQL_TEST_SERVER"
 
-// Nothing that a test writes has to outlive the machine.
-const settings = { max_connections: 400, fsync: "off", synchronous_commit: "off", full_page_writes: "off" }
+/** Memory that Linux offers as a directory. */
+const memory = "/dev/shm"
+
+/** Bytes that have to be free there: several times what the databases of a run come to. */
+const room = 2 ** 32
+
+const isRoomy = (): boolean => {
+  try {
+    accessSync(memory, constants.W_OK)
+    const { bavail, bsize } = statfsSync(memory)
+    return Math.min(bavail * bsize, process.availableMemory()) >= room
+  } catch {
+    return false
+  }
+}
+
+// Nothing that a test writes has to outlive the machine. A database is three hundred files, which a disk may take a
+// second for.
+const start = Effect.suspend(() =>
+  Postgres.make({
+    temporaryDirectory: isRoomy() ? memory : undefined,
+    settings: { max_connections: 400, fsync: "off", synchronous_commit: "off", full_page_writes: "off" }
+  })
+)
 
 /**
  * Starts a server that every process started from now on finds, until the scope
@@ -30,7 +53,7 @@ const settings = { max_connections: 400, fsync: "off", synchronous_commit: "off"
  * @category constructors
  */
 export const share: Effect.Effect<Postgres.Postgres, Postgres.PostgresError, Scope.Scope> = Effect.gen(function* () {
-  const server = yield* Postgres.make({ settings })
+  const server = yield* start
   yield* Effect.acquireRelease(
     Effect.sync(() => {
       process.env[variable] = Redacted.value(server.url())
@@ -51,7 +74,7 @@ export const share: Effect.Effect<Postgres.Postgres, Postgres.PostgresError, Sco
  */
 export const make: Effect.Effect<Postgres.Postgres, Postgres.PostgresError, Scope.Scope> = Effect.suspend(() => {
   const url = process.env[variable]
-  return url === undefined ? Postgres.make({ settings }) : Effect.succeed(fromUrl(new URL(url)))
+  return url === undefined ? start : Effect.succeed(fromUrl(new URL(url)))
 })
 
 /**

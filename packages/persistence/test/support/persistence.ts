@@ -13,6 +13,7 @@ import { Testing } from "@effect-dsql/testing"
 import { layer, type Vitest } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { test } from "vitest"
+import { BriefLifetime } from "../../../../test/lifetime.ts"
 import { Migrated } from "../../../../test/migrated.ts"
 
 /** The form in which guarded writes are sent; `DSQL_GUARDED=transaction` runs every suite in the other one. */
@@ -75,7 +76,8 @@ const lint = Effect.fnUntraced(function* (texts: ReadonlySet<string>) {
 
 const Emulated = Persistence.layer.pipe(
   Layer.provideMerge(Linted),
-  Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(), client: { guarded } }))
+  Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(), client: { guarded } })),
+  Layer.provideMerge(BriefLifetime)
 )
 
 const OnCluster = Persistence.layer.pipe(Layer.provideMerge(Migrated), Layer.provideMerge(DsqlClient.layerConfig))

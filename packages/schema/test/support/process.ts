@@ -8,6 +8,7 @@ import type { Version } from "@effect-dsql/schema/Version"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { flushCompileCache } from "node:module"
 import { createInterface } from "node:readline"
 
 export interface Order {
@@ -16,6 +17,9 @@ export interface Order {
   readonly source: SchemaSource
   readonly version: Version
 }
+
+// One that is killed does not do so at its end.
+flushCompileCache()
 
 createInterface({ input: process.stdin }).once("line", (line) => {
   // The test writes nothing else.

@@ -54,17 +54,21 @@ export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scop
       return undefined
     }
 
+    /** Who of them waits, and for whom. */
+    const blockedOf = (sessions: Iterable<number>) =>
+      Effect.map(
+        backend.query(`SELECT pid, pg_blocking_pids(pid) FROM unnest('{${[...sessions].join(",")}}'::int[]) pid`),
+        (rows) => new Map(rows.map(([pid, by]) => [Number(pid), pids(by)] as const).filter(([, by]) => by.length > 0))
+      )
+
     const round = Effect.gen(function* () {
       const now = performance.now()
-      const due = [...watched.values()].filter((each) => each.next <= now)
-      for (const each of due) each.next = now + Math.min(100, Math.max(patience, (now - each.since) / 2))
+      const due = [...watched].filter(([, { next }]) => next <= now)
+      for (const [, each] of due) each.next = now + Math.min(100, Math.max(patience, (now - each.since) / 2))
       if (due.length === 0) return
-      const rows = yield* backend.query(
-        `SELECT pid, pg_blocking_pids(pid) FROM unnest('{${[...watched.keys()].join(",")}}'::int[]) pid`
-      )
-      const blocked = new Map(
-        rows.map(([pid, by]) => [Number(pid), pids(by)] as const).filter(([, by]) => by.length > 0)
-      )
+      // Most of them only work for longer; a cycle may go through those that are not due.
+      if ((yield* blockedOf(due.map(([pid]) => pid))).size === 0) return
+      const blocked = yield* blockedOf(watched.keys())
       for (const [pid, by] of blocked) {
         const waiting = watched.get(pid)
         if (waiting === undefined) continue

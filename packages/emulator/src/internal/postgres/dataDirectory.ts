@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { randomBytes } from "node:crypto"
 import { access, chown, link, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
 import * as Path from "node:path"
 import type { Account } from "./account.ts"
 import { PostgresError, text } from "./error.ts"
@@ -18,9 +17,10 @@ export const passwordFile = "password"
 export const cluster = "data"
 export const draft = "data.new"
 
-/** Makes the directory unless it is there, for the account to own, and returns its whole path. */
+/** Makes the directory, or a temporary one, unless it is there, for the account to own, and returns its whole path. */
 export const open = (
   path: string | undefined,
+  temporaryDirectory: string,
   owner: Account | undefined
 ): Effect.Effect<string, PostgresError, Scope.Scope> => {
   const own = async (created: string) => {
@@ -30,8 +30,8 @@ export const open = (
   return path === undefined
     ? Effect.acquireRelease(
         Effect.tryPromise({
-          try: () => mkdtemp(Path.join(tmpdir(), "effect-dsql-")).then(own),
-          catch: unusable(tmpdir())
+          try: () => mkdtemp(Path.join(temporaryDirectory, "effect-dsql-")).then(own),
+          catch: unusable(temporaryDirectory)
         }),
         (created) => Effect.promise(() => rm(created, { recursive: true, force: true }))
       )

@@ -105,8 +105,8 @@ export const selectChanges: Effect.Effect<
 > = Effect.suspend(() =>
   Rows.select(
     ChangeRow,
-    (sql) => sql`SELECT update_time AT TIME ZONE 'UTC' AS time, description, manifest_md5 AS "manifestMd5",
-        new_version AS to, old_version AS from
+    (sql) => sql`SELECT ${sql.literal(Rows.instant("update_time AT TIME ZONE 'UTC'"))} AS time, description,
+        manifest_md5 AS "manifestMd5", new_version AS to, old_version AS from
       FROM schema_update_history WHERE version_partition = ${partition} ORDER BY update_time`
   )
 )

@@ -50,8 +50,10 @@ export const isOpen = (row: Row): boolean => row.finished === null && row.error 
 export const select = (database: string): Effect.Effect<ReadonlyArray<Row>, SqlError, Transaction.Transaction> =>
   Rows.select(
     Row,
-    (sql) => sql`SELECT version, ordinal, statement, checksum, catalogue, started_at AS started,
-        finished_at AS finished, owner, fence, job_id AS job, error
+    (sql) => sql`SELECT version, ordinal, statement, checksum, catalogue,
+        ${sql.literal(Rows.instant("started_at"))} AS started,
+        CASE WHEN finished_at IS NOT NULL THEN ${sql.literal(Rows.instant("finished_at"))} END AS finished,
+        owner, fence, job_id AS job, error
       FROM schema_journal WHERE db_name = ${database} ORDER BY started_at, ordinal`
   )
 

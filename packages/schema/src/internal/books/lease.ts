@@ -68,12 +68,14 @@ const Row = Schema.Struct({
 /** What the lease row says. */
 export type Row = typeof Row.Type
 
+const expires = Rows.instant("expires_at")
+
 /** Reads the row, for a transaction that reads more; undefined where nobody has ever held the lease. */
 export const select = (database: string): Effect.Effect<Row | undefined, SqlError, Transaction.Transaction> =>
   Effect.map(
     Rows.select(
       Row,
-      (sql) => sql`SELECT owner, fence, expires_at AS expires, expires_at <= now() AS expired
+      (sql) => sql`SELECT owner, fence, ${sql.literal(expires)} AS expires, expires_at <= now() AS expired
         FROM schema_lease WHERE db_name = ${database}`
     ),
     ([row]) => row
@@ -147,8 +149,28 @@ export const hold = <A, E, R>(
       const renew = yield* keeper({ database, owner, fence }, duration, gone)
       const lease: Lease = { database, owner, fence, renew }
       yield* twoConnections(lease, duration)
-      return yield* Effect.raceFirst(use(lease), Deferred.await(gone))
+      return yield* Effect.raceFirst(
+        Effect.tapError(use(lease), () => stillHeld(lease)),
+        Deferred.await(gone)
+      )
     })
+  )
+
+/**
+ * Fails where a lease is lost. What a run fails with may be the doing of whoever has the lease now: whether it is must
+ * be asked before anybody is told to mend it. Where the answer is lost, nothing is known.
+ */
+const stillHeld = (lease: Held): Effect.Effect<void, LeaseLost, DsqlClient> =>
+  Transaction.autocommit(select(lease.database), { operation: "LookAtLease", readOnly: true }).pipe(
+    Effect.flatMap((row) =>
+      row !== undefined && row.owner === lease.owner && row.fence === lease.fence && !row.expired
+        ? Effect.void
+        : Effect.fail(lost(lease))
+    ),
+    Effect.catchIf(
+      (error) => error._tag !== "LeaseLost",
+      () => Effect.void
+    )
   )
 
 /**

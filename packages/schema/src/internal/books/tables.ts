@@ -15,12 +15,13 @@ const book = (name: string, text: string, columns: ReadonlyArray<string>): Book 
   columns,
   text,
   postgres: text,
+  shown: text,
   async: false,
   changesRows: false,
   checksum: "",
   location: "bookkeeping",
   summary: `CREATE TABLE ${name}`,
-  target: { _tag: "CreateTable", name: { schema: undefined, name }, columns }
+  target: { _tag: "CreateTable", name: { schema: undefined, name } }
 })
 
 export const version = book(

@@ -16,8 +16,8 @@ export interface Relation {
   readonly columns: ReadonlyArray<string>
   /** Of a table alone: the names of its constraints, and whether its rows are known to satisfy each. */
   readonly constraints: ReadonlyMap<string, boolean>
-  /** Of an index alone. */
-  readonly index: { readonly table: string; readonly unique: boolean; readonly valid: boolean } | undefined
+  /** Of an index alone: whether it is valid. */
+  readonly valid: boolean | undefined
 }
 
 /** Some relations, as they were when they were looked up together. */
@@ -41,14 +41,13 @@ export const lookup = (names: ReadonlyArray<Name>): Rows.Selection<Snapshot> =>
             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ${named}
           )
           SELECT c.relname::text AS name, c.relkind::text AS kind, c.nspname::text AS schema, c.current,
-            t.relname::text AS table, i.indisunique AS unique, i.indisvalid AS valid, a.attname::text AS column,
+            i.indisvalid AS valid, a.attname::text AS column,
             NULL AS constraint, NULL::boolean AS validated, a.attnum::integer AS position
           FROM c
           LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
-          LEFT JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
           LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
           UNION ALL
-          SELECT c.relname::text, c.relkind::text, c.nspname::text, c.current, NULL, NULL, NULL, NULL,
+          SELECT c.relname::text, c.relkind::text, c.nspname::text, c.current, NULL, NULL,
             k.conname::text, k.convalidated, NULL
           FROM c JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid
           ORDER BY position`
@@ -90,8 +89,6 @@ const RelationRow = Schema.Struct({
   kind: Schema.String,
   schema: Schema.String,
   current: Schema.NullOr(Schema.Boolean),
-  table: Schema.NullOr(Schema.String),
-  unique: Schema.NullOr(Schema.Boolean),
   valid: Schema.NullOr(Schema.Boolean),
   column: Schema.NullOr(Schema.String),
   constraint: Schema.NullOr(Schema.String),
@@ -102,7 +99,6 @@ const relationOf = (rows: ReadonlyArray<typeof RelationRow.Type>): Relation | un
   const row = rows.find(({ constraint }) => constraint === null)
   if (row === undefined) return undefined
   const kind = kinds[row.kind] ?? "other"
-  const { table, unique, valid } = row
   return {
     kind,
     schema: row.schema,
@@ -110,6 +106,6 @@ const relationOf = (rows: ReadonlyArray<typeof RelationRow.Type>): Relation | un
     constraints: new Map(
       rows.flatMap(({ constraint, validated }) => (constraint === null ? [] : [[constraint, validated === true]]))
     ),
-    index: table === null || unique === null || valid === null ? undefined : { table, unique, valid }
+    valid: row.valid ?? undefined
   }
 }

@@ -14,15 +14,18 @@ export interface Definitions {
 }
 
 /** The schema in which names without one are looked for. */
-export const currentSchema = Effect.map(
-  Rows.read(Schema.Struct({ schema: Schema.String }), (sql) => sql`SELECT current_schema()::text AS schema`),
-  ([row]) => row?.schema ?? "public"
+export const currentSchema: Rows.Selection<string> = Effect.suspend(() =>
+  Effect.map(
+    Rows.select(Schema.Struct({ schema: Schema.String }), (sql) => sql`SELECT current_schema()::text AS schema`),
+    ([row]) => row?.schema ?? "public"
+  )
 )
 
-/** Reads all tables, indexes, views and sequences of some schemas. */
-export const read = (schemas: ReadonlyArray<string>) =>
+/** Reads the tables, views, sequences and indexes of these names in these schemas, and all indexes of the tables. */
+export const select = (schemas: ReadonlyArray<string>, names: ReadonlyArray<string>): Rows.Selection<Definitions> =>
   Effect.gen(function* () {
-    const columns = yield* Rows.read(
+    if (names.length === 0) return { sql: "", invalid: [] }
+    const columns = yield* Rows.select(
       ColumnRow,
       (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
           a.attname::text AS column, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required,
@@ -33,28 +36,29 @@ export const read = (schemas: ReadonlyArray<string>) =>
         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
           AND c.relkind IN ('r', 'p')
         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND ${sql.in("n.nspname", schemas)}
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND ${sql.in("n.nspname", schemas)} AND ${sql.in("c.relname", names)}
         ORDER BY n.nspname, c.relname, a.attnum`
     )
-    const constraints = yield* Rows.read(
+    const constraints = yield* Rows.select(
       ConstraintRow,
       (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, k.conname::text AS constraint,
           pg_catalog.pg_get_constraintdef(k.oid) AS definition
         FROM pg_catalog.pg_constraint k
         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE k.contype IN ('p', 'u', 'c', 'f') AND ${sql.in("n.nspname", schemas)}
+        WHERE k.contype IN ('p', 'u', 'c', 'f') AND ${sql.in("n.nspname", schemas)} AND ${sql.in("c.relname", names)}
         ORDER BY k.conname`
     )
-    const indexes = yield* Rows.read(
+    const indexes = yield* Rows.select(
       IndexRow,
       (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, i.indisvalid AS valid,
           CASE WHEN k.oid IS NULL THEN pg_catalog.pg_get_indexdef(i.indexrelid) END AS definition
         FROM pg_catalog.pg_index i
         JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+        JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u')
-        WHERE ${sql.in("n.nspname", schemas)}
+        WHERE ${sql.in("n.nspname", schemas)} AND (${sql.in("c.relname", names)} OR ${sql.in("t.relname", names)})
         ORDER BY c.relname`
     )
     const statements = [
@@ -69,7 +73,7 @@ export const read = (schemas: ReadonlyArray<string>) =>
     return {
       sql: statements.join(";\n"),
       invalid: indexes.filter(({ valid }) => !valid)
-    } satisfies Definitions
+    }
   })
 
 const relations = (rows: ReadonlyArray<typeof ColumnRow.Type>): ReadonlyArray<string> => {

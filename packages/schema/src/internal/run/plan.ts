@@ -7,15 +7,19 @@ import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Options } from "../../Migration.ts"
-import type { MigrationError, ObjectDiffers } from "../../MigrationError.ts"
+import type { MigrationError } from "../../MigrationError.ts"
 import type { Plan, Step } from "../../Plan.ts"
+import type { SqlStatement } from "../../SqlStatement.ts"
 import * as Books from "../books/books.ts"
 import * as Journal from "../books/journal.ts"
 import { keyed, rowOf } from "../books/key.ts"
 import * as Catalogue from "../catalogue/catalogue.ts"
-import { digest } from "../catalogue/digest.ts"
+import * as Digest from "../catalogue/digest.ts"
 import * as Evidence from "../catalogue/evidence.ts"
-import { display, names } from "../sql/target.ts"
+import { compared, display, names } from "../sql/target.ts"
+import type { There } from "../structure/course.ts"
+import * as Differences from "../structure/differences.ts"
+import * as Present from "./present.ts"
 import * as Route from "./route.ts"
 import { databaseOf } from "./run.ts"
 
@@ -32,9 +36,14 @@ export const make = (
       const route = yield* books.recorded === undefined
         ? Route.ofSetup(source, goal, books)
         : Route.ofUpdate(source, goal, books, database)
-      return { route, steps: yield* stepsOf(route, books) }
+      return { route, ...(yield* look(route, books)) }
     })
-    const { route, steps } = yield* Transaction.run(read, { operation: "PlanMigration", readOnly: true })
+    const { present, route, snapshot, steps, there } = yield* Transaction.run(read, {
+      operation: "PlanMigration",
+      readOnly: true
+    })
+    const schema = Differences.expected(source, version)
+    yield* Effect.forEach(present, (statement) => Present.ensure(statement, schema, snapshot, there), { discard: true })
     return {
       schema: source.name,
       database,
@@ -45,35 +54,46 @@ export const make = (
     }
   })
 
-const stepsOf = Effect.fnUntraced(function* (
+/** The steps of a route, and what is there of those that show by their names that they have run. */
+const look = Effect.fnUntraced(function* (
   { versions }: Route.Route,
   { engine, journal }: Books.Books
-): Effect.fn.Return<ReadonlyArray<Step>, ObjectDiffers | SqlError, Transaction.Transaction> {
+): Effect.fn.Return<Looked, SqlError, Transaction.Transaction> {
   const snapshot = yield* Catalogue.lookup(
     versions.flatMap(({ statements }) => statements.flatMap(({ target }) => names(target)))
   )
-  const now = journal.some((row) => Journal.isOpen(row) && row.catalogue !== null) ? yield* digest : null
   // The catalogue tells nothing of what a statement before will have changed by then.
   const touched = new Set<string>()
   const steps: Array<Step> = []
+  const present: Array<SqlStatement> = []
   for (const version of versions) {
     for (const { key, statement } of keyed(version)) {
       const row = rowOf(journal, key)
       if (row !== undefined && row.finished !== null) continue
-      const { location, postgres, summary, target, text } = statement
-      const about = names(target).map(display)
-      const isTouched = about.some((name) => touched.has(name))
-      const differs = isTouched ? undefined : Evidence.difference(statement, snapshot)
-      if (differs !== undefined) return yield* differs
-      const shown =
-        target._tag === "Other"
-          ? row !== undefined && Journal.isOpen(row) && row.catalogue !== null && row.catalogue !== now
-          : !isTouched && Evidence.shows(target, snapshot)
-      if (!shown) for (const name of about) touched.add(name)
-      const sql = engine === "dsql" ? text : postgres
-      const action = shown ? "present" : "run"
+      const { async, location, postgres, shown, summary, target } = statement
+      const isTouched = [...names(target), ...compared(target)].some((name) => touched.has(display(name)))
+      const isShown = !isTouched && Evidence.shows(target, snapshot)
+      if (isShown) present.push(statement)
+      const hasRun = isShown || (row !== undefined && (yield* hasChanged(row, statement)))
+      if (!hasRun) for (const name of names(target)) touched.add(display(name))
+      const sql = async && engine === "postgres" ? postgres : shown
+      const action = hasRun ? "present" : "run"
       steps.push({ version: version.version, ordinal: key.ordinal, location, summary, sql, action })
     }
   }
-  return steps
+  const there = yield* Differences.thereOf(present.flatMap(({ target }) => compared(target)))
+  return { steps, present, snapshot, there }
 })
+
+interface Looked {
+  readonly steps: ReadonlyArray<Step>
+  readonly present: ReadonlyArray<SqlStatement>
+  readonly snapshot: Catalogue.Snapshot
+  readonly there: There
+}
+
+/** Whether the catalogue has changed since a statement began whose effect has no name, and whose end is not known. */
+const hasChanged = (row: Journal.Row, { target }: SqlStatement) =>
+  Journal.isOpen(row) && row.catalogue !== null
+    ? Effect.map(Digest.of(target), (now) => now !== row.catalogue)
+    : Effect.succeed(false)

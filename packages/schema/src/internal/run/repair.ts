@@ -19,6 +19,7 @@ import * as Catalogue from "../catalogue/catalogue.ts"
 import * as Collisions from "../catalogue/collisions.ts"
 import * as Job from "../catalogue/job.ts"
 import { display } from "../sql/target.ts"
+import * as Differences from "../structure/differences.ts"
 import { reconnecting } from "../transaction/reconnecting.ts"
 import * as Route from "./route.ts"
 import { databaseOf, leased, type Run } from "./run.ts"
@@ -43,7 +44,9 @@ export const run = (options: Options): Effect.Effect<Repair, MigrationError, Dsq
       )
     }
     if (isRebuilding) {
-      yield* leased(options, before, (run) => Effect.forEach(indexes, (each) => build(each, run), { discard: true }))
+      yield* leased(options, before, (run) =>
+        Effect.forEach(indexes, (each) => build(source, each, run), { discard: true })
+      )
     }
     return {
       schema: source.name,
@@ -93,7 +96,7 @@ const invalid = Effect.fnUntraced(function* (
   const found = yield* Effect.forEach(indexes, (each) =>
     Effect.gen(function* () {
       const relation = find(each.target.name)
-      if (relation?.index?.valid !== false) return []
+      if (relation?.valid !== false) return []
       if (engine === "dsql" && (yield* Job.building(each.target.name, relation)) !== undefined) return []
       return [{ ...each, collisions: yield* Collisions.of(each.target.name) }]
     })
@@ -114,7 +117,8 @@ const take = Effect.fnUntraced(function* (
 })
 
 /** Drops an invalid index and builds it again. The journal says so first, so that the next run ends what this began. */
-const build = Effect.fnUntraced(function* ({ keyed, target }: Invalid, { books, emit, lease }: Run) {
+const build = Effect.fnUntraced(function* (source: SchemaSource, { keyed, target }: Invalid, run: Run) {
+  const { books, emit, lease } = run
   // A version of the earlier tool has no journal, and one row of it would look like the whole.
   const isKept = books.journal.some(({ version }) => version === keyed.key.version)
   const journal = isKept ? Journal.make(lease, []) : { ...Journal.none, renew: lease.renew }
@@ -129,5 +133,5 @@ const build = Effect.fnUntraced(function* ({ keyed, target }: Invalid, { books, 
       { operation: "DropIndex" }
     )
   )
-  yield* Step.run(keyed, { engine: books.engine, emit, journal })
+  yield* Step.run(keyed, { engine: books.engine, schema: Differences.expected(source), emit, journal })
 })

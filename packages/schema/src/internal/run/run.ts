@@ -15,6 +15,7 @@ import * as Books from "../books/books.ts"
 import * as Journal from "../books/journal.ts"
 import { keyed } from "../books/key.ts"
 import * as Lease from "../books/lease.ts"
+import * as Differences from "../structure/differences.ts"
 import { reconnecting } from "../transaction/reconnecting.ts"
 import * as Step from "./step.ts"
 
@@ -69,7 +70,7 @@ export const leased = <A, E>(
       (table) =>
         Step.run(
           { key: { version: "", ordinal: 0 }, statement: table },
-          { engine: before.engine, emit, journal: Journal.none }
+          { engine: before.engine, schema: { statements: [table], acceptedTypes: {} }, emit, journal: Journal.none }
         ),
       { discard: true }
     )
@@ -99,7 +100,8 @@ export const unchanged = (options: Migration.Options, at: Version.Version): Migr
 
 /** A run that writes nothing down. */
 export const make = (options: Migration.Options, engine: Engine): Pick<Run, "apply" | "emit" | "report"> => {
-  const { onEvent = () => Effect.void } = options
+  const { onEvent = () => Effect.void, source } = options
+  const schema = Differences.expected(source, options.version)
   const events: Array<Event> = []
   const emit = (event: Event) => {
     events.push(event)
@@ -108,7 +110,7 @@ export const make = (options: Migration.Options, engine: Engine): Pick<Run, "app
   return {
     emit,
     apply: (version, journal) =>
-      Effect.forEach(keyed(version), (each) => Step.run(each, { engine, emit, journal }), { discard: true }),
+      Effect.forEach(keyed(version), (each) => Step.run(each, { engine, schema, emit, journal }), { discard: true }),
     report: (from, to) => reportOf(options, events, from, to)
   }
 }

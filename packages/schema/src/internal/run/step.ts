@@ -19,10 +19,12 @@ import * as Journal from "../books/journal.ts"
 import type { Keyed } from "../books/key.ts"
 import * as Catalogue from "../catalogue/catalogue.ts"
 import * as Collisions from "../catalogue/collisions.ts"
-import { digest } from "../catalogue/digest.ts"
+import * as Digest from "../catalogue/digest.ts"
 import * as Evidence from "../catalogue/evidence.ts"
 import * as Job from "../catalogue/job.ts"
-import { display, names } from "../sql/target.ts"
+import { compared, display, names } from "../sql/target.ts"
+import * as Present from "./present.ts"
+import * as Differences from "../structure/differences.ts"
 import { isLost, reconnecting } from "../transaction/reconnecting.ts"
 
 /** Why a step failed. */
@@ -31,6 +33,8 @@ export type StepError = ObjectDiffers | IndexInvalid | JobFailed | StatementRefu
 /** What a step runs with. */
 export interface Setting {
   readonly engine: Engine
+  /** What is there is compared with what the schema says. */
+  readonly schema: Differences.Expected
   readonly journal: Journal.Journal
   readonly emit: (event: Event) => Effect.Effect<void>
 }
@@ -45,7 +49,7 @@ export const run = (step: Keyed, setting: Setting): Effect.Effect<void, StepErro
     if (row !== undefined && row.finished !== null) return yield* emit(Event.Present({ location, summary }))
     const seen = yield* look(statement)
     const before = row !== undefined && Journal.isOpen(row) ? row.catalogue : seen.digest
-    if (yield* hasRun(statement, before, seen)) {
+    if (yield* hasRun(statement, before, seen, setting)) {
       yield* settle(statement, setting, row?.job ?? undefined)
       yield* journal.adopt(step)
       return yield* emit(Event.Present({ location, summary }))
@@ -78,8 +82,8 @@ const noRelations: Catalogue.Snapshot = { find: () => undefined }
 const look = ({ changesRows, target }: SqlStatement): Effect.Effect<Seen, TransactionError, DsqlClient> => {
   if (changesRows) return Effect.succeed({ snapshot: noRelations, digest: null })
   const body: Effect.Effect<Seen, SqlError, Transaction.Transaction> =
-    target._tag === "Other"
-      ? Effect.map(digest, (digest) => ({ snapshot: noRelations, digest }))
+    target._tag === "Other" || target._tag === "Shared"
+      ? Effect.map(Digest.of(target), (digest) => ({ snapshot: noRelations, digest }))
       : Effect.map(Catalogue.lookup(names(target)), (snapshot) => ({ snapshot, digest: null }))
   return reconnecting(Transaction.autocommit(body, { operation: "ReadCatalogue", readOnly: true }))
 }
@@ -88,12 +92,17 @@ const look = ({ changesRows, target }: SqlStatement): Effect.Effect<Seen, Transa
 const hasRun = (
   statement: SqlStatement,
   before: string | null,
-  { digest, snapshot }: Seen
-): Effect.Effect<boolean, ObjectDiffers> => {
-  const differs = Evidence.difference(statement, snapshot)
-  if (differs !== undefined) return Effect.fail(differs)
-  return Effect.succeed(
-    statement.target._tag === "Other" ? digest !== before : Evidence.shows(statement.target, snapshot)
+  { digest, snapshot }: Seen,
+  { schema }: Setting
+): Effect.Effect<boolean, ObjectDiffers | TransactionError, DsqlClient> => {
+  if (statement.changesRows) return Effect.succeed(false)
+  if (digest !== null) return Effect.succeed(digest !== before)
+  if (!Evidence.shows(statement.target, snapshot)) return Effect.succeed(false)
+  const about = compared(statement.target)
+  if (about.length === 0) return Effect.succeed(true)
+  return reconnecting(Transaction.run(Differences.thereOf(about), { operation: "ReadCatalogue", readOnly: true })).pipe(
+    Effect.flatMap((there) => Present.ensure(statement, schema, snapshot, there)),
+    Effect.as(true)
   )
 }
 
@@ -111,12 +120,15 @@ const retrying = <A, E, R>(effect: Effect.Effect<A, E | Again, R>) =>
   )
 
 /** Runs DDL in a transaction of its own, and gives the job that it started, if any. */
-const define = (statement: SqlStatement, before: Seen, { engine, journal }: Setting) =>
-  retrying(
+const define = (statement: SqlStatement, before: Seen, setting: Setting) => {
+  const { engine, journal } = setting
+  return retrying(
     Transaction.run(
       Effect.gen(function* () {
         const sql = yield* Transaction.sql
-        const rows = yield* sql.unsafe(engine === "dsql" ? statement.text : statement.postgres).unprepared
+        const send = sql.unsafe(engine === "dsql" ? statement.text : statement.postgres).unprepared
+        // A span has the text of its statement.
+        const rows = yield* Effect.withTracerEnabled(send, statement.text === statement.shown)
         // As late as it can be asked: see Lease for what this rules out.
         yield* journal.renew
         return statement.async ? Job.idOf(rows) : undefined
@@ -126,12 +138,13 @@ const define = (statement: SqlStatement, before: Seen, { engine, journal }: Sett
       Effect.catch(
         Effect.fnUntraced(function* (error) {
           if (error._tag === "LeaseLost") return yield* error
-          if (yield* hasRun(statement, before.digest, yield* look(statement))) return undefined
+          if (yield* hasRun(statement, before.digest, yield* look(statement), setting)) return undefined
           return yield* isLost(error) ? new Again({ error }) : Effect.fail(error)
         })
       )
     )
   )
+}
 
 /** Changes rows, and writes down that it did, in one transaction. */
 const manipulate = ({ key, statement: { text } }: Keyed, { journal }: Setting) => {
@@ -177,7 +190,7 @@ const settle = Effect.fnUntraced(function* (
 ) {
   if (engine === "postgres" && !isIndex(target)) return
   const found = isIndex(target) ? yield* reconnecting(Catalogue.relation(target.name)) : undefined
-  if (found?.index?.valid === true) return
+  if (found?.valid === true) return
   // A run that was killed leaves its job behind; the index says which one that is.
   const job = started ?? (found === undefined || engine === "postgres" ? undefined : yield* underWay(target, found))
   if (job !== undefined) {
@@ -198,7 +211,7 @@ const underWay = (target: Target, found: Catalogue.Relation) =>
 
 const valid = Effect.fnUntraced(function* ({ name }: Index, location: string, details: string | undefined) {
   const found = yield* reconnecting(Catalogue.relation(name))
-  if (found?.index?.valid === true) return
+  if (found?.valid === true) return
   const collisions = yield* Collisions.of(name)
   return yield* new IndexInvalid({ index: display(name), location, details, collisions })
 })

@@ -3,8 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import { SourceUnreadable } from "../../SourceError.ts"
+import { InvalidSource, SourceUnreadable } from "../../SourceError.ts"
 
 /** The names in a directory. */
 export const list = (path: string): Effect.Effect<ReadonlyArray<string>, SourceUnreadable, FileSystem.FileSystem> =>
@@ -17,6 +18,30 @@ export const bytesOf = (path: string): Effect.Effect<Uint8Array, SourceUnreadabl
   Effect.flatMap(FileSystem.FileSystem, (files) => files.readFile(path)).pipe(
     Effect.mapError((error) => new SourceUnreadable({ path, problem: problem(error, "a file") }))
   )
+
+/** Where a directory or a file really is, whatever links lead there. */
+export const realPath = (path: string): Effect.Effect<string, SourceUnreadable, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (files) => files.realPath(path)).pipe(
+    Effect.mapError((error) => new SourceUnreadable({ path, problem: problem(error, "a file") }))
+  )
+
+/** The bytes of a file that belongs to a directory, which is given as it really is: no link leads out of it. */
+export const bytesWithin = (
+  root: string,
+  path: string
+): Effect.Effect<Uint8Array, InvalidSource | SourceUnreadable, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const paths = yield* Path.Path
+    const real = yield* realPath(path)
+    const from = paths.relative(root, real)
+    if (from.split(paths.sep)[0] === ".." || paths.isAbsolute(from)) {
+      return yield* new InvalidSource({
+        path,
+        problem: `it is a link that leads out of ${root}: put the file itself there`
+      })
+    }
+    return yield* bytesOf(path)
+  })
 
 const problem = (error: PlatformError, expected: string): string => {
   switch (error.reason._tag) {

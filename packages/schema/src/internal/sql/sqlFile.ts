@@ -2,6 +2,7 @@
  * The SQL files of a schema: their statements, and where each stands.
  */
 import * as Linter from "@effect-dsql/dialect/Linter"
+import type * as ParseTree from "@effect-dsql/dialect/ParseTree"
 import * as Statement from "@effect-dsql/dialect/Statement"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
@@ -12,17 +13,24 @@ import { of as targetOf, summary as summaryOf } from "./target.ts"
 /** Makes a statement of what a parser found. */
 export const make = (statement: Statement.Statement, location: string): SqlStatement => {
   const target = targetOf(statement.node)
+  const shown = Statement.redacted(statement)
   return {
     text: statement.text,
     postgres: statement.postgres,
+    shown,
     async: statement.async,
-    changesRows: statement.kind === "dml",
-    checksum: createHash("sha256").update(statement.text.replaceAll("\r\n", "\n")).digest("hex"),
+    changesRows: changesRows(statement),
+    // Not of a password either: everybody who reads the journal could try words until one fits.
+    checksum: createHash("sha256").update(shown.replaceAll("\r\n", "\n")).digest("hex"),
     location,
-    summary: summaryOf(statement.text, target),
+    summary: summaryOf(statement.node, shown, target),
     target
   }
 }
+
+/** DO and CALL may: of what they do, the catalogue shows nothing, so it is recorded as a change of rows is. */
+const changesRows = ({ kind, node }: Statement.Statement): boolean =>
+  kind === "dml" || "DoStmt" in node || "CallStmt" in node
 
 /**
  * Reads the statements of a file. What Aurora DSQL would refuse is refused, with
@@ -57,8 +65,11 @@ export const parse = (
     return statements.map((statement) => make(statement, `${path}:${statement.line}`))
   })
 
-const problemOf = (statement: Statement.Statement): string | undefined => {
-  switch (statement.kind) {
+const problemOf = ({ kind, node }: Statement.Statement): string | undefined => {
+  if (usesSession.some((tag) => tag in node)) {
+    return "a schema file cannot use what a session holds, its statements may run on several connections: remove it"
+  }
+  switch (kind) {
     case "transaction":
       return "a schema file cannot begin or end a transaction, each statement has one of its own: remove it"
     case "session":
@@ -66,8 +77,20 @@ const problemOf = (statement: Statement.Statement): string | undefined => {
     case "query":
       return "a schema file cannot hold a statement that only reads: remove it"
     default:
-      return "IndexStmt" in statement.node && statement.node.IndexStmt.idxname === undefined
+      if ("CopyStmt" in node) {
+        return "a schema file cannot hold COPY, whose rows come from the client and not from the file: write INSERT"
+      }
+      return "IndexStmt" in node && node.IndexStmt.idxname === undefined
         ? "the index has no name, so a second run would create another one: give it a name"
         : undefined
   }
 }
+
+/** What was prepared, opened or listened to before, on the same connection. */
+const usesSession: ReadonlyArray<ParseTree.Tag> = [
+  "ExecuteStmt",
+  "DeallocateStmt",
+  "FetchStmt",
+  "ClosePortalStmt",
+  "UnlistenStmt"
+]

@@ -1,7 +1,7 @@
 /**
  * Reads what a statement leaves behind in the catalogue from its parse tree.
  */
-import { type Fields, names as namesIn, type Node } from "@effect-dsql/dialect/ParseTree"
+import { type Fields, names as namesIn, type Node, tagged } from "@effect-dsql/dialect/ParseTree"
 import type { Name, Target } from "../../SqlStatement.ts"
 
 /** A name as one writes it. */
@@ -17,6 +17,7 @@ export const names = (target: Target): ReadonlyArray<Name> => {
       return [target.name]
     case "RenameRelation":
       return [target.name, target.to]
+    case "Shared":
     case "Other":
       return []
     default:
@@ -24,15 +25,23 @@ export const names = (target: Target): ReadonlyArray<Name> => {
   }
 }
 
+/** Those to read to tell whether what is there is what a target leaves: an index is compared at its table. */
+export const compared = (target: Target): ReadonlyArray<Name> => {
+  switch (target._tag) {
+    case "CreateIndex":
+      return [target.name, target.table]
+    case "Drop":
+    case "DropColumn":
+    case "DropConstraint":
+      return []
+    default:
+      return names(target)
+  }
+}
+
 /** Reads a parsed statement. */
 export const of = (node: Node): Target => {
-  if ("CreateStmt" in node) {
-    const { relation, tableElts } = node.CreateStmt
-    const columns = (tableElts ?? []).flatMap((element) =>
-      "ColumnDef" in element ? (element.ColumnDef.colname ?? []) : []
-    )
-    return { _tag: "CreateTable", name: nameOf(relation), columns }
-  }
+  if ("CreateStmt" in node) return { _tag: "CreateTable", name: nameOf(node.CreateStmt.relation) }
   if ("IndexStmt" in node) {
     const { idxname, relation, unique } = node.IndexStmt
     const table = nameOf(relation)
@@ -48,10 +57,34 @@ export const of = (node: Node): Target => {
   }
   if ("AlterTableStmt" in node) return alteration(node.AlterTableStmt)
   if ("RenameStmt" in node) return renaming(node.RenameStmt)
-  return "DropStmt" in node ? drop(node.DropStmt) : other
+  if ("DropStmt" in node) return drop(node.DropStmt)
+  return isShared(node) ? { _tag: "Shared" } : other
 }
 
 const other: Target = { _tag: "Other" }
+
+const sharedKinds: ReadonlySet<string | undefined> = new Set(["OBJECT_ROLE", "OBJECT_DATABASE"])
+
+const isShared = (node: Node): boolean => {
+  const { node: fields, tag } = tagged(node)
+  switch (tag) {
+    case "CreateRoleStmt":
+    case "AlterRoleStmt":
+    case "AlterRoleSetStmt":
+    case "DropRoleStmt":
+    case "GrantRoleStmt":
+    case "AlterDatabaseStmt":
+    case "AlterDatabaseSetStmt":
+      return true
+    case "GrantStmt":
+    case "CommentStmt":
+      return sharedKinds.has(fields.objtype)
+    case "AlterOwnerStmt":
+      return sharedKinds.has(fields.objectType)
+    default:
+      return false
+  }
+}
 
 type Relation = { readonly schemaname?: string; readonly relname?: string }
 
@@ -98,6 +131,7 @@ const renaming = ({ newname, relation, renameType, subname }: Fields<"RenameStmt
   if (renameType === "OBJECT_COLUMN" && subname !== undefined) {
     return { _tag: "RenameColumn", table: name, column: subname, to: newname }
   }
+  if (sharedKinds.has(renameType)) return { _tag: "Shared" }
   return relations.has(renameType) ? { _tag: "RenameRelation", name, to: { ...name, name: newname } } : other
 }
 
@@ -121,8 +155,8 @@ const drop = ({ objects, removeType }: Fields<"DropStmt">): Target => {
 // Long enough to tell statements apart, short enough for a line.
 const summaryLength = 60
 
-/** What a statement does, in a few words: `CREATE TABLE shards`. */
-export const summary = (text: string, target: Target): string => {
+/** What a statement does, in a few words: `CREATE TABLE shards`. No value of a row is among them. */
+export const summary = (node: Node, shown: string, target: Target): string => {
   switch (target._tag) {
     case "CreateTable":
       return `CREATE TABLE ${display(target.name)}`
@@ -133,7 +167,10 @@ export const summary = (text: string, target: Target): string => {
     case "DropColumn":
       return `ALTER TABLE ${display(target.table)} DROP COLUMN ${target.column}`
     default: {
-      const line = text.replaceAll(/\s+/g, " ")
+      if ("InsertStmt" in node) return `INSERT INTO ${display(nameOf(node.InsertStmt.relation))}`
+      if ("UpdateStmt" in node) return `UPDATE ${display(nameOf(node.UpdateStmt.relation))}`
+      if ("DeleteStmt" in node) return `DELETE FROM ${display(nameOf(node.DeleteStmt.relation))}`
+      const line = shown.replaceAll(/\s+/g, " ")
       return line.length > summaryLength ? `${line.slice(0, summaryLength - 1)}…` : line
     }
   }

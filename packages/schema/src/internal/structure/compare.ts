@@ -113,18 +113,15 @@ const indexes = (
   for (const [index, wanted] of expected.indexes) {
     if (wanted.table !== table) continue
     const there = actual.indexes.get(index)
-    if (there === undefined || there.table !== table) {
-      found.push({ _tag: "MissingIndex", table, index, expected: readable(wanted.definition) })
+    const expectedText = readable(wanted.definition)
+    if (there === undefined) {
+      found.push({ _tag: "MissingIndex", table, index, expected: expectedText })
       continue
     }
-    if (there.definition !== wanted.definition) {
-      found.push({
-        _tag: "IndexDefinition",
-        table,
-        index,
-        expected: readable(wanted.definition),
-        actual: readable(there.definition)
-      })
+    if (there.table !== table || there.definition !== wanted.definition) {
+      const place = there.table === table ? "" : `of table ${there.table}: `
+      const actualText = `${place}${readable(there.definition)}`
+      found.push({ _tag: "IndexDefinition", table, index, expected: expectedText, actual: actualText })
     }
     if (invalid.has(index)) found.push({ _tag: "IndexInvalid", table, index })
   }

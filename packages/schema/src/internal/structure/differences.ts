@@ -1,65 +1,145 @@
 /**
- * Reads a version's files and the catalogue with the same parser, and compares what both come to.
+ * Reads a schema's statements and the catalogue with the same parser, and compares what both come to: for a version as
+ * a whole, and for what one statement leaves.
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import type { Node } from "@effect-dsql/dialect/ParseTree"
 import * as Statement from "@effect-dsql/dialect/Statement"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Difference } from "../../Difference.ts"
+import type { AcceptedTypes } from "../../Manifest.ts"
 import * as SchemaSource from "../../SchemaSource.ts"
+import type { Name, SqlStatement } from "../../SqlStatement.ts"
 import type * as Version from "../../Version.ts"
 import * as Definitions from "../catalogue/definitions.ts"
+import { reconnecting } from "../transaction/reconnecting.ts"
 import * as Rows from "../transaction/rows.ts"
 import { compare } from "./compare.ts"
+import * as Course from "./course.ts"
 import * as Structure from "./structure.ts"
 
-/** How a database differs from a version of a schema, whatever is recorded. */
-export const differences = (
+/** What a schema says. */
+export interface Expected {
+  /** Its statements, in their order. */
+  readonly statements: ReadonlyArray<SqlStatement>
+  readonly acceptedTypes: AcceptedTypes
+}
+
+/** What a schema says up to a version, the latest where none is given. */
+export const expected = (
   source: SchemaSource.SchemaSource,
-  version: Version.Version
+  version: Version.Version = SchemaSource.latest(source).version
+): Expected => {
+  const versions = SchemaSource.upTo(source, version)
+  return {
+    statements: versions.flatMap(({ statements }) => statements),
+    acceptedTypes: Object.fromEntries(versions.flatMap(({ acceptedTypes = {} }) => Object.entries(acceptedTypes)))
+  }
+}
+
+/** How a database differs from what a schema says, whatever is recorded. */
+export const ofSchema = (schema: Expected): Effect.Effect<ReadonlyArray<Difference>, TransactionError, DsqlClient> =>
+  Effect.gen(function* () {
+    const nodes = yield* nodesOf(schema.statements)
+    const { expected, there } = yield* Transaction.run(
+      Effect.gen(function* () {
+        const current = yield* Definitions.currentSchema
+        const expected = Structure.of(nodes, current)
+        return { expected, there: yield* select(current, [...expected.schemas], Structure.namesIn(expected)) }
+      }),
+      { operation: "ReadCatalogue", readOnly: true }
+    )
+    return yield* real(compare(expected, there.structure, there.invalid), schema, there)
+  })
+
+/** Reads what is there under some names, for a transaction that reads more. */
+export const thereOf = (names: ReadonlyArray<Name>): Rows.Selection<Course.There> =>
+  Effect.flatMap(Definitions.currentSchema, (schema) =>
+    select(
+      schema,
+      names.map((name) => name.schema ?? schema),
+      names.map(({ name }) => name)
+    )
+  )
+
+/**
+ * How what is there differs from what a statement of a schema leaves; not at all where it is as a later one leaves it,
+ * or where the schema does not say.
+ */
+export const ofStatement = (
+  statement: SqlStatement,
+  schema: Expected,
+  there: Course.There
 ): Effect.Effect<ReadonlyArray<Difference>, TransactionError, DsqlClient> =>
   Effect.gen(function* () {
-    const schema = yield* Definitions.currentSchema
-    const versions = SchemaSource.upTo(source, version)
-    const expected = yield* structure(
-      versions.flatMap(({ statements }) => statements.map(({ postgres }) => postgres)).join(";\n"),
-      schema
+    const all = schema.statements.includes(statement) ? schema.statements : [statement]
+    const [own = [], ...later] = Course.differences(
+      yield* nodesOf(all),
+      all.indexOf(statement),
+      statement.target,
+      there
     )
-    const there = yield* Definitions.read([...expected.schemas])
-    const invalid = new Set(there.invalid.map((index) => Structure.key(index.schema, index.name, schema)))
-    const found = compare(expected, yield* structure(there.sql, schema), invalid)
-    return yield* Effect.filter(found, (difference) => Effect.map(isSpelling(difference, expected), (same) => !same))
+    const found = yield* real(own, schema, there)
+    if (found.length === 0) return found
+    for (const each of later) if ((yield* real(each, schema, there)).length === 0) return []
+    return found
   })
+
+const nodesOf = (statements: ReadonlyArray<SqlStatement>): Effect.Effect<ReadonlyArray<Node>> =>
+  parsed(statements.map(({ postgres }) => postgres).join(";\n"))
+
+/** Both were parsed before: a version's files when they were read, the catalogue's SQL by the server. */
+const parsed = (sql: string): Effect.Effect<ReadonlyArray<Node>> =>
+  Effect.map(Effect.orDie(Statement.parse(sql)), (statements) => statements.map(({ node }) => node))
+
+const select = (
+  schema: string,
+  schemas: ReadonlyArray<string>,
+  names: ReadonlyArray<string>
+): Rows.Selection<Course.There> =>
+  Effect.gen(function* () {
+    const { invalid, sql } = yield* Definitions.select(schemas, names)
+    return {
+      schema,
+      structure: Structure.of(yield* parsed(sql), schema),
+      invalid: new Set(invalid.map((index) => Structure.key(index.schema, index.name, schema)))
+    }
+  })
+
+/** Differences, but for those that are accepted, and those of spelling. */
+const real = (differences: ReadonlyArray<Difference>, { acceptedTypes }: Expected, there: Course.There) =>
+  Effect.filter(differences, (difference) =>
+    isAccepted(difference, acceptedTypes)
+      ? Effect.succeed(false)
+      : Effect.map(isSpelling(difference, there), (is) => !is)
+  )
+
+const isAccepted = (difference: Difference, accepted: AcceptedTypes): boolean =>
+  difference._tag === "ColumnType" &&
+  accepted[`${difference.table}.${difference.column}`]?.includes(difference.actual) === true
 
 const literal = /^('.*'|-?[\d.]+)$/s
 
 /** Whether two defaults are one value in two spellings, such as a day and its midnight: the server knows. */
 const isSpelling = (
   difference: Difference,
-  expected: Structure.Structure
+  { structure }: Course.There
 ): Effect.Effect<boolean, TransactionError, DsqlClient> => {
   if (difference._tag !== "ColumnDefault") return Effect.succeed(false)
-  const type = expected.tables.get(difference.table)?.columns.get(difference.column)?.type ?? ""
+  const type = structure.tables.get(difference.table)?.columns.get(difference.column)?.type ?? ""
   const [left, right] = [difference.expected ?? "", difference.actual ?? ""]
   // Both are literals as the parser read them, and the type is words and numbers: this is no place for other SQL.
   if (!literal.test(left) || !literal.test(right) || !/^[a-z][a-z0-9 (),]*$/.test(type)) return Effect.succeed(false)
-  return Rows.read(Schema.Struct({ same: Schema.Boolean }), (sql) =>
-    sql.unsafe(`SELECT CAST(${left} AS ${type}) = CAST(${right} AS ${type}) AS same`)
+  return reconnecting(
+    Rows.read(Schema.Struct({ same: Schema.Boolean }), (sql) =>
+      sql.unsafe(`SELECT CAST(${left} AS ${type}) = CAST(${right} AS ${type}) AS same`)
+    )
   ).pipe(
     Effect.map(([row]) => row?.same === true),
     // A literal that is no value of the type is another one.
     Effect.catchTag("StatementFailed", () => Effect.succeed(false))
   )
 }
-
-const structure = (sql: string, schema: string) =>
-  Effect.map(
-    // Both were parsed before: a version's files when they were read, the catalogue's SQL by the server.
-    Effect.orDie(Statement.parse(sql)),
-    (statements) =>
-      Structure.of(
-        statements.map(({ node }) => node),
-        schema
-      )
-  )

@@ -12,27 +12,40 @@ export { primaryKey } from "./creation.ts"
 
 /** Reads statements in their order; names without a schema are in the current one. */
 export const of = (nodes: ReadonlyArray<Node>, schema: string): Structure => {
-  const structure: Structure = {
-    schemas: new Set([schema]),
-    tables: new Map(),
-    indexes: new Map(),
-    relations: new Map(),
-    gone: new Set()
-  }
-  const keyOf: KeyOf = (relation) => {
+  const structure = empty(schema)
+  for (const node of nodes) add(structure, node, schema)
+  return structure
+}
+
+const empty = (schema: string): Structure => ({
+  schemas: new Set([schema]),
+  tables: new Map(),
+  indexes: new Map(),
+  relations: new Map(),
+  gone: new Set()
+})
+
+/** Reads one statement more into a structure. */
+export const add = (structure: Structure, node: Node, schema: string): void =>
+  enter(structure, node, (relation) => {
     const own = relation?.schemaname ?? schema
     structure.schemas.add(own)
     return key(own, relation?.relname ?? "", schema)
-  }
-  for (const node of nodes) add(structure, node, keyOf)
-  return structure
-}
+  })
+
+/** All names of relations in it, of those that are gone too, without their schemas; and perhaps more. */
+export const namesIn = ({ gone, indexes, relations, tables }: Structure): ReadonlyArray<string> =>
+  // A name may have a dot of its own.
+  [...tables.keys(), ...indexes.keys(), ...relations.keys(), ...gone].flatMap((key) => [
+    key,
+    key.slice(key.indexOf(".") + 1)
+  ])
 
 /** The key of a name in a schema. */
 export const key = (schema: string, name: string, current: string): string =>
   schema === current ? name : `${schema}.${name}`
 
-const add = (structure: Structure, node: Node, keyOf: KeyOf): void => {
+const enter = (structure: Structure, node: Node, keyOf: KeyOf): void => {
   if ("CreateStmt" in node) return Creation.create(structure, node.CreateStmt, keyOf)
   if ("IndexStmt" in node) return Creation.index(structure, node.IndexStmt, keyOf)
   if ("ViewStmt" in node) return void structure.relations.set(keyOf(node.ViewStmt.view), "view")

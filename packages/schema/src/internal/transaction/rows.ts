@@ -35,3 +35,10 @@ export const read = <A, I>(
 /** Runs what is one statement by itself. */
 export const alone = <A>(selection: Selection<A>): Reading<A> =>
   Transaction.autocommit(selection, { operation: "ReadCatalogue", readOnly: true })
+
+/**
+ * An instant as far as a `Date` goes, for a SELECT: a column of the books can hold `infinity`, which somebody may have
+ * written by hand.
+ */
+export const instant = (column: string): string =>
+  `greatest(least(${column}, '9999-12-31 23:59:59+00'::timestamptz), '0001-01-01 00:00:00+00'::timestamptz)`

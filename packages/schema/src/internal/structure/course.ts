@@ -1,0 +1,103 @@
+/**
+ * What the statements of a schema make of an object, one after the other: so that what is there under its name can be
+ * told from what the schema means.
+ */
+import type { Node } from "@effect-dsql/dialect/ParseTree"
+import type { Difference } from "../../Difference.ts"
+import type { Name, Target } from "../../SqlStatement.ts"
+import { readable } from "./canonical.ts"
+import { compare } from "./compare.ts"
+import * as Structure from "./structure.ts"
+
+/** What is there. */
+export interface There {
+  /** The schema in which names without one are looked for. */
+  readonly schema: string
+  readonly structure: Structure.Structure
+  /** The keys of indexes that are not valid. */
+  readonly invalid: ReadonlySet<string>
+}
+
+/**
+ * How what is there differs from what a statement leaves, and from what each later one does for as long as its object
+ * lives: they may have run before. The first is the statement's own. Nothing is said of a statement that leaves nothing.
+ */
+export const differences = (
+  nodes: ReadonlyArray<Node>,
+  at: number,
+  target: Target,
+  { invalid, schema, structure: actual }: There
+): ReadonlyArray<ReadonlyArray<Difference>> => {
+  const made = madeBy(target, schema)
+  if (made === undefined) return []
+  const expected = Structure.of(nodes.slice(0, at), schema)
+  const found: Array<ReadonlyArray<Difference>> = []
+  for (const node of nodes.slice(at)) {
+    Structure.add(expected, node, schema)
+    if (!lives(made, expected)) break
+    found.push(compare(expected, actual, invalid).filter(concerns(made, expected, actual)))
+  }
+  return found
+}
+
+/** What a statement leaves, by its keys. */
+type Made =
+  | { readonly _tag: "Relation"; readonly key: string }
+  | { readonly _tag: "Column"; readonly table: string; readonly name: string }
+  | { readonly _tag: "Constraint"; readonly table: string; readonly name: string }
+
+const madeBy = (target: Target, schema: string): Made | undefined => {
+  const keyOf = (name: Name) => Structure.key(name.schema ?? schema, name.name, schema)
+  switch (target._tag) {
+    case "CreateTable":
+    case "CreateIndex":
+    case "CreateRelation":
+      return { _tag: "Relation", key: keyOf(target.name) }
+    case "RenameRelation":
+      return { _tag: "Relation", key: keyOf(target.to) }
+    case "AddColumn":
+      return { _tag: "Column", table: keyOf(target.table), name: target.column }
+    case "RenameColumn":
+      return { _tag: "Column", table: keyOf(target.table), name: target.to }
+    case "AddConstraint":
+    case "ValidateConstraint":
+      return { _tag: "Constraint", table: keyOf(target.table), name: target.constraint }
+    default:
+      return undefined
+  }
+}
+
+const lives = (made: Made, { indexes, relations, tables }: Structure.Structure): boolean => {
+  switch (made._tag) {
+    case "Relation":
+      return tables.has(made.key) || indexes.has(made.key) || relations.has(made.key)
+    case "Column":
+      return tables.get(made.table)?.columns.has(made.name) === true
+    case "Constraint":
+      return tables.get(made.table)?.constraints.has(made.name) === true
+  }
+}
+
+/** Whether a difference is of what a statement made. How an index is, is for the one that builds it, not for its table. */
+const concerns = (made: Made, expected: Structure.Structure, actual: Structure.Structure) => {
+  switch (made._tag) {
+    case "Relation":
+      return (difference: Difference): boolean => {
+        if (difference._tag === "IndexInvalid") return false
+        if (difference._tag === "Missing" || difference._tag === "Unexpected") return difference.name === made.key
+        if (!("index" in difference) || difference._tag === "UnexpectedIndex") return difference.table === made.key
+        return difference.index === made.key
+      }
+    case "Column":
+      return (difference: Difference): boolean =>
+        "column" in difference && difference.table === made.table && difference.column === made.name
+    case "Constraint": {
+      const textIn = ({ tables }: Structure.Structure) =>
+        readable(tables.get(made.table)?.constraints.get(made.name) ?? "")
+      const [wanted, there] = [textIn(expected), textIn(actual)]
+      return (difference: Difference): boolean =>
+        (difference._tag === "MissingConstraint" && difference.expected === wanted) ||
+        (difference._tag === "UnexpectedConstraint" && difference.actual === there)
+    }
+  }
+}

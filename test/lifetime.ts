@@ -1,0 +1,9 @@
+/**
+ * A short time for which a statement may take effect: whoever lost its answer waits until it is over, and so does a
+ * test of that.
+ */
+import { Layer } from "effect"
+import { Lifetime } from "../packages/core/src/internal/transaction/validity.ts"
+
+/** The client's, where it is provided. */
+export const BriefLifetime = Layer.succeed(Lifetime, { valid: 300, skew: 100 })
