@@ -124,8 +124,16 @@ export default defineConfig({
     // Vite's esbuild is older than the target of the packages.
     esbuild: { tsconfigRaw: { compilerOptions: { target: "esnext" } } },
     worker: { format: "es" },
-    // The documents stand where no `vue` can be found from; the built pages stand where it can.
-    build: { chunkSizeWarningLimit: 1000, rollupOptions: { external: ["vue/server-renderer"] } },
+    build: { chunkSizeWarningLimit: 1000 },
+    plugins: [
+      {
+        // The documents stand where no `vue` can be found from; what is rendered of them stands where it can.
+        name: "vue-of-the-site",
+        enforce: "pre",
+        resolveId: (id, _, { ssr = false }) =>
+          ssr && /^vue(\/server-renderer)?$/.test(id) ? { id, external: true } : undefined
+      }
+    ],
     server: { fs: { allow: [root] } }
   }
 })
