@@ -4,7 +4,7 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Postgres } from "@effect-dsql/emulator"
 import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Layer, type Redacted, type Scope } from "effect"
+import { Effect, Layer, type Redacted, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { emulation } from "./Emulation.ts"
 import { fences } from "./Fences.ts"
@@ -48,11 +48,13 @@ const asked = process.argv.slice(2)
 const unknown = asked.find((name) => !isName(name))
 const names = asked.length === 0 ? Object.keys(benchmarks).filter(isName) : asked.filter(isName)
 
-NodeRuntime.runMain(
-  unknown === undefined
-    ? Effect.forEach(names, (name) => benchmarks[name], { discard: true })
-    : Effect.andThen(
-        Console.error(`no benchmark ${unknown}: there are ${Object.keys(benchmarks).join(", ")}`),
-        Effect.sync(() => (process.exitCode = 2))
-      )
-)
+const list = Object.keys(benchmarks).join(", ")
+
+if (unknown === "--help" || unknown === "-h") {
+  process.stdout.write(`pnpm bench [name…]: the toolkit beside what it replaces; all benchmarks, or some of ${list}\n`)
+} else if (unknown === undefined) {
+  NodeRuntime.runMain(Effect.forEach(names, (name) => benchmarks[name], { discard: true }))
+} else {
+  process.stderr.write(`no benchmark ${unknown}: there are ${list}\n`)
+  process.exitCode = 2
+}

@@ -1,9 +1,12 @@
 /**
- * `pnpm proof`: a storm of faults over worker processes, and what it left.
+ * `pnpm proof`: one history through the stores and as plain SQL; then a storm of faults over worker processes, and what
+ * it left.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Clock, Console, Effect, Option } from "effect"
-import { Command, Flag } from "effect/cli"
+import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
+import * as Interoperability from "./interoperability/Interoperability.ts"
+import * as Migrated from "./storm/Migrated.ts"
 import * as Report from "./storm/Report.ts"
 import * as Storm from "./storm/Storm.ts"
 
@@ -29,12 +32,22 @@ const proof = Command.make(
         seconds: input.seconds,
         seed: seed || String(yield* Clock.currentTimeMillis)
       }
+      const interoperability = yield* Migrated.make(1).pipe(
+        Effect.flatMap(({ client }) => Effect.provideContext(Interoperability.run, client)),
+        Effect.scoped
+      )
+      if (!input.json) yield* Console.log(`${Interoperability.table(interoperability)}\n`)
       if (!input.json) yield* Console.log(`A storm of ${options.seconds} s; to repeat it: --seed ${options.seed}`)
       const result = yield* Effect.scoped(Storm.run(options))
-      yield* Console.log(input.json ? JSON.stringify(Report.json(result), undefined, 2) : `\n${Report.table(result)}`)
+      yield* Console.log(
+        input.json
+          ? JSON.stringify({ ...Report.json(result), interoperability }, undefined, 2)
+          : `\n${Report.table(result)}`
+      )
+      if (interoperability.differences.length > 0) yield* failed("the two systems do not leave the same rows", 1)
       if (!Report.holds(result)) yield* failed(`what was promised does not hold, seed ${options.seed}`, 1)
     },
-    Effect.catchTag("ProcessFailed", ({ message }) => failed(message, 1))
+    Effect.catchTag(["ProcessFailed", "StepFailed"], ({ message }) => failed(message, 1))
   )
 ).pipe(Command.withDescription("Break a local Aurora DSQL under working processes, and check what they were told"))
 
@@ -44,4 +57,14 @@ const failed = (message: string, code: number) =>
     process.exitCode = code
   })
 
-Command.run(proof, { version: "0.1.0" }).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)
+Command.run(proof, { version: "0.1.0" }).pipe(
+  // One line, not a page of help.
+  Effect.catchTag("ShowHelp", ({ errors: [error] }) =>
+    error === undefined ? Effect.void : failed(`${error.message.replaceAll(/\s+/g, " ")}: see pnpm proof --help`, 2)
+  ),
+  Effect.updateService(CliOutput.Presenter, ({ present }) => ({
+    present: (event) => (event._tag === "InvalidInvocation" ? Effect.void : present(event))
+  })),
+  Effect.provide([CliConfig.layer({ builtIns: [GlobalFlag.Help] }), NodeServices.layer]),
+  NodeRuntime.runMain
+)

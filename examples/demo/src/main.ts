@@ -80,10 +80,13 @@ interface Counts {
 const progress = (counts: Ref.Ref<Readonly<Record<string, Counts>>>) =>
   Effect.gen(function* () {
     const all = Object.values(yield* Ref.get(counts))
-    const total = (field: keyof Counts) => all.reduce((sum, one) => sum + one[field], 0).toLocaleString("en-US")
+    const total = (field: keyof Counts) => all.reduce((sum, one) => sum + one[field], 0)
+    // The processes take a moment to start.
+    if (total("operations") === 0) return
+    const shown = (field: keyof Counts, width: number) => total(field).toLocaleString("en-US").padStart(width)
     yield* Console.log(
-      `  ${total("operations").padStart(8)} operations ${total("conflicts").padStart(8)} conflicts ` +
-        `${total("refused").padStart(6)} stale writes refused`
+      `  ${shown("operations", 8)} operations ${shown("conflicts", 8)} conflicts ` +
+        `${shown("refused", 6)} stale writes refused`
     )
   }).pipe(Effect.delay("1 second"), Effect.repeat(Schedule.forever))
 
@@ -116,10 +119,16 @@ const demo = Effect.fnUntraced(function* (seconds: number) {
   }
 }, Effect.scoped)
 
+const help = `pnpm demo [seconds]: a schema in two versions on a local server, then two processes that fight over
+shards for so many seconds, 1 to 600 [default: 8], and a check of all that they were promised
+`
+
 const asked = process.argv[2] ?? "8"
 const seconds = Number(asked)
 
-if (Number.isInteger(seconds) && seconds >= 1 && seconds <= 600) {
+if (asked === "--help" || asked === "-h") {
+  process.stdout.write(help)
+} else if (Number.isInteger(seconds) && seconds >= 1 && seconds <= 600) {
   demo(seconds).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)
 } else {
   process.stderr.write(`the demo takes a number of seconds, 1 to 600, not ${asked}\n`)

@@ -20,6 +20,12 @@ describe("the demo", () => {
     assert.include(stdout, "dsql/temporal is at 1.1, it was at 1.0")
     assert.strictEqual(stdout.match(/^ {2}holds {2}/gm)?.length, 4)
     assert.notInclude(stdout, "BROKEN")
+    assert.notMatch(stdout, /^ +0 operations/m)
+  })
+
+  it.each(["--help", "-h"])("says what it does for %s", async (flag) => {
+    const { stdout } = await run(process.execPath, [main, flag])
+    assert.match(stdout, /^pnpm demo \[seconds\]: /)
   })
 
   it("says what it takes when it is given anything else", async () => {

@@ -32,4 +32,17 @@ const demo = Effect.gen(function* () {
   yield* Console.log(`${total} statements reached the database; Aurora DSQL refuses ${refused.length} of them.`)
 }).pipe(Effect.scoped)
 
-NodeRuntime.runMain(Effect.provide(demo, NodeServices.layer))
+const help = `pnpm services: a backend of four roles in five processes on a local Aurora DSQL; six orders from their start
+to their end while shards move, and how many of their statements Aurora DSQL would refuse
+`
+
+const [asked] = process.argv.slice(2)
+
+if (asked === "--help" || asked === "-h") {
+  process.stdout.write(help)
+} else if (asked === undefined) {
+  NodeRuntime.runMain(Effect.provide(demo, NodeServices.layer))
+} else {
+  process.stderr.write(`services takes no arguments, not ${asked}\n`)
+  process.exitCode = 2
+}

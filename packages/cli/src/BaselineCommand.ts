@@ -28,7 +28,7 @@ export const baseline = Command.make(
     const shared = yield* Root.shared
     const version = yield* Migrating.version(input.version)
     const settings = yield* Connection.settings(shared)
-    const source = yield* Migrating.sourceOf(input)
+    const source = yield* Migrating.sourceOf(input, shared)
     const { latest } = yield* Effect.promise(() => import("@effect-dsql/schema/SchemaSource"))
     const { ensure } = yield* Effect.promise(() => import("@effect-dsql/schema/Verify"))
     const onEvent = yield* Progress.onStandardError(shared)
@@ -42,7 +42,7 @@ export const baseline = Command.make(
         verify: ensure(source, version ?? latest(source).version)
       })
     )
-    yield* Migrating.report(shared, report)
+    yield* Migrating.report(shared, source, report)
   })
 ).pipe(
   Command.withDescription(`Record that a database is at a version, without running it: one that the earlier tool set up, or that was made by

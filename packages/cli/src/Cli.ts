@@ -18,6 +18,7 @@ import { history } from "./HistoryCommand.ts"
 import * as Help from "./internal/help.ts"
 import { packageVersion } from "./internal/manifest.ts"
 import { lint } from "./LintCommand.ts"
+import { newMigration } from "./NewMigrationCommand.ts"
 import * as Output from "./Output.ts"
 import { plan } from "./PlanCommand.ts"
 import { repair } from "./RepairCommand.ts"
@@ -45,6 +46,7 @@ export const command = root.pipe(
     repair,
     baseline,
     history,
+    newMigration,
     doctor,
     lint,
     simulate,
@@ -53,7 +55,16 @@ export const command = root.pipe(
 )
 
 // Commands whose --version is a version of a schema.
-const names = new Set(["setup-schema", "setup", "update-schema", "update", "plan", "verify", "baseline"])
+const names = new Set([
+  "setup-schema",
+  "setup",
+  "update-schema",
+  "update",
+  "plan",
+  "verify",
+  "baseline",
+  "new-migration"
+])
 
 /**
  * Runs a command line. Everything is printed when it ends: it fails with nothing

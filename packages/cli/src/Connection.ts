@@ -15,6 +15,7 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { isSqlError } from "effect/sql/SqlError"
 import { CannotConnect, type CommandError, InvalidUsage } from "./Failure.ts"
+import { fileName, type Project } from "./Project.ts"
 
 const optional = <A>(flag: Flag.Flag<A>, description: string) =>
   flag.pipe(Flag.withDescription(description), Flag.optional)
@@ -124,22 +125,35 @@ export const connectsToNothing = (
 }
 
 /**
- * The port that a flag or the environment gives; 5432 where neither does.
+ * The port that a flag, the environment or the project's file gives; 5432 where none does.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const port = (given: Given["port"]): Effect.Effect<number, InvalidUsage> =>
-  Effect.flatMap(setting(given, ["SQL_PORT"]), portOf)
+export const port = (given: Pick<Given, "port"> & InProject): Effect.Effect<number, InvalidUsage> =>
+  Effect.flatMap(setting(given.port, ["SQL_PORT"], given.project.port), portOf)
 
 /**
- * Completes the flags from the environment.
+ * What `effect-dsql.json` says, beside what was given.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface InProject {
+  readonly project: Project
+}
+
+/**
+ * Completes the flags from the environment, and then from the project's file.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const settings = Effect.fnUntraced(function* (given: Given): Effect.fn.Return<Settings, InvalidUsage> {
-  const endpoint = yield* setting(given.endpoint, ["CLUSTER_ENDPOINT", "SQL_HOST"])
+export const settings = Effect.fnUntraced(function* (
+  given: Given & InProject
+): Effect.fn.Return<Settings, InvalidUsage> {
+  const { project } = given
+  const endpoint = yield* setting(given.endpoint, ["CLUSTER_ENDPOINT", "SQL_HOST"], project.endpoint)
   if (endpoint === undefined || endpoint.text === "") {
     return yield* new InvalidUsage({
       message: "no endpoint: give --endpoint, or set CLUSTER_ENDPOINT or SQL_HOST"
@@ -149,13 +163,14 @@ export const settings = Effect.fnUntraced(function* (given: Given): Effect.fn.Re
   if (!/^[a-z0-9._:-]+$/i.test(host)) {
     // Not shown: a URL may hold a password.
     return yield* new InvalidUsage({
-      message: `${endpoint.variable ?? "--endpoint"} is not a host: give its name or address alone, no URL`
+      message: `${placeOf(endpoint)} is not a host: give its name or address alone, no URL`
     })
   }
-  const number = yield* port(given.port)
-  const user = (yield* setting(given.user, ["SQL_USER"]))?.text ?? "admin"
-  const database = (yield* setting(given.database, ["SQL_DATABASE"]))?.text ?? "postgres"
-  const tls = Option.getOrUndefined(given.tls)
+  const number = yield* port(given)
+  const user = (yield* setting(given.user, ["SQL_USER"], project.user))?.text ?? "admin"
+  const database = (yield* setting(given.database, ["SQL_DATABASE"], project.database))?.text ?? "postgres"
+  const tls = Option.getOrUndefined(given.tls) ?? project.tls
+  const asked = Option.getOrUndefined(given.region) ?? project.region
   const guarded = yield* guardedOf(yield* setting(Option.none(), ["DSQL_GUARDED"]))
   const client = { maxConnections: 2, guarded }
   if (isCluster(host)) {
@@ -166,9 +181,9 @@ export const settings = Effect.fnUntraced(function* (given: Given): Effect.fn.Re
     }
     // The endpoint knows its region best: AWS_REGION is often that of everything else.
     const region = regionOf(host)
-    if (Option.isSome(given.region) && given.region.value !== region) {
+    if (asked !== undefined && asked !== region) {
       return yield* new InvalidUsage({
-        message: `--region ${given.region.value} is not where ${host} is: leave it out, or give ${region}`
+        message: `--region ${asked} is not where ${host} is: leave it out, or give ${region}`
       })
     }
     return { _tag: "Cluster", options: { endpoint: host, port: number, user, database, region, ...client } }
@@ -268,20 +283,28 @@ const explain = (settings: Settings, error: CommandError): Pick<CannotConnect, "
   }
 }
 
-type Source = { readonly text: string; readonly variable: string | undefined }
+/** A value, and where it stands: undefined for its flag. */
+type Source = { readonly text: string; readonly place: string | undefined }
 
-/** A flag's value, or that of the first variable that is set. An empty variable counts as not set. */
-const setting = (given: Option.Option<string>, variables: ReadonlyArray<string>): Effect.Effect<Source | undefined> =>
+/** A flag's value, or that of the first variable that is set, or what the project says. An empty variable counts as not set. */
+const setting = (
+  given: Option.Option<string>,
+  variables: ReadonlyArray<string>,
+  project?: string | number
+): Effect.Effect<Source | undefined> =>
   Effect.gen(function* () {
-    if (Option.isSome(given)) return { text: given.value, variable: undefined }
+    if (Option.isSome(given)) return { text: given.value, place: undefined }
     for (const variable of variables) {
       const value = yield* Effect.orDie(Config.option(Config.String(variable)))
-      if (Option.isSome(value)) return { text: value.value, variable }
+      if (Option.isSome(value)) return { text: value.value, place: variable }
     }
-    return undefined
+    return project === undefined ? undefined : { text: String(project), place: fileName }
   })
 
-const named = ({ text, variable }: Source, flag: string): string => `${variable ?? flag} ${JSON.stringify(text)}`
+/** Where an endpoint stands. */
+const placeOf = ({ place = "--endpoint" }: Source) => (place === fileName ? `the endpoint in ${fileName}` : place)
+
+const named = ({ place, text }: Source, flag: string): string => `${place ?? flag} ${JSON.stringify(text)}`
 
 const portOf = (source: Source | undefined): Effect.Effect<number, InvalidUsage> => {
   if (source === undefined) return Effect.succeed(5432)

@@ -4,6 +4,8 @@
  * @since 0.1.0
  * @stability unstable
  */
+import type { Emulator } from "@effect-dsql/emulator/Emulator"
+import type { SchemaSource } from "@effect-dsql/schema/SchemaSource"
 import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -13,8 +15,10 @@ import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
 import * as FaultSyntax from "./FaultSyntax.ts"
 import * as Files from "./internal/files.ts"
+import * as Migrating from "./internal/migrating.ts"
 import * as Json from "./Json.ts"
 import * as Output from "./Output.ts"
+import * as Progress from "./Progress.ts"
 import * as Root from "./Root.ts"
 
 const pathFlag = (name: string, description: string) =>
@@ -47,15 +51,19 @@ export const dev = Command.make(
     seed: Flag.Int("seed").pipe(
       Flag.withDescription("Decides which events a share such as 10% means; the same seed, the same ones [default: 1]"),
       Flag.withDefault(1)
-    )
+    ),
+    ...Migrating.sourceFlags
   },
   Effect.fnUntraced(function* (input) {
     const shared = yield* Root.shared
     yield* Connection.connectsToNothing(shared, "dev", ["port"])
-    const port = yield* Connection.port(shared.port)
+    const port = yield* Connection.port(shared)
     const faults = yield* Effect.forEach(input.fault, FaultSyntax.parse)
     const tls = yield* certificate(input.tlsCert, input.tlsKey)
     const dataDirectory = yield* kept(input)
+    const isAsked = Option.isSome(Option.orElse(input.schemaDir, () => input.schemaName))
+    const source =
+      isAsked || shared.project["schema-dir"] !== undefined ? yield* Migrating.sourceOf(input, shared) : undefined
     // Loaded now: nothing else needs a database of its own.
     const Emulator = yield* Effect.promise(() => import("@effect-dsql/emulator/Emulator"))
     yield* Effect.scoped(
@@ -66,6 +74,8 @@ export const dev = Command.make(
             ({ message }) => Effect.fail(new InvalidUsage({ message: `--data-dir ${message}` }))
           )
         )
+        // What is to go wrong goes wrong after the schema is there.
+        const schema = source === undefined ? null : yield* applied(shared, emulator, source)
         for (const scripted of faults) {
           yield* scripted._tag === "Rule"
             ? emulator.control.inject(scripted.rule)
@@ -75,7 +85,8 @@ export const dev = Command.make(
           host: emulator.host,
           port: emulator.port,
           url: `${Redacted.value(emulator.url())}${tls === undefined ? "" : "?sslmode=require"}`,
-          dataDirectory: dataDirectory ?? null
+          dataDirectory: dataDirectory ?? null,
+          schema
         }
         yield* Output.print(shared, Json.Listening, listening, (paint) => text(listening, paint))
         return yield* emulator.ended
@@ -91,23 +102,45 @@ export const dev = Command.make(
   Command.withExamples([
     { command: "effect-dsql dev --port 5433", description: "Keep the data in .data/dsql" },
     {
+      command: "effect-dsql dev --schema-dir schema",
+      description: "With the latest version of a schema of your own; after an edit of its files, start it again"
+    },
+    {
       command: "effect-dsql dev --ephemeral --fault conflict@commit:10% --seed 7",
       description: "An empty database on which one COMMIT in ten fails"
     }
   ])
 )
 
-const text = ({ dataDirectory, host, port, url }: typeof Json.Listening.Type, paint: Output.Paint): string =>
+const text = ({ dataDirectory, host, port, schema, url }: typeof Json.Listening.Type, paint: Output.Paint): string =>
   [
     `${paint("good", "ready")}: Aurora DSQL, emulated, at ${host}:${port}; ${
       dataDirectory === null ? "nothing is kept" : `data in ${dataDirectory}`
     }`,
+    ...(schema === null ? [] : [`${schema.name} is at ${schema.version}`]),
     "",
     `  psql "${url}"`,
     `  export DSQL_URL="${url}"`,
     "",
     "press Ctrl-C to stop"
   ].join("\n")
+
+/** Sets a schema up, or brings one that was kept to its latest version. */
+const applied = Effect.fnUntraced(function* (
+  shared: Output.Options & { readonly dbName: string },
+  emulator: Emulator,
+  source: SchemaSource
+) {
+  const onEvent = yield* Progress.onStandardError(shared)
+  const settings: Connection.Settings = {
+    _tag: "Server",
+    options: { host: emulator.host, port: emulator.port, user: "admin", database: "postgres", maxConnections: 2 }
+  }
+  const report = yield* Migrating.migrate(settings, (migrator) =>
+    migrator.setup({ source, database: shared.dbName, onEvent })
+  )
+  return { name: report.schema, version: report.to }
+})
 
 interface Input {
   readonly dataDir: Option.Option<string>

@@ -12,7 +12,7 @@
  * | 1 | `failed` | the work itself failed, or was declined; what ran before stays, run again to go on; `lint`, `verify`, `repair`, `doctor`: something was found |
  * | 2 | `usage` | bad input: flags, environment, files; nothing was changed |
  * | 3 | `connection` | cannot connect or authenticate, or the connection was lost |
- * | 4 | `incompatible` | the database is not set up, not up to date, or further than the schema |
+ * | 4 | `incompatible` | the database is not set up, not up to date, further than the schema, or holds another one |
  * | 70 | `defect` | a defect of this program |
  * | 74 | `output` | what it printed could not be written: the disk is full |
  * | 129 | `hangup` | its terminal was closed (SIGHUP) |

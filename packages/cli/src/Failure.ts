@@ -113,6 +113,18 @@ export const fromUsage = (
 }
 
 /**
+ * What is printed where a signal ended a run that can go on: how far it came.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const interrupted = (came: string): Failure => ({
+  tag: "Interrupted",
+  message: `interrupted: ${came}: run the same command again to go on`,
+  exitCode: ExitCode.interrupted
+})
+
+/**
  * What is printed of a defect.
  *
  * @since 0.1.0
@@ -171,6 +183,7 @@ const codeOf = (error: CommandError): ExitCode => {
     case "ConnectionUnavailable":
       return ExitCode.connection
     case "NotSetUp":
+    case "AnotherSchema":
     case "Downgrade":
     case "InvalidBookkeeping":
     case "VersionGap":

@@ -40,7 +40,7 @@ export const history = Command.make(
   ])
 )
 
-const text = ({ changes, database, statements }: History, paint: Output.Paint): string => {
+const text = ({ changes, database, schema, statements }: History, paint: Output.Paint): string => {
   if (changes.length === 0 && statements.length === 0) return `nothing is recorded for database ${database}`
   const versions = changes.map(({ description, from, time, to }) => [
     DateTime.formatIso(time),
@@ -59,6 +59,7 @@ const text = ({ changes, database, statements }: History, paint: Output.Paint): 
     `by ${owner}${job === null ? "" : `, job ${job}`}${error === null ? "" : `: ${error}`}`
   ])
   return [
+    ...(schema === null ? [] : [`schema ${schema}`]),
     ...(versions.length === 0 ? [] : ["versions", Output.aligned(versions)]),
     ...(rows.length === 0 ? [] : ["statements", Output.aligned(rows)])
   ].join("\n")

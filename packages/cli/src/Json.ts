@@ -111,6 +111,22 @@ export const Lint = Schema.Struct({
 })
 
 /**
+ * `new-migration`: the files that it made.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const NewMigration = Schema.Struct({
+  version: text,
+  /** The directory of the version. */
+  directory: text,
+  manifest: text,
+  sql: text,
+  /** A file that holds all versions together, to be edited by hand; null where there is none. */
+  whole: textOrNull
+})
+
+/**
  * `dev`: where it listens, once clients can connect.
  *
  * @since 0.1.0
@@ -122,7 +138,9 @@ export const Listening = Schema.Struct({
   /** For a PostgreSQL client, and for `DSQL_URL`. */
   url: text,
   /** Null where nothing is kept. */
-  dataDirectory: textOrNull
+  dataDirectory: textOrNull,
+  /** The schema that was applied, and the version that it is at; null where none was asked for. */
+  schema: Schema.NullOr(Schema.Struct({ name: text, version: textOrNull }))
 })
 
 /**

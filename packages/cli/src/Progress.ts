@@ -10,7 +10,7 @@ import type { Event } from "@effect-dsql/schema/Event"
 import { TerminalCapabilities } from "effect/cli"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import { type Options, type Paint, painter } from "./Output.ts"
+import { counted, type Options, type Paint, painter } from "./Output.ts"
 
 /**
  * Where progress is shown.
@@ -66,6 +66,8 @@ export const make = ({ isTerminal, paint, write }: Screen): ((event: Event) => E
           return isTerminal || building.delete(event.location)
             ? line(`${paint("good", isTerminal ? "ran" : "built")}${isTerminal ? "       " : "     "}${event.summary}`)
             : undefined
+        case "Begun":
+          return
         case "Dropped":
           return line(`${paint("bad", "dropped")}   ${event.table}`)
         case "Recorded":
@@ -93,6 +95,51 @@ export const onStandardError = (options: Options): Effect.Effect<(event: Event) 
       write: (text) => void process.stderr.write(text)
     })
   })
+
+/**
+ * Counts the statements of one run.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const tally = (): {
+  readonly count: (event: Event) => Effect.Effect<void>
+  /** How far it came, in words. */
+  readonly came: () => string
+} => {
+  let statements: number | undefined
+  let done = 0
+  return {
+    count: (event) =>
+      Effect.sync(() => {
+        if (event._tag === "Begun") {
+          statements = event.statements
+          done = 0
+        }
+        // What ran before is of the bookkeeping.
+        if (event._tag === "Applied" || event._tag === "Present") done++
+      }),
+    came: () => (statements === undefined ? "no statement has run" : came({ done, statements }))
+  }
+}
+
+/**
+ * How far a run came, in words: `19 of 48 statements have run`.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const came = ({
+  done,
+  statements
+}: {
+  readonly done: number
+  /** Null where it is not known. */
+  readonly statements: number | null
+}): string =>
+  statements === null
+    ? `${counted(done, "statement")} ${done === 1 ? "has" : "have"} run`
+    : `${done} of ${counted(statements, "statement")} have run`
 
 // Back to the start of the line, and everything after it away: ECMA-48's EL.
 const erase = "\r\u001b[K"

@@ -40,7 +40,7 @@ export const repair = Command.make(
   Effect.fnUntraced(function* ({ accept, rebuild, release, wait, yes, ...input }) {
     const shared = yield* Root.shared
     const settings = yield* Connection.settings(shared)
-    const source = yield* Migrating.sourceOf(input)
+    const source = yield* Migrating.sourceOf(input, shared)
     const onEvent = yield* Progress.onStandardError(shared)
     const found = yield* Migrating.migrate(settings, (migrator) =>
       Effect.gen(function* () {

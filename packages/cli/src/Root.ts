@@ -6,8 +6,10 @@
  */
 import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
+import * as Project from "./Project.ts"
 
 /**
  * The command itself, which prints its help.
@@ -40,7 +42,7 @@ export const root = Command.make("effect-dsql").pipe(
     dbName: Flag.String("db-name").pipe(
       Flag.withMetavar("name"),
       Flag.withDescription("Name that the version is recorded under [default: postgres, as the earlier tool wrote it]"),
-      Flag.withDefault("postgres")
+      Flag.optional
     )
   }),
   Command.withDescription(`Set up, update and check the schema of an Aurora DSQL cluster, or of a PostgreSQL server for development; lint SQL
@@ -49,21 +51,25 @@ export const root = Command.make("effect-dsql").pipe(
   A host that ends in .dsql.<region>.on.aws is a cluster: it takes an IAM token, signed with the credentials that
   AWS's own tools find. Any other host is a PostgreSQL server, whose password is read from SQL_PASSWORD.
 
+  What is always the same stands in effect-dsql.json, in this directory or one above it: endpoint, port, user, database,
+  region, tls, db-name and schema-dir. Flags and the environment win over it.
+
   Exit codes: 0 done, or nothing to do; 1 the work failed, run again to go on, or lint, verify, repair or doctor found
-  something; 2 bad flags, environment or files; 3 cannot connect or authenticate; 4 not set up, not up to date, or
-  incompatible; 70 a defect; 74 the output could not be written; 129 terminal closed; 130 interrupted; 141 reader gone.`)
+  something; 2 bad flags, environment or files; 3 cannot connect or authenticate; 4 not set up, not up to date,
+  incompatible, or another schema; 70 a defect; 74 the output could not be written; 129 terminal closed; 130 interrupted; 141 reader gone.`)
 )
 
 /**
- * The shared flags, for a command that prints text or JSON and nothing else.
+ * The shared flags with what the project's file says, for a command that prints text or JSON and nothing else.
  *
  * @since 0.1.0
  * @category accessors
  */
 export const shared = Effect.gen(function* () {
-  const { format, ...flags } = yield* root
+  const { dbName, format, ...flags } = yield* root
   if (format === "sarif") {
     return yield* new InvalidUsage({ message: "--format sarif is for lint alone: give text or json" })
   }
-  return { ...flags, format }
+  const project = yield* Project.read
+  return { ...flags, format, project, dbName: Option.getOrUndefined(dbName) ?? project["db-name"] ?? "postgres" }
 })

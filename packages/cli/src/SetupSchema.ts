@@ -13,7 +13,6 @@ import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
 import * as Migrating from "./internal/migrating.ts"
 import * as Output from "./Output.ts"
-import * as Progress from "./Progress.ts"
 import * as Root from "./Root.ts"
 
 const flags = {
@@ -24,7 +23,7 @@ const flags = {
     Flag.withDescription("SQL file to run in place of a built-in schema; needs --version"),
     Flag.optional
   ),
-  ...Migrating.nameFlag,
+  ...Migrating.schemaFlags,
   disableVersioning: Flag.Boolean("disable-versioning").pipe(
     Flag.withAlias("d"),
     Flag.withDescription("Record no version, and create no bookkeeping tables"),
@@ -53,13 +52,10 @@ export const setupSchema = Command.make(
     yield* checked(input)
     const version = yield* Migrating.version(input.version)
     const settings = yield* Connection.settings(shared)
-    const source = yield* Migrating.source((sources) =>
-      Option.isSome(input.schemaFile)
-        ? sources.file(input.schemaFile.value, version)
-        : sources.builtIn(Option.getOrUndefined(input.schemaName))
-    )
-    const onEvent = yield* Progress.onStandardError(shared)
-    const report = yield* Migrating.migrate(settings, (migrator) =>
+    const source = yield* Option.isSome(input.schemaFile)
+      ? Migrating.fileOf(input.schemaFile.value, version)
+      : Migrating.sourceOf(input, shared)
+    const report = yield* Migrating.running(shared, settings, (migrator, onEvent) =>
       Effect.gen(function* () {
         if (input.overwrite && !input.yes) {
           const owned = yield* migrator.owned(source, shared.dbName)
@@ -76,7 +72,7 @@ export const setupSchema = Command.make(
         })
       })
     )
-    yield* Migrating.report(shared, report)
+    yield* Migrating.report(shared, source, report)
   })
 ).pipe(
   Command.withAlias("setup"),
@@ -91,6 +87,10 @@ export const setupSchema = Command.make(
       description: "Set up an earlier version, to be updated later"
     },
     {
+      command: "effect-dsql setup-schema --endpoint abc.dsql.us-east-1.on.aws --schema-dir ./schema",
+      description: "Set up a schema of your own"
+    },
+    {
       command: "SQL_PASSWORD=… effect-dsql setup-schema -ep localhost -u postgres -db temporal",
       description: "Set it up on a local PostgreSQL server"
     },
@@ -101,10 +101,9 @@ export const setupSchema = Command.make(
   ])
 )
 
-interface Input {
+interface Input extends Migrating.Named {
   readonly version: Option.Option<string>
   readonly schemaFile: Option.Option<string>
-  readonly schemaName: Option.Option<string>
   readonly disableVersioning: boolean
 }
 
@@ -112,8 +111,13 @@ const invalid = (message: string) => Effect.fail(new InvalidUsage({ message }))
 
 /** Refuses flags that contradict each other. */
 const checked = (input: Input): Effect.Effect<void, InvalidUsage> => {
-  if (Option.isSome(input.schemaFile) && Option.isSome(input.schemaName)) {
-    return invalid("--schema-file and --schema-name exclude each other: give one")
+  for (const [flag, given] of [
+    ["--schema-dir", input.schemaDir],
+    ["--schema-name", input.schemaName]
+  ] as const) {
+    if (Option.isSome(input.schemaFile) && Option.isSome(given)) {
+      return invalid(`--schema-file and ${flag} exclude each other: give one`)
+    }
   }
   if (Option.isSome(input.version) && input.disableVersioning) {
     return invalid("--version and --disable-versioning exclude each other: give one")

@@ -12,13 +12,13 @@ import { ExitCode } from "./ExitCode.ts"
 import * as Json from "./Json.ts"
 import * as Migrating from "./internal/migrating.ts"
 import * as Output from "./Output.ts"
+import * as Progress from "./Progress.ts"
 import * as Root from "./Root.ts"
 import * as Stop from "./Stop.ts"
 
 /**
  * Prints a `Json.Status`, and ends with 4 where a program that expects the
- * schema's latest version cannot work with the database. It reads manifests and
- * one row: no SQL is parsed.
+ * schema's latest version cannot work with the database.
  *
  * @since 0.1.0
  * @category commands
@@ -29,10 +29,10 @@ export const status = Command.make(
   Effect.fnUntraced(function* (input) {
     const shared = yield* Root.shared
     const settings = yield* Connection.settings(shared)
-    const Outline = yield* Effect.promise(() => import("@effect-dsql/schema/Outline"))
-    const source = yield* Migrating.named(input, Outline)
+    const source = yield* Migrating.sourceOf(input, shared)
     const found = yield* Migrating.migrate(settings, (migrator) => migrator.status({ source, database: shared.dbName }))
-    yield* Output.print(shared, Json.Status, found, (paint) => text(found, paint))
+    const { command } = yield* Effect.promise(() => import("@effect-dsql/schema/Status"))
+    yield* Output.print(shared, Json.Status, found, (paint) => text(found, command(found), paint))
     if (!found.compatible) return yield* new Stop.Stop({ exitCode: ExitCode.incompatible })
   })
 ).pipe(
@@ -46,20 +46,29 @@ export const status = Command.make(
   ])
 )
 
-const text = (value: Status, paint: Output.Paint): string =>
+const text = (value: Status, command: string | undefined, paint: Output.Paint): string =>
   Output.aligned([
     ["schema", value.schema],
     ["expected", value.expected],
     ["current", value.current ?? "none recorded"],
     ["works from", value.minCompatible ?? "-"],
     ["compatible", value.compatible ? paint("good", "yes") : paint("bad", "no")],
-    ["state", `${value.state}${advice[value.state]}`]
+    ["state", `${value.state}${advice(value, command)}`]
   ])
 
-const advice: Readonly<Record<Status["state"], string>> = {
-  "not-set-up": ": run setup-schema",
-  behind: ": run update-schema",
-  current: "",
-  ahead: ": later than this schema, and works with it",
-  incompatible: ": later than this schema, use a tool that knows it"
+const advice = ({ begun, state }: Status, command: string | undefined): string => {
+  switch (state) {
+    case "not-set-up":
+    case "half-set-up":
+    case "behind":
+      return begun === null
+        ? `: run ${command}`
+        : `: ${Progress.came(begun)} on the way to ${begun.version}, run ${command} to go on`
+    case "current":
+      return ""
+    case "ahead":
+      return ": later than this schema, and works with it"
+    case "incompatible":
+      return ": later than this schema, use a tool that knows it"
+  }
 }

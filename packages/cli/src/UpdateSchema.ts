@@ -8,7 +8,6 @@ import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Connection from "./Connection.ts"
 import * as Migrating from "./internal/migrating.ts"
-import * as Progress from "./Progress.ts"
 import * as Root from "./Root.ts"
 
 /**
@@ -28,12 +27,11 @@ export const updateSchema = Command.make(
     const shared = yield* Root.shared
     const version = yield* Migrating.version(input.version)
     const settings = yield* Connection.settings(shared)
-    const source = yield* Migrating.sourceOf(input)
-    const onEvent = yield* Progress.onStandardError(shared)
-    const report = yield* Migrating.migrate(settings, (migrator) =>
+    const source = yield* Migrating.sourceOf(input, shared)
+    const report = yield* Migrating.running(shared, settings, (migrator, onEvent) =>
       migrator.update({ source, version, database: shared.dbName, lease: { wait: input.wait }, onEvent })
     )
-    yield* Migrating.report(shared, report)
+    yield* Migrating.report(shared, source, report)
   })
 ).pipe(
   Command.withAlias("update"),

@@ -28,7 +28,7 @@ export const verify = Command.make(
     const shared = yield* Root.shared
     const version = yield* Migrating.version(input.version)
     const settings = yield* Connection.settings(shared)
-    const source = yield* Migrating.sourceOf(input)
+    const source = yield* Migrating.sourceOf(input, shared)
     const Verify = yield* Effect.promise(() => import("@effect-dsql/schema/Verify"))
     const { line } = yield* Effect.promise(() => import("@effect-dsql/schema/Difference"))
     const found = yield* Connection.run(settings, Verify.verify({ source, version, database: shared.dbName }))

@@ -2,10 +2,10 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { Reactivity } from "effect/reactivity"
-import { chmod, readFile } from "node:fs/promises"
+import { chmod, readFile, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { join } from "node:path"
-import { tree } from "./support/files.ts"
+import { manifest, tree } from "./support/files.ts"
 import { start } from "./support/process.ts"
 import { call } from "./support/program.ts"
 
@@ -58,7 +58,8 @@ describe("effect-dsql dev", () => {
         host: "127.0.0.1",
         port: Number(port),
         url: `postgres://admin@127.0.0.1:${port}/postgres`,
-        dataDirectory: ".data/dsql"
+        dataDirectory: ".data/dsql",
+        schema: null
       })
       assert.deepStrictEqual(yield* query(port, "SELECT id FROM t"), [[{ id: 7 }]])
       const taken = yield* call(["dev", "--port", port, "--ephemeral"], {}, { cwd })
@@ -72,6 +73,37 @@ describe("effect-dsql dev", () => {
       second.kill("SIGTERM")
       assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 130)
     })
+  )
+
+  it.live(
+    "applies a schema before it is ready, and brings what it has kept to the latest version",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* directory({
+          "effect-dsql.json": `{"schema-dir": "schema"}`,
+          "schema/v1.0/manifest.json": manifest("1.0"),
+          "schema/v1.0/a.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"
+        })
+        const port = yield* freePort
+        const first = yield* dev(["--port", port, "--schema-dir", "schema", "--fault", "conflict@commit:times=1"], cwd)
+        assert.include(first.first, "\nschema is at 1.0\n")
+        first.kill("SIGTERM")
+        yield* Effect.promise(() => first.ended)
+        const next = yield* call(["new-migration", "one", "more"], {}, { cwd })
+        assert.strictEqual(next.code, 0, next.stderr)
+        yield* Effect.promise(() =>
+          writeFile(join(cwd, "schema/v1.1/one-more.sql"), "ALTER TABLE t ADD COLUMN n INTEGER;")
+        )
+        const second = yield* dev(["--port", port, "--format", "json"], cwd)
+        assert.deepStrictEqual(JSON.parse(second.first).schema, { name: "schema", version: "1.1" })
+        assert.deepStrictEqual(yield* query(port, "SELECT n FROM t"), [[]])
+        const wrong = yield* call(["dev", "--ephemeral", "--schema-dir", "missing"], {}, { cwd })
+        assert.deepStrictEqual(
+          [wrong.code, wrong.stderr],
+          [2, "error: cannot read missing: there is nothing there: check the path\n"]
+        )
+      }),
+    120_000
   )
 
   it.live("makes the faults that it is told to", () =>

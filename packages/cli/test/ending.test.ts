@@ -92,12 +92,46 @@ describe("what ends a command", () => {
         running.kill(signal)
         const ended = yield* Effect.promise(() => running.ended)
         assert.deepStrictEqual([ended.code, ended.stdout], [code, ""])
-        assert.notInclude(ended.stderr, "error")
+        assert.include(
+          ended.stderr,
+          "error: interrupted: 1 of 3 statements have run: run the same command again to go on\n"
+        )
         yield* control.advance(jobDelay)
         // The lease was given back: nobody is waited for.
         const next = yield* call(["update", "--no-wait", ...here], env, { cwd })
         assert.strictEqual(next.code, 0, next.stderr)
         assert.include((yield* call(["verify", ...here], env, { cwd })).stdout, "1.0: no differences")
+      }),
+    120_000
+  )
+
+  it.live(
+    "Ctrl-C in the middle of a setup says how far it came, and so does status until it has gone on",
+    () =>
+      Effect.gen(function* () {
+        const { control, env } = yield* slow
+        const cwd = yield* tree(files)
+        const running = start(["setup-schema", ...here], env, { cwd })
+        assert.include(yield* Effect.promise(() => running.warned), "building  CREATE INDEX a_n")
+        running.kill("SIGINT")
+        const ended = yield* Effect.promise(() => running.ended)
+        assert.deepStrictEqual([ended.code, ended.stdout], [130, ""])
+        assert.include(ended.stderr, "interrupted: 1 of 3 statements have run: run the same command again to go on\n")
+        const half = yield* call(["status", ...here], env, { cwd })
+        assert.strictEqual(half.code, 4, half.stderr)
+        assert.include(
+          half.stdout,
+          "half-set-up: 1 of 3 statements have run on the way to 1.0, run setup-schema --schema-dir . to go on\n"
+        )
+        const early = yield* call(["update-schema", ...here], env, { cwd })
+        assert.strictEqual(
+          early.stderr,
+          "error: database postgres is half set up: run setup-schema --schema-dir . to go on\n"
+        )
+        yield* control.advance(jobDelay)
+        const next = yield* call(["setup-schema", ...here], env, { cwd })
+        assert.strictEqual(next.code, 0, next.stderr)
+        assert.strictEqual((yield* call(["status", ...here], env, { cwd })).code, 0)
       }),
     120_000
   )

@@ -21,6 +21,10 @@ const id = (tag: string) => `@effect-dsql/core/DsqlError/${tag}`
 const fromDriver = {
   /** What the server or the driver said. */
   message: Schema.String,
+  /** What the transaction is called; undefined outside of one. */
+  operation: Schema.optional(Schema.String),
+  /** The text of the statement that it is about, without its parameters; its first 1,000 characters. */
+  statement: Schema.optional(Schema.String),
   /** The driver's own error. */
   cause: Schema.optional(Schema.Defect())
 }
@@ -160,8 +164,8 @@ export class UnsupportedFeature extends Schema.TaggedError<UnsupportedFeature>(i
 }
 
 /**
- * One of the service's hard limits, met at the server (SQLSTATE 54xxx) or
- * found before anything was sent.
+ * One of the service's hard limits, or what a column was declared to take, met
+ * at the server (SQLSTATE 54xxx, 22001) or found before anything was sent.
  *
  * @since 0.1.0
  * @category errors
@@ -173,6 +177,7 @@ export class LimitExceeded extends Schema.TaggedError<LimitExceeded>(id("LimitEx
     "transaction_age",
     "query_memory",
     "column_bytes",
+    "column_characters",
     "row_bytes",
     "key_bytes",
     "index_columns",

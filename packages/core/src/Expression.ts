@@ -9,7 +9,8 @@
  * @stability unstable
  */
 import { OID, type Parameter, ParameterTypeId } from "@effect/sql-pg/PgTypes"
-import { defaultEscape } from "effect/sql/Statement"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { defaultEscape, type Fragment } from "effect/sql/Statement"
 import { reserved } from "./internal/guarded/reserved.ts"
 
 const TypeId = "~@effect-dsql/core/Expression"
@@ -262,3 +263,28 @@ export const key = (table: string, columns: Readonly<Record<string, Expression>>
  */
 export const all = (conditions: ReadonlyArray<Expression>): Expression =>
   conditions.length === 0 ? literal("TRUE") : join(conditions, " AND ")
+
+/**
+ * An expression as a fragment of Effect SQL, to stand in a statement of one's own, where there is no guard to refer to.
+ *
+ * @example
+ * ```ts
+ * import { Expression, Transaction } from "@effect-dsql/core"
+ * import { Effect } from "effect"
+ *
+ * const named = (ids: ReadonlyArray<bigint>) =>
+ *   Effect.gen(function*() {
+ *     const sql = yield* Transaction.sql
+ *     const wanted = Expression.records("wanted", { id: "bigint" }, ids.map((id) => ({ id })))
+ *     return yield* sql`SELECT id, name FROM ${Expression.fragment(sql, wanted)} JOIN tasks USING (id)`
+ *   })
+ * ```
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const fragment = (sql: SqlClient, { strings, values }: Expression): Fragment =>
+  sql(
+    Object.assign([...strings], { raw: strings }),
+    ...values.map((value) => (isExpression(value) ? fragment(sql, value) : value))
+  )

@@ -121,7 +121,8 @@ export interface Options<A, R = never> {
 }
 
 /**
- * What remains of a body's errors: the driver's are classified, conflicts are retried.
+ * What remains of a body's errors: the driver's are classified, conflicts are retried. `run` and `autocommit` write it
+ * out, because of an alias an editor shows the name, and not what remains.
  *
  * @since 0.1.0
  * @category models
@@ -169,8 +170,11 @@ export type NotNested<R> = [R] extends [never]
 export const run = <A, E, R, R2 = never>(
   body: Effect.Effect<A, E, R> & NotNested<R>,
   options: Options<A, R2> = {}
-): Effect.Effect<A, Failure<E>, DsqlClient | Exclude<R | R2, Transaction>> =>
-  execute(body, options, isReadOnly(options) ? Attempts.inReadOnlyTransaction : Attempts.inTransaction, false)
+): Effect.Effect<
+  A,
+  Exclude<Exclude<E, SqlError>, DsqlError.SerializationConflict> | DsqlError.TransactionError,
+  DsqlClient | Exclude<R | R2, Transaction>
+> => execute(body, options, isReadOnly(options) ? Attempts.inReadOnlyTransaction : Attempts.inTransaction, false)
 
 /**
  * Runs a body of exactly one statement, which commits by itself: one round
@@ -195,7 +199,11 @@ export const run = <A, E, R, R2 = never>(
 export const autocommit = <A, E, R, R2 = never>(
   body: Effect.Effect<A, E, R> & NotNested<R>,
   options: Options<A, R2> = {}
-): Effect.Effect<A, Failure<E>, DsqlClient | Exclude<R | R2, Transaction>> =>
+): Effect.Effect<
+  A,
+  Exclude<Exclude<E, SqlError>, DsqlError.SerializationConflict> | DsqlError.TransactionError,
+  DsqlClient | Exclude<R | R2, Transaction>
+> =>
   execute(
     body,
     options,
@@ -261,7 +269,7 @@ const settled = <A, E, R, R2>(
   const { attempt, body, client, isSingle, operation, options } = execution
   const { repeat = false, verify } = options
   const once = (number: number): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R | R2, Transaction>> =>
-    attempted(client, body, attempt, number)
+    attempted(operation, client, body, attempt, number)
   if (verify === undefined) {
     const answered = retrying(operation, once)
     return repeat ? orSettle(answered, operation, { again: once(1), look: undefined }) : answered
@@ -272,17 +280,18 @@ const settled = <A, E, R, R2>(
       value = Option.some(result)
     })
   )
-  const answered = retrying(operation, (number) => attempted(client, kept, attempt, number))
+  const answered = retrying(operation, (number) => attempted(operation, client, kept, attempt, number))
   const look: Ways<A, E, Exclude<R | R2, Transaction>>["look"] & {} = Effect.suspend(() =>
-    attempted(client, verify(value), Attempts.inTransaction, 1)
+    attempted(operation, client, verify(value), Attempts.inTransaction, 1)
   )
   if (repeat) return orSettle(answered, operation, { again: once(1), look })
   if (!isSingle) return orSettle(answered, operation, { again: undefined, look })
   const validity: Validity.Validity = { until: undefined }
   return orSettle(Effect.provideService(answered, Validity.Validity, validity), operation, {
     again: undefined,
-    look: Effect.flatMap(Effect.mapError(Validity.over(client.sql, validity), classify), (isOver) =>
-      isOver ? look : Effect.map(look, (outcome) => (outcome._tag === "NotCommitted" ? unknown : outcome))
+    look: Effect.flatMap(
+      Effect.mapError(Validity.over(client.sql, validity), (error) => classify(error, operation.name)),
+      (isOver) => (isOver ? look : Effect.map(look, (outcome) => (outcome._tag === "NotCommitted" ? unknown : outcome)))
     )
   })
 }
@@ -298,13 +307,19 @@ const orSettle = <A, E, R, R2>(
 
 /** One attempt of a body, in which it is told so. */
 const attempted = <A, E, R>(
+  { name }: Operation,
   client: DsqlClient["Service"],
   body: Effect.Effect<A, E, R>,
   attempt: Attempts.Attempt,
   number: number
 ): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R, Transaction>> => {
   const transaction = { sql: client.sql, attempt: number, guarded: client.guarded }
-  return Attempts.attemptOnce(client, Effect.provideService(marked(body, number), Transaction, transaction), attempt)
+  return Attempts.attemptOnce(
+    name,
+    client,
+    Effect.provideService(marked(body, number), Transaction, transaction),
+    attempt
+  )
 }
 
 /** The span that is current in the body is the attempt's own: Effect SQL makes one for each transaction. */

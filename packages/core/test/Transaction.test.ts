@@ -203,7 +203,7 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
     })
   )
 
-  it.effect.each(["COMMIT", "  rollback", "END", "ABORT WORK"])(
+  it.effect.each(["COMMIT", "  rollback", "END", "ABORT WORK", "/* done */ COMMIT", "-- done\nROLLBACK"])(
     "does not send %s for positional rows or as a stream, whose answers do not name the command",
     (command) =>
       Effect.gen(function* () {

@@ -34,6 +34,7 @@ export type Limit =
   | "transaction_age"
   | "query_memory"
   | "column_bytes"
+  | "column_characters"
   | "row_bytes"
   | "key_bytes"
   | "index_columns"
@@ -52,7 +53,7 @@ export type Constraint = "unique" | "foreign_key" | "check" | "not_null"
  * The meaning of an error reported by the server.
  *
  * - `conflict` (40001): another transaction was first, and all of this one may run again.
- * - `constraint` (23xxx), `unsupported` (0A000, 42704, 42809) and `limit` (54xxx, 53200): it would fail again.
+ * - `constraint` (23xxx), `unsupported` (0A000, 42704, 42809) and `limit` (54xxx, 53200, 22001): it would fail again.
  * - `throttled` (53400) and `too_many_connections` (53300): no connection now, see `Limits`.
  * - `authentication` (28xxx): among others, a token that expired before it was used.
  * - `connection` (08xxx, 57Pxx): the connection is lost, and with it the answer.
@@ -140,6 +141,8 @@ export const meaning = (error: ServerError): Meaning => {
   if (constraint !== undefined) return { kind: "constraint", constraint }
   // A value over the column limit is refused as an unsupported datatype size.
   const limit = limits.find(([phrase]) => message.includes(phrase))?.[1]
+  // A text with more characters than its column was declared to take.
+  if (code === "22001") return { kind: "limit", limit: "column_characters" }
   if (code.startsWith("54") || code === "53200") return { kind: "limit", limit: limit ?? "other" }
   if (code === "0A000" || code === "42704" || code === "42809") {
     return code === "0A000" && limit === "column_bytes" ? { kind: "limit", limit } : { kind: "unsupported" }

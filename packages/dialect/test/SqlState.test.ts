@@ -20,6 +20,7 @@ const cases: ReadonlyArray<readonly [code: string, message: string, meaning: Sql
     "datatype limit greater than 1048576 bytes not supported for bytea",
     { kind: "limit", limit: "column_bytes" }
   ],
+  ["22001", "value too long for type character varying(255)", { kind: "limit", limit: "column_characters" }],
   ["54000", "a limit that is new", { kind: "limit", limit: "other" }],
   ["53300", "Unable to accept connection, too many open connections.", { kind: "too_many_connections" }],
   ["53400", "Unable to accept connection, rate exceeded.", { kind: "throttled" }],
@@ -37,7 +38,7 @@ describe("SqlState.meaning", () => {
   })
 
   it("does not read codes out of the message", () => {
-    assert.deepStrictEqual(SqlState.meaning({ code: "22001", message: "value 40001 OC000 54000 too long" }), {
+    assert.deepStrictEqual(SqlState.meaning({ code: "22P02", message: "value 40001 OC000 54000 is none" }), {
       kind: "other"
     })
   })

@@ -1,7 +1,9 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import * as ClientMessage from "../src/internal/protocol/clientMessage.ts"
+import * as Frame from "../src/internal/protocol/frame.ts"
 import * as Shared from "./shared.ts"
-import { ask, conflict, rows, tells } from "./wireClient.ts"
+import { ask, conflict, gives, rows, tells } from "./wireClient.ts"
 
 interface Operation {
   readonly kind: "non-key" | "key" | "for update" | "key share"
@@ -75,6 +77,128 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("con
           )
         )
       }
+    }
+  }
+
+  const lockings = [
+    "SELECT * FROM m WHERE id = 1 FOR UPDATE",
+    "SELECT k, v FROM m ORDER BY id FOR UPDATE",
+    "SELECT * FROM m ORDER BY id FOR UPDATE",
+    "SELECT v AS id, k AS v FROM m AS other ORDER BY id FOR UPDATE",
+    "SELECT v FROM m WHERE id = 1 AND v = 0 OFFSET 0 FOR UPDATE SKIP LOCKED",
+    "TABLE m FOR UPDATE"
+  ]
+  for (const sql of lockings) {
+    it.effect(`${sql} conflicts with a later update by a snapshot that is older`, () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          yield* reset
+          const [one, two] = [yield* Shared.wire(), yield* Shared.wire()]
+          yield* tells(one, "BEGIN", "BEGIN")
+          yield* tells(two, "BEGIN", "BEGIN")
+          const [locked] = (yield* one.query(sql)).results
+          assert.match(locked?.tag ?? "", /^SELECT [12]$/)
+          yield* tells(one, "COMMIT", "COMMIT")
+          yield* tells(two, "UPDATE m SET v = 7 WHERE id = 1", "UPDATE 1")
+          yield* tells(two, "COMMIT", conflict)
+        })
+      )
+    )
+  }
+
+  const actions = { "NO ACTION": false, RESTRICT: false, CASCADE: true, "SET NULL": true, "SET DEFAULT": true }
+  const changes = { deleted: "DELETE FROM r_child WHERE id = 1", moved: "UPDATE r_child SET parent = 2 WHERE id = 1" }
+  for (const [action, rewrites] of Object.entries(actions)) {
+    for (const [what, change] of Object.entries(changes)) {
+      for (const first of ["the child", "the parent"]) {
+        it.effect(`a parent that goes (${action}) beside a child that is ${what}, ${first} first`, () =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const admin = yield* Shared.wire()
+              yield* ask(admin, "DROP TABLE IF EXISTS r_child")
+              yield* ask(admin, "CREATE TABLE IF NOT EXISTS r_parent (id int PRIMARY KEY)")
+              const references = `parent int DEFAULT 3 REFERENCES r_parent (id) ON DELETE ${action}`
+              yield* tells(admin, `CREATE TABLE r_child (id int PRIMARY KEY, ${references})`, "CREATE TABLE")
+              yield* ask(admin, "DELETE FROM r_parent")
+              yield* tells(admin, "INSERT INTO r_parent VALUES (1), (2), (3)", "INSERT 0 3")
+              yield* tells(admin, "INSERT INTO r_child VALUES (1, 1)", "INSERT 0 1")
+              const [one, two] = [yield* Shared.wire(), yield* Shared.wire()]
+              yield* tells(one, "BEGIN", "BEGIN")
+              yield* tells(two, "BEGIN", "BEGIN")
+              const [tag] = change.split(" ")
+              const remove = ask(one, "DELETE FROM r_parent WHERE id = 1")
+              if (first === "the child") {
+                yield* tells(two, change, `${tag} 1`)
+                yield* tells(two, "COMMIT", "COMMIT")
+              }
+              const told = yield* remove
+              if (!rewrites) return assert.match(told, /^23503 /)
+              assert.strictEqual(told, "DELETE 1")
+              if (first === "the parent") {
+                yield* tells(two, change, `${tag} 1`)
+                yield* tells(two, "COMMIT", "COMMIT")
+              }
+              yield* tells(one, "COMMIT", conflict)
+              yield* gives(admin, "SELECT count(*) FROM r_parent", [["3"]])
+            })
+          )
+        )
+      }
+    }
+  }
+
+  it.effect("a parent that goes beside another's deleted child conflicts with nobody", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const admin = yield* reset
+        yield* tells(admin, "INSERT INTO c VALUES (5, 2)", "INSERT 0 1")
+        const one = yield* Shared.wire()
+        yield* tells(one, "BEGIN", "BEGIN")
+        yield* tells(admin, "DELETE FROM c WHERE id = 5", "DELETE 1")
+        yield* tells(one, "DELETE FROM m WHERE id = 1", "DELETE 1")
+        yield* tells(one, "COMMIT", "COMMIT")
+      })
+    )
+  )
+
+  const keys = { int4: 23, int8: 20, uuid: 2950, text: 25, "no type at all": 0 }
+  for (const [type, oid] of Object.entries(keys)) {
+    for (const isBinary of [false, true]) {
+      it.effect(`a lock on a key that is a parameter of ${type}, ${isBinary ? "binary" : "text"}, is remembered`, () =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const [one, two] = [yield* Shared.wire(), yield* Shared.wire()]
+            const column = oid === 0 ? "int8" : type
+            const uuid = "01234567-89ab-cdef-0123-456789abcdef"
+            const value = column === "uuid" ? uuid : "7"
+            const numeric = Buffer.alloc(column === "int4" ? 4 : 8)
+            numeric.writeUInt8(7, numeric.length - 1)
+            const binary = column === "uuid" ? Buffer.from(uuid.replaceAll("-", ""), "hex") : numeric
+            const bytes = isBinary && column !== "text" ? binary : Buffer.from(value)
+            const name = `keyed_${column}`
+            yield* ask(one, `CREATE TABLE IF NOT EXISTS ${name} (id ${column} PRIMARY KEY, v int)`)
+            yield* ask(one, `INSERT INTO ${name} VALUES ('${value}', 0) ON CONFLICT DO NOTHING`)
+            yield* tells(two, `SELECT count(*) FROM ${name}`, "SELECT 1")
+            yield* tells(one, "BEGIN", "BEGIN")
+            yield* tells(two, "BEGIN", "BEGIN")
+            const { int16, int32 } = Frame
+            const locking = `SELECT v FROM ${name} WHERE id = $1 FOR UPDATE`
+            const parameter = [int16(1), int16(isBinary ? 1 : 0), int16(1), int32(bytes.length), bytes, int16(0)]
+            const answer = yield* one.send(
+              Buffer.concat([
+                ClientMessage.parse("", locking, Buffer.concat([int16(1), int32(oid)])),
+                ClientMessage.bind("", "", Buffer.concat(parameter)),
+                ClientMessage.execute("", 0),
+                ClientMessage.sync
+              ])
+            )
+            assert.strictEqual(answer.results[0]?.tag, "SELECT 1")
+            yield* tells(one, "COMMIT", "COMMIT")
+            yield* tells(two, `UPDATE ${name} SET v = 1`, "UPDATE 1")
+            yield* tells(two, "COMMIT", conflict)
+          })
+        )
+      )
     }
   }
 })

@@ -1,7 +1,7 @@
 import { layer } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import * as Shared from "./shared.ts"
-import { conflict, gives, tells } from "./wireClient.ts"
+import { ask, conflict, gives, tells } from "./wireClient.ts"
 
 /**
  * Martin Kleppmann's Hermitage, with the outcomes that were published for Aurora DSQL: everything up to G-single and
@@ -20,6 +20,24 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
 
   const scenario = (name: string, body: Effect.Effect<void, never, Shared.Shared | Scope.Scope>) =>
     it.effect(name, () => Effect.scoped(body))
+
+  for (const begin of ["BEGIN", "BEGIN READ ONLY", "START TRANSACTION"]) {
+    scenario(
+      `${begin} takes the snapshot, however late the first statement comes`,
+      Effect.gen(function* () {
+        const { admin } = yield* table
+        const one = yield* Shared.wire()
+        yield* ask(one, begin)
+        yield* tells(admin, "UPDATE test SET value = 11 WHERE id = 1", "UPDATE 1")
+        yield* gives(one, "SELECT value FROM test WHERE id = 1", [["10"]])
+        yield* tells(one, "COMMIT", "COMMIT")
+        yield* ask(one, begin.replace(" READ ONLY", ""))
+        yield* tells(admin, "UPDATE test SET value = 12 WHERE id = 1", "UPDATE 1")
+        yield* tells(one, "UPDATE test SET value = 13 WHERE id = 1", "UPDATE 1")
+        yield* tells(one, "COMMIT", conflict)
+      })
+    )
+  }
 
   scenario(
     "G0: write cycles are prevented",
@@ -94,11 +112,12 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
     "OTV: observed transactions do not vanish",
     Effect.gen(function* () {
       const { begun } = yield* table
-      const [one, two, three] = [yield* begun, yield* begun, yield* begun]
+      const [one, two] = [yield* begun, yield* begun]
       yield* tells(one, "UPDATE test SET value = 11 WHERE id = 1", "UPDATE 1")
       yield* tells(one, "UPDATE test SET value = 19 WHERE id = 2", "UPDATE 1")
       yield* tells(two, "UPDATE test SET value = 12 WHERE id = 1", "UPDATE 1")
       yield* tells(one, "COMMIT", "COMMIT")
+      const three = yield* begun
       yield* gives(three, "SELECT value FROM test WHERE id = 1", [["11"]])
       yield* tells(two, "UPDATE test SET value = 18 WHERE id = 2", "UPDATE 1")
       yield* gives(three, "SELECT value FROM test WHERE id = 2", [["19"]])

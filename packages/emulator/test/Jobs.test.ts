@@ -119,6 +119,14 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("job
 
 const jobDelay = 60_000
 
+const forms: Readonly<Record<string, (id: string) => { readonly text: string; readonly values?: Array<string> }>> = {
+  "a literal": (id) => ({ text: `CALL sys.wait_for_job('${id}')` }),
+  "a parameter": (id) => ({ text: "CALL sys.wait_for_job($1)", values: [id] }),
+  "a cast parameter": (id) => ({ text: "CALL sys.wait_for_job($1::text)", values: [id] }),
+  "a named argument": (id) => ({ text: `CALL sys.wait_for_job(job_id => '${id}')` }),
+  "an expression": (id) => ({ text: `CALL sys.wait_for_job(lower('${id.toUpperCase()}') || '')` })
+}
+
 layer(Shared.layer({ jobDelay }), { excludeTestServices: true, timeout: "60 seconds" })("a job", (it) => {
   it.effect("begins after its delay by the emulator's clock", () =>
     Effect.gen(function* () {
@@ -130,6 +138,39 @@ layer(Shared.layer({ jobDelay }), { excludeTestServices: true, timeout: "60 seco
       yield* gives(client, `SELECT status FROM sys.jobs WHERE job_id = '${id}'`, [["submitted"]])
       yield* emulator.control.advance(jobDelay / 2)
       yield* gives(client, `CALL sys.wait_for_job('${id}')`, [["t"]])
+    })
+  )
+
+  for (const [form, call] of Object.entries(forms)) {
+    it.effect(`is waited for by ${form}`, () =>
+      Effect.gen(function* () {
+        const { emulator } = yield* Shared.Shared
+        const client = yield* Shared.client()
+        const name = `waited_${form.replaceAll(" ", "_")}`
+        yield* Effect.promise(() => client.query(`CREATE TABLE ${name} (id int PRIMARY KEY, n int)`))
+        const submitted = yield* Effect.promise(() => client.query(`CREATE INDEX ASYNC ON ${name} (n)`))
+        let told: unknown
+        const { text, values = [] } = call(String(submitted.rows[0]?.job_id))
+        const waiting = client.query(text, values).then(({ rows }) => {
+          told = rows
+        })
+        const other = yield* Shared.wire()
+        yield* tells(other, "SELECT 1", "SELECT 1")
+        assert.isUndefined(told)
+        yield* emulator.control.advance(jobDelay)
+        yield* Effect.promise(() => waiting)
+        assert.deepStrictEqual(told, [{ succeeded: true }])
+      })
+    )
+  }
+
+  it.effect("is not waited for in a transaction", () =>
+    Effect.gen(function* () {
+      const client = yield* Shared.wire()
+      yield* tells(client, "BEGIN", "BEGIN")
+      const sql = "CALL sys.wait_for_job('aaaaaaaaaaaaaaaaaaaaaaaaaa')"
+      yield* tells(client, sql, "25001 sys.wait_for_job cannot run inside a transaction block")
+      yield* tells(client, "COMMIT", "ROLLBACK")
     })
   )
 })

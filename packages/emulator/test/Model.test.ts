@@ -16,8 +16,8 @@ interface Commit {
 }
 
 interface Open {
-  snapshot: number | undefined
-  rows: Map<number, number>
+  readonly snapshot: number
+  readonly rows: Map<number, number>
   readonly marks: Map<number, Set<Mark>>
   failed: boolean
 }
@@ -56,20 +56,26 @@ const sqlOf = (step: Step): string => {
 const aborted = "25P02 current transaction is aborted, commands ignored until end of transaction block"
 const duplicate = '23505 duplicate key value violates unique constraint "m_pkey"'
 
-const fresh = (): Open => ({ snapshot: undefined, rows: new Map(), marks: new Map(), failed: false })
-
 const makeModel = (initial: ReadonlyMap<number, number>) => {
   const commits: Array<Commit> = [{ rows: initial, marks: new Map() }]
   const open = new Map<number, Open>()
   const latest = () => commits[commits.length - 1]?.rows ?? initial
 
+  /** A transaction begins with its snapshot. */
+  const begun = (): Open => ({
+    snapshot: commits.length - 1,
+    rows: new Map(latest()),
+    marks: new Map(),
+    failed: false
+  })
+
   /** Others inserted the key and deleted it again since the snapshot: CONFORMANCE.md. */
   const isForgotten = (transaction: Open, key: number): boolean =>
-    !latest().has(key) && commits[transaction.snapshot ?? 0]?.rows.has(key) === false
+    !latest().has(key) && commits[transaction.snapshot]?.rows.has(key) === false
 
   const loses = (transaction: Open): boolean =>
     commits
-      .slice((transaction.snapshot ?? commits.length) + 1)
+      .slice(transaction.snapshot + 1)
       .some((commit) =>
         [...transaction.marks].some(
           ([key, marks]) =>
@@ -93,10 +99,6 @@ const makeModel = (initial: ReadonlyMap<number, number>) => {
   }
 
   const operate = (transaction: Open, step: Operate): string => {
-    if (transaction.snapshot === undefined) {
-      transaction.snapshot = commits.length - 1
-      transaction.rows = new Map(latest())
-    }
     const has = transaction.rows.has(step.key)
     const mark = (mark: Mark) => {
       const marks = transaction.marks.get(step.key) ?? new Set()
@@ -139,7 +141,7 @@ const makeModel = (initial: ReadonlyMap<number, number>) => {
     const transaction = open.get(step.session)
     if (step.does === "begin") {
       if (transaction?.failed === true) return aborted
-      if (transaction === undefined) open.set(step.session, fresh())
+      if (transaction === undefined) open.set(step.session, begun())
       return "BEGIN"
     }
     if (!("key" in step)) {
@@ -153,7 +155,7 @@ const makeModel = (initial: ReadonlyMap<number, number>) => {
       transaction.failed = told === duplicate
       return told
     }
-    const alone = fresh()
+    const alone = begun()
     const told = operate(alone, step)
     if (told !== duplicate) finish(alone)
     return told

@@ -2,7 +2,7 @@ import { Postgres } from "@effect-dsql/emulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { existsSync } from "node:fs"
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises"
 import { createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -98,6 +98,18 @@ describe("Postgres.make", () => {
         [error.reason, error.message],
         ["foreign", `${dataDirectory} holds other files: choose a new directory, or one that was made for this`]
       )
+    })
+  )
+
+  it.live("says on a restart, too, that the disk is full", () =>
+    Effect.gen(function* () {
+      const dataDirectory = yield* temporary
+      yield* Effect.scoped(Postgres.make({ dataDirectory }))
+      const options = join(dataDirectory, "data", "postmaster.opts")
+      yield* Effect.promise(() => rm(options))
+      yield* Effect.promise(() => symlink("/dev/full", options))
+      const error = yield* Effect.flip(Postgres.make({ dataDirectory }))
+      assert.match(error.message, /^PostgreSQL did not start in .*: .*postmaster\.opts.*: No space left on device$/)
     })
   )
 

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import * as fc from "fast-check"
 import { connect } from "node:net"
 import * as ClientMessage from "../src/internal/protocol/clientMessage.ts"
+import * as Frame from "../src/internal/protocol/frame.ts"
 import * as Keeper from "./keeper.ts"
 import * as Shared from "./shared.ts"
 import { gives, tells } from "./wireClient.ts"
@@ -72,6 +73,20 @@ layer(Shared.layer({ maxMessageBytes }), { excludeTestServices: true, timeout: "
       const client = yield* Shared.wire()
       const answer = yield* client.query(`SELECT '${"x".repeat(1_100_000)}'`)
       assert.deepStrictEqual([answer.error?.sqlstate, answer.status], ["08P01", undefined])
+    })
+  )
+
+  it.effect("that sends bytes which are no UTF-8 is told which, and goes on", () =>
+    Effect.gen(function* () {
+      const client = yield* Shared.wire()
+      const latin = Buffer.from("SELECT 'caf\xe9'\0", "latin1")
+      const told = { sqlstate: "22021", message: 'invalid byte sequence for encoding "UTF8": 0xe9 0x27' }
+      const simple = yield* client.send(Frame.make(Frame.code.query, latin))
+      assert.deepInclude(simple.error, told)
+      const prepared = Frame.make(Frame.code.parse, Buffer.from("\0"), latin, Frame.int16(0))
+      const extended = yield* client.send(Buffer.concat([prepared, ClientMessage.sync]))
+      assert.deepInclude(extended.error, told)
+      yield* tells(client, "SELECT 1", "SELECT 1")
     })
   )
 

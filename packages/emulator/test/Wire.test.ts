@@ -45,11 +45,12 @@ describe("ClientMessage.read", () => {
   it("reads back what was written", () => {
     fc.assert(
       fc.property(name, name, fc.integer({ min: 0, max: 1 << 30 }), (a, b, rows) => {
-        assert.deepInclude(ClientMessage.read(ClientMessage.query(a)), { _tag: "Query", sql: a })
+        const readable = (text: string) => ({ _tag: "Text" as const, text })
+        assert.deepInclude(ClientMessage.read(ClientMessage.query(a)), { _tag: "Query", sql: readable(a) })
         assert.deepInclude(ClientMessage.read(ClientMessage.parse(a, b, Buffer.from([0, 0]))), {
           _tag: "Parse",
           name: a,
-          sql: b
+          sql: readable(b)
         })
         assert.deepInclude(ClientMessage.read(ClientMessage.bind(a, b, Buffer.alloc(6))), {
           _tag: "Bind",
@@ -61,6 +62,29 @@ describe("ClientMessage.read", () => {
       }),
       { seed }
     )
+  })
+
+  it("reads the parameters of a Bind message, and the result formats behind them", () => {
+    const parameters = [0, 1, 0, 1, 0, 3, 0, 0, 0, 2, 7, 8, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 9]
+    const rest = Buffer.from([...parameters, 0, 1, 0, 1])
+    assert.strictEqual(ClientMessage.resultFormat(rest), 1)
+    assert.deepStrictEqual(ClientMessage.parameters(rest), [
+      { isBinary: true, bytes: Buffer.from([7, 8]) },
+      { isBinary: true, bytes: null },
+      { isBinary: true, bytes: Buffer.from([9]) }
+    ])
+  })
+
+  it("tells the first bytes of a text that are no character", () => {
+    const query = (...bytes: ReadonlyArray<number>) =>
+      ClientMessage.read(Frame.make(Frame.code.query, Buffer.from([...bytes, 0])))
+    const unreadable = (...bytes: ReadonlyArray<number>) => ({
+      _tag: "Unreadable" as const,
+      bytes: Buffer.from(bytes)
+    })
+    assert.deepInclude(query(0x61, 0xc3, 0xa9, 0xe9, 0x27), { sql: unreadable(0xe9, 0x27) })
+    assert.deepInclude(query(0xff, 0x61, 0x62, 0x63), { sql: unreadable(0xff) })
+    assert.deepInclude(query(0xf0, 0x9f, 0x98, 0x80, 0xf0, 0x9f, 0x98), { sql: unreadable(0xf0, 0x9f, 0x98) })
   })
 
   it("never throws, whatever it is given", () => {
@@ -85,12 +109,5 @@ describe("Scram.make", () => {
   it("answers no challenge that is not made from its own nonce", () => {
     assert.isUndefined(make("secret").answer("r=other,s=c2FsdA==,i=4096"))
     assert.isFalse(make("secret").verify("v=AAAA"))
-  })
-
-  it("finds the result formats of a Bind message behind its parameters, and asks for text instead", () => {
-    const parameters = [0, 1, 0, 1, 0, 3, 0, 0, 0, 2, 7, 8, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 9]
-    const rest = Buffer.from([...parameters, 0, 1, 0, 1])
-    assert.strictEqual(ClientMessage.resultFormat(rest), 1)
-    assert.deepStrictEqual([...ClientMessage.inText(rest)], [...parameters, 0, 0])
   })
 })

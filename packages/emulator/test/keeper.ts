@@ -45,7 +45,8 @@ export const make = Effect.gen(function* () {
       Effect.andThen(
         released(everyone),
         query(`SELECT count(*)::int AS others FROM pg_stat_activity WHERE datname = current_database()
-          AND application_name NOT IN ('effect-dsql emulator', 'entered') AND pid <> pg_backend_pid()`)
+          AND backend_type = 'client backend' AND application_name NOT IN ('effect-dsql emulator', 'entered')
+          AND pid <> pg_backend_pid()`)
       ),
       ({ rows: [{ others }] }) => Number(others)
     )

@@ -4,6 +4,7 @@
  * @since 0.1.0
  * @stability unstable
  */
+import { isIP } from "node:net"
 import * as Schema from "effect/Schema"
 import { HostId } from "./Identifiers.ts"
 
@@ -27,13 +28,25 @@ export const Role = Schema.Literals([1, 2, 3, 4, 5]).transform([
  */
 export type Role = typeof Role.Type
 
+const isShortest = (address: string): boolean => {
+  if (isIP(address) !== 6) return isIP(address) === 4
+  // A zone is of one host, and an IPv4 address that is mapped into IPv6 is written as what it is.
+  if (address.includes("%") || address.includes(".")) return false
+  return new URL(`http://[${address}]`).hostname === `[${address}]` && !address.startsWith("::ffff:")
+}
+
+const isAddress = Schema.makeFilter<string>(isShortest, { expected: "an IP address in its shortest form" })
+
 /**
- * Where a host is called: a name or an address of at most 128 characters.
+ * Where a host is called: an IP address, as `10.0.0.7` or `2001:db8::1`.
+ *
+ * Temporal reads the column as an address, a name as none at all, and looks for the shortest form of one. So a name is
+ * refused, and an address that is written in another form: resolve the one, shorten the other.
  *
  * @since 0.1.0
  * @category models
  */
-export const RpcAddress = Schema.NonEmptyString.check(Schema.isMaxCodePoints(128)).pipe(Schema.brand("RpcAddress"))
+export const RpcAddress = Schema.String.check(isAddress).pipe(Schema.brand("RpcAddress"))
 
 /**
  * @since 0.1.0

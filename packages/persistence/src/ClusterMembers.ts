@@ -11,8 +11,10 @@
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
-import * as Size from "@effect-dsql/core/Size"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -26,11 +28,11 @@ import { type ClusterMember, MemberExpiryInvalid, Role, RpcAddress, RpcPort } fr
 import { HostId } from "./Identifiers.ts"
 import { drain } from "./internal/drain.ts"
 import * as List from "./internal/page/list.ts"
-import { repeatable } from "./internal/repeatable.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
 import type { MalformedRow, PageError, WriteError } from "./PersistenceError.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * What a host says of itself.
@@ -54,9 +56,9 @@ export interface MembersRequest extends PageToken.PageRequest {
   readonly hostId?: HostId | undefined
   readonly role?: Role | undefined
   readonly rpcAddress?: RpcAddress | undefined
-  /** Heard of no longer ago than this. */
+  /** Heard of less long ago than this. */
   readonly heartbeatWithin?: Duration.Input | undefined
-  /** By the hosts' own clocks. */
+  /** Then or later, by the hosts' own clocks. */
   readonly sessionStartedAfter?: DateTime.Utc | undefined
 }
 
@@ -81,7 +83,10 @@ export interface MembersRequest extends PageToken.PageRequest {
 export class ClusterMembers extends Context.Service<
   ClusterMembers,
   {
-    /** Writes a heartbeat, and gives the member with the database's times. One round trip. */
+    /**
+     * Writes a heartbeat, and gives the member with the database's times. One round trip. If its answer is lost, it
+     * takes up to four seconds until it is written again, so that the lost one cannot come after the next.
+     */
     readonly upsert: (heartbeat: Heartbeat) => Effect.Effect<ClusterMember, WriteError | MemberExpiryInvalid>
     /** One page of members, by host id. One round trip. */
     readonly list: (request?: MembersRequest) => Effect.Effect<PageToken.Page<ClusterMember>, PageError>
@@ -124,11 +129,26 @@ const table = "cluster_membership"
 const partition = 0
 
 /** The database's clock, as TIMESTAMP columns hold it. */
-const now = (sql: SqlClient) => sql.literal("(now() AT TIME ZONE 'UTC')")
+const clock = "(now() AT TIME ZONE 'UTC')"
+
+const now = (sql: SqlClient) => sql.literal(clock)
 
 const interval = (sql: SqlClient, millis: number) => sql`${millis}::float8 * INTERVAL '1 millisecond'`
 
 const encodeRole = Schema.encodeSync(Role)
+
+const key = ["membership_partition", "host_id"]
+
+const types = {
+  membership_partition: "integer",
+  host_id: "uuid",
+  role: "integer",
+  rpc_address: "text",
+  rpc_port: "integer",
+  session_start: "timestamp"
+} as const
+
+const Times = Schema.Struct({ lastHeartbeat: Schema.DateTimeUtcFromDate, recordExpiry: Schema.DateTimeUtcFromDate })
 
 const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
   const { hostId, role, rpcAddress, rpcPort, sessionStart } = heartbeat
@@ -142,27 +162,27 @@ const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
     rpc_port: rpcPort,
     session_start: DateTime.toDateUtc(sessionStart)
   }
-  yield* Size.check(table, row, ["membership_partition", "host_id"])
-  const body = Effect.gen(function* () {
-    const sql = yield* Transaction.sql
-    const rows = yield* sql`
-      INSERT INTO cluster_membership
-        (${sql.csv(Object.keys(row).map((column) => sql`${sql(column)}`))}, last_heartbeat, record_expiry)
-      VALUES (
-        ${sql.csv(Object.values(row).map((value) => sql`${value}`))},
-        ${now(sql)}, ${now(sql)} + ${interval(sql, expiresIn)}
-      )
-      ON CONFLICT (membership_partition, host_id) DO UPDATE
-      SET role = EXCLUDED.role, rpc_address = EXCLUDED.rpc_address, rpc_port = EXCLUDED.rpc_port,
-        session_start = EXCLUDED.session_start, last_heartbeat = EXCLUDED.last_heartbeat,
-        record_expiry = EXCLUDED.record_expiry
-      RETURNING ${columnNames(sql)}`
-    return yield* decode(rows[0], hostId)
+  yield* Storable.check(table, row, key)
+  const now = Expression.literal(clock)
+  const expiry = Expression.sql`${now} + ${Expression.value("double precision", expiresIn)} * INTERVAL '1 millisecond'`
+  const columns = { ...Expression.row(types, row), last_heartbeat: now, record_expiry: expiry }
+  const replaced = Object.keys(columns).filter((column) => !key.includes(column))
+  const written = Guarded.write<never>({
+    guards: [],
+    writes: [Write.insert({ into: table, columns, onConflict: Write.replacing(key, replaced) })],
+    tells: { lastHeartbeat: now, recordExpiry: expiry }
   })
-  return yield* repeatable("UpsertClusterMember", body)
+  // A heartbeat that arrives after the next one would take it back, so it is void after an instant. What is there then
+  // does not say whose heartbeat it is: it is written anew.
+  const told = yield* Transaction.autocommit(written, {
+    operation: "UpsertClusterMember",
+    verify: () => Effect.map(written, Transaction.committed)
+  })
+  const times = yield* Row.decode(Times, told, placeOf(hostId))
+  return { hostId, role, rpcAddress, rpcPort, sessionStart, ...times }
 })
 
-const tokens = Tokens.codec("cluster members", Schema.Struct({ hostId: HostId }))
+const tokens = Tokens.codec(table, Schema.Struct({ hostId: HostId }))
 
 const list = Effect.fnUntraced(function* (request: MembersRequest) {
   const start = yield* List.start(tokens, request)
@@ -175,9 +195,9 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
     if (role !== undefined) filters.push(sql`role = ${encodeRole(role)}`)
     if (rpcAddress !== undefined) filters.push(sql`rpc_address = ${rpcAddress}`)
     const within = Duration.toMillis(Duration.fromInputUnsafe(heartbeatWithin))
-    if (Number.isFinite(within)) filters.push(sql`last_heartbeat >= ${now(sql)} - ${interval(sql, within)}`)
+    if (Number.isFinite(within)) filters.push(sql`last_heartbeat > ${now(sql)} - ${interval(sql, within)}`)
     if (sessionStartedAfter !== undefined) {
-      filters.push(sql`session_start > ${DateTime.toDateUtc(sessionStartedAfter)}`)
+      filters.push(sql`session_start >= ${DateTime.toDateUtc(sessionStartedAfter)}`)
     }
     return yield* sql<{ readonly host_id: HostId }>`
       SELECT ${columnNames(sql)} FROM cluster_membership WHERE ${sql.and(filters)}
@@ -235,8 +255,7 @@ const fromColumns = (columns: typeof Columns.Type): ClusterMember => ({
   recordExpiry: columns.record_expiry
 })
 
+const placeOf = (hostId: string) => ({ table, key: { membership_partition: partition, host_id: hostId } })
+
 const decode = (row: unknown, hostId: string): Effect.Effect<ClusterMember, MalformedRow> =>
-  Effect.map(
-    Row.decode(Columns, row, { table, key: { membership_partition: partition, host_id: hostId } }),
-    fromColumns
-  )
+  Effect.map(Row.decode(Columns, row, placeOf(hostId)), fromColumns)

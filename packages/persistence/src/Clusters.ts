@@ -14,7 +14,6 @@ import * as Fence from "@effect-dsql/core/Fence"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -31,6 +30,7 @@ import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
 import type { MalformedRow, PageError, ReadError, WriteError } from "./PersistenceError.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * Keeps the metadata of clusters. Each operation is one statement and one round trip; a stream is one per page.
@@ -107,7 +107,7 @@ const key = (name: string) => ({ metadata_partition: partition, cluster_name: na
 
 const save = Effect.fnUntraced(function* ({ metadata, name }: Omit<Cluster, "version">, expected: bigint) {
   const columns = { data: metadata.data, data_encoding: metadata.encoding }
-  yield* Size.check(table, { ...key(name), ...columns }, Object.keys(key(name)))
+  yield* Storable.check(table, { ...key(name), ...columns }, Object.keys(key(name)))
   const saved: Cluster = { name, metadata, version: expected + 1n }
   const version = Expression.value("bigint", expected)
   const guard = Guard.make({
@@ -194,7 +194,7 @@ const select = Effect.fnUntraced(function* (name: string) {
   return rows[0] === undefined ? Option.none() : Option.some(yield* decode(rows[0], name))
 })
 
-const tokens = Tokens.codec("clusters", Schema.Struct({ name: ClusterName }))
+const tokens = Tokens.codec(table, Schema.Struct({ name: ClusterName }))
 
 const list = Effect.fnUntraced(function* (request: PageToken.PageRequest) {
   const start = yield* List.start(tokens, request)

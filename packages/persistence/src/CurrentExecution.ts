@@ -10,12 +10,18 @@ import { DataBlob } from "./DataBlob.ts"
 import { BusinessId, NamespaceId, RunId, ShardId } from "./Identifiers.ts"
 
 /**
- * Where an execution stands. The column holds Temporal's number, 1 to 4.
+ * Where an execution stands. The column holds Temporal's number, 1 to 4 or 6; its 5, `VOID`, is never stored.
  *
  * @since 0.1.0
  * @category models
  */
-export const State = Schema.Literals([1, 2, 3, 4]).transform(["Created", "Running", "Completed", "Zombie"])
+export const State = Schema.Literals([1, 2, 3, 4, 6]).transform([
+  "Created",
+  "Running",
+  "Completed",
+  "Zombie",
+  "Corrupted"
+])
 
 /**
  * @since 0.1.0

@@ -16,7 +16,6 @@ import { ConditionFailed, type LimitExceeded } from "@effect-dsql/core/DsqlError
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -29,7 +28,8 @@ import type { RunId } from "./Identifiers.ts"
 import { route } from "./internal/executions/currentRoute.ts"
 import * as Current from "./internal/executions/currentRow.ts"
 import * as Row from "./internal/page/row.ts"
-import { type ArchetypeUnspecified, type MalformedRow } from "./PersistenceError.ts"
+import type { ArchetypeUnspecified, MalformedRow, TextInvalid } from "./PersistenceError.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * Keeps the current executions of both tables.
@@ -62,14 +62,18 @@ export class CurrentExecutions extends Context.Service<
       row: CurrentExecution
     ) => Effect.Effect<
       void,
-      ArchetypeUnspecified | LimitExceeded | MalformedRow | SqlError | CurrentExecutionConflict,
+      ArchetypeUnspecified | LimitExceeded | MalformedRow | SqlError | TextInvalid | CurrentExecutionConflict,
       Transaction.Transaction
     >
     /** Replaces the row if its run is the expected one. */
     readonly update: (
       row: CurrentExecution,
       expectedRunId: RunId
-    ) => Effect.Effect<void, ArchetypeUnspecified | LimitExceeded | SqlError | ConditionFailed, Transaction.Transaction>
+    ) => Effect.Effect<
+      void,
+      ArchetypeUnspecified | LimitExceeded | SqlError | TextInvalid | ConditionFailed,
+      Transaction.Transaction
+    >
     readonly find: (
       key: Key
     ) => Effect.Effect<
@@ -124,7 +128,7 @@ export const layer: Layer.Layer<CurrentExecutions> = Layer.sync(CurrentExecution
 const insert = Effect.fnUntraced(function* (row: CurrentExecution) {
   const to = yield* route(row)
   const columns = Current.toColumns(row)
-  yield* Size.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
+  yield* Storable.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
   const key = Current.bound(to)
   const free = Guard.make({
     name: "current",
@@ -146,7 +150,7 @@ const insert = Effect.fnUntraced(function* (row: CurrentExecution) {
 const update = Effect.fnUntraced(function* (row: CurrentExecution, expectedRunId: RunId) {
   const to = yield* route(row)
   const columns = Current.toColumns(row)
-  yield* Size.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
+  yield* Storable.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
   const key = Current.bound(to)
   const isExpected = Expression.sql`run_id = ${Expression.value("uuid", expectedRunId)}`
   const guard = Guard.make({

@@ -180,6 +180,21 @@ export class ExecutionConflict extends Schema.TaggedError<ExecutionConflict>(
 }
 
 /**
+ * A write that is never right, whatever is stored: what it says of its runs contradicts itself. Nothing was sent.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ExecutionInvalid extends Schema.TaggedError<ExecutionInvalid>("@effect-dsql/persistence/ExecutionInvalid")(
+  "ExecutionInvalid",
+  { businessId: Schema.String, runId: RunId, reason: Schema.String }
+) {
+  override get message(): string {
+    return `${this.businessId}: run ${this.runId}: ${this.reason}`
+  }
+}
+
+/**
  * There is no such run, or no current execution.
  *
  * @since 0.1.0

@@ -168,6 +168,9 @@ export const change = (
 /**
  * How a new run relates to the current execution.
  *
+ * A zombie is never the current one, and what is beside the current one is not running: anything else is
+ * `ExecutionInvalid`.
+ *
  * - `BrandNew`: it becomes the current one, where there is none. With `previousRunId` it may also take the place of
  *   that run.
  * - `UpdateCurrent`: it takes the place of a run that is completed, `previousRunId`, last written at
@@ -196,9 +199,9 @@ export interface Update {
   /**
    * How the run relates to the current execution.
    *
-   * - `UpdateCurrent`: it is the current one, and `newRun`, if there is one, takes its place.
-   * - `BypassCurrent`: it is not the current one, which stays as it is.
-   * - `IgnoreCurrent`: the current execution is not looked at.
+   * - `UpdateCurrent`: it is the current one; or it is closed, and `newRun` takes its place.
+   * - `BypassCurrent`: it is not the current one, which stays as it is, and neither runs.
+   * - `IgnoreCurrent`: the current execution is not looked at, and there is no `newRun`.
    */
   readonly mode: "UpdateCurrent" | "BypassCurrent" | "IgnoreCurrent"
   readonly mutation: Mutation

@@ -24,6 +24,7 @@ import * as Layer from "effect/Layer"
 import type { CurrentExecution, CurrentExecutionConflict, Key } from "./CurrentExecution.ts"
 import {
   type ExecutionConflict,
+  type ExecutionInvalid,
   ExecutionNotFound,
   type MutableState,
   type OwnedKey,
@@ -37,6 +38,7 @@ import { route } from "./internal/executions/currentRoute.ts"
 import * as Outcome from "./internal/executions/outcome.ts"
 import * as Plan from "./internal/executions/plan.ts"
 import * as Read from "./internal/executions/read.ts"
+import * as Validity from "./internal/executions/validity.ts"
 import * as Writes from "./internal/executions/writes.ts"
 import type { ArchetypeUnspecified, ReadError, ShardOwnershipLost, WriteError } from "./PersistenceError.ts"
 
@@ -112,19 +114,22 @@ export class Executions extends Context.Service<
       at: OwnedKey,
       mode: CreateMode,
       run: Snapshot
-    ) => Effect.Effect<void, ExecutionWriteError | ExecutionRefusal>
+    ) => Effect.Effect<void, ExecutionWriteError | ExecutionInvalid | ExecutionRefusal>
     /** Changes a run, and creates the one that goes on from it. One round trip. */
-    readonly update: (at: OwnedKey, update: Update) => Effect.Effect<void, ExecutionWriteError | ExecutionRefusal>
+    readonly update: (
+      at: OwnedKey,
+      update: Update
+    ) => Effect.Effect<void, ExecutionWriteError | ExecutionInvalid | ExecutionRefusal>
     /** Rebuilds a run, changes the current one, creates the one that goes on from it. One round trip. */
     readonly conflictResolve: (
       at: OwnedKey,
       resolution: ConflictResolution
-    ) => Effect.Effect<void, ExecutionWriteError | ExecutionRefusal>
+    ) => Effect.Effect<void, ExecutionWriteError | ExecutionInvalid | ExecutionRefusal>
     /** Puts a run in the place of what is stored of it; the current execution is not looked at. One round trip. */
     readonly set: (
       at: OwnedKey,
       run: Replacement
-    ) => Effect.Effect<void, ExecutionWriteError | ExecutionConflict | ExecutionNotFound>
+    ) => Effect.Effect<void, ExecutionWriteError | ExecutionConflict | ExecutionInvalid | ExecutionNotFound>
     /** Everything that is kept of a run. One round trip. */
     readonly get: (key: RunKey) => Effect.Effect<MutableState, ExecutionReadError>
     /** What can be read of a run, and what cannot, where `get` fails with `MalformedRow`. One round trip. */
@@ -178,19 +183,23 @@ const send = <E>(
   )
 
 const create = Effect.fnUntraced(function* (at: OwnedKey, mode: CreateMode, run: Snapshot) {
+  yield* Validity.create(at, mode, run)
   yield* send(yield* Writes.create(at, mode, run), "CreateExecution", Outcome.ofCreation(at, run))
 })
 
 const update = Effect.fnUntraced(function* (at: OwnedKey, change: Update) {
+  yield* Validity.update(at, change)
   yield* send(yield* Writes.update(at, change), "UpdateExecution", Outcome.ofMutation(at, change.mutation))
 })
 
 const conflictResolve = Effect.fnUntraced(function* (at: OwnedKey, resolution: ConflictResolution) {
+  yield* Validity.conflictResolve(at, resolution)
   const plan = yield* Writes.conflictResolve(at, resolution)
   yield* send(plan, "ConflictResolveExecution", Outcome.ofReplacement(at, resolution.run))
 })
 
 const set = Effect.fnUntraced(function* (at: OwnedKey, run: Replacement) {
+  yield* Validity.set(at, run)
   yield* send(yield* Writes.set(at, run), "SetExecution", Outcome.ofReplacement(at, run))
 })
 

@@ -118,6 +118,21 @@ export class BranchNotFound extends Schema.TaggedError<BranchNotFound>("@effect-
 }
 
 /**
+ * The tree has another branch of this id, which shares other nodes. Nothing was written; take a new id.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class BranchExists extends Schema.TaggedError<BranchExists>("@effect-dsql/persistence/BranchExists")(
+  "BranchExists",
+  { treeId: TreeId, branchId: BranchId }
+) {
+  override get message(): string {
+    return `history tree ${this.treeId} has another branch ${this.branchId}`
+  }
+}
+
+/**
  * From this node, the ids of the transactions before do not lead back to the first node. Nothing was deleted.
  *
  * @since 0.1.0

@@ -10,7 +10,6 @@
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
@@ -28,6 +27,7 @@ import * as List from "./internal/page/list.ts"
 import { repeatable } from "./internal/repeatable.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
 import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * A branch, in the shard of its execution.
@@ -48,7 +48,7 @@ export interface Located {
  */
 export interface Append extends Located {
   readonly nodes: Arr.NonEmptyReadonlyArray<Branch.HistoryNode>
-  /** Makes the branch as well, with this description of whose history it is. */
+  /** Makes the branch as well, with this description of whose history it is; another of its id is `BranchExists`. */
   readonly newBranch?: { readonly info: string } | undefined
 }
 
@@ -83,7 +83,7 @@ export interface NodeRef {
 export interface Fork extends Located {
   /** The first node that the new branch has of its own. */
   readonly nodeId: bigint
-  /** The new branch's id. The same fork made twice is one. */
+  /** The new branch's id. The same fork made twice is one; any other branch of this id is `BranchExists`. */
   readonly branchId: BranchId
   readonly info: string
 }
@@ -114,7 +114,7 @@ export class HistoryBranches extends Context.Service<
   HistoryBranches,
   {
     /** Writes nodes of a branch, and the branch itself if it is new; over those that are there. One round trip. */
-    readonly append: (append: Append) => Effect.Effect<void, WriteError | Branch.HistoryInvalid>
+    readonly append: (append: Append) => Effect.Effect<void, WriteError | Branch.BranchExists | Branch.HistoryInvalid>
     /**
      * A page of a branch's history in order, its ancestors' part included. Nodes that never became history are passed
      * over: those whose transaction id is lower than one's before them. They count for the page's size, so a page may
@@ -125,21 +125,24 @@ export class HistoryBranches extends Context.Service<
     readonly streamNodes: (range: NodeRange, request?: PageRequest) => Stream.Stream<Branch.HistoryNode, PageError>
     /**
      * A page of a branch's history from its end, following the chain of transactions from the one that wrote the last
-     * node: all other nodes are passed over. One round trip.
+     * node: all other nodes are passed over. A chain without an end, `lastTxnId` 0, is `HistoryInvalid`. One round trip.
      */
     readonly listNodesBackward: (
       range: NodeRange & { readonly lastTxnId: bigint },
       request?: PageRequest
-    ) => Effect.Effect<Page<Branch.HistoryNode>, PageError>
+    ) => Effect.Effect<Page<Branch.HistoryNode>, PageError | Branch.HistoryInvalid>
     /** A branch's history from its end, in the memory of one page. One round trip for each page. */
     readonly streamNodesBackward: (
       range: NodeRange & { readonly lastTxnId: bigint },
       request?: PageRequest
-    ) => Stream.Stream<Branch.HistoryNode, PageError>
+    ) => Stream.Stream<Branch.HistoryNode, PageError | Branch.HistoryInvalid>
     /** Makes a branch that shares the nodes before `nodeId` with another one, and gives it. One round trip. */
     readonly fork: (
       fork: Fork
-    ) => Effect.Effect<Branch.HistoryBranch, WriteError | Branch.HistoryInvalid | Branch.BranchNotFound>
+    ) => Effect.Effect<
+      Branch.HistoryBranch,
+      WriteError | Branch.BranchExists | Branch.BranchNotFound | Branch.HistoryInvalid
+    >
     /**
      * Deletes the nodes up to a valid one that are not on its chain, and gives how many. With `beyond` it also deletes
      * the branch's own nodes after the valid one, but for those that other branches read: for branches that nobody
@@ -193,7 +196,7 @@ export const layer: Layer.Layer<HistoryBranches, never, DsqlClient> = Layer.effe
       Effect.provideService(effect, DsqlClient, client)
     const listNodes = (range: NodeRange, request: PageRequest = {}) => connected(Reading.page(forward(range), request))
     const listNodesBackward = (range: NodeRange & { readonly lastTxnId: bigint }, request: PageRequest = {}) =>
-      connected(Reading.page(backward(range), request))
+      connected(Effect.flatMap(backward(range), (reading) => Reading.page(reading, request)))
     const list = (tree: Nodes.Tree, request: PageRequest = {}) => connected(Tree.page(tree, request))
     const listAll = (request: PageRequest = {}) => connected(Tree.page(undefined, request))
     return HistoryBranches.of({
@@ -227,11 +230,12 @@ const reading = (range: NodeRange) => ({
 
 const forward = (range: NodeRange): Reading.Reading => ({ ...reading(range), direction: "Forward", txnId: 0n })
 
-const backward = (range: NodeRange & { readonly lastTxnId: bigint }): Reading.Reading => ({
-  ...reading(range),
-  direction: "Backward",
-  txnId: range.lastTxnId
-})
+const backward = (
+  range: NodeRange & { readonly lastTxnId: bigint }
+): Effect.Effect<Reading.Reading, Branch.HistoryInvalid> =>
+  range.lastTxnId === 0n
+    ? Effect.fail(invalid(range.branch, "it is read backward from the transaction of its last node, and 0 is none"))
+    : Effect.succeed({ ...reading(range), direction: "Backward", txnId: range.lastTxnId })
 
 const invalid = (branch: Branch.HistoryBranch, reason: string) =>
   new Branch.HistoryInvalid({ branchId: branch.branchId, reason })
@@ -250,16 +254,20 @@ const append = Effect.fnUntraced(function* ({ branch, newBranch, nodes, shardId 
   if (new Set(nodes.map(({ nodeId, txnId }) => `${nodeId} ${txnId}`)).size < nodes.length) {
     return yield* invalid(branch, "a node is given twice for one transaction")
   }
+  if (nodes.length === 0) return yield* invalid(branch, "there are no nodes to append")
+  const empty = nodes.find(({ events }) => events.data.length === 0)
+  if (empty !== undefined) return yield* invalid(branch, `the batch of node ${empty.nodeId} has no events`)
   const forkTime = yield* DateTime.now
   const made = newBranch === undefined ? undefined : Tree.toRow({ branch, forkTime, info: newBranch.info }, shardId)
   const of = { shardId, treeId: branch.treeId }
-  yield* Size.checkAll([
+  if (newBranch !== undefined) yield* Storable.text("the info of a branch", newBranch.info)
+  yield* Storable.checkAll([
     ...(made === undefined ? [] : [{ table: Tree.table, row: made, key: Tree.keyColumns }]),
     ...nodes.map((node) => Nodes.toWrite(of, branch.branchId, node))
   ])
   yield* repeatable(
     "AppendHistoryNodes",
-    Nodes.upsert(of, branch.branchId, nodes, made === undefined ? [] : [Tree.upsert(made)])
+    Nodes.upsert(of, branch.branchId, nodes, made === undefined ? [] : [Tree.make(branch, made)])
   )
 })
 
@@ -268,11 +276,15 @@ const fork = Effect.fnUntraced(function* ({ branch, branchId, info, nodeId, shar
     return yield* invalid(branch, `a fork at node ${nodeId} would share nothing; fork at node 2 or later`)
   }
   const made = Branch.fork(branch, nodeId, branchId)
+  if (Branch.ranges(branch).some((range) => range.branchId === branchId)) {
+    return yield* invalid(branch, `it has nodes of branch ${branchId}, which a fork cannot be; take a new id`)
+  }
   const row = Tree.toRow({ branch: made, forkTime: yield* DateTime.now, info }, shardId)
-  yield* Size.check(Tree.table, row, Tree.keyColumns)
-  yield* Transaction.autocommit(Tree.fork(branch, row), {
+  yield* Storable.text("the info of a branch", info)
+  yield* Storable.check(Tree.table, row, Tree.keyColumns)
+  yield* Transaction.autocommit(Tree.fork(branch, shardId, Tree.make(made, row)), {
     operation: "ForkHistoryBranch",
-    verify: () => Tree.verifyFork(branch, row)
+    verify: () => Tree.verifyFork(branch, shardId, made)
   })
   return made
 })

@@ -10,7 +10,6 @@
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -39,6 +38,7 @@ import { taskTable } from "./internal/historyTasks/table.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
 import type { PageError, ShardOwnershipLost, WriteError } from "./PersistenceError.ts"
 import type { OwnedShard } from "./Shard.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * A queue of tasks.
@@ -91,7 +91,7 @@ export class HistoryTasks extends Context.Service<
   {
     /**
      * Adds tasks of any categories below the shard; all of them or none. A task that is there already
-     * is a `UniqueViolation`. One round trip.
+     * is a `UniqueViolation`. Without tasks it only asks whether the shard is owned. One round trip.
      */
     readonly add: (
       owned: OwnedShard,
@@ -200,7 +200,7 @@ const put = Effect.fnUntraced(function* (letter: DeadLetter) {
     data: letter.task.data,
     data_encoding: letter.task.encoding
   }
-  yield* Size.check(table, row, [...Object.keys(equal), "task_id"])
+  yield* Storable.check(table, row, [...Object.keys(equal), "task_id"])
   yield* repeatable(
     "PutReplicationDeadLetter",
     Effect.flatMap(Transaction.sql, (sql) => sql`INSERT INTO ${sql(table)} ${sql.insert(row)} ON CONFLICT DO NOTHING`)

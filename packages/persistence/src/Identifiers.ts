@@ -5,8 +5,12 @@
  * @stability unstable
  */
 import * as Schema from "effect/Schema"
+import { isStorable } from "./internal/text.ts"
 
-const uuid = Schema.String.check(Schema.isUUID())
+/** Of any version, or of none: Temporal takes 16 bytes, whatever they say of themselves. */
+const uuid = Schema.String.check(Schema.isGUID())
+
+const name = Schema.NonEmptyString.check(isStorable, Schema.isMaxCodePoints(255))
 
 /**
  * A part of the history service's keyspace, owned by one host at a time.
@@ -57,7 +61,7 @@ export type RunId = typeof RunId.Type
  * @since 0.1.0
  * @category models
  */
-export const BusinessId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("BusinessId"))
+export const BusinessId = name.pipe(Schema.brand("BusinessId"))
 
 /**
  * @since 0.1.0
@@ -99,9 +103,7 @@ export type BranchId = typeof BranchId.Type
  * @since 0.1.0
  * @category models
  */
-export const NamespaceName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(
-  Schema.brand("NamespaceName")
-)
+export const NamespaceName = name.pipe(Schema.brand("NamespaceName"))
 
 /**
  * @since 0.1.0
@@ -115,7 +117,7 @@ export type NamespaceName = typeof NamespaceName.Type
  * @since 0.1.0
  * @category models
  */
-export const ClusterName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("ClusterName"))
+export const ClusterName = name.pipe(Schema.brand("ClusterName"))
 
 /**
  * @since 0.1.0
@@ -157,9 +159,7 @@ export type EndpointId = typeof EndpointId.Type
  * @since 0.1.0
  * @category models
  */
-export const TaskQueueName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(
-  Schema.brand("TaskQueueName")
-)
+export const TaskQueueName = name.pipe(Schema.brand("TaskQueueName"))
 
 /**
  * @since 0.1.0
@@ -173,7 +173,7 @@ export type TaskQueueName = typeof TaskQueueName.Type
  * @since 0.1.0
  * @category models
  */
-export const BuildId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("BuildId"))
+export const BuildId = name.pipe(Schema.brand("BuildId"))
 
 /**
  * @since 0.1.0
@@ -187,7 +187,7 @@ export type BuildId = typeof BuildId.Type
  * @since 0.1.0
  * @category models
  */
-export const TimerId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("TimerId"))
+export const TimerId = name.pipe(Schema.brand("TimerId"))
 
 /**
  * @since 0.1.0
@@ -201,7 +201,7 @@ export type TimerId = typeof TimerId.Type
  * @since 0.1.0
  * @category models
  */
-export const SignalId = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("SignalId"))
+export const SignalId = name.pipe(Schema.brand("SignalId"))
 
 /**
  * @since 0.1.0
@@ -212,10 +212,13 @@ export type SignalId = typeof SignalId.Type
 /**
  * Where a node stands in the tree of a CHASM execution, encoded as text. The root's is empty.
  *
+ * It has at most 1,024 characters. In a database that the earlier system made the column has 255 of them; there a
+ * longer path ends with `LimitExceeded` (`column_characters`), and nothing is written.
+ *
  * @since 0.1.0
  * @category models
  */
-export const ChasmPath = Schema.String.check(Schema.isMaxCodePoints(1024)).pipe(Schema.brand("ChasmPath"))
+export const ChasmPath = Schema.String.check(isStorable, Schema.isMaxCodePoints(1024)).pipe(Schema.brand("ChasmPath"))
 
 /**
  * @since 0.1.0

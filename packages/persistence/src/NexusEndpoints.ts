@@ -50,6 +50,8 @@ export interface EndpointChange extends Omit<NexusEndpoint, "version"> {
  * @category models
  */
 export interface ListRequest extends PageToken.PageRequest {
+  /** Here 0 as well: a page without endpoints, which tells the table version. */
+  readonly size?: number | undefined
   /**
    * The table version that the list has to be of. Default: on a first page the current one, on a later page the one
    * that the first page was of.
@@ -153,7 +155,8 @@ const get = Effect.fnUntraced(function* (id: EndpointId) {
 const tokens = Tokens.codec(table, Schema.Struct({ id: EndpointId, tableVersion: Schema.BigInt }))
 
 const list = Effect.fnUntraced(function* (request: ListRequest) {
-  const start = yield* List.start(tokens, request)
+  const onlyVersion = request.size === 0
+  const start = yield* List.start(tokens, onlyVersion ? { token: request.token } : request)
   const body = Effect.gen(function* () {
     const sql = yield* Transaction.sql
     const after = Option.isSome(start) ? sql`WHERE id > ${start.value.id}` : sql``
@@ -164,7 +167,7 @@ const list = Effect.fnUntraced(function* (request: ListRequest) {
         SELECT coalesce((SELECT version FROM nexus_endpoints_partition_status WHERE id = 0), 0) AS table_version
       ) AS status
       LEFT JOIN (
-        SELECT * FROM nexus_endpoints ${after} ORDER BY id LIMIT ${List.size(request) + 1}
+        SELECT * FROM nexus_endpoints ${after} ORDER BY id LIMIT ${onlyVersion ? 0 : List.size(request) + 1}
       ) AS endpoints ON true
       ORDER BY endpoints.id`
   })

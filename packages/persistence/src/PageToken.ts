@@ -1,9 +1,10 @@
 /**
  * Page tokens: where the next page of a list begins.
  *
- * A token is opaque to the caller and checked when it comes back: it names its
- * version and the list that it belongs to, and a foreign, cut or altered one is
- * refused with `PageTokenInvalid` before anything is read.
+ * A token is opaque to the caller and checked when it comes back: it is bound to
+ * its version, to the table of its list, and to the part and range of it that
+ * were asked for. A foreign, cut or altered one is refused with
+ * `PageTokenInvalid` before anything is read.
  *
  * @since 0.1.0
  * @stability unstable
@@ -31,7 +32,7 @@ export type PageToken = typeof PageToken.Type
  * @category models
  */
 export interface PageRequest {
-  /** Items that the page has at most, 1 to 1,000. Default: 100. */
+  /** Items that the page has at most: a whole number from 1, and no more than 1,000 whatever it says. Default: 100. */
   readonly size?: number | undefined
   /** `next` of the page before, or of the `MalformedRow` that is to be passed over. Default: the first page. */
   readonly token?: PageToken | undefined

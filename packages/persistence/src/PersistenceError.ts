@@ -84,6 +84,38 @@ export class PageTokenInvalid extends Schema.TaggedError<PageTokenInvalid>(id("P
 }
 
 /**
+ * A page cannot have this size. Nothing was read.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PageSizeInvalid extends Schema.TaggedError<PageSizeInvalid>(id("PageSizeInvalid"))("PageSizeInvalid", {
+  /** The list that was asked. */
+  list: Schema.String,
+  size: Schema.Number
+}) {
+  override get message(): string {
+    return `a page of ${this.list} cannot have ${this.size} items; ask for 1 to 1,000`
+  }
+}
+
+/**
+ * A text that no column takes as it is. Nothing was sent.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TextInvalid extends Schema.TaggedError<TextInvalid>(id("TextInvalid"))("TextInvalid", {
+  /** The column, or what else the text was to be. */
+  where: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `${this.where}: ${this.reason}`
+  }
+}
+
+/**
  * What every operation that reads what is stored can end with.
  *
  * @since 0.1.0
@@ -97,7 +129,7 @@ export type ReadError = TransactionError | MalformedRow
  * @since 0.1.0
  * @category models
  */
-export type PageError = ReadError | PageTokenInvalid
+export type PageError = ReadError | PageSizeInvalid | PageTokenInvalid
 
 /**
  * What every write can end with that sends values of the caller, besides a condition that did not hold.
@@ -105,4 +137,4 @@ export type PageError = ReadError | PageTokenInvalid
  * @since 0.1.0
  * @category models
  */
-export type WriteError = ReadError | LimitExceeded
+export type WriteError = ReadError | LimitExceeded | TextInvalid

@@ -65,6 +65,20 @@ export interface MessageRange {
 }
 
 /**
+ * Messages cannot be deleted up to this one: the first has the number 0. Nothing was sent.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class MessageRangeInvalid extends Schema.TaggedError<MessageRangeInvalid>(
+  "@effect-dsql/persistence/Queue/MessageRangeInvalid"
+)("MessageRangeInvalid", { upTo: Schema.BigInt }) {
+  override get message(): string {
+    return `messages are numbered from 0: none can be deleted up to ${this.upTo}`
+  }
+}
+
+/**
  * How far each cluster has acknowledged a queue.
  *
  * @since 0.1.0

@@ -5,6 +5,7 @@
  * @stability unstable
  */
 import * as Schema from "effect/Schema"
+import { isStorable } from "./internal/text.ts"
 
 const id = (tag: string) => `@effect-dsql/persistence/QueueV2/${tag}`
 
@@ -14,7 +15,9 @@ const id = (tag: string) => `@effect-dsql/persistence/QueueV2/${tag}`
  * @since 0.1.0
  * @category models
  */
-export const QueueName = Schema.NonEmptyString.check(Schema.isMaxCodePoints(255)).pipe(Schema.brand("QueueName"))
+export const QueueName = Schema.NonEmptyString.check(isStorable, Schema.isMaxCodePoints(255)).pipe(
+  Schema.brand("QueueName")
+)
 
 /**
  * @since 0.1.0
@@ -50,6 +53,8 @@ export interface QueueInfo {
   readonly name: QueueName
   /** How many messages it has. */
   readonly messages: bigint
+  /** The number of the last message that was sent, whether or not it is deleted; undefined where none was. */
+  readonly lastMessageId: bigint | undefined
 }
 
 /**

@@ -15,7 +15,6 @@ import { ConditionFailed, type TransactionError } from "@effect-dsql/core/DsqlEr
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -34,7 +33,8 @@ import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
 import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
-import type { AckLevels, Message, MessageRange, QueueType } from "./Queue.ts"
+import { type AckLevels, type Message, type MessageRange, MessageRangeInvalid, type QueueType } from "./Queue.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * Keeps queues of messages.
@@ -89,7 +89,10 @@ export class Queues extends Context.Service<
      * Numbers go on behind the last message, and in a queue that is empty behind the last one acknowledged: no message
      * ever comes where a cluster does not look any more.
      */
-    readonly deleteMessages: (queue: QueueType, range: MessageRange) => Effect.Effect<number, TransactionError>
+    readonly deleteMessages: (
+      queue: QueueType,
+      range: MessageRange
+    ) => Effect.Effect<number, MessageRangeInvalid | TransactionError>
     /** How far each cluster has acknowledged. One round trip. */
     readonly ackLevels: (queue: QueueType) => Effect.Effect<AckLevels, ReadError>
     /** Replaces how far each cluster has acknowledged, if the version is the expected one. One round trip. */
@@ -174,14 +177,14 @@ const enqueueFirst = Effect.fnUntraced(function* (queue: QueueType, message: Dat
 })
 
 const list = Effect.fnUntraced(function* (queue: QueueType, request: MessageRange & PageToken.PageRequest) {
-  const { messages } = log(queue)
-  const tokens = Tokens.codec(Row.describe(messages), Schema.BigInt)
-  const after = Option.getOrElse(yield* List.start(tokens, request), () => request.after ?? -1n)
+  const { after: first = -1n, upTo = most } = request
+  const tokens = Tokens.codec(Row.name(log(queue).messages), Schema.BigInt).of(`after ${first} up to ${upTo}`)
+  const after = Option.getOrElse(yield* List.start(tokens, request), () => first)
   const body = Effect.flatMap(
     Transaction.sql,
     (sql) => sql<Log.MessageRow>`
       SELECT message_id, message_payload, message_encoding FROM queue
-      WHERE queue_type = ${queue} AND message_id > ${after} AND message_id <= ${request.upTo ?? most}
+      WHERE queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}
       ORDER BY message_id LIMIT ${List.size(request) + 1}`
   )
   const rows = yield* Transaction.autocommit(body, { operation: "ReadMessages", readOnly: "proven" })
@@ -197,15 +200,15 @@ const list = Effect.fnUntraced(function* (queue: QueueType, request: MessageRang
 /** The largest BIGINT. */
 const most = 2n ** 63n - 1n
 
-const remove = (queue: QueueType, { after = -1n, upTo = most }: MessageRange) =>
-  drain(
-    "DeleteMessages",
-    first({
-      table: "queue",
-      order: ["message_id"],
-      where: (sql) => sql`queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}`
-    })
-  )
+const remove = Effect.fnUntraced(function* (queue: QueueType, { after = -1n, upTo = most }: MessageRange) {
+  if (upTo < 0n) return yield* new MessageRangeInvalid({ upTo })
+  const rows = first({
+    table: "queue",
+    order: ["message_id"],
+    where: (sql) => sql`queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}`
+  })
+  return yield* drain("DeleteMessages", rows)
+})
 
 const ackLevels = (queue: QueueType) =>
   Transaction.autocommit(select(queue, ""), { operation: "GetAckLevels", readOnly: "proven" })
@@ -219,8 +222,9 @@ const select = Effect.fnUntraced(function* (queue: QueueType, lock: "" | "FOR UP
 })
 
 const updateAckLevels = Effect.fnUntraced(function* (queue: QueueType, levels: AckLevels["levels"], expected: bigint) {
+  for (const cluster of Object.keys(levels)) yield* Storable.text("the name of a cluster", cluster)
   const { data, data_encoding } = AckLevel.encode(levels)
-  yield* Size.check("queue_metadata", { queue_type: queue, data, data_encoding, version: expected }, ["queue_type"])
+  yield* Storable.check("queue_metadata", { queue_type: queue, data, data_encoding, version: expected }, ["queue_type"])
   const key = { queue_type: Expression.value("integer", queue) }
   const version = Expression.value("bigint", expected)
   const guard = Guard.make({

@@ -13,7 +13,6 @@ import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -31,8 +30,9 @@ import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
 import { MalformedRow, type PageError, type ReadError, type WriteError } from "./PersistenceError.ts"
-import type { Message, MessageRange } from "./Queue.ts"
+import { type Message, type MessageRange, MessageRangeInvalid } from "./Queue.ts"
 import { QueueExists, type QueueInfo, type QueueKey, QueueName, QueueNotFound } from "./QueueV2.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * Which messages, and which page of them.
@@ -97,7 +97,7 @@ export class QueuesV2 extends Context.Service<
     readonly deleteMessages: (
       queue: QueueKey,
       range: Pick<MessageRange, "upTo">
-    ) => Effect.Effect<number, ReadError | QueueNotFound>
+    ) => Effect.Effect<number, ReadError | MessageRangeInvalid | QueueNotFound>
     /** One page of the queues of a type, by name. One round trip. */
     readonly list: (
       type: number,
@@ -155,7 +155,7 @@ const metadata = (minMessageId: bigint) => ({
 
 const create = Effect.fnUntraced(function* (queue: QueueKey) {
   const row = { ...keyOf(queue), ...metadata(0n) }
-  yield* Size.check("queues", row, Object.keys(keyOf(queue)))
+  yield* Storable.check("queues", row, Object.keys(keyOf(queue)))
   const absent = Guard.make({
     name: "queue",
     row: Guard.row("queues", bound(queue), ["queue_name"], undefined),
@@ -210,9 +210,10 @@ const listMessages = Effect.fnUntraced(function* (
   queue: QueueKey,
   request: ReadRequest
 ): Effect.fn.Return<PageToken.Page<Message>, PageError | QueueNotFound, DsqlClient> {
-  const tokens = Tokens.codec(Row.describe(log(queue).messages), Schema.BigInt)
+  const { from: first = 0n } = request
+  const tokens = Tokens.codec(Row.name(log(queue).messages), Schema.BigInt).of(`from ${first}`)
   const after = yield* List.start(tokens, request)
-  const start = Option.match(after, { onNone: () => request.from ?? 0n, onSome: (position) => position + 1n })
+  const start = Option.match(after, { onNone: () => first, onSome: (position) => position + 1n })
   const select = (from: bigint) =>
     Transaction.autocommit(
       Effect.flatMap(
@@ -244,6 +245,7 @@ const deleteMessages = Effect.fnUntraced(function* (
   queue: QueueKey,
   { upTo = 2n ** 63n - 1n }: Pick<MessageRange, "upTo">
 ) {
+  if (upTo < 0n) return yield* new MessageRangeInvalid({ upTo })
   const { deleted, min } = yield* Transaction.run(advance(queue, upTo), {
     operation: "RangeDeleteMessages",
     // What the body found is true of this transaction if the queue begins where it was to, or has moved on since.
@@ -314,7 +316,8 @@ const list = Effect.fnUntraced(function* (type: number, request: PageToken.PageR
   const decode = (row: (typeof rows)[number]) =>
     Effect.map(minMessageId({ type, name: name(row) }, row), (min): QueueInfo => ({
       name: name(row),
-      messages: (row.last ?? -1n) + 1n - min
+      messages: (row.last ?? -1n) + 1n - min,
+      lastMessageId: row.last ?? undefined
     }))
   return yield* List.page(rows, request, decode, name, tokens)
 })

@@ -15,7 +15,6 @@ import * as Expression from "@effect-dsql/core/Expression"
 import * as Fence from "@effect-dsql/core/Fence"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -29,6 +28,7 @@ import type { ShardId } from "./Identifiers.ts"
 import * as Row from "./internal/page/row.ts"
 import { type MalformedRow, type ReadError, ShardOwnershipLost, type WriteError } from "./PersistenceError.ts"
 import type { OwnedShard, Shard } from "./Shard.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * Reads, creates and fences shards.
@@ -111,7 +111,7 @@ const columns = (shard: Omit<Shard, "shardId">) => ({
   data_encoding: shard.info.encoding
 })
 
-const check = (shard: Shard) => Size.check(table, { shard_id: shard.shardId, ...columns(shard) }, ["shard_id"])
+const check = (shard: Shard) => Storable.check(table, { shard_id: shard.shardId, ...columns(shard) }, ["shard_id"])
 
 const getOrCreate = Effect.fnUntraced(function* (shardId: ShardId, create: () => Omit<Shard, "shardId">) {
   const shard = { shardId, ...create() }

@@ -82,6 +82,20 @@ export interface Task<P> {
   readonly task: DataBlob
 }
 
+/**
+ * A task that is added, and to which of its queue's subqueues.
+ *
+ * A subqueue has tasks, and no row of its own: whoever owns the queue adds them, reads them and deletes them by the
+ * subqueue's id. Matching keeps tasks of other priorities so.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface NewTask<P> extends Task<P> {
+  /** `TaskQueueId.make` of the queue with its number. Default: the queue itself. */
+  readonly subqueue?: TaskQueueId | undefined
+}
+
 const name = (id: TaskQueueId) => `task queue ${id.uuid} of range hash ${id.rangeHash}`
 
 /**

@@ -25,7 +25,7 @@ export const TaskQueueId = Schema.Struct({
   /** FarmHash Fingerprint32 of the binary id. */
   rangeHash: Schema.BigInt,
   /** The first half of the binary id's SHA-256, marked as a UUID of version 4. */
-  uuid: Schema.String.check(Schema.isUUID())
+  uuid: Schema.String.check(Schema.isGUID())
 })
 
 /**

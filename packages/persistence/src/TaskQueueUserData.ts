@@ -14,7 +14,6 @@ import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -31,6 +30,7 @@ import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
 import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
 import { type UserData, type UserDataChange, UserDataConflict } from "./UserData.ts"
+import * as Storable from "./internal/storable.ts"
 
 /**
  * Keeps user data of task queues. Each operation is one statement and one round trip; a stream is one per page.
@@ -158,7 +158,7 @@ const update = Effect.fnUntraced(function* (
     for (const build_id of come) added.push({ build_id, task_queue_name })
     for (const build_id of gone) removed.push({ build_id, task_queue_name })
   }
-  yield* Size.checkAll([
+  yield* Storable.checkAll([
     ...rows.map((row) => ({
       table,
       row: { namespace_id: namespaceId, ...row },

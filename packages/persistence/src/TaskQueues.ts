@@ -29,6 +29,7 @@ import type { Page, PageRequest } from "./PageToken.ts"
 import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
 import type {
   FairPosition,
+  NewTask,
   OwnedTaskQueue,
   Position,
   Task,
@@ -85,19 +86,19 @@ export interface Store<P> {
   /** All queues, by key. One round trip a page. */
   readonly stream: (request?: PageRequest) => Stream.Stream<TaskQueue, PageError>
   /**
-   * Adds tasks, all or none. One round trip for up to 3,000 tasks or 10 MiB. A position
-   * that is taken is a `UniqueViolation`.
+   * Adds tasks to a queue and its subqueues, all or none. One round trip for up to 3,000 tasks or 10 MiB. A position
+   * that is taken is a `UniqueViolation`. Without tasks it only asks whether the queue is owned.
    *
    * After a lost answer it is looked up whether the tasks are there. The owner must not complete beyond tasks whose
    * adding has not been answered yet.
    */
   readonly createTasks: (
     owned: OwnedTaskQueue,
-    tasks: ReadonlyArray<Task<P>>
+    tasks: ReadonlyArray<NewTask<P>>
   ) => Effect.Effect<void, WriteError | TaskQueueOwnershipLost>
-  /** One page of a queue's tasks, in order. One round trip. */
+  /** One page of the tasks of a queue, or of a subqueue, in order. One round trip. */
   readonly listTasks: (id: TaskQueueId, request?: TasksRequest<P>) => Effect.Effect<Page<Task<P>>, PageError>
-  /** A queue's tasks, in order. One round trip a page. */
+  /** The tasks of a queue, or of a subqueue, in order. One round trip a page. */
   readonly streamTasks: (id: TaskQueueId, request?: TasksRequest<P>) => Stream.Stream<Task<P>, PageError>
   /**
    * Deletes the tasks that stand before a position, the first ones first, and gives how many went: all of them, or

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Archetype from "./Archetype.ts"
+export * as BranchToken from "./BranchToken.ts"
 export * as Cluster from "./Cluster.ts"
 export * as ClusterMember from "./ClusterMember.ts"
 export * as ClusterMembers from "./ClusterMembers.ts"

@@ -179,10 +179,13 @@ describeEmulated("HistoryTasks.add, when its server is watched or broken,", (it)
     })
   )
 
-  it.effect("sends nothing where there is nothing to add", () =>
+  it.effect("asks who owns the shard where there is nothing to add, too", () =>
     Effect.gen(function* () {
       const tasks = yield* HistoryTasks.HistoryTasks
-      assert.strictEqual(yield* roundTrips(tasks.add({ shardId: shardId(), rangeId: 1n }, [])), 0)
+      const { shardId, rangeId } = yield* given
+      assert.strictEqual(yield* roundTrips(tasks.add({ shardId, rangeId }, [])), 1)
+      const stale = yield* Effect.flip(tasks.add({ shardId, rangeId: rangeId - 1n }, []))
+      assert.include(stale, { _tag: "ShardOwnershipLost", actual: rangeId } as const)
     })
   )
 

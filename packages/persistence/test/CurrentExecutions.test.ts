@@ -37,6 +37,7 @@ const lives: ReadonlyArray<readonly [CurrentExecution.State, CurrentExecution.St
   ["Created", "Running"],
   ["Running", "Running"],
   ["Zombie", "Running"],
+  ["Corrupted", "Terminated"],
   ["Completed", "Completed"],
   ["Completed", "Failed"],
   ["Completed", "Canceled"],
@@ -224,7 +225,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         yield* insert(row)
         const { sql } = yield* DsqlClient.DsqlClient
         const table = archetypeId === Archetype.workflow ? "current_executions" : "current_chasm_executions"
-        yield* sql`UPDATE ${sql(table)} SET state = 99 WHERE shard_id = ${of.shardId}`
+        yield* sql`UPDATE ${sql(table)} SET state = 5 WHERE shard_id = ${of.shardId}`
         const malformed = yield* Effect.flip(select(of))
         assert.include(malformed, { _tag: "MalformedRow", table } as const)
         assert.include(malformed.message, "state")

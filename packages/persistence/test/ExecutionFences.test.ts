@@ -21,7 +21,7 @@ import {
   standing
 } from "./support/executions.ts"
 import { blob } from "./support/rows.ts"
-import { describeStores } from "./support/persistence.ts"
+import { describeForms } from "./support/persistence.ts"
 
 /** Changes the text of each statement, to take a fence out of it. */
 const rewriting =
@@ -34,13 +34,21 @@ const rewriting =
 
 const asItIs = rewriting((text) => text)
 
-/** Takes a part out of a statement, and makes sure that it was there. */
-const without = (part: RegExp, replacement = "") =>
-  rewriting((text) => {
-    if (!text.startsWith("WITH")) return text
-    assert.match(text, part)
-    return text.replaceAll(new RegExp(part, "g"), replacement)
-  })
+/** Takes a part out of the statements of a write, and makes sure that it was there. */
+const without =
+  (part: RegExp, replacement = ""): typeof asItIs =>
+  (effect) =>
+    Effect.suspend(() => {
+      const all = new RegExp(part, "g")
+      let found = 0
+      const taken = rewriting((text) =>
+        text.replaceAll(all, () => {
+          found++
+          return replacement
+        })
+      )
+      return Effect.tap(taken(effect), () => Effect.sync(() => assert.isAbove(found, 0, String(part))))
+    })
 
 const shardUnlocked = without(/ FOR KEY SHARE/)
 const shardUnchecked = without(/(?<=FROM "_guarded_shard" )WHERE range_id = \$\d+::bigint/)
@@ -133,7 +141,7 @@ const takeOver = (at: Execution.OwnedKey) =>
     shards.update({ shardId: at.shardId, rangeId: at.rangeId + 1n, info: blob() }, at.rangeId)
   )
 
-describeStores("a host that lost its shard", (it) => {
+describeForms("a host that lost its shard", (it) => {
   for (const [name, write] of Object.entries(writes)) {
     it.effect(`does not ${name}, begun before the takeover`, () =>
       Effect.gen(function* () {
@@ -170,7 +178,7 @@ describeStores("a host that lost its shard", (it) => {
   }
 })
 
-describeStores("writers of one shard", (it) => {
+describeForms("writers of one shard", (it) => {
   const bothWrite = Effect.gen(function* () {
     const { at, first, other } = yield* given
     const executions = yield* Executions.Executions
@@ -199,7 +207,7 @@ describeStores("writers of one shard", (it) => {
   )
 })
 
-describeStores("a write from an old version of a run", (it) => {
+describeForms("a write from an old version of a run", (it) => {
   const olds = {
     "update the current run": writes["update the current run"],
     "continue as new": writes["continue as new"],
@@ -247,7 +255,7 @@ describeStores("a write from an old version of a run", (it) => {
   }
 })
 
-describeStores("a write that takes another run for the current one", (it) => {
+describeForms("a write that takes another run for the current one", (it) => {
   /** The current run changes hands before the write. */
   const replaced = Effect.gen(function* () {
     const before = yield* given
@@ -291,7 +299,7 @@ describeStores("a write that takes another run for the current one", (it) => {
   )
 })
 
-describeStores("a reuse of a business id, begun before its run is written", (it) => {
+describeForms("a reuse of a business id, begun before its run is written", (it) => {
   const reuse = Effect.fnUntraced(function* (fence: typeof asItIs) {
     const { at, first } = yield* given
     const executions = yield* Executions.Executions

@@ -18,7 +18,7 @@ import * as fc from "fast-check"
 import * as Plan from "../src/internal/executions/plan.ts"
 import * as Writes from "../src/internal/executions/writes.ts"
 import { everything, mutation, replacement, snapshot, standing } from "./support/executions.ts"
-import { describeStores } from "./support/persistence.ts"
+import { describeForms, describeStores } from "./support/persistence.ts"
 import { blob, key, shardId } from "./support/rows.ts"
 
 interface Given {
@@ -190,19 +190,21 @@ const check = (fence: typeof asItIs, runs: number) =>
     return yield* Effect.promise(() => fc.check(property, { numRuns: runs, seed }))
   })
 
-describeStores(`writes that meet (seed ${seed})`, (it) => {
+describeForms(`writes that meet (seed ${seed})`, (it) => {
   it.effect(
     "leave what those that committed leave one after the other",
     () =>
       Effect.gen(function* () {
-        const result = yield* check(asItIs, 40)
+        const result = yield* check(asItIs, 20)
         assert.isFalse(result.failed, fc.defaultReportMessage(result))
       }),
     120_000
   )
+})
 
+describeStores(`writes that meet without their locks (seed ${seed})`, (it) => {
   it.effect(
-    "would leave something else, if they only read the shard",
+    "leave something else, if they only read the shard",
     () =>
       Effect.gen(function* () {
         assert.isTrue((yield* check(without(/ FOR KEY SHARE/g), 300)).failed)
@@ -211,7 +213,7 @@ describeStores(`writes that meet (seed ${seed})`, (it) => {
   )
 
   it.effect(
-    "would leave something else, if they only read the runs and the current execution",
+    "leave something else, if they only read the runs and the current execution",
     () =>
       Effect.gen(function* () {
         assert.isTrue((yield* check(without(/ FOR UPDATE/g), 300)).failed)

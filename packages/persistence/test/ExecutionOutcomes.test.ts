@@ -26,6 +26,7 @@ import { runId } from "./support/rows.ts"
 import { describeEmulated, describeStores } from "./support/persistence.ts"
 
 const zombie = { standing: standing("Zombie") }
+const completed = { standing: standing("Completed") }
 
 interface Given {
   readonly at: Execution.OwnedKey
@@ -33,9 +34,9 @@ interface Given {
   readonly other: ExecutionWrite.Snapshot
 }
 
-type Write = (
-  given: Given
-) => Effect.Effect<void, Executions.ExecutionWriteError | Executions.ExecutionRefusal, Executions.Executions>
+type Failure = Effect.Error<ReturnType<Executions.Executions["Service"]["update"]>>
+
+type Write = (given: Given) => Effect.Effect<void, Failure, Executions.Executions>
 
 const write =
   <E>(f: (executions: Executions.Executions["Service"], given: Given) => Effect.Effect<void, E>) =>
@@ -49,7 +50,7 @@ const settled: Readonly<Record<string, Write>> = {
   ),
   "a zombie": write((executions, { at }) => executions.create(at, { _tag: "BypassCurrent" }, snapshot(zombie))),
   "a change": write((executions, { at, first }) =>
-    executions.update(at, { mode: "UpdateCurrent", mutation: mutation(first.runId, 1n), newRun: snapshot() })
+    executions.update(at, { mode: "UpdateCurrent", mutation: mutation(first.runId, 1n, completed), newRun: snapshot() })
   ),
   "a change that only removes": write((executions, { at, first }) =>
     executions.update(at, {
@@ -61,7 +62,7 @@ const settled: Readonly<Record<string, Write>> = {
     executions.conflictResolve(at, {
       mode: "UpdateCurrent",
       run: replacement(other.runId, 1n),
-      current: mutation(first.runId, 1n)
+      current: mutation(first.runId, 1n, zombie)
     })
   ),
   "a replacement": write((executions, { at, first }) => executions.set(at, replacement(first.runId, 1n))),

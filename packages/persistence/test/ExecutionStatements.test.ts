@@ -70,7 +70,7 @@ describeEmulated("one round trip is enough", (it) => {
           }),
           executions.conflictResolve(at, {
             mode: "UpdateCurrent",
-            run: replacement(beside.runId, 1n),
+            run: replacement(beside.runId, 1n, { standing: standing("Completed") }),
             current: mutation(next.runId, 1n, { standing: standing("Zombie") }),
             newRun: snapshot()
           }),
@@ -165,10 +165,16 @@ describeEmulated("what the store sends", (it) => {
         )
         yield* executions.update(at, {
           mode: "UpdateCurrent",
-          mutation: mutation(next.runId, 0n, { expected: { nextEventId: next.nextEventId } }),
+          mutation: mutation(next.runId, 0n, {
+            standing: standing("Completed"),
+            expected: { nextEventId: next.nextEventId }
+          }),
           newRun: snapshot()
         })
-        yield* executions.conflictResolve(at, { mode: "BypassCurrent", run: replacement(other.runId, 1n) })
+        yield* executions.conflictResolve(at, {
+          mode: "BypassCurrent",
+          run: replacement(other.runId, 1n, { standing: standing("Zombie") })
+        })
         yield* (yield* HistoryTasks.HistoryTasks).add(at, tasks())
         yield* executions.getCurrent(at)
         yield* executions.deleteCurrent(at, run.runId)

@@ -22,6 +22,8 @@ import {
 import { blob, key, runId } from "./support/rows.ts"
 import { describeStores } from "./support/persistence.ts"
 
+const zombie = { standing: standing("Zombie") }
+
 const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
   describeStores(`Executions of ${name}`, (it) => {
     it.effect("set puts a run in the place of what is stored, and leaves the current execution", () =>
@@ -82,10 +84,10 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         const executions = yield* Executions.Executions
         yield* created(at)
         const before = yield* everything(at)
-        const run = yield* created(at, { standing: standing("Zombie"), tasks: [] })
+        const run = yield* created(at, { ...zombie, tasks: [] })
         yield* executions.update(at, {
           mode: "BypassCurrent",
-          mutation: mutation(run.runId, 1n, { bufferEvents: [blob(), blob()], tasks: [] })
+          mutation: mutation(run.runId, 1n, { bufferEvents: [blob(), blob()], tasks: [], ...zombie })
         })
         yield* executions.delete(at, run.runId)
         assert.deepStrictEqual(yield* everything(at), before)
@@ -112,9 +114,9 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         const at = yield* place(archetypeId)
         const executions = yield* Executions.Executions
         const before = yield* everything(at)
-        const run = yield* created(at, { ...noParts, tasks: [], standing: standing("Zombie") })
+        const run = yield* created(at, { ...noParts, tasks: [], ...zombie })
         for (const version of [1n, 2n]) {
-          const change = mutation(run.runId, version, { put: parts(360), tasks: [] })
+          const change = mutation(run.runId, version, { put: parts(360), tasks: [], ...zombie })
           yield* executions.update(at, { mode: "BypassCurrent", mutation: change })
         }
         yield* executions.delete(at, run.runId)

@@ -27,6 +27,7 @@ const currentIs = Effect.fnUntraced(function* (at: Execution.OwnedKey, run: Exec
 })
 
 const zombie = { standing: standing("Zombie") }
+const completed = { standing: standing("Completed") }
 
 const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
   describeStores(`Executions.conflictResolve of ${name}`, (it) => {
@@ -45,7 +46,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
       Effect.gen(function* () {
         const at = yield* place(archetypeId)
         const first = yield* created(at)
-        const run = replacement(first.runId, 1n)
+        const run = replacement(first.runId, 1n, completed)
         const newRun = snapshot()
         yield* resolve(at, { mode: "UpdateCurrent", run, newRun })
         assert.deepStrictEqual(yield* get(at, run.runId), stateOf(run, 2n))
@@ -76,7 +77,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         const newRun = snapshot()
         yield* resolve(at, {
           mode: "UpdateCurrent",
-          run: replacement(other.runId, 1n),
+          run: replacement(other.runId, 1n, completed),
           current: mutation(first.runId, 1n, zombie),
           newRun
         })
@@ -90,7 +91,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         const at = yield* place(archetypeId)
         const first = yield* created(at)
         const other = yield* created(at, zombie)
-        const run = replacement(other.runId, 1n, zombie)
+        const run = replacement(other.runId, 1n, completed)
         const newRun = snapshot(zombie)
         yield* resolve(at, { mode: "BypassCurrent", run, newRun })
         assert.deepStrictEqual(yield* get(at, run.runId), stateOf(run, 2n))
@@ -105,7 +106,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         const first = yield* created(at)
         const other = yield* created(at, zombie)
         for (const newRun of [undefined, snapshot()]) {
-          const run = replacement(other.runId, 1n)
+          const run = replacement(other.runId, 1n, completed)
           const conflict = yield* refused(at, resolve(at, { mode: "UpdateCurrent", run, newRun }))
           assert(conflict._tag === "CurrentExecutionConflict")
           assert.deepStrictEqual(conflict.current, currentOf(at, first))
@@ -118,7 +119,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         const at = yield* place(archetypeId)
         yield* created(at)
         const [one, two] = [yield* created(at, zombie), yield* created(at, zombie)]
-        const resolution = { run: replacement(one.runId, 1n), current: mutation(two.runId, 1n) }
+        const resolution = { run: replacement(one.runId, 1n), current: mutation(two.runId, 1n, zombie) }
         const conflict = yield* refused(at, resolve(at, { mode: "UpdateCurrent", ...resolution }))
         assert.strictEqual(conflict._tag, "CurrentExecutionConflict")
       })
@@ -139,12 +140,17 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         const at = yield* place(archetypeId)
         const first = yield* created(at)
         const other = yield* created(at, zombie)
-        const good = { run: replacement(other.runId, 1n), current: mutation(first.runId, 1n), newRun: snapshot() }
+        const taken = yield* created(at, zombie)
+        const good = {
+          run: replacement(other.runId, 1n, completed),
+          current: mutation(first.runId, 1n, zombie),
+          newRun: snapshot()
+        }
         const cases = [
-          [{ ...good, run: replacement(other.runId, 2n) }, "ExecutionConflict", other.runId],
-          [{ ...good, current: mutation(first.runId, 2n) }, "ExecutionConflict", first.runId],
-          [{ ...good, newRun: snapshot({ runId: other.runId }) }, "ExecutionConflict", other.runId],
-          [{ ...good, run: replacement(runId(), 1n) }, "ExecutionNotFound", undefined]
+          [{ ...good, run: replacement(other.runId, 2n, completed) }, "ExecutionConflict", other.runId],
+          [{ ...good, current: mutation(first.runId, 2n, zombie) }, "ExecutionConflict", first.runId],
+          [{ ...good, newRun: snapshot({ runId: taken.runId }) }, "ExecutionConflict", taken.runId],
+          [{ ...good, run: replacement(runId(), 1n, completed) }, "ExecutionNotFound", undefined]
         ] as const
         for (const [resolution, tag, id] of cases) {
           const failed = yield* refused(at, resolve(at, { mode: "UpdateCurrent", ...resolution }))
@@ -160,21 +166,11 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
       Effect.gen(function* () {
         const at = yield* place(archetypeId)
         const first = yield* created(at)
-        const run = replacement(first.runId, 1n)
+        const run = replacement(first.runId, 1n, completed)
         for (const mode of ["UpdateCurrent", "BypassCurrent"] as const) {
           const lost = yield* refused(at, resolve({ ...at, rangeId: 6n }, { mode, run }))
           assert.include(lost, { _tag: "ShardOwnershipLost", expected: 6n, actual: 5n } as const)
         }
-      })
-    )
-
-    it.effect("dies of a run that it is told both to rebuild and to change", () =>
-      Effect.gen(function* () {
-        const at = yield* place(archetypeId)
-        const { runId } = yield* created(at)
-        const both = { run: replacement(runId, 1n), current: mutation(runId, 1n) }
-        const exit = yield* Effect.exit(resolve(at, { mode: "UpdateCurrent", ...both }))
-        assert.isTrue(exit._tag === "Failure" && exit.cause.reasons.some(({ _tag }) => _tag === "Die"))
       })
     )
   })

@@ -197,7 +197,10 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
       Effect.gen(function* () {
         const at = yield* place(archetypeId)
         const first = yield* created(at)
-        const conflict = yield* refused(at, create(at, bypass, snapshot({ runId: first.runId })))
+        const conflict = yield* refused(
+          at,
+          create(at, bypass, snapshot({ runId: first.runId, standing: standing("Zombie") }))
+        )
         assert.strictEqual(conflict._tag, "CurrentExecutionConflict")
       })
     )

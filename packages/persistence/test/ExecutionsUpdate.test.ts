@@ -129,7 +129,11 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         const at = yield* place(archetypeId)
         const first = yield* created(at)
         const other = yield* created(at, zombie)
-        const stale = { mode: "UpdateCurrent", mutation: mutation(other.runId, 1n), newRun: snapshot() } as const
+        const stale = {
+          mode: "UpdateCurrent",
+          mutation: mutation(other.runId, 1n, completed),
+          newRun: snapshot()
+        } as const
         const conflict = yield* refused(at, update(at, stale))
         assert(conflict._tag === "CurrentExecutionConflict")
         assert.strictEqual(conflict.current.runId, first.runId)
@@ -137,7 +141,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
           at,
           update(at, {
             mode: "UpdateCurrent",
-            mutation: mutation(first.runId, 1n),
+            mutation: mutation(first.runId, 1n, completed),
             newRun: snapshot({ runId: other.runId })
           })
         )
@@ -173,10 +177,16 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         const at = yield* place(archetypeId)
         const first = yield* created(at)
         const run = yield* created(at, zombie)
-        const current = yield* refused(at, update(at, { mode: "BypassCurrent", mutation: mutation(first.runId, 1n) }))
+        const current = yield* refused(
+          at,
+          update(at, { mode: "BypassCurrent", mutation: mutation(first.runId, 1n, zombie) })
+        )
         assert(current._tag === "CurrentExecutionConflict")
         assert.deepStrictEqual(current.current, currentOf(at, first))
-        const stale = yield* refused(at, update(at, { mode: "BypassCurrent", mutation: mutation(run.runId, 2n) }))
+        const stale = yield* refused(
+          at,
+          update(at, { mode: "BypassCurrent", mutation: mutation(run.runId, 2n, zombie) })
+        )
         assert.include(stale, { _tag: "ExecutionConflict", runId: run.runId } as const)
       })
     )
@@ -191,7 +201,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         yield* update(at, { mode: "BypassCurrent", mutation: change, newRun })
         assert.deepStrictEqual(yield* get(at, newRun.runId), stateOf(newRun))
         assert.strictEqual(yield* currentRun(at), first.runId)
-        const again = { mode: "BypassCurrent", mutation: mutation(run.runId, 2n), newRun } as const
+        const again = { mode: "BypassCurrent", mutation: mutation(run.runId, 2n, completed), newRun } as const
         const conflict = yield* refused(at, update(at, again))
         assert.include(conflict, { _tag: "ExecutionConflict", runId: newRun.runId } as const)
       })
@@ -219,7 +229,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
     it.effect("refuses a change of a run that is not there, and where no run is current", () =>
       Effect.gen(function* () {
         const at = yield* place(archetypeId)
-        const missing = mutation(runId(), 1n)
+        const missing = mutation(runId(), 1n, completed)
         const current = yield* refused(at, update(at, { mode: "UpdateCurrent", mutation: missing }))
         assert.include(current, { _tag: "ExecutionNotFound", runId: undefined } as const)
         for (const mode of ["BypassCurrent", "IgnoreCurrent"] as const) {
@@ -234,7 +244,7 @@ const suite = (name: string, archetypeId: Archetype.ArchetypeId) =>
         const at = yield* place(archetypeId)
         const run = yield* created(at)
         for (const mode of ["UpdateCurrent", "BypassCurrent", "IgnoreCurrent"] as const) {
-          const change = { mode, mutation: mutation(run.runId, 1n), newRun: snapshot() }
+          const change = { mode, mutation: mutation(run.runId, 1n, completed) }
           const lost = yield* refused(at, update({ ...at, rangeId: 4n }, change))
           assert.include(lost, { _tag: "ShardOwnershipLost", expected: 4n, actual: 5n } as const)
         }

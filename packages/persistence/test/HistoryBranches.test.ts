@@ -203,6 +203,39 @@ describeStores("HistoryBranches", (it) => {
     })
   )
 
+  it.effect("refuses to make a branch under the id of another, whose nodes stay what they are", () =>
+    Effect.gen(function* () {
+      const history = yield* HistoryBranches.HistoryBranches
+      const base = yield* written(located(), chain(6))
+      const fork = { ...base, nodeId: 4n, branchId: branchId(), info: "" }
+      const made = yield* history.fork(fork)
+      assert.deepStrictEqual(yield* history.fork(fork), made)
+      const taken = { _tag: "BranchExists", treeId: base.branch.treeId, branchId: fork.branchId } as const
+      assert.include(yield* Effect.flip(history.fork({ ...fork, nodeId: 2n })), taken)
+      const root = { ...base, branch: { ...made, ancestors: [] } }
+      const newBranch = { info: "" }
+      assert.include(yield* Effect.flip(history.append({ ...root, nodes: [node(1, 9)], newBranch })), taken)
+      for (const branchId of [base.branch.branchId, fork.branchId]) {
+        const own = yield* Effect.flip(history.fork({ ...fork, branch: made, branchId }))
+        assert.strictEqual(own._tag, "HistoryInvalid")
+      }
+      yield* history.delete(base)
+      assert.lengthOf(yield* readAll({ ...base, branch: made }), 3)
+    })
+  )
+
+  it.effect("refuses a batch without events, and to read backward from no transaction", () =>
+    Effect.gen(function* () {
+      const history = yield* HistoryBranches.HistoryBranches
+      const of = yield* written(located(), chain(1))
+      const events = { data: new Uint8Array(), encoding: "Proto3" } as const
+      const empty = yield* Effect.flip(history.append({ ...of, nodes: [{ ...node(2, 2, 1), events }] }))
+      assert.strictEqual(empty._tag, "HistoryInvalid")
+      const nowhere = yield* Effect.flip(history.listNodesBackward({ ...of, lastTxnId: 0n }))
+      assert.strictEqual(nowhere._tag, "HistoryInvalid")
+    })
+  )
+
   it.effect("takes no token of another branch, of the other direction, nor one that was cut", () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches
@@ -210,13 +243,15 @@ describeStores("HistoryBranches", (it) => {
       const other = yield* written(located(), chain(3))
       const { next } = yield* history.listNodes(one, { size: 1 })
       assert(next !== undefined)
-      const refused: ReadonlyArray<Effect.Effect<unknown, PersistenceError.PageError>> = [
-        history.listNodes(other, { token: next }),
-        history.listNodesBackward({ ...one, lastTxnId: 3n }, { token: next }),
-        history.list({ ...one, treeId: one.branch.treeId }, { token: next }),
-        history.listAll({ token: next }),
-        history.listNodes(one, { token: PageToken.PageToken.make(next.slice(0, 9)) })
-      ]
+      const refused: ReadonlyArray<Effect.Effect<unknown, PersistenceError.PageError | HistoryBranch.HistoryInvalid>> =
+        [
+          history.listNodes({ ...one, max: 3n }, { token: next }),
+          history.listNodes(other, { token: next }),
+          history.listNodesBackward({ ...one, lastTxnId: 3n }, { token: next }),
+          history.list({ ...one, treeId: one.branch.treeId }, { token: next }),
+          history.listAll({ token: next }),
+          history.listNodes(one, { token: PageToken.PageToken.make(next.slice(0, 9)) })
+        ]
       for (const each of refused) assert.strictEqual((yield* Effect.flip(each))._tag, "PageTokenInvalid")
     })
   )

@@ -251,7 +251,7 @@ describeStores("two branches of one tree, deleted at once", (it) => {
           yield* sql`SELECT 1 FROM history_tree WHERE tree_id = ${base.branch.treeId}`
           yield* Deferred.succeed(begun, undefined)
           yield* Deferred.await(deleted)
-          yield* Tree.fork(base.branch, row)
+          yield* Tree.fork(base.branch, base.shardId, Tree.make(made, row))
         }),
         { policy }
       ).pipe(Effect.result, Effect.forkChild)

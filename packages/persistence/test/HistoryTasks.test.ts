@@ -127,7 +127,7 @@ const suite = <Range, Key, Task, E>(
       })
     )
 
-    it.effect("takes no token of another shard's queue, nor one that was cut", () =>
+    it.effect("takes no token of another shard's queue, of another range, nor one that was cut", () =>
       Effect.gen(function* () {
         const one = yield* make
         const other = yield* make
@@ -136,6 +136,8 @@ const suite = <Range, Key, Task, E>(
         assert(next !== undefined)
         const foreign = yield* Effect.flip(other.queue.list(other.range(0, 40), { token: next }))
         assert.strictEqual(foreign._tag, "PageTokenInvalid")
+        const wider = yield* Effect.flip(one.queue.list(one.range(0, 90), { token: next }))
+        assert.strictEqual(wider._tag, "PageTokenInvalid")
         const cut = PageToken.PageToken.make(next.slice(0, -1))
         assert.strictEqual((yield* Effect.flip(one.queue.list(one.range(0, 40), { token: cut })))._tag, foreign._tag)
       })

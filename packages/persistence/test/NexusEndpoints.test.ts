@@ -269,6 +269,16 @@ describeAlone("A list of Nexus endpoints", (it) => {
     })
   )
 
+  it.effect("without endpoints tells the table version, if it is the one that the caller knows", () =>
+    Effect.gen(function* () {
+      const at = yield* tableVersion
+      const none = { items: [], next: undefined, tableVersion: at }
+      assert.deepStrictEqual(yield* using((store) => store.list({ size: 0 })), none)
+      const stale = yield* Effect.flip(using((store) => store.list({ size: 0, tableVersion: at - 1n })))
+      assert.strictEqual(stale._tag, "NexusTableVersionConflict")
+    })
+  )
+
   it.effect("does not go on when an endpoint has changed since its first page", () =>
     Effect.gen(function* () {
       const first = yield* using((store) => store.list({ size: 2 }))

@@ -121,7 +121,6 @@ describeStores("A named queue", (it) => {
       const [next] = yield* send(queue, 1)
       assert.strictEqual(next?.id, 6n)
       assert.deepStrictEqual(ids(yield* all(queue)), [6])
-      assert.strictEqual(yield* store.deleteMessages(queue, { upTo: -1n }), 0)
     })
   )
 
@@ -168,7 +167,17 @@ describeStores("A named queue", (it) => {
     })
   )
 
-  it.effect("is listed by name with its number of messages, in pages of any size", () =>
+  it.effect("deletes nothing up to a number that no message has", () =>
+    Effect.gen(function* () {
+      const store = yield* service
+      const queue = key(1)
+      yield* store.create(queue)
+      const refused = yield* Effect.flip(store.deleteMessages(queue, { upTo: -1n }))
+      assert.include(refused, { _tag: "MessageRangeInvalid", upTo: -1n } as const)
+    })
+  )
+
+  it.effect("is listed by name with its number of messages and its last one, in pages of any size", () =>
     Effect.gen(function* () {
       const store = yield* service
       const type = randomInt(1, 2 ** 31)
@@ -180,7 +189,15 @@ describeStores("A named queue", (it) => {
       yield* store.deleteMessages(first, { upTo: 1n })
       yield* send(second, 1)
       yield* store.deleteMessages(second, { upTo: 0n })
-      const expected = queues.map(({ name }) => ({ name, messages: name === first.name ? 3n : 0n }))
+      const sent = new Map([
+        [first.name, { messages: 3n, lastMessageId: 4n }],
+        [second.name, { messages: 0n, lastMessageId: 0n }]
+      ])
+      const expected = queues.map(({ name }) => ({
+        name,
+        messages: sent.get(name)?.messages ?? 0n,
+        lastMessageId: sent.get(name)?.lastMessageId
+      }))
       for (const size of [1, 3, 7, 100]) {
         assert.deepStrictEqual(yield* Stream.runCollect(store.stream(type, { size })), expected)
       }

@@ -1,8 +1,8 @@
 import { DsqlClient } from "@effect-dsql/core"
-import { PageToken } from "@effect-dsql/persistence"
+import { Identifiers, PageToken, TaskQueueId } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect, Option, Stream } from "effect"
-import { blob } from "./support/rows.ts"
+import { blob, namespaceId } from "./support/rows.ts"
 import { classic, fair, given, type Kind, queueId, tasksAt } from "./support/taskQueues.ts"
 import { describeAlone, describeStores } from "./support/persistence.ts"
 
@@ -241,10 +241,32 @@ const tasks = <P>(kind: Kind<P>) =>
         )
         assert.deepStrictEqual((yield* store.listTasks(id)).items, added)
         yield* store.createTasks({ id, rangeId: 5n }, [])
+        const stale = yield* Effect.flip(store.createTasks({ id, rangeId: 4n }, []))
+        assert.strictEqual(stale._tag, "TaskQueueOwnershipLost")
       })
     )
 
-    it.effect("of one queue are not another's, nor is its page token", () =>
+    it.effect("of a subqueue are added below the range of its queue, beside the queue's own", () =>
+      Effect.gen(function* () {
+        const store = yield* kind.store
+        const name = Identifiers.TaskQueueName.make("priorities")
+        const known = { namespaceId: namespaceId(), name, type: "Activity" } as const
+        const queue = yield* store.create({ id: TaskQueueId.make(known), rangeId: 5n, info: blob() })
+        const subqueue = TaskQueueId.make({ ...known, subqueue: 3 })
+        const [own, urgent] = [tasksAt(kind, 0, 2), tasksAt(kind, 0, 3)]
+        const tasks = [...own, ...urgent.map((task) => ({ ...task, subqueue }))]
+        const stale = yield* Effect.flip(store.createTasks({ ...queue, rangeId: 4n }, tasks))
+        assert.include(stale, { _tag: "TaskQueueOwnershipLost", actual: 5n } as const)
+        yield* store.createTasks(queue, tasks)
+        assert.deepStrictEqual((yield* store.listTasks(queue.id)).items, own)
+        assert.deepStrictEqual((yield* store.listTasks(subqueue)).items, urgent)
+        assert.isTrue(Option.isNone(yield* store.find(subqueue)))
+        assert.strictEqual(yield* store.deleteTasks(subqueue, kind.at(2)), 2)
+        assert.deepStrictEqual((yield* store.listTasks(queue.id)).items, own)
+      })
+    )
+
+    it.effect("of one queue are not another's, nor is its page token, nor that of another range", () =>
       Effect.gen(function* () {
         const store = yield* kind.store
         const [one, other] = [yield* given(kind, 5n), yield* given(kind, 5n)]
@@ -252,8 +274,11 @@ const tasks = <P>(kind: Kind<P>) =>
         yield* store.createTasks({ id: one.id, rangeId: 5n }, added)
         assert.deepStrictEqual((yield* store.listTasks(other.id)).items, [])
         const { next } = yield* store.listTasks(one.id, { size: 1 })
-        const refused = yield* Effect.flip(store.listTasks(other.id, { token: next }))
-        assert.strictEqual(refused._tag, "PageTokenInvalid")
+        const foreign = [
+          store.listTasks(other.id, { token: next }),
+          store.listTasks(one.id, { from: kind.at(1), token: next })
+        ]
+        for (const each of foreign) assert.strictEqual((yield* Effect.flip(each))._tag, "PageTokenInvalid")
         yield* store.deleteTasks(other.id, kind.at(100))
         assert.deepStrictEqual((yield* store.listTasks(one.id)).items, added)
       })

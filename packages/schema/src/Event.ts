@@ -10,6 +10,7 @@ import type * as DateTime from "effect/DateTime"
 import type { Version } from "./Version.ts"
 
 /**
+ * - `Begun`: the statements of the versions that have to run come next, so many of them; each is `Applied` or `Present`.
  * - `Dropped`: a table or view of the schema was dropped, with all its rows.
  * - `Applied`: a statement ran.
  * - `Present`: the catalogue shows that a statement has run before; it did not run again.
@@ -22,6 +23,7 @@ import type { Version } from "./Version.ts"
  * @category models
  */
 export type Event = Data.TaggedEnum<{
+  Begun: { readonly version: Version; readonly statements: number }
   Dropped: { readonly table: string }
   Applied: { readonly location: string; readonly summary: string }
   Present: { readonly location: string; readonly summary: string }

@@ -71,6 +71,8 @@ export type VersionChange = typeof VersionChange.Type
 export const History = Schema.Struct({
   /** The name that the version is recorded under. */
   database: Schema.String,
+  /** What the schema is called that has run, or is to; null for a database from before that was recorded. */
+  schema: Schema.NullOr(Schema.String),
   /** In the order in which they began. Those of the earlier tool are not known. */
   statements: Schema.Array(Statement),
   /** Oldest first. The table does not say of which database name, so these are of all. */

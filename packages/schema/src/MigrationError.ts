@@ -11,6 +11,7 @@
 import type { DsqlError, TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
+import { commandFor } from "./internal/command.ts"
 import type { UnknownVersion } from "./SourceError.ts"
 
 /**
@@ -22,9 +23,40 @@ import type { UnknownVersion } from "./SourceError.ts"
 export class NotSetUp extends Data.TaggedError("NotSetUp")<{
   /** The name that the version is recorded under. */
   readonly database: string
+  /** The schema that was looked for. */
+  readonly schema: string
+  /** Whether setting it up has begun and not ended. */
+  readonly begun: boolean
 }> {
   override get message(): string {
-    return `no schema version is recorded for database ${this.database}: run setup-schema first`
+    const command = commandFor("setup-schema", this)
+    return this.begun
+      ? `database ${this.database} is half set up: run ${command} to go on`
+      : `no schema version is recorded for database ${this.database}: run ${command} first`
+  }
+}
+
+/**
+ * The database holds another schema. Versions of the one say nothing about the other.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class AnotherSchema extends Data.TaggedError("AnotherSchema")<{
+  /** The name that the version is recorded under. */
+  readonly database: string
+  /** The schema that was to be worked with. */
+  readonly schema: string
+  /** What the schema of the database is called; null where that is not recorded. */
+  readonly found: string | null
+  /** The recorded version; null where it is half set up. */
+  readonly version: string | null
+}> {
+  override get message(): string {
+    const { database, found, schema, version } = this
+    const name = found === null ? "another schema" : found === schema ? `another schema called ${found}` : found
+    const place = version === null ? `is half set up with ${name}` : `holds ${name} at ${version}`
+    return `database ${database} ${place}, not ${schema}: give the schema that it was set up with, or another --db-name for this one`
   }
 }
 
@@ -67,6 +99,10 @@ export class VersionGap extends Data.TaggedError("VersionGap")<{
  * @category errors
  */
 export class IncompatibleVersion extends Data.TaggedError("IncompatibleVersion")<{
+  /** The name that the version is recorded under. */
+  readonly database: string
+  /** The schema that was compared with. */
+  readonly schema: string
   /** The version that the program expects. */
   readonly expected: string
   /** The recorded version; null where none is. */
@@ -78,9 +114,10 @@ export class IncompatibleVersion extends Data.TaggedError("IncompatibleVersion")
 }> {
   override get message(): string {
     const { behind, current, expected, minCompatible } = this
-    if (current === null) return `this program expects version ${expected}, the database has none: run setup-schema`
+    if (current === null)
+      return `this program expects version ${expected}, the database has none: run ${commandFor("setup-schema", this)}`
     return behind
-      ? `this program expects version ${expected}, the database is at ${current}: run update-schema`
+      ? `this program expects version ${expected}, the database is at ${current}: run ${commandFor("update-schema", this)}`
       : `this program expects version ${expected}, the database is at ${current} and works with programs from ${minCompatible} on: update the program`
   }
 }
@@ -252,6 +289,7 @@ export class StatementRefused extends Data.TaggedError("StatementRefused")<{
  */
 export type MigrationError =
   | NotSetUp
+  | AnotherSchema
   | Downgrade
   | VersionGap
   | IncompatibleVersion

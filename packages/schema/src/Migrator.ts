@@ -65,7 +65,10 @@ export class Migrator extends Context.Service<
     readonly setup: (options: SetupOptions) => Effect.Effect<Report, MigrationError>
     /** Runs the versions after the recorded one. Fails where none is recorded. */
     readonly update: (options: Options) => Effect.Effect<Report, MigrationError>
-    /** Compares what is recorded with a schema's manifests; an `Outline` is enough. Writes nothing. */
+    /**
+     * Compares what is recorded with a schema's manifests; an `Outline` is enough, and a `SchemaSource` is told more
+     * surely from another one that has the same version numbers. Writes nothing.
+     */
     readonly status: (options: {
       readonly source: Outline
       readonly database?: string | undefined

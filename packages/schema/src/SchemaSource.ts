@@ -103,6 +103,15 @@ export const file = (
   )
 
 /**
+ * Whether an outline has statements, too.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isSource = (outline: Outline.Outline): outline is SchemaSource =>
+  outline.versions.every((version) => "statements" in version)
+
+/**
  * The version of a schema that a program expects when it knows all of it.
  *
  * @since 0.1.0

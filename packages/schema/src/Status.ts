@@ -6,11 +6,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { commandFor } from "./internal/command.ts"
 import { IncompatibleVersion } from "./MigrationError.ts"
 import { Version } from "./Version.ts"
 
 /**
  * - `not-set-up`: no version is recorded.
+ * - `half-set-up`: neither, and setting one up has begun: set it up again, and that goes on.
  * - `behind`: the database is at an earlier version than the schema: update it.
  * - `current`: both are at the same version.
  * - `ahead`: the database is at a later version, which still works with programs of this one.
@@ -19,7 +21,7 @@ import { Version } from "./Version.ts"
  * @since 0.1.0
  * @category schemas
  */
-export const State = Schema.Literals(["not-set-up", "behind", "current", "ahead", "incompatible"])
+export const State = Schema.Literals(["not-set-up", "half-set-up", "behind", "current", "ahead", "incompatible"])
 
 /**
  * @since 0.1.0
@@ -46,7 +48,18 @@ export const Status = Schema.Struct({
   minCompatible: Schema.NullOr(Version),
   state: State,
   /** Whether programs that expect `expected` can work with this database. */
-  compatible: Schema.Boolean
+  compatible: Schema.Boolean,
+  /** How far a run came that has begun and not ended; null where there is none. */
+  begun: Schema.NullOr(
+    Schema.Struct({
+      /** The version that it was to end at. */
+      version: Version,
+      /** Statements that have run. */
+      done: Schema.Int,
+      /** All of them; null where the manifests alone were read. */
+      statements: Schema.NullOr(Schema.Int)
+    })
+  )
 })
 
 /**
@@ -54,6 +67,25 @@ export const Status = Schema.Struct({
  * @category models
  */
 export type Status = typeof Status.Type
+
+/**
+ * The command line that brings a database to what is expected, for people; undefined where there is none, or none is
+ * needed.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const command = (status: Status): string | undefined => {
+  switch (status.state) {
+    case "not-set-up":
+    case "half-set-up":
+      return commandFor("setup-schema", status)
+    case "behind":
+      return commandFor("update-schema", status)
+    default:
+      return undefined
+  }
+}
 
 /**
  * Fails unless programs that expect the schema's latest version can work with the database: for the start of one
@@ -77,10 +109,14 @@ export type Status = typeof Status.Type
 export const ensure = ({
   compatible,
   current,
+  database,
   expected,
   minCompatible,
+  schema,
   state
 }: Status): Effect.Effect<void, IncompatibleVersion> =>
   compatible
     ? Effect.void
-    : Effect.fail(new IncompatibleVersion({ expected, current, minCompatible, behind: state === "behind" }))
+    : Effect.fail(
+        new IncompatibleVersion({ database, schema, expected, current, minCompatible, behind: state === "behind" })
+      )

@@ -6,7 +6,8 @@
  *
  * What is compared is what a catalogue holds: rows, the queries of views and the
  * order of columns are not. Tables that the schema does not name are nobody's
- * business here.
+ * business here. A type that a manifest accepts (`AcceptedColumnTypes`) is no
+ * difference.
  *
  * @since 0.1.0
  * @stability stable
@@ -16,9 +17,11 @@ import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { type Difference, summary, type Verification } from "./Difference.ts"
-import * as Bookkeeping from "./internal/books/bookkeeping.ts"
+import * as Books from "./internal/books/books.ts"
+import { defaultDatabase } from "./internal/command.ts"
+import * as Belonging from "./internal/run/belonging.ts"
 import * as Differences from "./internal/structure/differences.ts"
-import { type InvalidBookkeeping, NotSetUp } from "./MigrationError.ts"
+import { type AnotherSchema, type InvalidBookkeeping, NotSetUp } from "./MigrationError.ts"
 import * as SchemaSource from "./SchemaSource.ts"
 import type { UnknownVersion } from "./SourceError.ts"
 import type * as Version from "./Version.ts"
@@ -47,17 +50,27 @@ export const verify = Effect.fn("Verify.verify")(function* (options: {
   readonly version?: Version.Version | undefined
   /** The name that the version is recorded under. Default: `postgres`. */
   readonly database?: string | undefined
-}): Effect.fn.Return<Verification, NotSetUp | InvalidBookkeeping | UnknownVersion | TransactionError, DsqlClient> {
-  const { database = Bookkeeping.defaultDatabase, source } = options
-  const recorded = options.version ?? (yield* Bookkeeping.read(database))?.version
-  if (recorded === undefined) return yield* new NotSetUp({ database })
-  const { version } = yield* SchemaSource.find(source, recorded)
+}): Effect.fn.Return<
+  Verification,
+  NotSetUp | AnotherSchema | InvalidBookkeeping | UnknownVersion | TransactionError,
+  DsqlClient
+> {
+  const { database = defaultDatabase, source } = options
+  const at = options.version ?? (yield* recorded(source, database))
+  const { version } = yield* SchemaSource.find(source, at)
   return {
     schema: source.name,
     database,
     version,
     differences: yield* Differences.ofSchema(Differences.expected(source, version))
   }
+})
+
+const recorded = Effect.fnUntraced(function* (source: SchemaSource.SchemaSource, database: string) {
+  const books = yield* Books.read(database)
+  yield* Belonging.read(source, books, database)
+  if (books.recorded !== undefined) return books.recorded.version
+  return yield* new NotSetUp({ database, schema: source.name, begun: books.journal.length > 0 })
 })
 
 /**

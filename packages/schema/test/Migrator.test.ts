@@ -157,7 +157,7 @@ describe("Migrator.setup", () => {
         )
       )
       const report = yield* setup()
-      assert.strictEqual(report.applied, 5) // the four tables of the books and the seed row
+      assert.strictEqual(report.applied, 6) // the five tables of the books and the seed row
       assert.deepStrictEqual(yield* snapshot, yield* reference)
     }).pipe(Effect.provide(PlainMigrator))
   )

@@ -170,7 +170,8 @@ describe("Migrator.status", () => {
         expected: Version.current,
         minCompatible: null,
         state: "not-set-up",
-        compatible: false
+        compatible: false,
+        begun: null
       })
       assert.deepStrictEqual(yield* rows("SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace"), [])
       yield* setup({ version: version("1.0") })

@@ -102,6 +102,46 @@ describe("Step.run", () => {
     }).pipe(Effect.provide(PlainMigrator))
   )
 
+  const foreign: ReadonlyArray<readonly [text: string, problem: string]> = [
+    [
+      "CREATE UNIQUE INDEX ASYNC t_name ON t (name)",
+      "an index t_name is there already, but index t_name on t is (name), expected UNIQUE (name)"
+    ],
+    [
+      "CREATE INDEX ASYNC t_name ON t (id)",
+      "an index t_name is there already, but index t_name on t is (name), expected (id)"
+    ],
+    [
+      "ALTER TABLE t ADD COLUMN name VARCHAR(9)",
+      "a column t.name is there already, but column t.name has type text, expected varchar(9)"
+    ],
+    [
+      "ALTER TABLE t ADD CONSTRAINT positive CHECK (id > 1) NOT VALID",
+      "a constraint positive of t is there already, but table t lacks CHECK (id > 1) NOT VALID, and 1 more"
+    ]
+  ]
+  it.live.each(foreign)(
+    "refuses what is there otherwise at a table that the schema does not make: %s",
+    ([text, problem]) =>
+      Effect.gen(function* () {
+        yield* execute(
+          "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, CONSTRAINT positive CHECK (id > 0))",
+          "CREATE INDEX t_name ON t (name)"
+        )
+        const error = yield* Effect.flip(run(yield* statement(text)))
+        assert.strictEqual(error.message, `a.sql:1: ${problem}: rename or drop it, then run again`)
+      }).pipe(Effect.provide(PlainMigrator))
+  )
+
+  it.live("takes for present what is the same at a table that the schema does not make", () =>
+    Effect.gen(function* () {
+      yield* execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)", "CREATE INDEX t_name ON t (name)")
+      for (const text of ["ALTER TABLE t ADD COLUMN name TEXT", "CREATE INDEX ASYNC t_name ON t (name)"]) {
+        assert.deepStrictEqual(yield* run(yield* statement(text)), ["Present"])
+      }
+    }).pipe(Effect.provide(PlainMigrator))
+  )
+
   it.live("refuses what is there under the new name, but is not what was renamed", () =>
     Effect.gen(function* () {
       const [create, column, table] = yield* schemaOf(`CREATE TABLE a (id INTEGER PRIMARY KEY, old INTEGER);

@@ -60,7 +60,7 @@ const heartbeat = (number: number, expiresIn: "1 hour" | "1 millis") =>
     members.upsert({
       hostId: Identifiers.HostId.make(uuid(number)),
       role: "History",
-      rpcAddress: ClusterMember.RpcAddress.make("host"),
+      rpcAddress: ClusterMember.RpcAddress.make("10.0.0.7"),
       rpcPort: ClusterMember.RpcPort.make(7234),
       sessionStart: DateTime.makeUnsafe(0),
       expiresIn

@@ -53,6 +53,9 @@ export const make = Effect.fnUntraced(function* (places: ReadonlyArray<Lane.Plac
     const calm = yield* Effect.forEach(Lane.forms, (form) => onLane((lane) => undisturbed(lane, of, form)), {
       concurrency: "unbounded"
     })
+    const [first] = calm
+    const other = calm.find(({ after, before }) => before !== first?.before || after !== first.after)
+    if (other !== undefined) return yield* Effect.die(`a ${other.form} leaves other rows than a ${first?.form} does`)
     const different = calm.filter(
       ({ sent }, index) => calm.findIndex((other) => String(other.sent) === String(sent)) === index
     )

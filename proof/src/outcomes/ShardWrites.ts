@@ -35,7 +35,13 @@ export const ShardWrites = {
       Effect.flatMap(Shards.Shards, (shards) =>
         shards.update({ shardId, rangeId: rangeId + 1n, info: blob("owner 2") }, rangeId)
       ),
-      sharded
+      sharded,
+      { when: "taken over" }
+    ),
+    write(
+      Effect.flatMap(Shards.Shards, (shards) => shards.update({ ...shard, info: blob("further") }, rangeId)),
+      sharded,
+      { when: "by its owner" }
     )
   ]
 }

@@ -4,11 +4,11 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Quote } from "@effect-dsql/dialect"
 import type { Control } from "@effect-dsql/emulator"
-import { Migrator, SchemaSource } from "@effect-dsql/schema"
-import { Clock, type Context, Effect, FileSystem, Hash, Layer, Redacted, Schedule } from "effect"
+import { Clock, type Context, Effect, FileSystem, Hash, Redacted, Schedule } from "effect"
 import { join } from "node:path"
 import { type Check, checks } from "./Checks.ts"
 import * as Ledger from "./Ledger.ts"
+import * as Migrated from "./Migrated.ts"
 import * as Processes from "./Processes.ts"
 import * as Stored from "./Stored.ts"
 import * as Weather from "./Weather.ts"
@@ -42,14 +42,7 @@ export interface Result {
 /** Runs a storm on a server of its own, with a process for each worker. */
 export const run = Effect.fnUntraced(function* (options: Options) {
   const fs = yield* FileSystem.FileSystem
-  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "storm-" })
-  // PostgreSQL, which does not run as root, has to get through.
-  yield* fs.chmod(directory, 0o755)
-  const server = yield* Processes.server(join(directory, "server"), Math.abs(Hash.string(options.seed)))
-  const client = yield* Layer.build(DsqlClient.layerUrl({ url: server.url, applicationName: "proof" }))
-  yield* Effect.flatMap(SchemaSource.builtIn(), (source) =>
-    Migrator.Migrator.use((migrator) => migrator.setup({ source }))
-  ).pipe(Effect.provide(Migrator.layer), Effect.provideContext(client))
+  const { client, directory, server } = yield* Migrated.make(Math.abs(Hash.string(options.seed)))
   const workers = yield* Effect.forEach(Array.from({ length: options.workers }).keys(), (number) =>
     Processes.worker(`w${number + 1}`, (life) => ({
       STORM_WORKER: life,

@@ -335,7 +335,6 @@ export const layer = Layer.effect(
 
 type StoreError =
   | Executions.ExecutionReadError
-  | Executions.ExecutionWriteError
-  | Executions.ExecutionRefusal
+  | Effect.Error<ReturnType<Executions.Executions["Service"]["update"]>>
   | PersistenceError.PageError
   | Effect.Error<ReturnType<HistoryBranches.HistoryBranches["Service"]["append"]>>

@@ -5,41 +5,40 @@
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { DsqlError } from "@effect-dsql/core/DsqlError"
+import type { Event } from "@effect-dsql/schema/Event"
 import type { Report } from "@effect-dsql/schema/Migration"
 import type { Migrator } from "@effect-dsql/schema/Migrator"
 import type * as SchemaSource from "@effect-dsql/schema/SchemaSource"
-import type { InvalidVersion, SourceError } from "@effect-dsql/schema/SourceError"
+import type { InvalidVersion } from "@effect-dsql/schema/SourceError"
 import type { Version } from "@effect-dsql/schema/Version"
 import { Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import type * as Path from "effect/Path"
 import * as Connection from "../Connection.ts"
+import type { Presentation } from "../Arguments.ts"
+import * as Failure from "../Failure.ts"
 import { type CannotConnect, type CommandError, InvalidUsage } from "../Failure.ts"
 import * as Json from "../Json.ts"
 import * as Output from "../Output.ts"
+import * as Progress from "../Progress.ts"
 
-const schemaName = Flag.String("schema-name").pipe(
-  Flag.withAlias("s"),
-  Flag.withMetavar("name"),
-  Flag.withDescription("Built-in schema [default: dsql/temporal]"),
-  Flag.optional
-)
-
-/** Where the versions are, for the commands that take a directory of them. */
-export const sourceFlags = {
+/** Where the versions are: for setup-schema, whose -d the earlier tool has given another meaning. */
+export const schemaFlags = {
   schemaDir: Flag.String("schema-dir").pipe(
-    Flag.withAlias("d"),
     Flag.withMetavar("path"),
     Flag.withDescription("Directory with a directory per version (v1.0, v1.1), or with them below versioned/"),
     Flag.optional
   ),
-  schemaName
+  schemaName: Flag.String("schema-name").pipe(
+    Flag.withAlias("s"),
+    Flag.withMetavar("name"),
+    Flag.withDescription("Built-in schema [default: dsql/temporal]"),
+    Flag.optional
+  )
 }
 
-/** The built-in schema, for a command that has another alternative to it. */
-export const nameFlag = { schemaName }
+/** The same for every other command. */
+export const sourceFlags = { ...schemaFlags, schemaDir: schemaFlags.schemaDir.pipe(Flag.withAlias("d")) }
 
 /** A version, and what it is for. */
 export const versionFlag = (description: string) => ({
@@ -73,42 +72,32 @@ export const version = (flag: Option.Option<string>): Effect.Effect<Version | un
         ({ parse }) => parse(flag.value)
       )
 
-/** Reads a schema with its statements. */
-export const source = (
-  read: (
-    sources: typeof SchemaSource
-  ) => Effect.Effect<SchemaSource.SchemaSource, SourceError, FileSystem.FileSystem | Path.Path>
-): Effect.Effect<SchemaSource.SchemaSource, SourceError, FileSystem.FileSystem | Path.Path> =>
-  Effect.flatMap(
-    Effect.promise(() => import("@effect-dsql/schema/SchemaSource")),
-    read
-  )
-
 /** What `sourceFlags` give. */
 export interface Named {
   readonly schemaDir: Option.Option<string>
   readonly schemaName: Option.Option<string>
 }
 
-/** Reads the schema that `sourceFlags` name, with what reads a directory or a built-in one. */
-export const named = <A, E, R>(
+/** Reads the schema that `sourceFlags` name, or the project's file does: the built-in one where neither does. */
+export const sourceOf = Effect.fnUntraced(function* (
   { schemaDir, schemaName }: Named,
-  reader: {
-    readonly directory: (path: string) => Effect.Effect<A, E, R>
-    readonly builtIn: (name?: string) => Effect.Effect<A, E, R>
+  { project }: Connection.InProject
+) {
+  const sources = yield* Effect.promise(() => import("@effect-dsql/schema/SchemaSource"))
+  if (Option.isSome(schemaDir) && Option.isSome(schemaName)) {
+    return yield* new InvalidUsage({ message: "--schema-dir and --schema-name exclude each other: give one" })
   }
-): Effect.Effect<A, E | InvalidUsage, R> => {
-  if (Option.isNone(schemaDir)) return reader.builtIn(Option.getOrUndefined(schemaName))
-  return Option.isSome(schemaName)
-    ? Effect.fail(new InvalidUsage({ message: "--schema-dir and --schema-name exclude each other: give one" }))
-    : reader.directory(schemaDir.value)
-}
+  const directory = Option.isSome(schemaName) ? undefined : (Option.getOrUndefined(schemaDir) ?? project["schema-dir"])
+  return yield* directory === undefined
+    ? sources.builtIn(Option.getOrUndefined(schemaName))
+    : sources.directory(directory)
+})
 
-/** Reads the schema that `sourceFlags` name, with its statements. */
-export const sourceOf = (input: Named) =>
+/** Reads a single SQL file as a schema of one version. */
+export const fileOf = (path: string, version: Version | undefined) =>
   Effect.flatMap(
     Effect.promise(() => import("@effect-dsql/schema/SchemaSource")),
-    (sources) => named(input, sources)
+    ({ file }) => file(path, version)
   )
 
 /** Runs a migrator on a database. */
@@ -121,11 +110,37 @@ export const migrate = <A, E extends CommandError, R>(
     return yield* Connection.run(settings, Effect.provide(Effect.flatMap(Migrator, use), layer))
   })
 
+/** Runs a migration, shows what it does, and says how far it came where it is interrupted. */
+export const running = <A, E extends CommandError, R>(
+  options: Output.Options & Presentation,
+  settings: Connection.Settings,
+  use: (migrator: Migrator["Service"], onEvent: (event: Event) => Effect.Effect<void>) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | CannotConnect | DsqlError, Exclude<R, DsqlClient>> =>
+  Effect.gen(function* () {
+    const show = yield* Progress.onStandardError(options)
+    const tally = Progress.tally()
+    const onEvent = (event: Event) => Effect.andThen(tally.count(event), show(event))
+    return yield* migrate(settings, (migrator) => use(migrator, onEvent)).pipe(
+      Effect.onInterrupt(() => {
+        // Below the ^C that a terminal shows.
+        if (process.stderr.isTTY === true) process.stderr.write("\n")
+        return Output.failure(options, Failure.interrupted(tally.came()), undefined)
+      })
+    )
+  })
+
 /** Prints what a migration did. */
-export const report = (options: Output.Options, value: Report): Effect.Effect<void> =>
+export const report = (
+  options: Output.Options,
+  { versions }: SchemaSource.SchemaSource,
+  value: Report
+): Effect.Effect<void> =>
   Output.print(options, Json.Report, value, () => {
-    const place =
-      value.to === null
+    // Nothing but the bookkeeping is at 0.0, unless a file was called that.
+    const isBare = value.to === "0.0" && versions.every(({ version }) => version !== value.to)
+    const place = isBare
+      ? `the bookkeeping of database ${value.database} is in place, without a schema`
+      : value.to === null
         ? `${value.schema} is in place, without a recorded version`
         : `${value.schema} is at ${value.to}`
     if (!value.changed) return `${place}: there was nothing to do`

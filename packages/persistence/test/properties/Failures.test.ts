@@ -142,17 +142,19 @@ describeEmulated(`Whatever it meets (seed ${seed})`, (it) => {
         const { rangeId, shardId } = yield* place(Archetype.workflow)
         return {
           move: () =>
-            Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) =>
-              Effect.retry(sql`UPDATE shards SET range_id = range_id + 1 WHERE shard_id = ${shardId}`, { times: 10 })
-            ),
+            Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) => {
+              const write = sql`UPDATE shards SET range_id = range_id + 1 WHERE shard_id = ${shardId}`
+              return Effect.catch(write, () => write)
+            }),
           stored: Effect.flatMap(Shards.Shards, (shards) =>
             Effect.map(shards.find(shardId), (found) => ({ moves: Option.getOrThrow(found).rangeId - rangeId }))
           )
         }
       })
-      const result = yield* check(faults, mustFail, truthful(blind))
+      const lost: Faults = [{ on: "commit", fault: "cut-after" }]
+      const result = yield* check(fc.constant(lost), mustFail, truthful(blind))
       assert.isTrue(result.failed)
-      assert.match(String(result.errorInstance), /Success, and it was done [2-9] times/)
+      assert.match(String(result.errorInstance), /Success, and it was done 2 times/)
     })
   )
 })

@@ -13,7 +13,7 @@ import { Effect } from "effect"
 import * as fc from "fast-check"
 import { Control } from "../support/emulated.ts"
 import { type Fenced, type Store, stores } from "../support/fenced.ts"
-import { describeEmulated } from "../support/persistence.ts"
+import { describeEmulated, forms, inForm } from "../support/persistence.ts"
 import {
   asItIs,
   interleave,
@@ -88,12 +88,14 @@ describeEmulated(`In any order of steps (seed ${seed})`, (it) => {
   })
 
   for (const [name, store] of Object.entries(stores)) {
-    it.effect(`${name} take effect one after the other, each with its token`, () =>
-      Effect.gen(function* () {
-        const result = yield* check(store, asItIs, parameters(10))
-        assert.isFalse(result.failed, `${fc.defaultReportMessage(result)}\n${String(result.errorInstance)}`)
-      })
-    )
+    for (const form of forms) {
+      it.effect(`${name} take effect one after the other, each with its token, guarded by one ${form}`, () =>
+        Effect.gen(function* () {
+          const result = yield* check(store, asItIs, parameters(5))
+          assert.isFalse(result.failed, `${fc.defaultReportMessage(result)}\n${String(result.errorInstance)}`)
+        }).pipe(Effect.provide(inForm(form)))
+      )
+    }
 
     for (const [what, rewrite] of Object.entries(store.fences)) {
       it.effect(`${name} would not, without ${what}`, () =>

@@ -13,11 +13,14 @@ import { Testing } from "@effect-dsql/testing"
 import { layer, type Vitest } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { test } from "vitest"
+import { guarded } from "../../../../test/database.ts"
 import { BriefLifetime } from "../../../../test/lifetime.ts"
 import { Migrated } from "../../../../test/migrated.ts"
 
-/** The form in which guarded writes are sent; `DSQL_GUARDED=transaction` runs every suite in the other one. */
-const guarded = process.env["DSQL_GUARDED"] === "transaction" ? "transaction" : "statement"
+/** The forms in which guarded writes are sent. */
+export const forms = ["statement", "transaction"] as const
+
+export type Form = (typeof forms)[number]
 
 type Suite<R> = (it: Vitest.MethodsNonLive<R>) => void
 
@@ -27,15 +30,26 @@ const onCluster = (process.env["DSQL_ENDPOINT"] ?? process.env["DSQL_URL"]) !== 
 
 /** A suite that shares its database with others: its ids are its own, and it assumes nothing of any table. */
 export const describeStores = (name: string, suite: Suite<Stores>): void =>
-  onCluster ? layer(OnCluster, { excludeTestServices: true })(name, suite) : describeEmulated(name, suite)
+  onCluster ? layer(OnCluster, { excludeTestServices: true })(name, suite) : onEmulator(guarded)(name, suite)
 
 /** A suite that needs empty tables, or changes what others rely on: the one database of a cluster is not for it. */
 export const describeAlone = (name: string, suite: Suite<Stores>): void =>
-  onCluster ? skip(name, "a database for itself") : describeEmulated(name, suite)
+  onCluster ? skip(name, "a database for itself") : onEmulator(guarded)(name, suite)
 
-/** A suite that breaks its server, or counts what it receives. */
+/**
+ * A suite in both forms in which guarded writes are sent, on one database: what fences and what stands under them must
+ * hold in either. On a cluster it is the one that its setting says.
+ */
+export const describeForms = (name: string, suite: Suite<Stores>): void =>
+  onCluster
+    ? describeStores(name, suite)
+    : layer(Database(guarded), { excludeTestServices: true })(name, (it) => {
+        for (const form of forms) it.layer(inForm(form))(`as one ${form}`, suite)
+      })
+
+/** A suite that breaks its server, or counts what it receives: a guarded write is one statement there. */
 export const describeEmulated = (name: string, suite: Suite<Stores | Testing.Control>): void =>
-  onCluster ? skip(name, "the emulator") : layer(Emulated, { excludeTestServices: true })(name, suite)
+  onCluster ? skip(name, "the emulator") : onEmulator("statement")(name, suite)
 
 const skip = (name: string, needs: string): void => test.skip(`${name} (needs ${needs})`, () => {})
 
@@ -74,10 +88,24 @@ const lint = Effect.fnUntraced(function* (texts: ReadonlySet<string>) {
   }
 })
 
-const Emulated = Persistence.layer.pipe(
-  Layer.provideMerge(Linted),
-  Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(), client: { guarded } })),
-  Layer.provideMerge(BriefLifetime)
-)
+const Database = (guarded: Form) =>
+  Linted.pipe(
+    Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(), client: { guarded } })),
+    Layer.provideMerge(BriefLifetime)
+  )
+
+const onEmulator = (guarded: Form) =>
+  layer(Layer.provideMerge(Persistence.layer, Database(guarded)), { excludeTestServices: true })
+
+/** The stores, on the client that is there, which sends guarded writes in this form. */
+export const inForm = (form: Form) =>
+  Layer.fresh(Persistence.layer).pipe(
+    Layer.provideMerge(
+      Layer.effect(
+        DsqlClient.DsqlClient,
+        Effect.map(DsqlClient.DsqlClient, (client) => ({ ...client, guarded: form }))
+      )
+    )
+  )
 
 const OnCluster = Persistence.layer.pipe(Layer.provideMerge(Migrated), Layer.provideMerge(DsqlClient.layerConfig))

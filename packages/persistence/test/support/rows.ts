@@ -65,7 +65,7 @@ export const clusterName = () => Identifiers.ClusterName.make(`cluster ${randomU
 export const heartbeat = (changed: Partial<ClusterMembers.Heartbeat> = {}): ClusterMembers.Heartbeat => ({
   hostId: Identifiers.HostId.make(randomUUID()),
   role: "History",
-  rpcAddress: ClusterMember.RpcAddress.make(`host-${randomUUID()}`),
+  rpcAddress: ClusterMember.RpcAddress.make(`10.${randomBytes(3).join(".")}`),
   rpcPort: ClusterMember.RpcPort.make(7234),
   sessionStart: DateTime.makeUnsafe(1_758_000_000_123),
   expiresIn: "1 hour",

@@ -8,6 +8,7 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { see } from "../errors/conflictSeen.ts"
+import { about } from "../errors/statement.ts"
 import type { EndReason } from "../../ConnectionPool.ts"
 
 export type Params = ReadonlyArray<unknown>
@@ -41,20 +42,23 @@ export class Session implements Connection {
   }
 
   executeValues(sql: string, params: Params) {
-    return this.watched(this.connection.queryValues(sql, params))
+    return this.watched(sql, this.connection.queryValues(sql, params))
   }
 
   executeValuesUnprepared(sql: string, params: Params) {
-    return this.watched(this.connection.queryValues(sql, params, false))
+    return this.watched(sql, this.connection.queryValues(sql, params, false))
   }
 
   executeStream(sql: string, params: Params, transform: Transform) {
-    const rows = Stream.tapError(this.connection.stream(sql, params), see)
+    const rows = Stream.tapError(this.connection.stream(sql, params), (error) => {
+      about(error, sql)
+      return see(error)
+    })
     return transform === undefined ? rows : Stream.map(rows, (row) => transform([row])[0])
   }
 
   protected ask(sql: string, params: Params, prepare: boolean): Effect.Effect<Result, SqlError> {
-    return this.watched(this.connection.query(sql, params, prepare))
+    return this.watched(sql, this.connection.query(sql, params, prepare))
   }
 
   private rows(sql: string, params: Params, transform: Transform, prepare: boolean) {
@@ -62,13 +66,14 @@ export class Session implements Connection {
   }
 
   /** The answer of an interrupted statement, or the request to cancel it, may still be under way. */
-  private watched<A>(answer: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
+  private watched<A>(sql: string, answer: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
     return Effect.onError(answer, (cause) =>
       Effect.forEach(
         cause.reasons,
         (reason) => {
           if (reason._tag === "Interrupt") this.end("interrupted")
           if (reason._tag !== "Fail") return Effect.void
+          about(reason.error, sql)
           if (reason.error.reason._tag === "ConnectionError") this.end("lost")
           return see(reason.error)
         },

@@ -55,7 +55,8 @@ class TransactionSession extends Session {
   }
 }
 
-const endOfTransaction = /^\s*(commit|end|rollback|abort)\b/i
+/** Comments may stand before it. A SELECT that ends with END does not begin with it. */
+const endOfTransaction = /^(?:[\s;]|--[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*(?:commit|end|rollback|abort)\b/i
 
 const notSent = carry(
   new UnsupportedFeature({

@@ -5,6 +5,7 @@ import * as SqlState from "@effect-dsql/dialect/SqlState"
 import * as Predicate from "effect/Predicate"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
 import * as DsqlError from "../../DsqlError.ts"
+import { statementOf } from "./statement.ts"
 
 /** An error of a statement or of the transaction around it, before retries. */
 export type AttemptError = Exclude<DsqlError.DsqlError, DsqlError.ConditionFailed | DsqlError.ConflictRetriesExhausted>
@@ -29,15 +30,17 @@ const authentication = (message: string, hint: string | undefined): DsqlError.Au
 /**
  * Reads the meaning of a driver's error, for a statement that nothing is committed with.
  *
- * An error that already carries one of the toolkit's keeps it.
+ * An error that already carries one of the toolkit's keeps it. `operation` is what the transaction is called.
  */
-export const classify = (error: SqlError): AttemptError => {
+export const classify = (error: SqlError, operation?: string): AttemptError => {
   const { reason } = error
   const carried = reason.cause
-  if (carriesAttemptError(carried)) return carried
+  if (carriesAttemptError(carried)) {
+    return operation !== undefined && carried._tag === "CommitOutcomeUnknown" ? lostIn(operation, carried) : carried
+  }
   const connecting = reason.operation === "connect"
   const message = describe(carried, error.message)
-  const props = { message, cause: error }
+  const props = { message, cause: error, ...placed(error, operation) }
   const sqlState = sqlStateOf(carried)
   const meaning = meaningOf(error, message)
   switch (meaning.kind) {
@@ -72,9 +75,26 @@ export const orUnknown = (error: SqlError): SqlError => {
   if (carriesAttemptError(error.reason.cause) || error.reason.operation === "connect") return error
   const message = describe(error.reason.cause, error.message)
   return lostAnswers.has(meaningOf(error, message).kind)
-    ? carry(new DsqlError.CommitOutcomeUnknown({ message, cause: error }), "commit")
+    ? carry(new DsqlError.CommitOutcomeUnknown({ message, cause: error, ...placed(error) }), "commit")
     : error
 }
+
+/** Which statement of which operation an error is about, as far as that is known. */
+const placed = (error: SqlError, operation?: string) => {
+  const statement = statementOf(error)
+  return { ...(operation !== undefined && { operation }), ...(statement !== undefined && { statement }) }
+}
+
+/** The driver says that a connection was closed, and nothing of what that means. */
+const lostIn = (operation: string, { cause, message, statement }: DsqlError.CommitOutcomeUnknown) =>
+  new DsqlError.CommitOutcomeUnknown({
+    operation,
+    cause,
+    ...(statement !== undefined && { statement }),
+    message: `${operation}: the answer to ${
+      statement === "COMMIT" ? "COMMIT" : "a statement that commits by itself"
+    } was lost, so it may have taken effect or not: ${message}`
+  })
 
 const lostAnswers: ReadonlySet<SqlState.Meaning["kind"]> = new Set(["connection", "unavailable", "completion_unknown"])
 
@@ -105,7 +125,12 @@ const withoutState = (tag: SqlError["reason"]["_tag"]): "connection" | "authenti
 const constraintViolation = (
   kind: SqlState.Constraint,
   cause: unknown,
-  props: { readonly message: string; readonly cause: SqlError }
+  props: {
+    readonly message: string
+    readonly cause: SqlError
+    readonly operation?: string
+    readonly statement?: string
+  }
 ): AttemptError => {
   const table = text(cause, "table")
   const fields = { constraint: text(cause, "constraint") ?? "unknown", table, ...props }

@@ -24,13 +24,14 @@ export type AttemptFailure<E> = Exclude<E, SqlError> | AttemptError
 
 /** Runs the body once, and classifies what the driver says. A conflict that the body made something else of stays one. */
 export const attemptOnce = <A, E, R>(
+  operation: string,
   client: Client,
   body: Effect.Effect<A, E, R>,
   attempt: Attempt
 ): Effect.Effect<A, AttemptFailure<E>, R> =>
   Effect.mapError(remembering(attempt(client, body)), (error) =>
     // The guard takes SqlError out of the union; the compiler cannot see that through the type parameter.
-    isSqlError(error) ? classify(error) : (error as Exclude<E, SqlError>)
+    isSqlError(error) ? classify(error, operation) : (error as Exclude<E, SqlError>)
   )
 
 /** From BEGIN to COMMIT. */

@@ -31,7 +31,7 @@ const counted = Effect.fnUntraced(function* (
   call: Transaction.Call,
   preamble: ReadonlyArray<Buffer>,
   execution: ReadonlyArray<Buffer>,
-  fault: Fault | undefined
+  decide: () => Fault | undefined
 ): Effect.fn.Return<Outcome.Outcome, BackendLost | Cut> {
   const transaction = Transaction.make(client.database.now(), "statement")
   client.transaction = transaction
@@ -40,7 +40,9 @@ const counted = Effect.fnUntraced(function* (
     yield* End.rollback(client, transaction)
     return outcome
   }
-  const error = yield* commit(client, transaction, fault)
+  // What may have changed something and has not only read.
+  const changed = transaction.journal.length > 0
+  const error = changed ? yield* commit(client, transaction, decide()) : yield* End.commit(client, transaction)
   return error === undefined ? outcome : { frames: incomplete(outcome.frames), error }
 })
 
@@ -52,7 +54,9 @@ const isWatched = Effect.fnUntraced(function* (
   const { plan } = prepared
   if (plan._tag !== "Plain") return false
   if (plan.compound || plan.inflates || isShared(client)) return true
-  return plan.bound > Limits.transactionRows && !Keys.isOneRow(prepared, yield* Keys.referencesOf(client))
+  const references = yield* Keys.referencesOf(client)
+  if (Keys.mayAct(prepared, references)) return true
+  return plan.bound > Limits.transactionRows && !Keys.isOneRow(prepared, references)
 })
 
 /** Runs a statement, with what may happen when it commits. */
@@ -66,21 +70,24 @@ export const autocommit = Effect.fnUntraced(function* (
   if (plan._tag !== "Plain") return Outcome.success([])
   const stale = isStale(client, call.prepared)
   if (stale !== undefined) return Outcome.failure(stale)
+  const decide = () => client.desk.faults.decide("commit", client.connection.label)
   if (plan.effects === "read" || plan.effects === "set") {
+    const references = yield* Keys.referencesOf(client)
+    if (Keys.mayAct(call.prepared, references)) return yield* counted(client, call, preamble, execution, decide)
     const answered = yield* Parking.send(client, [...preamble, ...execution], client.sink)
     return { frames: answered.frames, error: answered.error }
   }
-  const fault = client.desk.faults.decide("commit", client.connection.label)
+  const fault = decide()
   const refusal = yield* strike(fault)
   if (refusal !== undefined) return Outcome.failure(refusal)
-  if (yield* isWatched(client, call.prepared)) return yield* counted(client, call, preamble, execution, fault)
+  if (yield* isWatched(client, call.prepared)) return yield* counted(client, call, preamble, execution, () => fault)
   const answered = yield* Effect.onError(Parking.send(client, [...preamble, ...execution]), () =>
     // Whether it took effect nobody knows any more: the others take it that it did.
     Effect.sync(() => void client.database.sequence++)
   )
   if (answered.error !== undefined) {
     const cause = ServerMessage.readError(answered.error)
-    const lost = cause.sqlstate === "40001" || Parking.isYield(cause)
+    const lost = cause.sqlstate === "40001" || Parking.isYield(client, cause)
     return { frames: answered.frames, error: lost ? ServerMessage.error(Refusal.dataConflict) : answered.error }
   }
   client.database.sequence++

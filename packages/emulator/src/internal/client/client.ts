@@ -4,6 +4,7 @@
 import type { Cluster } from "../cluster/cluster.ts"
 import type { Member } from "../concurrency/state.ts"
 import type * as Desk from "../control/desk.ts"
+import type { CopyIn } from "./copying.ts"
 
 /** One client. */
 export interface Client extends Member {
@@ -11,6 +12,8 @@ export interface Client extends Member {
   readonly connection: Desk.Connection
   /** Makes and drops databases. */
   readonly databases: Pick<Cluster, "createDatabase" | "dropDatabase">
+  /** Asks the client for rows that it copies; gives its messages, the last of which ends them. */
+  readonly copyIn: CopyIn
   /** Takes what is streamed; false asks for a pause. */
   readonly sink: (slice: Buffer) => boolean
 }

@@ -1,7 +1,6 @@
 /**
  * One client from its startup to its end: a session of its own, and its messages one unit after the other.
  */
-import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
@@ -9,7 +8,7 @@ import { randomInt } from "node:crypto"
 import type { Duplex } from "node:stream"
 import type * as Postgres from "../../Postgres.ts"
 import { type Cluster, join } from "../cluster/cluster.ts"
-import * as Backend from "../postgres/backend.ts"
+import type * as Backend from "../postgres/backend.ts"
 import type * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
@@ -17,6 +16,7 @@ import type { Prepare, Prepared } from "../statement/prepared.ts"
 import { version } from "../statement/version.ts"
 import { authenticate, type Door } from "./authentication.ts"
 import { status } from "./block.ts"
+import * as Copying from "./copying.ts"
 import * as ExtendedQuery from "./extendedQuery.ts"
 import type { Cut } from "./injection.ts"
 import { isOver, type Session } from "./session.ts"
@@ -62,16 +62,22 @@ export const serve = Effect.fnUntraced(function* (
   if (refusal !== undefined) return hangUp(socket, refusal)
 
   const parameters = backendParameters(opened.parameters)
-  const user = opened.parameters.get("user") ?? "admin"
   yield* Effect.gen(function* () {
     const database = yield* setting.cluster.database(parameters.get("database") ?? "postgres")
-    const backend = yield* Effect.acquireRelease(Backend.connect(setting.server, parameters), (backend) =>
+    const backend = yield* Effect.acquireRelease(setting.cluster.login(parameters), (backend) =>
       // It may be in the middle of a statement that nobody waits for any more.
       setting.cluster.steward.signal(backend.pid, "terminate")
     )
-    yield* backend.query(`SET SESSION AUTHORIZATION ${Quote.identifier(user)}`)
     const member = yield* join(database, backend)
     socket.on("drain", backend.resume)
+    const next = Effect.tap(Queue.take(inbox), () =>
+      Effect.sync(() => {
+        if (socket.isPaused() && Queue.sizeUnsafe(inbox) < 100) socket.resume()
+      })
+    )
+    const answered = () => {
+      outstanding--
+    }
     const session: Session = Object.assign(member, {
       desk: setting.desk,
       connection,
@@ -79,9 +85,8 @@ export const serve = Effect.fnUntraced(function* (
       sink: (slice: Buffer) => socket.destroyed || socket.write(slice),
       prepare: setting.prepare,
       write,
-      answered: () => {
-        outstanding--
-      },
+      answered,
+      copyIn: Copying.make(next, write, answered),
       arrive: (prepared: Prepared) => {
         if (prepared.plan._tag === "Control") return
         setting.desk.arrive(connection, prepared.text, status(session) !== Frame.status.idle)
@@ -91,13 +96,11 @@ export const serve = Effect.fnUntraced(function* (
     })
     yield* write([
       ServerMessage.authenticationOk,
-      ...[...backend.parameters]
-        .filter(([name]) => isReported(name))
-        .map(([name, value]) => reported(name, value, user)),
+      ...[...backend.parameters].filter(([name]) => isReported(name)).map(([name, value]) => reported(name, value)),
       ServerMessage.backendKeyData(backend.pid, randomInt(0x7fffffff)),
       ServerMessage.ready(Frame.status.idle)
     ])
-    yield* Effect.raceFirst(converse(session, inbox, socket), closed(socket))
+    yield* Effect.raceFirst(converse(session, next, socket), closed(socket))
   }).pipe(
     Effect.catchTags({
       BackendLost: (lost) => Effect.sync(() => hangUp(socket, lost.error)),
@@ -106,22 +109,18 @@ export const serve = Effect.fnUntraced(function* (
   )
 })
 
-const reported = (name: string, value: string, user: string): Frame.Frame =>
-  ServerMessage.parameterStatus(
-    name,
-    name === "server_version" ? version.server : name === "session_authorization" ? user : value
-  )
+const reported = (name: string, value: string): Frame.Frame =>
+  ServerMessage.parameterStatus(name, name === "server_version" ? version.server : value)
 
 const converse = Effect.fnUntraced(function* (
   session: Session,
-  inbox: Queue.Queue<Incoming>,
+  next: Effect.Effect<Incoming>,
   socket: Duplex
 ): Effect.fn.Return<void, Backend.BackendLost | Cut> {
   let unit: Array<Extract<ClientMessage.ClientMessage, { readonly frame: Frame.Frame }>> = []
   let ignoring = false
   while (true) {
-    const message = yield* Queue.take(inbox)
-    if (socket.isPaused() && Queue.sizeUnsafe(inbox) < 100) socket.resume()
+    const message = yield* next
     if (isOver(session)) return
     switch (message._tag) {
       case "Query":
@@ -144,7 +143,9 @@ const converse = Effect.fnUntraced(function* (
         return hangUp(socket, protocolViolation(message.problem))
       case "Terminate":
         return
-      case "Ignored":
+      case "CopyData":
+      case "CopyDone":
+      case "CopyFail":
       case "Password":
         break
       default:

@@ -8,16 +8,43 @@ import * as Outcome from "../concurrency/outcome.ts"
 import { run as runIn } from "../concurrency/run.ts"
 import * as Transaction from "../concurrency/transaction.ts"
 import type { BackendLost } from "../postgres/backend.ts"
+import * as Catalogue from "../database/catalogue.ts"
+import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import * as Refusal from "../statement/refusal.ts"
+import { qualified } from "../statement/tables.ts"
 import { autocommit } from "./autocommit.ts"
 import * as Block from "./block.ts"
 import type { Client } from "./client.ts"
 import { control } from "./control.ts"
 import { type Cut, strike } from "./injection.ts"
+import { wait } from "./waiting.ts"
 
 type Result = Effect.Effect<Outcome.Outcome, BackendLost | Cut>
+
+/** A call and what makes it run, with the rows that it takes. */
+const supplied = Effect.fnUntraced(function* (
+  client: Client,
+  call: Transaction.Call,
+  execution: ReadonlyArray<Buffer>
+): Effect.fn.Return<readonly [Transaction.Call, ReadonlyArray<Buffer>], BackendLost | Cut> {
+  const {
+    plan,
+    tables: [table]
+  } = call.prepared
+  const taken = plan._tag === "Plain" ? plan.takes : undefined
+  if (taken === undefined || table === undefined || Transaction.isFailed(client.transaction)) return [call, execution]
+  const [row] = yield* client.backend.query(Catalogue.copiedColumns(qualified(table)))
+  const columns = Number(row?.[0])
+  // PostgreSQL says why it takes nothing.
+  const rows =
+    columns === 0
+      ? [ClientMessage.copyFail("")]
+      : yield* client.copyIn(taken.columns ?? columns, taken, call.bound !== undefined)
+  const [statement, ...rest] = execution
+  return [{ ...call, rows }, statement === undefined ? rows : [statement, ...rows, ...rest]]
+})
 
 /** Runs a statement that PostgreSQL takes as it stands. `alone`: nothing else shares its implicit transaction. */
 export const run = Effect.fnUntraced(function* (
@@ -30,14 +57,14 @@ export const run = Effect.fnUntraced(function* (
   const injected = yield* strike(client.desk.faults.decide("statement", client.connection.label))
   if (injected !== undefined) return Outcome.failure(injected)
   const { plan } = call.prepared
-  if (plan._tag === "Plain" && plan.job !== undefined) {
-    yield* client.database.finished(plan.job)
-    // Whoever waited for the job has seen what it did.
-    if (client.transaction === undefined) client.catalogue = client.database.version
+  if (plan._tag === "Plain" && plan.waits) {
+    if (alone && client.transaction === undefined) return yield* wait(client, call, preamble, execution)
+    return Outcome.failure(Transaction.isFailed(client.transaction) ? Refusal.aborted : Refusal.waitInTransaction)
   }
+  const [complete, all] = yield* supplied(client, call, execution)
   return alone && client.transaction === undefined
-    ? yield* autocommit(client, call, preamble, execution)
-    : yield* runIn(client, Block.current(client), call, preamble, execution)
+    ? yield* autocommit(client, complete, preamble, all)
+    : yield* runIn(client, Block.current(client), complete, preamble, all)
 })
 
 const define = Effect.fnUntraced(function* (client: Client, prepared: Prepared, alone: boolean) {

@@ -2,6 +2,7 @@
  * The extended protocol: statements that are parsed, bound and executed by messages of their own, up to Sync or Flush.
  */
 import * as Effect from "effect/Effect"
+import * as Begin from "../concurrency/begin.ts"
 import { append } from "../concurrency/outcome.ts"
 import { isFailed } from "../concurrency/transaction.ts"
 import type { BackendLost } from "../postgres/backend.ts"
@@ -13,7 +14,7 @@ import * as Refusal from "../statement/refusal.ts"
 import * as Block from "./block.ts"
 import * as Execution from "./execution.ts"
 import type { Cut } from "./injection.ts"
-import { finish, type Named, refusalOf, type Session } from "./session.ts"
+import { finish, type Named, read, type Session } from "./session.ts"
 import { flush, forget, type Progress } from "./unit.ts"
 
 type Message = Extract<ClientMessage.ClientMessage, { readonly frame: Frame.Frame }>
@@ -31,9 +32,9 @@ const parse = Effect.fnUntraced(function* (
   message: Extract<Message, { readonly _tag: "Parse" }>,
   progress: Progress
 ): Effect.fn.Return<void, Failure> {
-  const parsed = yield* Effect.result(session.prepare(message.sql))
+  const parsed = yield* Effect.result(read(session, message.sql))
   if (parsed._tag === "Failure") {
-    progress.error = refusalOf(parsed.failure)
+    progress.error = parsed.failure
     return
   }
   const [prepared, more] = parsed.success
@@ -191,6 +192,7 @@ export const extended = Effect.fnUntraced(function* (
   }
   if (progress.error === undefined) yield* flush(session, progress)
   if (progress.error !== undefined) yield* Block.fail(session)
+  yield* Begin.snapshot(session)
   if (end === "Sync") {
     progress.error = (yield* Block.settle(session, progress.error !== undefined)) ?? progress.error
     if (session.transaction === undefined) session.portals.clear()

@@ -3,9 +3,11 @@
  */
 import { Limits, type Statement } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
+import type * as Encoding from "../protocol/encoding.ts"
 import type * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Prepare, Prepared } from "../statement/prepared.ts"
+import * as Refusal from "../statement/refusal.ts"
 import { status } from "./block.ts"
 import type { Client } from "./client.ts"
 
@@ -35,9 +37,14 @@ export interface Portal {
   readonly rest: Buffer
 }
 
-/** What a text that is not SQL is answered with. */
-export const refusalOf = (error: Statement.SyntaxError): Frame.Frame =>
+const notSql = (error: Statement.SyntaxError): Frame.Frame =>
   ServerMessage.error({ sqlstate: error.sqlstate, message: error.message, position: error.offset + 1 })
+
+/** The statements of a text, or what one is answered with that has none. */
+export const read = (session: Session, sql: Encoding.Text): Effect.Effect<ReadonlyArray<Prepared>, Frame.Frame> =>
+  sql._tag === "Unreadable"
+    ? Effect.fail(ServerMessage.error(Refusal.unreadable(sql.bytes)))
+    : Effect.mapError(session.prepare(sql.text), notSql)
 
 /** Ends a unit: what it is answered with, and how the transaction stands. */
 export const finish = (session: Session, frames: ReadonlyArray<Frame.Frame>, error: Frame.Frame | undefined) =>

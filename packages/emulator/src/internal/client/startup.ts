@@ -70,7 +70,7 @@ export const opening = (first: Duplex, tls: Certificate | undefined): Effect.Eff
 /** What a client may say about its session at startup goes to PostgreSQL as it came. */
 export const backendParameters = (parameters: ReadonlyMap<string, string>): Map<string, string> => {
   const own = new Map(parameters)
-  own.set("user", "postgres")
+  own.set("user", parameters.get("user") ?? "admin")
   own.set("database", parameters.get("database") ?? parameters.get("user") ?? "postgres")
   own.set("default_transaction_isolation", "repeatable read")
   own.set("TimeZone", parameters.get("TimeZone") ?? "UTC")

@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as Postgres from "../../Postgres.ts"
 import * as Parking from "../concurrency/parking.ts"
-import { type Database, type Member, prune } from "../concurrency/state.ts"
+import { type Database, type Member, noReferences, prune } from "../concurrency/state.ts"
 import * as Steward from "../concurrency/steward.ts"
 import type { Desk } from "../control/desk.ts"
 import * as Install from "../database/install.ts"
@@ -18,6 +18,7 @@ import { isInConflict } from "../database/rowLocks.ts"
 import * as Backend from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
+import * as Login from "./login.ts"
 
 /** All databases of one server. */
 export interface Cluster {
@@ -26,6 +27,8 @@ export interface Cluster {
   readonly databases: () => Iterable<Database>
   /** Looks a database up, and prepares it the first time. */
   readonly database: (name: string) => Effect.Effect<Database, Backend.BackendLost>
+  /** Opens a client's session. */
+  readonly login: Login.Login
   readonly dropDatabase: (name: string) => Effect.Effect<void, Backend.BackendLost>
   readonly createDatabase: (name: string, template: string | undefined) => Effect.Effect<void, Backend.BackendLost>
 }
@@ -44,6 +47,7 @@ export const join = Effect.fnUntraced(function* (database: Database, backend: Ba
     database,
     gate: Semaphore.makeUnsafe(1),
     transaction: undefined,
+    told: -Infinity,
     catalogue: undefined
   }
   yield* Effect.acquireRelease(
@@ -105,15 +109,14 @@ export const make = Effect.fnUntraced(function* (
 
   const open = Effect.fnUntraced(function* (name: string) {
     const own = yield* Scope.fork(scope)
-    const inner = yield* Scope.fork(own)
     const connected = Backend.connect(server, parametersOf(name))
-    const first = yield* Effect.onError(Scope.provide(connected, inner), () => Scope.close(own, Exit.void))
-    const [installed] = yield* first.query(Install.isInstalled)
-    if (installed === undefined) yield* first.query(Install.install)
+    const session = yield* Effect.onError(Scope.provide(connected, own), () => Scope.close(own, Exit.void))
     const gate = Semaphore.makeUnsafe(1)
+    const ask: Backend.Backend["query"] = (sql) => gate.withPermits(1)(session.query(sql))
+    const [installed] = yield* ask(Install.isInstalled)
+    if (installed === undefined) yield* ask(Install.install)
     const queue = Semaphore.makeUnsafe(1)
     const running = new Map<string, Deferred.Deferred<void>>()
-    let judge: Backend.Backend | undefined
     let worker: Member | undefined
     const perform = (job: string, done: Deferred.Deferred<void>) =>
       Effect.gen(function* () {
@@ -141,15 +144,9 @@ export const make = Effect.fnUntraced(function* (
       sequence: 0,
       records: [],
       removals: new Map(),
-      references: { version: -1, keys: new Set(), children: new Set(), acting: new Set(), unique: new Map() },
-      judge: (accused, locks) =>
-        gate.withPermits(1)(
-          Effect.gen(function* () {
-            judge ??= yield* Scope.provide(connected, own)
-            const [row] = yield* judge.query(isInConflict(accused.backend.pid, locks))
-            return row?.[0] === "t"
-          })
-        ),
+      references: noReferences,
+      ask,
+      judge: (accused, locks) => Effect.map(ask(isInConflict(accused.backend.pid, locks)), ([row]) => row?.[0] === "t"),
       work: (jobs) =>
         Effect.forEach(
           jobs,
@@ -169,15 +166,15 @@ export const make = Effect.fnUntraced(function* (
     }
     databases.set(name, { database, scope: own })
     // Jobs that the emulator was stopped over are taken up again.
-    const left = yield* first.query("SELECT job_id FROM dsql_emulator.jobs WHERE status IN ('submitted', 'processing')")
-    yield* first.query("UPDATE dsql_emulator.jobs SET status = 'submitted' WHERE status = 'processing'")
-    yield* Scope.close(inner, Exit.void)
+    const left = yield* ask("SELECT job_id FROM dsql_emulator.jobs WHERE status IN ('submitted', 'processing')")
+    yield* ask("UPDATE dsql_emulator.jobs SET status = 'submitted' WHERE status = 'processing'")
     yield* database.work(left.flatMap(([job]) => job ?? []))
     return database
   })
 
   return {
     steward,
+    login: Login.make(server, (sql) => making.withPermits(1)(maker.query(sql))),
     databases: () => [...databases.values()].map(({ database }) => database),
     database: (name) =>
       making.withPermits(1)(

@@ -2,7 +2,8 @@
  * How a transaction begins: whether a statement may run where it stands, and what tells PostgreSQL of it.
  */
 import { Limits } from "@effect-dsql/dialect"
-import type { Batch } from "../postgres/backend.ts"
+import * as Effect from "effect/Effect"
+import type { BackendLost, Batch } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import * as Refusal from "../statement/refusal.ts"
@@ -10,10 +11,11 @@ import { savepoint } from "./parking.ts"
 import type { Member } from "./state.ts"
 import { enter, isFailed, type Transaction } from "./transaction.ts"
 
+// PostgreSQL takes a snapshot with the first query.
 const batches = {
   statement: [ClientMessage.query("BEGIN ISOLATION LEVEL REPEATABLE READ")],
-  readWrite: [ClientMessage.query(`BEGIN ISOLATION LEVEL REPEATABLE READ; SAVEPOINT ${savepoint}`)],
-  readOnly: [ClientMessage.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SAVEPOINT ${savepoint}`)]
+  readWrite: [ClientMessage.query(`BEGIN ISOLATION LEVEL REPEATABLE READ; SAVEPOINT ${savepoint}; SELECT`)],
+  readOnly: [ClientMessage.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SAVEPOINT ${savepoint}; SELECT`)]
 }
 
 /** What begins a transaction, unless it has begun. */
@@ -23,6 +25,13 @@ export const batch = (member: Member, transaction: Transaction): Batch | undefin
   if (transaction.span === "statement") return batches.statement
   return transaction.readOnly ? batches.readOnly : batches.readWrite
 }
+
+/** Takes the snapshot of a client's transaction, unless it has one: who is told of BEGIN sees no later commit. */
+export const snapshot = Effect.fnUntraced(function* (member: Member): Effect.fn.Return<void, BackendLost> {
+  const { transaction } = member
+  const begin = transaction?.span === "block" ? batch(member, transaction) : undefined
+  if (begin !== undefined) yield* member.backend.exchange(begin)
+})
 
 /** A session finds out that its catalogue is old when it next looks something up in it, once for each change. */
 export const isStale = (member: Member, prepared: Prepared): Refusal.Refusal | undefined => {

@@ -34,7 +34,7 @@ export const define = Effect.fnUntraced(function* (
     begin: Begin.batch(member, transaction),
     own: [ClientMessage.query(text)]
   })
-  if (error !== undefined) return { frames: [], error: schemaError(error) }
+  if (error !== undefined) return { frames: [], error: schemaError(member, error) }
   if (async !== undefined) return yield* submit(member, transaction, text, async, to.own.frames)
   transaction.journal.push({ _tag: "Script", sql: text })
   return Outcome.success(to.own.frames)
@@ -87,14 +87,14 @@ const submit = Effect.fnUntraced(function* (
 })
 
 /** Two that define one thing at once meet in PostgreSQL's own catalogue. */
-const schemaError = (frame: Frame.Frame): Frame.Frame => {
+const schemaError = (member: Member, frame: Frame.Frame): Frame.Frame => {
   const error = ServerMessage.readError(frame)
   const isOwn =
     error.message.includes('unique constraint "pg_') ||
     error.message.startsWith("tuple concurrently") ||
     // A table's row type is made before the table is.
     (error.sqlstate === "42710" && error.message.startsWith("type "))
-  return isOwn || Parking.isYield(error) || error.sqlstate === "40001"
+  return isOwn || Parking.isYield(member, error) || error.sqlstate === "40001"
     ? ServerMessage.error(Refusal.schemaConflict)
     : frame
 }

@@ -14,6 +14,7 @@ import type { Frame } from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Refusal from "../statement/refusal.ts"
 import { qualified, unqualified } from "../statement/tables.ts"
+import * as Drawing from "./drawing.ts"
 import * as Outcome from "./outcome.ts"
 import * as Parking from "./parking.ts"
 import { snapshotOf } from "./phase.ts"
@@ -24,8 +25,12 @@ import { type Call, enter, type Transaction } from "./transaction.ts"
 const isSuspect = (sqlstate: string): boolean =>
   sqlstate === "40001" || sqlstate === "23505" || sqlstate === "23503" || sqlstate === "23P01"
 
-const rerun = (member: Member, call: Call) =>
-  Parking.rerun(member, call, unqualified(call.prepared.sql, call.prepared.tables))
+const rerun = (member: Member, call: Call, drawing: Drawing.Drawing) =>
+  Parking.rerun(member, call, unqualified(call.prepared.sql, call.prepared.tables), drawing)
+
+/** Whether a call is to be done again where the transaction is brought back. */
+const lasts = ({ draws, prepared: { plan } }: Call): boolean =>
+  plan._tag === "Plain" && (plan.effects !== "read" || draws === true)
 
 /** Makes the private copies that a statement needs and, the first time, does in them what had been done. */
 const copy = Effect.fnUntraced(function* (
@@ -35,9 +40,10 @@ const copy = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Frame | undefined, BackendLost> {
   const { phase } = transaction
   if (phase._tag !== "Doomed") return undefined
-  const done = transaction.journal.flatMap((entry) => (entry._tag === "Call" ? [entry.call] : []))
+  const done = transaction.journal.flatMap((entry) => (entry._tag === "Call" ? [entry] : []))
   const again = phase.copies === undefined ? done : []
-  const names = new Set([...again, call].flatMap(({ prepared }) => prepared.tables.map(qualified)))
+  const calls = [...again.map((entry) => entry.call), call]
+  const names = new Set(calls.flatMap(({ prepared }) => prepared.tables.map(qualified)))
   const missing = [...names].filter((name) => phase.copies?.has(name) !== true)
   if (missing.length > 0) {
     const answer = yield* Parking.send(member, [ClientMessage.query(Shadows.copy(missing))])
@@ -45,7 +51,7 @@ const copy = Effect.fnUntraced(function* (
   }
   enter(transaction, { _tag: "Copied", tables: missing })
   for (const each of again) {
-    const answer = yield* rerun(member, each)
+    const answer = yield* rerun(member, each.call, Drawing.again(each.drawn))
     if (answer.error !== undefined) return answer.error
   }
   return undefined
@@ -59,14 +65,18 @@ export const run = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Outcome.Outcome, BackendLost> {
   while (true) {
     const problem = yield* copy(member, transaction, call)
-    const answer = problem === undefined ? yield* rerun(member, call) : { frames: [], error: problem }
+    const answer =
+      problem === undefined
+        ? yield* rerun(member, call, Drawing.first(call))
+        : { frames: [], error: problem, drawn: [] }
     if (answer.error === undefined) {
-      Parking.note(transaction, call, answer.frames)
+      if (lasts(call)) Parking.note(transaction, call, answer.frames, answer.drawn)
       return Outcome.success(answer.frames)
     }
-    if (!Parking.isYield(ServerMessage.readError(answer.error))) {
-      // A copy that cannot be made leaves one honest answer.
-      return problem === undefined
+    const error = ServerMessage.readError(answer.error)
+    if (!Parking.isYield(member, error)) {
+      // A copy that cannot be made, or a function that comes to the tables themselves, leaves one honest answer.
+      return problem === undefined && error.sqlstate !== "40001"
         ? { frames: answer.frames, error: answer.error }
         : Outcome.failure(Refusal.dataConflict)
     }
@@ -74,9 +84,9 @@ export const run = Effect.fnUntraced(function* (
   }
 })
 
-/** What was answered before a statement ran, to the messages that prepared it. */
-const preparation = (frames: ReadonlyArray<Frame>): ReadonlyArray<Frame> =>
-  frames.filter((frame) => !ServerMessage.answersExecute(frame))
+/** What was answered before a statement ran, to the messages that prepared it; a simple query has none. */
+const preparation = ({ bound }: Call, frames: ReadonlyArray<Frame>): ReadonlyArray<Frame> =>
+  bound === undefined ? [] : frames.filter((frame) => !ServerMessage.answersExecute(frame))
 
 /** What an error comes to that may be another's commit, or another's turn; undefined if it is the statement's own. */
 export const suspicion = Effect.fnUntraced(function* (
@@ -86,18 +96,21 @@ export const suspicion = Effect.fnUntraced(function* (
   answer: Answer,
   error: ServerMessage.ServerError
 ): Effect.fn.Return<Outcome.Outcome | undefined, BackendLost> {
-  const yields = Parking.isYield(error)
+  const yields = Parking.isYield(member, error)
   const conflicts = yields || error.sqlstate === "40001"
   if (!conflicts && !isSuspect(error.sqlstate)) return undefined
   // Nobody has committed whom it cannot see.
   if (!conflicts && member.database.sequence === snapshotOf(transaction.phase)) return undefined
   if (transaction.span !== "block") return conflicts ? Outcome.failure(Refusal.dataConflict) : undefined
   yield* Parking.rollToBase(member, transaction)
-  const second = yields ? yield* retry(member, transaction, call, answer.frames) : undefined
+  const detour = conflicts && !yields && skips(call)
+  const second = yields || detour ? yield* retry(member, transaction, { ...call, detour }, answer.frames) : undefined
   return second ?? (yield* runBeaten(member, transaction, call, answer.frames))
 })
 
-/** Runs a statement that yielded until it need not; gives nothing if the transaction turns out to be beaten. */
+const skips = ({ prepared: { plan } }: Call): boolean => plan._tag === "Plain" && plan.skips
+
+/** Runs a statement again until it need not yield; gives nothing if the transaction turns out to be beaten. */
 const retry = Effect.fnUntraced(function* (
   member: Member,
   transaction: Transaction,
@@ -105,17 +118,17 @@ const retry = Effect.fnUntraced(function* (
   frames: ReadonlyArray<Frame>
 ): Effect.fn.Return<Outcome.Outcome | undefined, BackendLost> {
   while (true) {
-    yield* Effect.sleep(3)
+    if (call.detour !== true) yield* Effect.sleep(3)
     yield* Parking.restore(member, transaction)
     if (transaction.phase._tag === "Doomed") return undefined
-    const answer = yield* Parking.rerun(member, call, call.prepared.sql)
+    const answer = yield* Parking.redo(member, call, Drawing.first(call))
     if (answer.error === undefined) {
-      Parking.note(transaction, call, answer.frames)
-      return Outcome.success([...preparation(frames), ...answer.frames])
+      if (lasts(call)) Parking.note(transaction, call, answer.frames, answer.drawn)
+      return Outcome.success([...preparation(call, frames), ...answer.frames])
     }
     const cause = ServerMessage.readError(answer.error)
     yield* Parking.rollToBase(member, transaction)
-    if (Parking.isYield(cause)) continue
+    if (Parking.isYield(member, cause)) continue
     return isSuspect(cause.sqlstate) ? undefined : { frames: [], error: answer.error }
   }
 })
@@ -129,7 +142,7 @@ const runBeaten = Effect.fnUntraced(function* (
   enter(transaction, { _tag: "Beaten" })
   const outcome = yield* run(member, transaction, call)
   return {
-    frames: [...(call.bound === undefined ? [] : preparation(frames)), ...outcome.frames],
+    frames: [...preparation(call, frames), ...outcome.frames],
     error: outcome.error
   }
 })
@@ -143,5 +156,6 @@ export const doom = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Outcome.Outcome, BackendLost> {
   if (transaction.span !== "block") return Outcome.failure(Refusal.dataConflict)
   yield* Parking.rollToBase(member, transaction)
-  return yield* runBeaten(member, transaction, call, frames)
+  const second = skips(call) ? yield* retry(member, transaction, { ...call, detour: true }, frames) : undefined
+  return second ?? (yield* runBeaten(member, transaction, call, frames))
 })

@@ -92,8 +92,7 @@ export const commit = Effect.fnUntraced(function* (
     yield* rollback(member, transaction)
     return ServerMessage.error(refusal)
   }
-  const looked = transaction.locks !== "none" && isShared(member)
-  const record = looked ? yield* Locks.of(member, transaction) : undefined
+  const record = isShared(member) ? yield* Locks.of(member, transaction) : undefined
   if (record !== undefined) database.records.push(record)
   const answer = yield* Effect.onError(Parking.send(member, commitRequest), () =>
     // Whether it took effect nobody knows any more: the others take it that it did.
@@ -108,7 +107,7 @@ export const commit = Effect.fnUntraced(function* (
     // Nothing but a statement of the emulator's own can have failed without the client's knowledge.
     if (answer.error === undefined) return ServerMessage.error(Refusal.unavailable)
     const error = ServerMessage.readError(answer.error)
-    const lost = error.sqlstate === "40001" || Parking.isYield(error)
+    const lost = error.sqlstate === "40001" || Parking.isYield(member, error)
     return lost ? ServerMessage.error(Refusal.dataConflict) : answer.error
   }
   if (changes) database.sequence++

@@ -2,10 +2,10 @@
  * Keys of tables: what PostgreSQL's unique indexes know of them, and what a
  * snapshot knows that they do not.
  */
-import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalogue from "../database/catalogue.ts"
+import * as Draws from "../database/draws.ts"
 import type { BackendLost } from "../postgres/backend.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import { snapshotOf } from "./phase.ts"
@@ -13,7 +13,11 @@ import type { UniqueKey, Member, References } from "./state.ts"
 import type { Transaction } from "./transaction.ts"
 
 const Found = Schema.fromJsonString(
-  Schema.Struct({ table: Schema.String, name: Schema.String, columns: Schema.Array(Schema.String) })
+  Schema.Struct({
+    table: Schema.String,
+    name: Schema.String,
+    columns: Schema.Array(Schema.Struct({ name: Schema.String, type: Schema.Int }))
+  })
 )
 const decodeKey = Schema.decodeUnknownSync(Found)
 
@@ -21,7 +25,8 @@ export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect
   const { database } = member
   if (database.references.version === database.version) return database.references
   const { version } = database
-  const rows = yield* member.backend.query(Catalogue.references)
+  // Not in the member's own session: its snapshot may be older than the version.
+  const rows = yield* database.ask(Catalogue.references)
   const named = (kind: string) => new Set(rows.flatMap(([found, table]) => (found === kind ? (table ?? []) : [])))
   const unique = new Map<string, Array<UniqueKey>>()
   for (const [kind, text] of rows) {
@@ -29,9 +34,30 @@ export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect
     const { columns, name, table } = decodeKey(text)
     unique.set(table, [...(unique.get(table) ?? []), { name, columns, primary: kind === "primary" }])
   }
-  database.references = { version, keys: named("key"), children: named("child"), acting: named("acting"), unique }
+  database.references = {
+    version,
+    keys: named("key"),
+    children: named("child"),
+    acting: named("acting"),
+    acts: named("acts"),
+    draws: new Set([...Draws.functions, ...named("draws")]),
+    unique
+  }
   return database.references
 })
+
+const mentions = (prepared: Prepared, names: ReadonlySet<string>): boolean => {
+  for (const name of prepared.names) if (names.has(name)) return true
+  return false
+}
+
+/** Whether a statement may change or lock rows that it does not speak of. */
+export const mayAct = (prepared: Prepared, references: References): boolean =>
+  (prepared.plan._tag === "Plain" && prepared.plan.opaque) || mentions(prepared, references.acts)
+
+/** Whether a statement may be given values that it would not be given again. */
+export const mayDraw = (prepared: Prepared, references: References): boolean =>
+  mayAct(prepared, references) || mentions(prepared, references.draws)
 
 /** Whether a statement updates one row at most, and none of its keys. */
 export const isOneRow = ({ plan, writes }: Prepared, references: References): boolean => {
@@ -41,14 +67,22 @@ export const isOneRow = ({ plan, writes }: Prepared, references: References): bo
   return (
     !references.acting.has(table) &&
     !columns.some((column) => references.keys.has(`${table}.${column}`)) &&
-    references.unique.get(table)?.some((key) => key.columns.every((column) => plan.fixed.includes(column))) === true
+    references.unique
+      .get(table)
+      ?.some((key) => key.columns.every(({ name }) => plan.fixed.some(({ column }) => column === name))) === true
   )
 }
 
 const everyTable = "*"
 
+/** Any table may lose and gain keys by a statement that acts. */
+export const noteActs = (transaction: Transaction): void => {
+  transaction.removes.add(everyTable)
+  transaction.adds.add(everyTable)
+}
+
 /** Which tables lose keys by a statement, and which gain some. */
-export const noteKeys = (transaction: Transaction, prepared: Prepared, references: References) => {
+export const noteKeys = (transaction: Transaction, prepared: Prepared, references: References): void => {
   for (const { columns, table, verb } of prepared.writes) {
     const rekeys = columns.some((column) => references.keys.has(`${table}.${column}`))
     if (verb === "delete" || rekeys) {
@@ -60,20 +94,25 @@ export const noteKeys = (transaction: Transaction, prepared: Prepared, reference
 }
 
 /**
- * Whether the transaction put a key into a table that its snapshot has there already. PostgreSQL looks for keys in what
- * is committed, so it lets one pass that somebody else has deleted since.
+ * Whether the transaction put a key into a table that its snapshot has there already, or took one out that a row of its
+ * snapshot still refers to. PostgreSQL looks for both in what is committed, so it lets pass what somebody else has
+ * taken away since.
  */
-export const hasGhosts = Effect.fnUntraced(function* (
+export const isTorn = Effect.fnUntraced(function* (
   member: Member,
   transaction: Transaction
 ): Effect.fn.Return<boolean, BackendLost> {
-  const { removals } = member.database
-  const { adds, phase } = transaction
-  if (adds.size === 0) return false
+  const { references, removals } = member.database
+  const { adds, phase, removes } = transaction
+  if (adds.size === 0 && removes.size === 0) return false
   const snapshot = snapshotOf(phase) ?? 0
   const any = removals.get(everyTable) ?? 0
-  const suspects = [...adds].filter((table) => Math.max(any, removals.get(table) ?? 0) > snapshot)
-  if (suspects.length === 0) return false
-  const [row] = yield* member.backend.query(Catalogue.hasGhosts(suspects.map(Quote.identifier)))
+  const isLate = (table: string) => Math.max(any, removals.get(table) ?? 0) > snapshot
+  const all = adds.has(everyTable)
+  const gained = [...(all ? references.unique.keys() : adds)].filter(isLate)
+  const orphaned = removes.size > 0 && [...references.children].some(isLate)
+  const lost = orphaned ? [...(all ? references.unique.keys() : removes)].filter((table) => table !== everyTable) : []
+  if (gained.length === 0 && lost.length === 0) return false
+  const [row] = yield* member.backend.query(Catalogue.isTorn(gained, lost))
   return row?.[0] === "t"
 })

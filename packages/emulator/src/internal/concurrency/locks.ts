@@ -5,52 +5,59 @@
 import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import type { RowLocks } from "../database/rowLocks.ts"
-import { BackendLost } from "../postgres/backend.ts"
+import type { BackendLost } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
-import * as Frame from "../protocol/frame.ts"
-import * as ServerMessage from "../protocol/serverMessage.ts"
-import * as Keys from "./keys.ts"
-import * as Parking from "./parking.ts"
-import type { UniqueKey, LockRecord, Member } from "./state.ts"
+import * as Parameter from "../protocol/parameter.ts"
+import type { Value } from "../statement/reach.ts"
+import type { LockRecord, Member, References } from "./state.ts"
 import type { Call, Transaction } from "./transaction.ts"
 
-/** A query that locks rows of one table, and that table's primary key. */
-interface Query {
-  readonly call: Call
-  readonly key: UniqueKey
-  /** The query, with the key before its own columns. */
-  readonly sql: string
-  readonly strength: string
+/** A value as SQL, or undefined where it cannot be told what type it has. */
+const literal = ({ parameter, text, type: cast }: Value, column: number, call: Call): string | undefined => {
+  const type = cast === undefined ? undefined : Parameter.typeOf(cast)
+  if (cast !== undefined && type === undefined) return undefined
+  if (parameter === undefined) {
+    const suffix = cast === undefined ? "" : `::${cast}`
+    return text === undefined ? undefined : `${Quote.literal(text)}${suffix}`
+  }
+  const { bound } = call
+  const value = bound === undefined ? undefined : ClientMessage.parameters(bound.rest)[parameter - 1]
+  if (bound === undefined || value === undefined) return undefined
+  const declared = Parameter.declared(bound.types, parameter)
+  // PostgreSQL casts one that is declared otherwise.
+  if (cast !== undefined && declared !== undefined && declared !== type) return undefined
+  return Parameter.literal(value, declared ?? type ?? column)
 }
 
-/** The queries that have locked all that is locked, or undefined if that is not all that has. */
-const queriesOf = (
-  transaction: Transaction,
-  keys: ReadonlyMap<string, ReadonlyArray<UniqueKey>>
-): ReadonlyArray<Query> | undefined => {
-  if (transaction.locks === "hidden") return undefined
-  const queries: Array<Query> = []
-  for (const entry of transaction.journal) {
-    if (entry._tag !== "Call" || entry.call.prepared.plan._tag !== "Plain") continue
-    const { plan, sql, tables } = entry.call.prepared
-    if (!plan.locks) continue
-    const key = keys.get(tables[0]?.name ?? "")?.find(({ primary }) => primary)
-    if (plan.locked === undefined || key === undefined) return undefined
-    const { at, name, strength } = plan.locked
-    const columns = key.columns.map((column) => `${Quote.qualified(name, column)}::text, `).join("")
-    queries.push({ call: entry.call, key, strength, sql: sql.slice(0, at) + columns + sql.slice(at) })
+/** The one row that a query has locked, if it names the whole primary key of its table. */
+const keyed = (call: Call, references: References): RowLocks | undefined => {
+  const { plan, tables } = call.prepared
+  const locked = plan._tag === "Plain" ? plan.locked : undefined
+  const key = references.unique.get(tables[0]?.name ?? "")?.find(({ primary }) => primary)
+  if (locked === undefined || key === undefined) return undefined
+  const conditions: Array<string> = []
+  for (const { name, type } of key.columns) {
+    const value = locked.fixed.find(({ column }) => column === name)?.value
+    const text = value === undefined ? undefined : literal(value, type, call)
+    if (text === undefined) return undefined
+    conditions.push(`${Quote.identifier(name)} = ${text}`)
   }
-  return queries
+  return { target: key.name, strength: locked.strength, condition: `(${conditions.join(" AND ")})` }
+}
+
+/** Remembers what a query has locked that was answered with this tag. */
+export const note = (transaction: Transaction, call: Call, tag: string | undefined, references: References): void => {
+  if (transaction.locks === "hidden" || tag === "SELECT 0") return
+  const found = tag === "SELECT 1" ? keyed(call, references) : undefined
+  transaction.locks = found === undefined ? "hidden" : [...transaction.locks, found]
 }
 
 /** What a transaction has locked, before it commits. */
 export const of = Effect.fnUntraced(function* (
   member: Member,
-  transaction: Transaction
+  { locks }: Transaction
 ): Effect.fn.Return<LockRecord | undefined, BackendLost> {
-  const queries = queriesOf(transaction, (yield* Keys.referencesOf(member)).unique)
-  const locks = queries === undefined ? yield* scanned(member) : yield* Effect.forEach(queries, asked(member))
-  const found = locks.flat()
+  const found = locks === "hidden" ? yield* scanned(member) : locks
   return found.length === 0 ? undefined : { locks: found, sequence: Infinity }
 })
 
@@ -63,19 +70,3 @@ const scanned = (member: Member): Effect.Effect<ReadonlyArray<RowLocks>, Backend
       condition: condition ?? "false"
     }))
   )
-
-/** Asks a query a second time which rows it has locked: in its snapshot they are the same. */
-const asked = (member: Member) =>
-  Effect.fnUntraced(function* ({ call, key, sql, strength }: Query) {
-    const { bound } = call
-    const text = bound === undefined ? bound : { ...bound, rest: ClientMessage.inText(bound.rest) }
-    const reply = yield* Parking.rerun(member, { ...call, bound: text }, sql)
-    if (reply.error !== undefined) return yield* new BackendLost({ error: ServerMessage.readError(reply.error) })
-    const rows = reply.frames
-      .filter((frame) => frame[0] === Frame.code.dataRow)
-      .map((frame) => ServerMessage.readRow(frame, key.columns.length))
-      .map((values) => `(${values.map((value) => Quote.literal(value ?? "")).join(",")})`)
-    if (rows.length === 0) return []
-    const condition = `(${key.columns.map(Quote.identifier).join(",")}) IN (${rows.join(",")})`
-    return [{ target: key.name, strength, condition }]
-  })

@@ -5,10 +5,13 @@
  */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
+import * as Shadows from "../database/shadows.ts"
 import type { Answer, BackendLost, Batch } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
+import { qualified, unqualified } from "../statement/tables.ts"
+import * as Drawing from "./drawing.ts"
 import * as Keys from "./keys.ts"
 import type { Member } from "./state.ts"
 import { type Call, enter, type Transaction } from "./transaction.ts"
@@ -53,9 +56,17 @@ export const sendAll = <R extends Batches>(member: Member, batches: R): Effect.E
   }))
 }
 
-/** Whether an error means that the statement was asked to yield to another. */
-export const isYield = (error: ServerMessage.ServerError): boolean =>
-  error.sqlstate === "57014" ||
+/** Milliseconds in which the steward's word reaches a statement, or the one after it. */
+const patience = 5_000
+
+/**
+ * Whether an error means that the statement was asked to yield to another. A client may have a timeout of its own, and
+ * others may cancel it: only what the steward has told it is the steward's.
+ */
+export const isYield = (member: Member, error: ServerMessage.ServerError): boolean =>
+  (performance.now() - member.told < patience &&
+    error.sqlstate === "57014" &&
+    error.message.endsWith("user request")) ||
   error.sqlstate === "40P01" ||
   // PostgreSQL counts a writer that was parked at the wrong moment among those of a row; the next time it does not.
   error.message.startsWith("new multixact has more than one updating member")
@@ -78,20 +89,48 @@ const clear = Buffer.concat([ClientMessage.close("S", again), ClientMessage.clos
 
 const callAgain = (call: Call, sql: string): Batch =>
   call.bound === undefined
-    ? [ClientMessage.query(sql)]
+    ? [ClientMessage.query(sql), ...(call.rows ?? [])]
     : [
         clear,
         ClientMessage.parse(again, sql, call.bound.types),
         ClientMessage.bind(again, again, call.bound.rest),
         ClientMessage.execute(again, 0),
+        ...(call.rows ?? []),
         ClientMessage.sync
       ]
 
-/** Runs a call a second time; the answer has the messages that Execute would give, or all of a simple query's. */
-export const rerun = Effect.fnUntraced(function* (member: Member, call: Call, sql: string) {
-  const answer = yield* send(member, callAgain(call, sql))
-  return call.bound === undefined ? answer : { ...answer, frames: answer.frames.filter(ServerMessage.answersExecute) }
+/** Runs a call of the journal; the answer has the messages that Execute would give, or all of a simple query's. */
+export const rerun = Effect.fnUntraced(function* (
+  member: Member,
+  call: Call,
+  sql: string,
+  drawing: Drawing.Drawing
+): Effect.fn.Return<Answer & { readonly drawn: ReadonlyArray<string> }, BackendLost> {
+  const { start, stop } = Drawing.around(drawing)
+  const { error, to } = yield* sendAll(member, { start, own: callAgain(call, sql), stop })
+  const { drawn, frames } = Drawing.separate(to.own.frames)
+  const own = call.bound === undefined ? frames : frames.filter(ServerMessage.answersExecute)
+  return { frames: own, error, tag: to.own.tag, drawn }
 })
+
+/** Does a call in private copies, and brings home what it put there. */
+const detour = Effect.fnUntraced(function* (member: Member, call: Call, drawing: Drawing.Drawing) {
+  const { sql, tables } = call.prepared
+  const [target] = tables
+  const nothing = { frames: [], tag: undefined, drawn: [] }
+  if (target === undefined) return yield* rerun(member, call, sql, drawing)
+  const copied = yield* send(member, [ClientMessage.query(Shadows.copy(tables.map(qualified)))])
+  if (copied.error !== undefined) return { ...nothing, error: copied.error }
+  const [row] = yield* member.backend.query(Shadows.lastCommand(target.name))
+  const answer = yield* rerun(member, call, unqualified(sql, tables), drawing)
+  if (answer.error !== undefined) return answer
+  const home = yield* send(member, [ClientMessage.query(Shadows.bringHome(qualified(target), row?.[0] ?? "-1"))])
+  return home.error === undefined ? answer : { ...nothing, error: home.error }
+})
+
+/** Does a call of the journal in the tables that it names. */
+export const redo = (member: Member, call: Call, drawing: Drawing.Drawing) =>
+  call.detour === true ? detour(member, call, drawing) : rerun(member, call, call.prepared.sql, drawing)
 
 /** Frees the rows of a transaction that is idle and keeps its snapshot. Does nothing if it is at work. */
 export const park = (member: Member): Effect.Effect<void, BackendLost> =>
@@ -125,11 +164,11 @@ const replay = Effect.fnUntraced(function* (
     const answer =
       entry._tag === "Script"
         ? yield* send(member, [ClientMessage.query(entry.sql)])
-        : yield* rerun(member, entry.call, entry.call.prepared.sql)
-    if (answer.error !== undefined) return isYield(ServerMessage.readError(answer.error)) ? "yield" : "other"
+        : yield* redo(member, entry.call, Drawing.again(entry.drawn))
+    if (answer.error !== undefined) return isYield(member, ServerMessage.readError(answer.error)) ? "yield" : "other"
     if (entry._tag === "Call" && digest(answer.frames) !== entry.digest) return "other"
   }
-  return (yield* Keys.hasGhosts(member, transaction)) ? "other" : "same"
+  return (yield* Keys.isTorn(member, transaction)) ? "other" : "same"
 })
 
 /** Brings a parked transaction back: live if it can be, doomed if somebody committed first. */
@@ -148,9 +187,12 @@ export const restore = Effect.fnUntraced(function* (
   }
 })
 
-/** Remembers what a call did, unless it only read. */
-export const note = (transaction: Transaction, call: Call, frames: ReadonlyArray<Frame.Frame>): void => {
-  const { plan } = call.prepared
-  if (plan._tag !== "Plain" || plan.effects === "read") return
-  transaction.journal.push({ _tag: "Call", call, digest: digest(frames) })
+/** Remembers what a call did, and the values that it was given. */
+export const note = (
+  transaction: Transaction,
+  call: Call,
+  frames: ReadonlyArray<Frame.Frame>,
+  drawn: ReadonlyArray<string>
+): void => {
+  transaction.journal.push({ _tag: "Call", call, digest: digest(frames), drawn })
 }

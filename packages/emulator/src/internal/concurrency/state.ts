@@ -23,6 +23,8 @@ export interface Member {
   /** Held by whoever uses the backend. */
   readonly gate: Semaphore.Semaphore
   transaction: Transaction | undefined
+  /** When the steward last told it to yield, by `performance.now()`. */
+  told: number
   /** The catalogue version that this session knows. */
   catalogue: number | undefined
 }
@@ -31,7 +33,8 @@ export interface Member {
 export interface UniqueKey {
   /** The table with its schema, quoted. */
   readonly name: string
-  readonly columns: ReadonlyArray<string>
+  /** The columns, with the oids of their types. */
+  readonly columns: ReadonlyArray<{ readonly name: string; readonly type: number }>
   readonly primary: boolean
 }
 
@@ -41,8 +44,23 @@ export interface References {
   readonly keys: ReadonlySet<string>
   readonly children: ReadonlySet<string>
   readonly acting: ReadonlySet<string>
+  /** Names of what may change or lock rows that a statement does not speak of. */
+  readonly acts: ReadonlySet<string>
+  /** Names of what gives values that it would not give again. */
+  readonly draws: ReadonlySet<string>
   /** The unique keys of each table whose name no other has. */
   readonly unique: ReadonlyMap<string, ReadonlyArray<UniqueKey>>
+}
+
+/** What is known before anybody has looked. */
+export const noReferences: References = {
+  version: -1,
+  keys: new Set(),
+  children: new Set(),
+  acting: new Set(),
+  acts: new Set(),
+  draws: new Set(),
+  unique: new Map()
 }
 
 /** One database. */
@@ -60,6 +78,8 @@ export interface Database {
   readonly removals: Map<string, number>
   /** What foreign keys do between tables, and the catalogue version that this was read at. */
   references: References
+  /** Asks in a session of the emulator's own, which sees what is committed. */
+  readonly ask: Backend["query"]
   /** Whether a session holds row locks that conflict with these. */
   readonly judge: (accused: Member, locks: ReadonlyArray<RowLocks>) => Effect.Effect<boolean, BackendLost>
   /** Runs jobs that have been committed. */

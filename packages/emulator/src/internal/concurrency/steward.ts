@@ -76,7 +76,9 @@ export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scop
           if (by.includes(member.backend.pid)) yield* Parking.park(member)
         }
         const victim = victimOf(pid, blocked)
-        if (victim !== undefined) orders.push(`pg_cancel_backend(${victim.backend.pid})`)
+        if (victim === undefined) continue
+        victim.told = performance.now()
+        orders.push(`pg_cancel_backend(${victim.backend.pid})`)
       }
     })
 

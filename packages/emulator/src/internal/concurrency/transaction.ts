@@ -4,6 +4,7 @@
  * It runs in its session's backend at REPEATABLE READ above a base savepoint.
  */
 import type { Dialect } from "@effect-dsql/dialect"
+import type { RowLocks } from "../database/rowLocks.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import * as Phase from "./phase.ts"
 
@@ -12,11 +13,17 @@ export interface Call {
   readonly prepared: Prepared
   /** The rest of the Bind message and the types of the Parse message; undefined in the simple protocol. */
   readonly bound: { readonly rest: Buffer; readonly types: Buffer } | undefined
+  /** The messages with the rows of COPY FROM STDIN. */
+  readonly rows?: ReadonlyArray<Buffer>
+  /** Another's commit is in its way, and not in its snapshot: it is done in private copies, and what it did brought home. */
+  readonly detour?: boolean
+  /** It may be given values that it would not be given again. */
+  readonly draws?: boolean
 }
 
 /** What has to be done again to bring a transaction back. */
 export type Entry =
-  | { readonly _tag: "Call"; readonly call: Call; readonly digest: string }
+  | { readonly _tag: "Call"; readonly call: Call; readonly digest: string; readonly drawn: ReadonlyArray<string> }
   | { readonly _tag: "Script"; readonly sql: string }
 
 /**
@@ -42,8 +49,8 @@ export interface Transaction {
   bytes: number
   /** It may have written more bytes than the client sent. */
   inflates: boolean
-  /** Whether it may have locked rows that it did not change, and whether its journal says which. */
-  locks: "none" | "journaled" | "hidden"
+  /** Rows that it has locked and not changed; hidden where only PostgreSQL knows which. */
+  locks: ReadonlyArray<RowLocks> | "hidden"
   /** Tables that it took keys out of, and those that it put keys into. */
   readonly removes: Set<string>
   readonly adds: Set<string>
@@ -62,7 +69,7 @@ export const make = (since: number, span: Span, readOnly = false): Transaction =
   rows: 0,
   bytes: 0,
   inflates: false,
-  locks: "none",
+  locks: [],
   removes: new Set(),
   adds: new Set(),
   journal: [],

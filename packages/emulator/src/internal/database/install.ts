@@ -2,18 +2,25 @@
  * What the emulator adds to a server and to each database.
  */
 import * as Catalogue from "./catalogue.ts"
+import * as Draws from "./draws.ts"
 import * as Jobs from "./jobs.ts"
 import * as RowLocks from "./rowLocks.ts"
 import * as Shadows from "./shadows.ts"
 import * as Sizes from "./sizes.ts"
 import * as Version from "./version.ts"
 
-/** The role that a cluster is born with. */
+/** The role that a cluster is born with, and its database that is this role's. */
 export const adminRole = `
 DO $$ BEGIN
-  CREATE ROLE admin LOGIN CREATEDB CREATEROLE;
-  GRANT pg_read_all_stats TO admin;
-EXCEPTION WHEN duplicate_object THEN NULL;
+  -- Several emulators may come to one server at once.
+  PERFORM pg_advisory_xact_lock(7239405);
+  IF to_regrole('admin') IS NULL THEN
+    CREATE ROLE admin LOGIN CREATEDB CREATEROLE;
+    GRANT pg_read_all_stats TO admin;
+  END IF;
+  IF EXISTS (SELECT FROM pg_database WHERE datname = 'postgres' AND datdba <> to_regrole('admin')) THEN
+    ALTER DATABASE postgres OWNER TO admin;
+  END IF;
 END $$`
 
 /** Whether a database has been prepared: one row when it has. */
@@ -29,6 +36,6 @@ CREATE EXTENSION pgrowlocks SCHEMA dsql_emulator;
 `
 
 /** `sys` as the service has it, and the functions with which PostgreSQL itself answers; run as one transaction. */
-export const install = [schemas, Jobs, RowLocks, Catalogue, Shadows, Sizes, Version]
+export const install = [schemas, Jobs, RowLocks, Catalogue, Shadows, Sizes, Draws, Version]
   .map((part) => (typeof part === "string" ? part : part.definitions))
   .join("\n")

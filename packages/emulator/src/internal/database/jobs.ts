@@ -5,6 +5,9 @@ import { Quote } from "@effect-dsql/dialect"
 import { randomBytes } from "node:crypto"
 import type { Async } from "../statement/plan.ts"
 
+/** The SQLSTATE of a notice that names a job which is not finished. */
+export const unfinished = "DSQLJ"
+
 /** SQL that makes what jobs need in a database. */
 export const definitions = `
 CREATE TABLE dsql_emulator.jobs (
@@ -30,14 +33,19 @@ GRANT SELECT ON sys.jobs TO PUBLIC;
 
 CREATE PROCEDURE sys.wait_for_job(job_id text, INOUT succeeded boolean DEFAULT NULL)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  status text;
 BEGIN
   IF job_id !~ '^[a-z2-7]{26}$' THEN
     RAISE EXCEPTION USING ERRCODE = '22P02', MESSAGE = 'Unable to convert text to UUID';
   END IF;
-  SELECT j.status = 'completed' INTO succeeded FROM dsql_emulator.jobs j WHERE j.job_id = wait_for_job.job_id;
+  SELECT j.status INTO status FROM dsql_emulator.jobs j WHERE j.job_id = wait_for_job.job_id;
   IF NOT FOUND THEN
     RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('unknown job %s', job_id);
+  ELSIF status IN ('submitted', 'processing') THEN
+    RAISE INFO USING ERRCODE = '${unfinished}', MESSAGE = job_id;
   END IF;
+  succeeded := status = 'completed';
 END $$;
 
 -- A new index is not valid before its job has checked it, and enforces uniqueness all the same.

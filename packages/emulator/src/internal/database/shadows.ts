@@ -12,6 +12,8 @@ DECLARE
   targets oid[];
   item record;
   columns text;
+  copy regclass;
+  sequence regclass;
 BEGIN
   WITH RECURSIVE tied (oid) AS (
     SELECT c.oid FROM unnest(names) n JOIN pg_class c ON c.oid = to_regclass(n)
@@ -31,8 +33,11 @@ BEGIN
       WHERE attrelid = item.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '');
     EXECUTE format('INSERT INTO pg_temp.%I (%s) SELECT %s FROM %I.%I', item.relname, columns, columns, item.nspname, item.relname);
     FOR columns IN SELECT attname FROM pg_attribute WHERE attrelid = item.oid AND attidentity <> '' LOOP
-      EXECUTE format('ALTER TABLE pg_temp.%I ALTER COLUMN %I SET DEFAULT nextval(%L)', item.relname, columns,
-        pg_get_serial_sequence(format('%I.%I', item.nspname, item.relname), columns));
+      sequence := pg_get_serial_sequence(format('%I.%I', item.nspname, item.relname), columns)::regclass;
+      copy := format('pg_temp.%I', item.relname)::regclass;
+      EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT dsql_emulator.nextval(%L)', copy, columns, sequence);
+      PERFORM dsql_emulator.watch_identity(copy,
+        (SELECT attnum FROM pg_attribute WHERE attrelid = copy AND attname = columns), sequence);
     END LOOP;
   END LOOP;
   FOR item IN
@@ -54,7 +59,29 @@ BEGIN
       CASE WHEN item.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED' WHEN item.condeferrable THEN 'DEFERRABLE' ELSE '' END);
   END LOOP;
 END $$;
+
+-- Puts into a table the rows of its copy that later commands wrote, and drops all copies.
+CREATE FUNCTION dsql_emulator.bring_home(target regclass, command bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  copy text;
+  columns text := (SELECT string_agg(quote_ident(attname), ',') FROM pg_attribute
+    WHERE attrelid = target AND attnum > 0 AND NOT attisdropped AND attgenerated = '');
+BEGIN
+  EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%I WHERE cmin::text::bigint > $1',
+    target, columns, columns, (SELECT relname FROM pg_class WHERE oid = target)) USING command;
+  FOR copy IN SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r' LOOP
+    EXECUTE format('DROP TABLE IF EXISTS pg_temp.%I CASCADE', copy);
+  END LOOP;
+END $$;
 `
+
+/** The last command that wrote to a copy. */
+export const lastCommand = (table: string): string =>
+  `SELECT coalesce(max(cmin::text::bigint), -1) FROM pg_temp.${Quote.identifier(table)}`
+
+/** Puts into a table what later commands than this one put into its copy, and drops all copies. */
+export const bringHome = (table: string, command: string): string =>
+  `SELECT dsql_emulator.bring_home(${Quote.literal(table)}, ${Quote.literal(command)})`
 
 /** Copies tables, and what foreign keys tie to them, into `pg_temp`. */
 export const copy = (tables: ReadonlyArray<string>): string =>

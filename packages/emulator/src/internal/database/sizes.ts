@@ -99,8 +99,8 @@ CREATE EVENT TRIGGER dsql_emulator_guard ON ddl_command_end WHEN TAG IN ('CREATE
   EXECUTE FUNCTION dsql_emulator.guard_tables();
 `
 
-/** Rows changed so far; only differences mean anything. */
-export const changedRows = "SELECT dsql_emulator.changed_rows()"
+/** Rows changed so far, of which only differences mean anything; and whether anything was changed or locked. */
+export const changedRows = "SELECT dsql_emulator.changed_rows(), pg_current_xact_id_if_assigned() IS NOT NULL"
 
 /** Bytes of the rows that the transaction has written. */
 export const changedBytes = "SELECT dsql_emulator.changed_bytes()"

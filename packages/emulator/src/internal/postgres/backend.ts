@@ -169,8 +169,7 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
           if (ServerMessage.readError(frame).severity === "FATAL") fail(ServerMessage.readError(frame))
           return
         case Frame.code.copyIn:
-          // The client is never told, so it has nothing to send.
-          socket.write(Buffer.from([Frame.code.copyFail, 0, 0, 0, 5, 0]))
+          // The rows are in the batch, behind the statement that takes them.
           return
         case Frame.code.commandComplete:
           waiting.tag = ServerMessage.readTag(frame)

@@ -110,6 +110,10 @@ const refused = (path: string, port: number, log: string): PostgresError => {
     return new PostgresError({ reason: "port", message: `port ${port} is in use: choose another` })
   }
   if (log.includes("lock file") && log.includes("already exists")) return inUse(path)
-  const last = log.trim().split("\n").at(-1) ?? ""
-  return new PostgresError({ reason: "start", message: `PostgreSQL did not start in ${path}: ${last}` })
+  const lines = log.trim().split("\n")
+  // What happened is said before what PostgreSQL does about it, which is to shut down.
+  const cause =
+    lines.find((line) => /No space left|Disk quota/.test(line)) ?? lines.find((line) => /FATAL|PANIC/.test(line))
+  const said = cause ?? lines.at(-1) ?? ""
+  return new PostgresError({ reason: "start", message: `PostgreSQL did not start in ${path}: ${said}` })
 }

@@ -2,16 +2,17 @@
  * What a client says, read as far as it has to be understood, and written as
  * the emulator says it to PostgreSQL.
  */
+import * as Encoding from "./encoding.ts"
 import * as Frame from "./frame.ts"
 
 /** What a client says, as far as it has to be understood. `frame` is the message itself. */
 export type ClientMessage =
-  | { readonly _tag: "Query"; readonly frame: Frame.Frame; readonly sql: string }
+  | { readonly _tag: "Query"; readonly frame: Frame.Frame; readonly sql: Encoding.Text }
   | {
       readonly _tag: "Parse"
       readonly frame: Frame.Frame
       readonly name: string
-      readonly sql: string
+      readonly sql: Encoding.Text
       readonly types: Buffer
     }
   | {
@@ -32,7 +33,9 @@ export type ClientMessage =
   | { readonly _tag: "Sync" }
   | { readonly _tag: "Flush" }
   | { readonly _tag: "Terminate" }
-  | { readonly _tag: "Ignored" }
+  | { readonly _tag: "CopyData"; readonly frame: Frame.Frame }
+  | { readonly _tag: "CopyDone"; readonly frame: Frame.Frame }
+  | { readonly _tag: "CopyFail"; readonly frame: Frame.Frame }
   | { readonly _tag: "Malformed"; readonly problem: string }
 
 const malformed = (problem: string): ClientMessage => ({ _tag: "Malformed", problem })
@@ -42,15 +45,17 @@ export const read = (bytes: Frame.Frame): ClientMessage => {
   const body = Frame.cursor(bytes)
   switch (bytes[0]) {
     case Frame.code.query: {
-      const sql = body.text()
-      return sql === undefined ? malformed("invalid Query message") : { _tag: "Query", frame: bytes, sql }
+      const sql = body.raw()
+      return sql === undefined
+        ? malformed("invalid Query message")
+        : { _tag: "Query", frame: bytes, sql: Encoding.read(sql) }
     }
     case Frame.code.parse: {
       const name = body.text()
-      const sql = body.text()
+      const sql = body.raw()
       return name === undefined || sql === undefined
         ? malformed("invalid Parse message")
-        : { _tag: "Parse", frame: bytes, name, sql, types: body.rest() }
+        : { _tag: "Parse", frame: bytes, name, sql: Encoding.read(sql), types: body.rest() }
     }
     case Frame.code.bind: {
       const portal = body.text()
@@ -81,9 +86,11 @@ export const read = (bytes: Frame.Frame): ClientMessage => {
     case Frame.code.terminate:
       return { _tag: "Terminate" }
     case Frame.code.copyData:
+      return { _tag: "CopyData", frame: bytes }
     case Frame.code.copyDone:
+      return { _tag: "CopyDone", frame: bytes }
     case Frame.code.copyFail:
-      return { _tag: "Ignored" }
+      return { _tag: "CopyFail", frame: bytes }
     default:
       return malformed(`invalid frontend message type ${bytes[0]}`)
   }
@@ -149,30 +156,56 @@ export const bind = (portal: string, name: string, rest: Buffer): Frame.Frame =>
   Frame.make(Frame.code.bind, Frame.text(portal), Frame.text(name), rest)
 export const close = (kind: "S" | "P", name: string): Frame.Frame =>
   Frame.make(Frame.code.close, Buffer.from(kind), Frame.text(name))
+export const copyFail = (problem: string): Frame.Frame => Frame.make(Frame.code.copyFail, Frame.text(problem))
 export const execute = (portal: string, rows: number): Frame.Frame =>
   Frame.make(Frame.code.execute, Frame.text(portal), Frame.int32(rows))
 
-/** Where the rest of a Bind message says in which formats it wants results. */
-const formatsAt = (rest: Buffer): number => {
+const ownName = "dsql_aside"
+const noParameters = Buffer.concat([Frame.int16(0), Frame.int16(0), Frame.int16(0)])
+
+/** A query of the emulator's own between a client's messages: one in the simple protocol ends what has no name. */
+export const aside = (sql: string): ReadonlyArray<Frame.Frame> => [
+  close("S", ownName),
+  parse(ownName, sql, Frame.int16(0)),
+  bind(ownName, ownName, noParameters),
+  execute(ownName, 0),
+  close("P", ownName),
+  sync
+]
+
+/** A parameter's value. */
+export interface Parameter {
+  readonly isBinary: boolean
+  /** Null for NULL. */
+  readonly bytes: Buffer | null
+}
+
+/** Reads the parameters of a Bind message from the rest of it, and where it says in which formats it wants results. */
+const readBind = (rest: Buffer): { readonly parameters: ReadonlyArray<Parameter>; readonly formatsAt: number } => {
   let at = 0
   const take = (bytes: 2 | 4): number => {
     const value = at + bytes > rest.length ? 0 : bytes === 2 ? rest.readInt16BE(at) : rest.readInt32BE(at)
     at += bytes
     return value
   }
-  for (let formats = take(2); formats > 0; formats--) take(2)
-  for (let values = take(2); values > 0 && at < rest.length; values--) {
+  const formats: Array<number> = []
+  for (let left = take(2); left > 0 && at < rest.length; left--) formats.push(take(2))
+  const parameters: Array<Parameter> = []
+  for (let left = take(2); left > 0 && at < rest.length; left--) {
     const size = take(4)
+    // One format is that of all parameters, none is text.
+    const format = formats.length === 1 ? formats[0] : formats[parameters.length]
+    parameters.push({ isBinary: format === 1, bytes: size < 0 ? null : rest.subarray(at, at + size) })
     at += Math.max(0, size)
   }
-  return at
+  return { parameters, formatsAt: at }
 }
+
+/** The parameters in the rest of a Bind message. */
+export const parameters = (rest: Buffer): ReadonlyArray<Parameter> => readBind(rest).parameters
 
 /** The format that the rest of a Bind message asks for in a result's only column: 0 is text, 1 is binary. */
 export const resultFormat = (rest: Buffer): number => {
-  const at = formatsAt(rest)
+  const { formatsAt: at } = readBind(rest)
   return at + 4 <= rest.length && rest.readInt16BE(at) > 0 ? rest.readInt16BE(at + 2) : 0
 }
-
-/** The rest of a Bind message, asking for text. */
-export const inText = (rest: Buffer): Buffer => Buffer.concat([rest.subarray(0, formatsAt(rest)), Frame.int16(0)])

@@ -99,14 +99,17 @@ export const int16 = (value: number): Buffer => {
 /** A cursor over a frame's body; reading past the end gives undefined, never an exception. */
 export const cursor = (bytes: Frame, from = 5) => {
   let at = from
+  /** The bytes up to the next NUL. */
+  const raw = (): Buffer | undefined => {
+    const end = bytes.indexOf(0, at)
+    if (end === -1) return undefined
+    const value = bytes.subarray(at, end)
+    at = end + 1
+    return value
+  }
   return {
-    text: (): string | undefined => {
-      const end = bytes.indexOf(0, at)
-      if (end === -1) return undefined
-      const value = bytes.toString("utf8", at, end)
-      at = end + 1
-      return value
-    },
+    raw,
+    text: (): string | undefined => raw()?.toString("utf8"),
     byte: (): number | undefined => bytes[at++],
     int32: (): number | undefined => {
       if (at + 4 > bytes.length) return undefined

@@ -61,6 +61,9 @@ export const readRow = (bytes: Frame.Frame, columnsAtMost = Infinity): ReadonlyA
 /** Whether a message answers Execute, and not one that prepared it. */
 export const answersExecute = (frame: Frame.Frame): boolean =>
   frame[0] === Frame.code.dataRow ||
+  frame[0] === Frame.code.copyOut ||
+  frame[0] === Frame.code.copyData ||
+  frame[0] === Frame.code.copyDone ||
   frame[0] === Frame.code.commandComplete ||
   frame[0] === Frame.code.emptyQuery ||
   frame[0] === Frame.code.portalSuspended
@@ -108,6 +111,13 @@ export const dataRow = (values: ReadonlyArray<string | null>): Frame.Frame =>
       return Buffer.concat([Frame.int32(bytes.length), bytes])
     })
   )
+
+/** Asks for the rows of COPY FROM STDIN. */
+export const copyIn = (columns: number, isBinary: boolean): Frame.Frame => {
+  const format = isBinary ? 1 : 0
+  const formats = Array.from({ length: columns }, () => Frame.int16(format))
+  return Frame.make(Frame.code.copyIn, Buffer.from([format]), Frame.int16(columns), ...formats)
+}
 
 export const error = (fields: {
   readonly sqlstate: string

@@ -10,6 +10,12 @@ import { version } from "./version.ts"
 /** What a statement that PostgreSQL runs as it stands does to rows. */
 export type Effects = "read" | "lock" | "write" | "set"
 
+/** What COPY takes: so many columns if it names them, in text or binary. */
+export interface Taken {
+  readonly columns: number | undefined
+  readonly isBinary: boolean
+}
+
 /** A statement that PostgreSQL runs as it stands. */
 export interface Plain {
   readonly _tag: "Plain"
@@ -17,17 +23,23 @@ export interface Plain {
   /** Rows that it can change at most, as far as the text tells. */
   readonly bound: number
   /** Columns of the one table that it changes which the condition sets equal to a value. */
-  readonly fixed: ReadonlyArray<string>
+  readonly fixed: ReadonlyArray<Reach.Fixed>
   /** Has a locking clause. */
   readonly locks: boolean
   /** What it locks, if that is plain to see. */
   readonly locked: Reach.Locked | undefined
   /** Changes rows of more than one table in one statement. */
   readonly compound: boolean
+  /** Runs a body of which only PostgreSQL knows what it does. */
+  readonly opaque: boolean
+  /** Inserts into one table what is not there, and leaves alone what is. */
+  readonly skips: boolean
   /** Makes values that are longer than what the client sent. */
   readonly inflates: boolean
-  /** A job to wait for first. */
-  readonly job: string | undefined
+  /** Takes rows from the client: COPY FROM STDIN. */
+  readonly takes: Taken | undefined
+  /** Waits for a job. */
+  readonly waits: boolean
 }
 
 /** A statement that defines something: the job that it submits, and the columns that it drops. */
@@ -80,7 +92,7 @@ const transaction = ({ chain, kind, options }: ParseTree.Fields<"TransactionStmt
   }
 }
 
-const waiting = (job: string | undefined): Plain => ({
+const waiting: Plain = {
   _tag: "Plain",
   effects: "read",
   bound: 0,
@@ -88,15 +100,19 @@ const waiting = (job: string | undefined): Plain => ({
   locks: false,
   locked: undefined,
   compound: false,
+  opaque: false,
+  skips: false,
   inflates: false,
-  job
-})
+  takes: undefined,
+  waits: true
+}
 
 const call = ({ funccall }: ParseTree.Fields<"CallStmt">): Plan | undefined => {
   const name = ParseTree.names(funccall?.funcname).join(".")
-  const argument = ParseTree.text(funccall?.args?.[0])
-  if (name === "sys.wait_for_job") return waiting(argument)
-  return name === "emulator.control" ? { _tag: "Control", request: argument ?? "" } : undefined
+  if (name === "sys.wait_for_job") return waiting
+  return name === "emulator.control"
+    ? { _tag: "Control", request: ParseTree.text(funccall?.args?.[0]) ?? "" }
+    : undefined
 }
 
 const show = ({ name }: ParseTree.Fields<"VariableShowStmt">): Plan | undefined => {
@@ -123,8 +139,9 @@ const ddl = (statement: Statement.Statement, tables: ReadonlyArray<Table>): Ddl 
   drops: commandsOf(statement.node).flatMap(({ name, subtype }) => (subtype === "AT_DropColumn" ? (name ?? []) : []))
 })
 
-const effectsOf = (statement: Statement.Statement, locks: boolean): Effects => {
-  if (Statement.writes(statement)) return "write"
+const effectsOf = (statement: Statement.Statement, writes: boolean, locks: boolean, sets: boolean): Effects => {
+  if (writes) return "write"
+  if (sets) return "set"
   if (statement.kind === "session") return "VariableShowStmt" in statement.node ? "read" : "set"
   return locks ? "lock" : "read"
 }
@@ -136,10 +153,26 @@ const boundOf = (node: ParseTree.Node): number => {
   return values === undefined || insert?.onConflictClause !== undefined ? Infinity : values.length
 }
 
+const takenBy = (node: ParseTree.Node): Taken | undefined => {
+  const copy = ParseTree.as(node, "CopyStmt")
+  if (copy?.is_from !== true) return undefined
+  const format = ParseTree.name(ParseTree.option(copy.options, "format")?.arg)
+  return { columns: copy.attlist?.length, isBinary: format === "binary" }
+}
+
+/** Whether COPY TO takes the rows of a write. */
+const copiesOut = (node: ParseTree.Node, writes: number): boolean => "CopyStmt" in node && writes > 0
+
+const isSkipping = (node: ParseTree.Node): boolean => {
+  const insert = ParseTree.as(node, "InsertStmt")
+  return insert?.withClause === undefined && insert?.onConflictClause?.action === "ONCONFLICT_NOTHING"
+}
+
 const plain = (statement: Statement.Statement): Plain => {
   let writes = 0
   let locks = false
   let inflates = false
+  let sets = false
   const write = () => void writes++
   ParseTree.walk(statement.node, {
     InsertStmt: write,
@@ -149,10 +182,12 @@ const plain = (statement: Statement.Statement): Plain => {
       locks = true
     },
     FuncCall: ({ funcname }) => {
-      inflates ||= inflating.has(ParseTree.names(funcname).at(-1) ?? "")
+      const name = ParseTree.names(funcname).at(-1) ?? ""
+      inflates ||= inflating.has(name)
+      sets ||= name === "set_config"
     }
   })
-  const effects = effectsOf(statement, locks)
+  const effects = effectsOf(statement, Statement.writes(statement) || copiesOut(statement.node, writes), locks, sets)
   const single = effects === "write" && writes === 1
   return {
     _tag: "Plain",
@@ -162,8 +197,11 @@ const plain = (statement: Statement.Statement): Plain => {
     locks,
     locked: effects === "lock" ? Reach.locked(statement) : undefined,
     compound: writes > 1,
+    skips: single && isSkipping(statement.node),
+    opaque: "DoStmt" in statement.node || "CallStmt" in statement.node,
     inflates,
-    job: undefined
+    takes: takenBy(statement.node),
+    waits: false
   }
 }
 

@@ -14,6 +14,8 @@ export interface Prepared {
   readonly sql: string
   readonly plan: Plan.Plan
   readonly tables: ReadonlyArray<Tables.Table>
+  /** Every name in it, whatever it is the name of. */
+  readonly names: ReadonlySet<string>
   readonly writes: ReadonlyArray<Tables.Write>
 }
 
@@ -24,6 +26,7 @@ const of = (statement: Statement.Statement): Prepared => {
     sql: statement.postgres,
     plan: Plan.of(statement, tables),
     tables,
+    names: Tables.names(statement),
     writes: Tables.written(statement)
   }
 }

@@ -17,16 +17,12 @@ export interface Refusal {
 /** The refusal of a statement by the dialect; undefined for one that is accepted. */
 export const of = (statement: Statement.Statement): Refusal | undefined => {
   const refusal = Option.getOrUndefined(Dialect.refusal(statement))
-  if (refusal !== undefined) {
-    const { hint, location, message, sqlstate } = refusal
-    return { sqlstate, message, hint, position: location === undefined ? undefined : location.offset + 1 }
-  }
-  return "CopyStmt" in statement.node ? copy : undefined
+  if (refusal === undefined) return undefined
+  const { hint, location, message, sqlstate } = refusal
+  return { sqlstate, message, hint, position: location === undefined ? undefined : location.offset + 1 }
 }
 
 const unsupported = (message: string): Refusal => ({ sqlstate: "0A000", message })
-
-const copy = unsupported("unsupported statement: Copy")
 
 export const manyDdl = unsupported("multiple ddl statements not supported in a transaction")
 export const ddlAndDml = unsupported("ddl and dml are not supported in the same transaction")
@@ -41,6 +37,12 @@ export const schemaConflict: Refusal = {
   message: "schema has been updated by another transaction (OC001)"
 }
 
+/** For bytes that are no character. */
+export const unreadable = (bytes: Buffer): Refusal => ({
+  sqlstate: "22021",
+  message: `invalid byte sequence for encoding "UTF8": ${[...bytes].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`).join(" ")}`
+})
+
 export const aborted: Refusal = {
   sqlstate: "25P02",
   message: "current transaction is aborted, commands ignored until end of transaction block"
@@ -53,6 +55,11 @@ export const sizeLimit = (bytes: number): Refusal => ({
   message: "transaction size limit 10mb exceeded",
   detail: `Current transaction size ${Math.ceil(bytes / (1024 * 1024))}mb > 10mb`
 })
+
+export const waitInTransaction: Refusal = {
+  sqlstate: "25001",
+  message: "sys.wait_for_job cannot run inside a transaction block"
+}
 
 export const ageLimit: Refusal = { sqlstate: "54000", message: "transaction age limit of 300s exceeded" }
 

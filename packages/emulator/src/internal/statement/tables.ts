@@ -35,12 +35,22 @@ export const named = (statement: Statement.Statement): ReadonlyArray<Table> => {
   return tables.toSorted((a, b) => a.at - b.at)
 }
 
+/** Every name in a statement: that of a function may stand where a column's does. */
+export const names = ({ node }: Statement.Statement): ReadonlySet<string> => {
+  const found = new Set<string>()
+  ParseTree.walk(node, {
+    RangeVar: ({ relname = "" }) => void found.add(relname),
+    String: ({ sval = "" }) => void found.add(sval)
+  })
+  return found
+}
+
 const setBy = (targets: ReadonlyArray<ParseTree.Node> | undefined): ReadonlyArray<string> =>
   ParseTree.all(targets, "ResTarget").flatMap(({ name }) => name ?? [])
 
 /** What a statement writes. */
 export const written = (statement: Statement.Statement): ReadonlyArray<Write> => {
-  if (!Statement.writes(statement)) return []
+  if (!Statement.writes(statement) && !("CopyStmt" in statement.node)) return []
   const writes: Array<Write> = []
   const note = (
     verb: Write["verb"],
@@ -52,7 +62,8 @@ export const written = (statement: Statement.Statement): ReadonlyArray<Write> =>
   ParseTree.walk(statement.node, {
     InsertStmt: ({ onConflictClause, relation }) => note("insert", relation, setBy(onConflictClause?.targetList)),
     UpdateStmt: ({ relation, targetList }) => note("update", relation, setBy(targetList)),
-    DeleteStmt: ({ relation }) => note("delete", relation, [])
+    DeleteStmt: ({ relation }) => note("delete", relation, []),
+    CopyStmt: ({ is_from, relation }) => is_from === true && note("insert", relation, [])
   })
   return writes
 }

@@ -70,5 +70,6 @@ const nodeColumns = ({ data, metadata }: ChasmNode): PartRow => ({
   metadata: metadata.data,
   metadata_encoding: metadata.encoding,
   data: data?.data ?? null,
-  data_encoding: data?.encoding ?? null
+  // Temporal reads every encoding as a string, which cannot be NULL.
+  data_encoding: data?.encoding ?? ""
 })

@@ -95,6 +95,7 @@ const Metadata = { metadata: Schema.Uint8Array, metadata_encoding: Encoding }
 
 const NodeColumns = Schema.Union([
   Schema.Struct({ ...Metadata, ...BlobColumns.fields }),
+  // A node without data; its encoding is empty, and NULL where an earlier version of this store wrote it.
   Schema.Struct({ ...Metadata, data: Schema.Null })
 ])
 

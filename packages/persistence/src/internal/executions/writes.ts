@@ -82,10 +82,6 @@ export const conflictResolve = Effect.fnUntraced(function* (at: OwnedKey, resolu
     const previous = (resolution.current ?? run).runId
     current(is(previous))
     Plan.replaceCurrent(plan, newRun ?? run, previous)
-    // A statement changes a row once.
-    if (resolution.current?.runId === run.runId) {
-      return yield* Effect.die(new Error(`run ${run.runId} is rebuilt and changed by one write: leave the change out`))
-    }
   } else current(isNot(run.runId))
   Plan.replace(plan, "run", run)
   if (resolution.mode === "UpdateCurrent" && resolution.current !== undefined) {

@@ -3,6 +3,7 @@
  * one of a node comes first; nothing outside this module knows.
  */
 import * as Expression from "@effect-dsql/core/Expression"
+import type * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
@@ -13,7 +14,6 @@ import type { Fragment } from "effect/sql/Statement"
 import { Encoding } from "../../DataBlob.ts"
 import type { BranchRange, HistoryNode } from "../../HistoryBranch.ts"
 import type { BranchId, ShardId, TreeId } from "../../Identifiers.ts"
-import { records } from "../records.ts"
 import * as Row from "../page/row.ts"
 
 /** The tree that nodes are of. */
@@ -75,16 +75,17 @@ export const select = Effect.fnUntraced(function* (selection: Selection) {
     after === undefined
       ? sql``
       : sql`AND (node_id, txn_id) ${sql.literal(beyond)} (${after.nodeId}::bigint, ${-after.txnId}::bigint)`
+  const parts = Expression.records(
+    "part",
+    { branch_id: "uuid", begin_node_id: "bigint", end_node_id: "bigint" },
+    ranges.map((range) => ({
+      branch_id: range.branchId,
+      begin_node_id: range.beginNodeId,
+      end_node_id: range.endNodeId
+    }))
+  )
   const rows = yield* sql<Stored>`
-    SELECT node.* FROM ${records(
-      sql,
-      { branch_id: "uuid", begin_node_id: "bigint", end_node_id: "bigint" },
-      ranges.map((range) => ({
-        branch_id: range.branchId,
-        begin_node_id: range.beginNodeId,
-        end_node_id: range.endNodeId
-      }))
-    )} AS part (branch_id, begin_node_id, end_node_id)
+    SELECT node.* FROM ${Expression.fragment(sql, parts)}
     CROSS JOIN LATERAL (
       SELECT branch_id, node_id, txn_id, prev_txn_id ${sql.literal(selection.events ? ", data, data_encoding" : "")}
       FROM history_node
@@ -138,12 +139,12 @@ export const decode = ({ shardId, treeId }: Tree, row: NodeRow) =>
     })
   )
 
-/** Writes nodes, over those of the same key; and whatever is written beside them. */
-export const upsert = (
+/** Writes nodes, over those of the same key; and whatever is written beside them, below its guards. */
+export const upsert = <E>(
   { shardId, treeId }: Tree,
   branchId: BranchId,
   nodes: ReadonlyArray<HistoryNode>,
-  beside: ReadonlyArray<Write.Write>
+  beside: ReadonlyArray<{ readonly guard: Guard.Guard<E>; readonly write: Write.Write }>
 ) => {
   const values = Object.keys(types).map((column) => [column, Expression.sql`node.${Expression.name(column)}`] as const)
   const write = Write.insert({
@@ -158,7 +159,11 @@ export const upsert = (
     onConflict: Write.replacing(keyColumns, ["prev_txn_id", "data", "data_encoding"])
   })
   return Effect.asVoid(
-    Guarded.write<never>({ guards: [], writes: [...beside, write], tells: { written: Expression.literal("TRUE") } })
+    Guarded.write({
+      guards: beside.map(({ guard }) => guard),
+      writes: [...beside.map(({ write }) => write), write],
+      tells: { written: Expression.literal("TRUE") }
+    })
   )
 }
 
@@ -176,14 +181,15 @@ export const remove = Effect.fnUntraced(function* (
   nodes: ReadonlyArray<Pick<NodeKey, "branchId" | "nodeId" | "txnId">>
 ) {
   const sql = yield* Transaction.sql
+  const given = Expression.records(
+    "node",
+    { branch_id: "uuid", node_id: "bigint", txn_id: "bigint" },
+    nodes.map(({ branchId, nodeId, txnId }) => ({ branch_id: branchId, node_id: nodeId, txn_id: -txnId }))
+  )
   yield* sql`
     WITH doomed AS MATERIALIZED (
       SELECT ${shardId}::integer AS shard_id, ${treeId}::uuid AS tree_id, node.*
-      FROM ${records(
-        sql,
-        { branch_id: "uuid", node_id: "bigint", txn_id: "bigint" },
-        nodes.map(({ branchId, nodeId, txnId }) => ({ branch_id: branchId, node_id: nodeId, txn_id: -txnId }))
-      )} AS node (branch_id, node_id, txn_id)
+      FROM ${Expression.fragment(sql, given)}
     )
     DELETE FROM history_node USING doomed WHERE ${matches(sql)}`
 })

@@ -10,14 +10,13 @@
  *   over. It is the stricter of the two, and needs to be told where the chain ends.
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Branch from "../../HistoryBranch.ts"
 import type * as PageToken from "../../PageToken.ts"
-import type { MalformedRow, PageTokenInvalid } from "../../PersistenceError.ts"
+import type { PageError } from "../../PersistenceError.ts"
 import * as Nodes from "./nodes.ts"
 import * as List from "../page/list.ts"
 import * as Tokens from "../page/tokens.ts"
@@ -38,21 +37,19 @@ const Position = Schema.Struct({ nodeId: Schema.BigInt, txnId: Schema.BigInt, de
 type Position = typeof Position.Type
 
 const tokens = {
-  Forward: Tokens.codec("history nodes", Position),
-  Backward: Tokens.codec("history nodes backward", Position)
+  Forward: Tokens.codec(Nodes.table, Position),
+  Backward: Tokens.codec(`${Nodes.table}, backward`, Position)
 }
 
 /** A page of the nodes that belong to a branch. One round trip. */
 export const page = Effect.fnUntraced(function* (
   reading: Reading,
   request: PageToken.PageRequest
-): Effect.fn.Return<
-  PageToken.Page<Branch.HistoryNode>,
-  TransactionError | MalformedRow | PageTokenInvalid,
-  DsqlClient
-> {
+): Effect.fn.Return<PageToken.Page<Branch.HistoryNode>, PageError, DsqlClient> {
   const { branch, direction, max, min } = reading
-  const codec = tokens[direction].of(`${reading.shardId} ${branch.treeId} ${branch.branchId}`)
+  const codec = tokens[direction].of(
+    `shard ${reading.shardId}, tree ${branch.treeId}, branch ${branch.branchId}, nodes from ${min} to ${max}`
+  )
   const start = Option.getOrUndefined(yield* List.start(codec, request))
   const ranges = Branch.clip(Branch.ranges(branch), min, max)
   if (ranges.length === 0) return { items: [], next: undefined }

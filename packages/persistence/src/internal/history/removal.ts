@@ -2,6 +2,7 @@
  * Taking history away: what never became history, and branches as a whole, but never what another branch still reads.
  */
 import * as Batch from "@effect-dsql/core/Batch"
+import * as Expression from "@effect-dsql/core/Expression"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -9,7 +10,6 @@ import * as Branch from "../../HistoryBranch.ts"
 import type { BranchId } from "../../Identifiers.ts"
 import * as Nodes from "./nodes.ts"
 import * as Tree from "./tree.ts"
-import { records } from "../records.ts"
 import { repeatable } from "../repeatable.ts"
 
 /** Rows of one transaction. They have no secondary indexes, and only their keys are written. */
@@ -86,11 +86,7 @@ export const removeBeyond = (tree: Nodes.Tree, branch: Branch.HistoryBranch, nod
 
 /** What was deleted stays deleted: an unknown outcome is settled by deleting again. */
 const draining = <E>(operation: string, piece: Effect.Effect<number, E, Transaction.Transaction>) =>
-  Batch.drain(
-    () => piece,
-    { rows: perTransaction },
-    { operation, verify: () => Effect.map(piece, Transaction.committed) }
-  )
+  Batch.drain(() => piece, { rows: perTransaction }, { operation, repeat: true })
 
 const later = (a: bigint, b: bigint): bigint => (a > b ? a : b)
 
@@ -118,10 +114,10 @@ export const removeSome = Effect.fnUntraced(function* (
   ending: BranchId | undefined
 ) {
   const sql = yield* Transaction.sql
+  const part = Expression.records("part", { branch_id: "uuid", begin_node_id: "bigint" }, parts)
   const [answer] = yield* sql<{ readonly deleted: bigint }>`
     WITH doomed AS (
-      SELECT node.* FROM ${records(sql, { branch_id: "uuid", begin_node_id: "bigint" }, parts)}
-        AS part (branch_id, begin_node_id)
+      SELECT node.* FROM ${Expression.fragment(sql, part)}
       CROSS JOIN LATERAL (
         SELECT shard_id, tree_id, branch_id, node_id, txn_id FROM history_node
         WHERE shard_id = ${shardId} AND tree_id = ${treeId} AND branch_id = part.branch_id

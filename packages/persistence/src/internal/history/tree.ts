@@ -9,13 +9,13 @@ import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Encoding } from "../../DataBlob.ts"
-import { BranchNotFound, type BranchInfo, type HistoryBranch } from "../../HistoryBranch.ts"
+import { BranchExists, BranchNotFound, type BranchInfo, type HistoryBranch } from "../../HistoryBranch.ts"
 import type { BranchId, ShardId, TreeId } from "../../Identifiers.ts"
 import type * as PageToken from "../../PageToken.ts"
 import * as Info from "./branchInfo.ts"
 import type { Tree } from "./nodes.ts"
 import * as List from "../page/list.ts"
-import * as Row from "../page/row.ts"
+import * as Decoding from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
 
 /** A branch and the shard that it is in. */
@@ -33,23 +33,44 @@ export const toRow = ({ branch, ...rest }: BranchInfo, shardId: ShardId) => {
   return { shard_id: shardId, tree_id: branch.treeId, branch_id: branch.branchId, data, data_encoding: encoding }
 }
 
+type Row = ReturnType<typeof toRow>
+
 /** A branch's row, as what an insert sets. */
-export const columns = (row: ReturnType<typeof toRow>) =>
+const columns = (row: Row) =>
   Expression.row({ shard_id: "integer", tree_id: "uuid", branch_id: "uuid", data: "bytea", data_encoding: "text" }, row)
 
-/** Writes a branch's row, over one that is there. */
-export const upsert = (row: ReturnType<typeof toRow>): Write.Write =>
-  Write.insert({
-    into: table,
-    columns: columns(row),
-    onConflict: Write.replacing(keyColumns, ["data", "data_encoding"])
-  })
+/** A branch that is made: its row, over one of the same branch, and what must hold of the row that is there. */
+export interface Making {
+  readonly guard: Guard.Guard<BranchExists>
+  readonly write: Write.Write
+}
 
-/** Writes the row of a fork while the branch that it comes from is there, and keeps that one there until COMMIT. */
-export const fork = (source: HistoryBranch, made: ReturnType<typeof toRow>) => {
-  const { branchId, treeId } = source
+/** Makes a branch. The key may be taken by the same branch, but by no other: whose nodes it shares would be forgotten. */
+export const make = (branch: HistoryBranch, row: Row): Making => {
+  const { treeId, branchId } = branch
+  const own = Info.prefix(branch)
+  const begins = Expression.sql`substr(data, 1, ${Expression.value("integer", own.length)})`
+  const key = Object.fromEntries(Object.entries(columns(row)).filter(([column]) => keyColumns.includes(column)))
+  return {
+    guard: Guard.make({
+      name: "branch",
+      row: Guard.row(table, key, ["data"], undefined),
+      columns: ["data"],
+      holds: (found) => Guard.absent(found, Expression.sql`${begins} <> ${Expression.value("bytea", own)}`),
+      refuse: () => Effect.fail(new BranchExists({ treeId, branchId }))
+    }),
+    write: Write.insert({
+      into: table,
+      columns: columns(row),
+      onConflict: Write.replacing(keyColumns, ["data", "data_encoding"])
+    })
+  }
+}
+
+/** Makes a fork while the branch that it comes from is there, and keeps that one there until COMMIT. */
+export const fork = ({ branchId, treeId }: HistoryBranch, shardId: ShardId, { guard, write }: Making) => {
   const key = {
-    shard_id: Expression.value("integer", made.shard_id),
+    shard_id: Expression.value("integer", shardId),
     tree_id: Expression.value("uuid", treeId),
     branch_id: Expression.value("uuid", branchId)
   }
@@ -59,13 +80,18 @@ export const fork = (source: HistoryBranch, made: ReturnType<typeof toRow>) => {
     columns: ["shard_id"],
     refuse: () => Effect.fail(new BranchNotFound({ treeId, branchId }))
   })
-  return Effect.asVoid(Guarded.write({ guards: [there], writes: [upsert(made)] }))
+  const guards: ReadonlyArray<Guard.Guard<BranchExists | BranchNotFound>> = [there, guard]
+  return Effect.asVoid(Guarded.write({ guards, writes: [write] }))
 }
 
 /** What became of a fork: the branch that it comes from is held against one that is still under way. */
-export const verifyFork = Effect.fnUntraced(function* (source: HistoryBranch, made: ReturnType<typeof toRow>) {
-  const branches = yield* lockAll({ shardId: made.shard_id, treeId: source.treeId })
-  if (branches.some(({ branch }) => branch.branchId === made.branch_id)) return Transaction.committed(undefined)
+export const verifyFork = Effect.fnUntraced(function* (source: HistoryBranch, shardId: ShardId, made: HistoryBranch) {
+  const branches = yield* lockAll({ shardId, treeId: source.treeId })
+  const found = branches.find(({ branch }) => branch.branchId === made.branchId)
+  if (found !== undefined) {
+    const same = Buffer.compare(Info.prefix(found.branch), Info.prefix(made)) === 0
+    return same ? Transaction.committed(undefined) : Transaction.notCommitted
+  }
   return branches.some(({ branch }) => branch.branchId === source.branchId)
     ? Transaction.notCommitted
     : Transaction.unknown
@@ -81,7 +107,7 @@ export const lockAll = Effect.fnUntraced(function* ({ shardId, treeId }: Tree) {
 
 /** A page of the branches of one tree, or of all trees. One round trip. */
 export const page = Effect.fnUntraced(function* (tree: Tree | undefined, request: PageToken.PageRequest) {
-  const codec = tree === undefined ? tokens : tokens.of(`${tree.shardId} ${tree.treeId}`)
+  const codec = tree === undefined ? tokens : tokens.of(`shard ${tree.shardId}, tree ${tree.treeId}`)
   const start = yield* List.start(codec, request)
   const statement = Effect.gen(function* () {
     const sql = yield* Transaction.sql
@@ -101,7 +127,7 @@ export const page = Effect.fnUntraced(function* (tree: Tree | undefined, request
 
 const Position = Schema.Struct({ shardId: Schema.Int, treeId: Schema.String, branchId: Schema.String })
 
-const tokens = Tokens.codec("history branches", Position)
+const tokens = Tokens.codec(table, Position)
 
 /** A row as the driver gives it: key columns are what their types say. */
 interface Stored {
@@ -117,7 +143,7 @@ const Columns = Schema.Struct({ data: Schema.Uint8Array, data_encoding: Encoding
 const decode = Effect.fnUntraced(function* (row: Stored) {
   const { branch_id, shard_id, tree_id } = row
   const place = { table, key: { shard_id, tree_id, branch_id } }
-  const { data, data_encoding } = yield* Row.decode(Columns, row, place)
+  const { data, data_encoding } = yield* Decoding.decode(Columns, row, place)
   const info = yield* Info.decode({ data, encoding: data_encoding }, place)
   const located: Located = { shardId: shard_id, ...info }
   return located

@@ -1,24 +1,23 @@
 /**
  * Adding history tasks of any categories below the shard that they belong to.
  */
+import * as Expression from "@effect-dsql/core/Expression"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import type { HistoryTask } from "../../HistoryTask.ts"
 import type { OwnedShard } from "../../Shard.ts"
-import { records } from "../records.ts"
 import * as Shard from "../shards/guard.ts"
 import * as Insert from "./insert.ts"
 import { inQueue, value } from "./rows.ts"
 import { taskTable, type TaskTable } from "./table.ts"
+import * as Storable from "../storable.ts"
 
-/** Adds the tasks, or none. */
+/** Adds the tasks, or none. Without any it still asks who owns the shard. */
 export const add = Effect.fnUntraced(function* (owned: OwnedShard, tasks: ReadonlyArray<HistoryTask>) {
-  if (tasks.length === 0) return
-  yield* Size.checkAll(Insert.sizes(owned.shardId, Insert.groups(tasks)))
+  yield* Storable.checkAll(Insert.sizes(owned.shardId, Insert.groups(tasks)))
   yield* Transaction.autocommit(insert(owned, tasks), {
     operation: "AddHistoryTasks",
     verify: () => verify(owned, tasks)
@@ -40,6 +39,8 @@ export const verify = Effect.fnUntraced(function* (
   { rangeId, shardId }: OwnedShard,
   tasks: ReadonlyArray<HistoryTask>
 ) {
+  // Without tasks only the shard was looked at, and may be once more.
+  if (tasks.length === 0) return Transaction.notCommitted
   const sql = yield* Transaction.sql
   const [shard] = yield* sql<{ readonly range_id: bigint }>`
     SELECT range_id FROM shards WHERE shard_id = ${shardId} FOR UPDATE`
@@ -78,9 +79,10 @@ const row = (task: HistoryTask) => ({
   data_encoding: task.task.encoding
 })
 
+const types = { fire_time: "bigint", task_id: "bigint", data: "bytea", data_encoding: "text" } as const
+
 const rows = (sql: SqlClient, tasks: ReadonlyArray<HistoryTask>): Fragment =>
-  sql`${records(sql, { fire_time: "bigint", task_id: "bigint", data: "bytea", data_encoding: "text" }, tasks.map(row))}
-    AS added (fire_time, task_id, data, data_encoding)`
+  Expression.fragment(sql, Expression.records("added", types, tasks.map(row)))
 
 const added = (sql: SqlClient, column: "visibility_timestamp" | "task_id"): Fragment =>
   column === "visibility_timestamp" ? sql`added.fire_time` : sql`added.task_id`

@@ -40,7 +40,7 @@ export const page = Effect.fnUntraced(function* <A>(
   request: PageToken.PageRequest,
   make: (position: Position, task: DataBlob) => A
 ) {
-  const tokens = positions.of(Row.describe({ table: rows.table, key: rows.equal }))
+  const tokens = positions.of(`${Row.name({ table: rows.table, key: rows.equal })} from ${range.min} to ${range.max}`)
   const after = yield* List.start(tokens, request)
   const statement = Effect.flatMap(
     Transaction.sql,

@@ -13,15 +13,23 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Page, PageRequest, PageToken } from "../../PageToken.ts"
-import { MalformedRow } from "../../PersistenceError.ts"
+import { MalformedRow, PageSizeInvalid, type PageTokenInvalid } from "../../PersistenceError.ts"
 import type { Codec } from "./tokens.ts"
 
 /** Rows that a page has at most. The LIMIT of its query is one more. */
-export const size = (request: PageRequest): number => Math.max(1, Math.min(Math.trunc(request.size ?? 100), 1000))
+export const size = (request: PageRequest): number => Math.min(request.size ?? 100, 1000)
 
-/** Where a list begins: the position of the token, none without one. */
-export const start = <P>(tokens: Codec<P>, request: PageRequest) =>
-  request.token === undefined ? Effect.succeedNone : Effect.asSome(tokens.decode(request.token))
+/** Where a list begins: the position of the token, none without one. What is asked for is refused here or never. */
+export const start = Effect.fnUntraced(function* <P>(
+  tokens: Codec<P>,
+  request: PageRequest
+): Effect.fn.Return<Option.Option<P>, PageSizeInvalid | PageTokenInvalid> {
+  const { size, token } = request
+  if (size !== undefined && !(Number.isInteger(size) && size > 0)) {
+    return yield* new PageSizeInvalid({ list: tokens.list, size })
+  }
+  return token === undefined ? Option.none() : Option.some(yield* tokens.decode(token))
+})
 
 /**
  * The page of a query's rows, of which there may be one more than `size` allows. A list that passes over rows gives

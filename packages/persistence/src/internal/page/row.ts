@@ -19,6 +19,9 @@ export const decode = <A>(schema: Schema.Decoder<A>, row: unknown, place: Place)
     (error) => new MalformedRow({ table: place.table, key: describe(place), reason: reason(error.issue) })
   )
 
+/** The rows of a key, or of the first columns of one, in their table. */
+export const name = (place: Place): string => `${place.table} (${describe(place)})`
+
 /** A row for people: its key, column by column. */
 export const describe = (place: Place): string =>
   Object.entries(place.key)

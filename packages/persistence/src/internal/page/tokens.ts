@@ -10,27 +10,30 @@ import { PageToken } from "./pageToken.ts"
 type Token = typeof PageToken.Type
 
 /**
- * The tokens of one list: `list` names it, and `position` is what its query needs to go on.
+ * The tokens of one list, and how its position is written: what its query needs to go on.
  */
 export interface Codec<A> {
+  /** The table, and which part and range of it. */
+  readonly list: string
   readonly encode: (position: A) => Token
   readonly decode: (token: Token) => Effect.Effect<A, PageTokenInvalid>
-  /** The same for one part of the list, such as one shard's: it takes no token of another part. */
+  /** The same for one part or range of the list, such as one shard's: it takes no token of another. */
   readonly of: (part: string) => Codec<A>
 }
 
 const version = "1"
 
-/** Gives a list its tokens. */
-export const codec = <A, I>(list: string, position: Schema.Codec<A, I>): Codec<A> => {
+/** Gives a list its tokens: `table` says where its rows are. */
+export const codec = <A, I>(table: string, position: Schema.Codec<A, I>): Codec<A> => {
   const json = Schema.fromJsonString(Schema.toCodecJson(position))
   const write = Schema.encodeSync(json)
   const read = Schema.decodeUnknownEffect(json)
-  const refuse = (reason: string) => Effect.fail(new PageTokenInvalid({ list, reason }))
-  const of = (part: string): Codec<A> => {
-    // The sum covers the list's name and part as well, so that no token passes for another's.
-    const sum = (text: string) => crc32(`${version}:${list}:${part}:${text}`).toString(36)
+  const of = (list: string): Codec<A> => {
+    const refuse = (reason: string) => Effect.fail(new PageTokenInvalid({ list, reason }))
+    // The sum covers the list's name as well, so that no token passes for another's.
+    const sum = (text: string) => crc32(`${version}:${list}:${text}`).toString(36)
     return {
+      list,
       encode: (value) => {
         const text = write(value)
         return PageToken.make(`${version}.${Buffer.from(text).toString("base64url")}.${sum(text)}`)
@@ -45,8 +48,8 @@ export const codec = <A, I>(list: string, position: Schema.Codec<A, I>): Codec<A
         }
         return yield* Effect.catch(read(text), () => refuse("its position cannot be read"))
       }),
-      of
+      of: (part) => of(`${list}, ${part}`)
     }
   }
-  return of("")
+  return of(table)
 }

@@ -6,7 +6,6 @@ import type * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { FairPosition, Position } from "../../TaskQueue.ts"
 import type { TaskQueueId } from "../../TaskQueueId.ts"
-import type { Value } from "../records.ts"
 
 /** A table of queues, the table of their tasks, and what orders the tasks. */
 export interface Layout<P> {
@@ -53,7 +52,7 @@ export const bound = (id: TaskQueueId) => ({
 })
 
 /** The WHERE clause of a key. */
-export const matches = (sql: SqlClient, key: Readonly<Record<string, Value>>) =>
+export const matches = (sql: SqlClient, key: Readonly<Record<string, bigint | number | string | Uint8Array>>) =>
   sql.and(Object.entries(key).map(([column, value]) => sql`${sql(column)} = ${value}`))
 
 /** The ordering columns, as one row value where there are several. */

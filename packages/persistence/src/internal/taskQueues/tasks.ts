@@ -4,7 +4,6 @@
 import * as Fence from "@effect-dsql/core/Fence"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
@@ -13,14 +12,15 @@ import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { Encoding, equals } from "../../DataBlob.ts"
 import type * as PageToken from "../../PageToken.ts"
-import type { OwnedTaskQueue, Task } from "../../TaskQueue.ts"
+import type { NewTask, OwnedTaskQueue, Task } from "../../TaskQueue.ts"
 import type { TaskQueueId } from "../../TaskQueueId.ts"
 import { drain, first } from "../drain.ts"
 import * as Ownership from "./ownership.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
-import { bound, columns, key, type Found, type Layout, matches } from "./layout.ts"
+import { columns, key, type Found, type Layout, matches } from "./layout.ts"
+import * as Storable from "../storable.ts"
 
 /** Which tasks of a queue, from one position on, up to another that is not included. */
 export interface Range<P> {
@@ -30,40 +30,45 @@ export interface Range<P> {
 
 export const create = Effect.fnUntraced(function* <P>(
   layout: Layout<P>,
-  { id, rangeId }: OwnedTaskQueue,
-  tasks: ReadonlyArray<Task<P>>
+  owned: OwnedTaskQueue,
+  tasks: ReadonlyArray<NewTask<P>>
 ) {
-  const primary = [...Object.keys(key(id)), ...layout.order]
-  const rows = tasks.map((task) => toRow(layout, task))
-  yield* Size.checkAll(rows.map((row) => ({ table: layout.tasks, row: { ...key(id), ...row }, key: primary })))
-  yield* Transaction.autocommit(add(layout, { id, rangeId }, tasks), {
+  const primary = [...Object.keys(key(owned.id)), ...layout.order]
+  yield* Storable.checkAll(
+    tasks.map((task) => ({ table: layout.tasks, row: toRow(layout, owned, task), key: primary }))
+  )
+  yield* Transaction.autocommit(add(layout, owned, tasks), {
     operation: "CreateTasks",
-    verify: () => verify(layout, { id, rangeId }, tasks)
+    verify: () => verify(layout, owned, tasks)
   })
 })
 
-const toRow = <P>(layout: Layout<P>, { position, task }: Task<P>) => ({
+/** A task's row. It stands in its subqueue, and the row of its queue guards it. */
+const toRow = <P>(layout: Layout<P>, { id }: OwnedTaskQueue, { position, subqueue = id, task }: NewTask<P>) => ({
+  ...key(subqueue),
   ...layout.toColumns(position),
   data: task.data,
   data_encoding: task.encoding
 })
 
 /** Adds tasks while the queue has this range. */
-export const add = <P>(layout: Layout<P>, owned: OwnedTaskQueue, tasks: ReadonlyArray<Task<P>>) => {
+export const add = <P>(layout: Layout<P>, owned: OwnedTaskQueue, tasks: ReadonlyArray<NewTask<P>>) => {
   const types: Expression.Columns = {
+    range_hash: "bigint",
+    task_queue_id: "uuid",
     ...Object.fromEntries(layout.order.map((column) => [column, "bigint"] as const)),
     data: "bytea",
     data_encoding: "text"
   }
   const values = Object.keys(types).map((column) => [column, Expression.sql`task.${Expression.name(column)}`] as const)
-  const rows = tasks.map((task) => toRow(layout, task))
+  const rows = tasks.map((task) => toRow(layout, owned, task))
   return Effect.asVoid(
     Guarded.write({
       guards: [Ownership.owned(layout.queues, owned, "shared")],
       writes: [
         Write.insert({
           into: layout.tasks,
-          columns: { ...bound(owned.id), ...Object.fromEntries(values) },
+          columns: Object.fromEntries(values),
           from: Expression.records("task", types, rows)
         })
       ]
@@ -78,30 +83,37 @@ export const add = <P>(layout: Layout<P>, owned: OwnedTaskQueue, tasks: Readonly
 export const verify = Effect.fnUntraced(function* <P>(
   layout: Layout<P>,
   { id, rangeId }: OwnedTaskQueue,
-  tasks: ReadonlyArray<Task<P>>
+  tasks: ReadonlyArray<NewTask<P>>
 ): Effect.fn.Return<Transaction.Outcome<void>, unknown, Transaction.Transaction> {
   const [task] = tasks
-  if (task === undefined) return Transaction.committed(undefined)
+  // Without tasks only the queue was looked at, and may be once more.
+  if (task === undefined) return Transaction.notCommitted
   const held = yield* Fence.exclusive({ table: layout.queues, key: key(id), token: "range_id" })
   const sql = yield* Transaction.sql
+  const { subqueue = id } = task
   const rows = yield* sql<Found>`
-    SELECT * FROM ${sql(layout.tasks)} WHERE ${matches(sql, { ...key(id), ...layout.toColumns(task.position) })}`
+    SELECT * FROM ${sql(layout.tasks)} WHERE ${matches(sql, { ...key(subqueue), ...layout.toColumns(task.position) })}`
   if (rows[0] !== undefined) {
-    const stored = yield* decode(layout, id, rows[0])
+    const stored = yield* decode(layout, subqueue, rows[0])
     return equals(stored.task, task.task) ? Transaction.committed(undefined) : Transaction.notCommitted
   }
   return Option.contains(held, rangeId) ? Transaction.notCommitted : Transaction.unknown
 })
 
-const tokens = <P>(layout: Layout<P>, id: TaskQueueId) =>
-  Tokens.codec(Row.describe({ table: layout.tasks, key: key(id) }), layout.position)
+const tokens = <P>(layout: Layout<P>, id: TaskQueueId, { before, from }: Range<P>) => {
+  const bound = (position: P | undefined) =>
+    position === undefined ? "the end" : Object.values(layout.toColumns(position)).join("/")
+  const list = Tokens.codec(Row.name({ table: layout.tasks, key: key(id) }), layout.position)
+  return list.of(`from ${bound(from)} to ${bound(before)}`)
+}
 
 export const list = Effect.fnUntraced(function* <P>(
   layout: Layout<P>,
   id: TaskQueueId,
   request: Range<P> & PageToken.PageRequest
 ) {
-  const after = Option.getOrUndefined(yield* List.start(tokens(layout, id), request))
+  const codec = tokens(layout, id, request)
+  const after = Option.getOrUndefined(yield* List.start(codec, request))
   const body = Effect.gen(function* () {
     const sql = yield* Transaction.sql
     const bounds = [
@@ -121,7 +133,7 @@ export const list = Effect.fnUntraced(function* <P>(
     request,
     (row) => decode(layout, id, row),
     (row) => layout.fromColumns(row),
-    tokens(layout, id)
+    codec
   )
 })
 

@@ -30,12 +30,6 @@ export interface Recorded {
   readonly minCompatible: Version.Version
 }
 
-/**
- * The name that versions are recorded under where none is given. The earlier tool
- * always wrote this one, whatever database it was connected to.
- */
-export const defaultDatabase = "postgres"
-
 // Both tables are partitioned by a constant upstream too.
 const partition = 0
 
@@ -203,7 +197,8 @@ const before = (database: string, { from, version }: NewVersion): Guard.Guard<In
   })
 
 /**
- * Forgets the version of a database and its journal, in one transaction under the lease; its history stays.
+ * Forgets the version of a database, its journal and which schema it has, in one transaction under the lease; its
+ * history stays.
  *
  * It compares nothing that it changes, and under the same lease the next thing is written. So after a lost answer it
  * is looked for, once it cannot come any more.
@@ -222,6 +217,10 @@ export const forget = (lease: Lease.Lease): Effect.Effect<void, LeaseLost | Tran
             Write.remove({
               table: Tables.journal.name,
               where: Expression.key(Tables.journal.name, { db_name: value("text", lease.database) })
+            }),
+            Write.remove({
+              table: Tables.identity.name,
+              where: Expression.key(Tables.identity.name, { db_name: value("text", lease.database) })
             })
           ]
         })
@@ -254,6 +253,7 @@ const isForgotten = (database: string) =>
     yield* sql`SELECT 1 FROM schema_lease WHERE db_name = ${database} FOR UPDATE`
     const rows =
       yield* sql`SELECT 1 FROM schema_version WHERE version_partition = ${partition} AND db_name = ${database}
-      UNION ALL SELECT 1 FROM schema_journal WHERE db_name = ${database} LIMIT 1`
+      UNION ALL SELECT 1 FROM schema_journal WHERE db_name = ${database}
+      UNION ALL SELECT 1 FROM schema_identity WHERE db_name = ${database} LIMIT 1`
     return rows.length === 0 ? Transaction.committed<void>(undefined) : Transaction.notCommitted
   })

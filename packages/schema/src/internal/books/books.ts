@@ -11,6 +11,7 @@ import type { History } from "../../History.ts"
 import type { InvalidBookkeeping } from "../../MigrationError.ts"
 import { rereading } from "../transaction/reconnecting.ts"
 import * as Bookkeeping from "./bookkeeping.ts"
+import * as Identity from "./identity.ts"
 import * as Journal from "./journal.ts"
 import * as Lease from "./lease.ts"
 import * as Tables from "./tables.ts"
@@ -26,6 +27,8 @@ export interface Books {
   readonly journal: ReadonlyArray<Journal.Row>
   /** Undefined where nobody has ever held it. */
   readonly lease: Lease.Row | undefined
+  /** Undefined for a database of the earlier tool, and for one from before it was recorded. */
+  readonly identity: Identity.Identity | undefined
 }
 
 /** Reads it, for a transaction that reads more. */
@@ -41,7 +44,8 @@ export const select = (
       missing,
       recorded: has(Tables.version) ? yield* Bookkeeping.select(database) : undefined,
       journal: has(Tables.journal) ? yield* Journal.select(database) : [],
-      lease: has(Tables.lease) ? yield* Lease.select(database) : undefined
+      lease: has(Tables.lease) ? yield* Lease.select(database) : undefined,
+      identity: has(Tables.identity) ? yield* Identity.select(database) : undefined
     }
   })
 
@@ -54,9 +58,10 @@ export const history = (database: string): Effect.Effect<History, InvalidBookkee
   rereading(
     Transaction.run(
       Effect.gen(function* () {
-        const { journal, missing } = yield* select(database)
+        const { identity, journal, missing } = yield* select(database)
         return {
           database,
+          schema: identity?.name ?? null,
           statements: journal,
           changes: missing.includes(Tables.history) ? [] : yield* Bookkeeping.selectChanges
         }

@@ -17,7 +17,10 @@ export interface Keyed {
 }
 
 /** What a version is called in the journal. */
-export const label = ({ label, version }: SchemaVersion): string => label ?? version
+export const label = ({ label, version }: Pick<SchemaVersion, "label" | "version">): string => label ?? version
+
+/** Whether a version of the journal was set up from a single file. */
+export const isFile = (label: string): boolean => label.startsWith("file ")
 
 /** The statements of a version in their places. */
 export const keyed = (version: SchemaVersion): ReadonlyArray<Keyed> =>

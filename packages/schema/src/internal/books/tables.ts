@@ -98,4 +98,16 @@ export const journal = book(
   ]
 )
 
-export const all: ReadonlyArray<Book> = [version, history, lease, journal]
+export const identity = book(
+  "schema_identity",
+  `CREATE TABLE IF NOT EXISTS schema_identity (
+  db_name VARCHAR(255) NOT NULL PRIMARY KEY,
+  name VARCHAR(255) NOT NULL,
+  version VARCHAR(64) NOT NULL,
+  manifests TEXT NOT NULL,
+  recorded_at TIMESTAMPTZ NOT NULL
+)`,
+  ["db_name", "name", "version", "manifests", "recorded_at"]
+)
+
+export const all: ReadonlyArray<Book> = [version, history, lease, journal, identity]

@@ -12,6 +12,7 @@ import type { Recorded } from "../books/bookkeeping.ts"
 import * as Books from "../books/books.ts"
 import * as Journal from "../books/journal.ts"
 import { keyed } from "../books/key.ts"
+import * as Belonging from "./belonging.ts"
 import * as Route from "./route.ts"
 import { databaseOf, decided, type Run } from "./run.ts"
 
@@ -20,8 +21,10 @@ export const run = <E>(options: BaselineOptions<E>): Effect.Effect<Report, Migra
   Effect.gen(function* () {
     const { source } = options
     const { to } = yield* Route.goal(source, options.version)
-    const before = yield* Books.read(databaseOf(options))
-    const decide = (books: Books.Books) => agreed(source.name, books, to.version)
+    const database = databaseOf(options)
+    const before = yield* Books.read(database)
+    const decide = (books: Books.Books) =>
+      Effect.andThen(Belonging.read(source, books, database), agreed(source.name, books, to.version))
     yield* decide(before)
     yield* options.verify
     return yield* decided(options, before, undefined, decide, (_, run) => adopt(source, to, run))
@@ -30,8 +33,9 @@ export const run = <E>(options: BaselineOptions<E>): Effect.Effect<Report, Migra
 const adopt = Effect.fnUntraced(function* (
   source: SchemaSource.SchemaSource,
   to: Recorded,
-  { books: { journal, recorded }, emit, lease, record, report }: Run
+  { books: { journal, recorded }, emit, identify, lease, record, report }: Run
 ) {
+  yield* identify(to.version)
   const kept = Journal.make(lease, journal)
   for (const each of SchemaSource.upTo(source, to.version).flatMap(keyed)) {
     // What is written down already stays: if a file has changed since, that has to be seen.

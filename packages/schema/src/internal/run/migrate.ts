@@ -11,6 +11,8 @@ import * as Version from "../../Version.ts"
 import * as Bookkeeping from "../books/bookkeeping.ts"
 import * as Books from "../books/books.ts"
 import * as Journal from "../books/journal.ts"
+import * as Tables from "../books/tables.ts"
+import * as Belonging from "./belonging.ts"
 import * as Owned from "./owned.ts"
 import * as Route from "./route.ts"
 import * as Run from "./run.ts"
@@ -21,9 +23,14 @@ export const setup = (options: Migration.SetupOptions): Effect.Effect<Migration.
   Effect.gen(function* () {
     const { overwrite = false, source, versioning = true } = options
     const goal = yield* Route.goal(source, options.version)
-    const before = yield* Books.read(Run.databaseOf(options))
+    const database = Run.databaseOf(options)
+    const before = yield* Books.read(database)
     if (!versioning) return yield* unrecorded(options, before, goal.to.version)
-    const decide = (books: Books.Books) => Route.ofSetup(source, goal, overwrite ? { ...books, ...nothing } : books)
+    const decide = (books: Books.Books) =>
+      Effect.andThen(
+        Belonging.read(source, books, database),
+        Route.ofSetup(source, goal, overwrite ? { ...books, ...nothing } : books)
+      )
     return yield* go(options, before, decide, overwrite)
   })
 
@@ -34,7 +41,9 @@ export const update = (options: Migration.Options): Effect.Effect<Migration.Repo
     const database = Run.databaseOf(options)
     const goal = yield* Route.goal(source, options.version)
     const before = yield* Books.read(database)
-    return yield* go(options, before, (books) => Route.ofUpdate(source, goal, books, database), false)
+    const decide = (books: Books.Books) =>
+      Effect.andThen(Belonging.read(source, books, database), Route.ofUpdate(source, goal, books, database))
+    return yield* go(options, before, decide, false)
   })
 
 /** What is written down of a schema that nobody has set up. */
@@ -44,7 +53,7 @@ const nothing = { recorded: undefined, journal: [] } as const
 const go = Effect.fnUntraced(function* <E>(
   options: Migration.Options,
   before: Books.Books,
-  decide: (books: Books.Books) => Effect.Effect<Route.Route, E>,
+  decide: (books: Books.Books) => Effect.Effect<Route.Route, E, DsqlClient>,
   overwrite: boolean
 ) {
   const route = yield* decide(before)
@@ -64,6 +73,11 @@ const follow = Effect.fnUntraced(function* (
   run: Run.Run
 ): Effect.fn.Return<Migration.Report, InvalidBookkeeping | StepError, DsqlClient> {
   const journal = Journal.make(run.lease, rows)
+  if (versions.length > 0) {
+    yield* run.identify(to.version)
+    const statements = versions.flatMap(({ statements }) => statements).length
+    yield* run.emit(Event.Begun({ version: to.version, statements }))
+  }
   if (from === undefined) {
     yield* Effect.forEach(versions, (version) => run.apply(version, journal), { discard: true })
     // What the earlier tool writes for a schema that was set up at once, whatever its manifests say.
@@ -99,8 +113,10 @@ const unrecorded = Effect.fnUntraced(function* (
   const { overwrite = false, source } = options
   const run = Run.make(options, before.engine)
   if (overwrite) {
+    yield* Belonging.read(source, before, Run.databaseOf(options))
     const found = yield* Owned.find(Owned.names(source, before))
-    if (before.missing.length === 0) yield* Run.leased(options, before, ({ lease }) => Bookkeeping.forget(lease))
+    if (!before.missing.includes(Tables.lease))
+      yield* Run.leased(options, before, ({ lease }) => Bookkeeping.forget(lease))
     yield* dropAll(found, Effect.void, run.emit)
   }
   yield* Effect.forEach(SchemaSource.upTo(source, version), (each) => run.apply(each, Journal.none), { discard: true })

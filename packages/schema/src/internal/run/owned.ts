@@ -16,7 +16,7 @@ import type { Lease } from "../books/lease.ts"
 import * as Catalogue from "../catalogue/catalogue.ts"
 import { display } from "../sql/target.ts"
 import { reconnecting } from "../transaction/reconnecting.ts"
-import type { Standing } from "./route.ts"
+import type { Standing } from "./standing.ts"
 
 /** A relation of the schema that is there. */
 export interface Found extends OwnedTable {

@@ -19,6 +19,7 @@ import * as Evidence from "../catalogue/evidence.ts"
 import { compared, display, names } from "../sql/target.ts"
 import type { There } from "../structure/course.ts"
 import * as Differences from "../structure/differences.ts"
+import * as Belonging from "./belonging.ts"
 import * as Present from "./present.ts"
 import * as Route from "./route.ts"
 import { databaseOf } from "./run.ts"
@@ -33,6 +34,7 @@ export const make = (
     const goal = yield* Route.goal(source, version)
     const read = Effect.gen(function* () {
       const books = yield* Books.select(database)
+      yield* Belonging.select(source, books, database)
       const route = yield* books.recorded === undefined
         ? Route.ofSetup(source, goal, books)
         : Route.ofUpdate(source, goal, books, database)

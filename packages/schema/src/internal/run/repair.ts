@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import type { Engine } from "../../Engine.ts"
 import type { MigrationError } from "../../MigrationError.ts"
 import type { Options, Repair } from "../../Repair.ts"
-import type { SchemaSource } from "../../SchemaSource.ts"
+import { latest, type SchemaSource } from "../../SchemaSource.ts"
 import type { Target } from "../../SqlStatement.ts"
 import * as Books from "../books/books.ts"
 import * as Journal from "../books/journal.ts"
@@ -21,6 +21,7 @@ import * as Job from "../catalogue/job.ts"
 import { display } from "../sql/target.ts"
 import * as Differences from "../structure/differences.ts"
 import { reconnecting } from "../transaction/reconnecting.ts"
+import * as Belonging from "./belonging.ts"
 import * as Route from "./route.ts"
 import { databaseOf, leased, type Run } from "./run.ts"
 import * as Step from "./step.ts"
@@ -31,6 +32,7 @@ export const run = (options: Options): Effect.Effect<Repair, MigrationError, Dsq
     const { accept = false, rebuild = false, release = false, source } = options
     const database = databaseOf(options)
     const before = yield* Books.read(database)
+    yield* Belonging.read(source, before, database)
     const holder = Lease.holderOf(before.lease)
     if (release && holder !== undefined) yield* Lease.revoke(database, holder)
     const indexes = yield* invalid(source, before.engine)
@@ -40,7 +42,10 @@ export const run = (options: Options): Effect.Effect<Repair, MigrationError, Dsq
     // A lease for each: under one fence, a row of the journal that has ended does not begin again.
     if (isAccepting) {
       yield* leased(options, before, (run) =>
-        Effect.forEach(Route.changedStatements(source, run.books), (each) => take(each, run), { discard: true })
+        Effect.andThen(
+          run.identify(before.recorded?.version ?? latest(source).version),
+          Effect.forEach(Route.changedStatements(source, run.books), (each) => take(each, run), { discard: true })
+        )
       )
     }
     if (isRebuilding) {

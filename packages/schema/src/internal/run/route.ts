@@ -8,13 +8,9 @@ import * as SchemaSource from "../../SchemaSource.ts"
 import type { UnknownVersion } from "../../SourceError.ts"
 import * as Version from "../../Version.ts"
 import type { Recorded } from "../books/bookkeeping.ts"
-import type { Books } from "../books/books.ts"
 import * as Journal from "../books/journal.ts"
 import { type Keyed, keyed, label, rowOf } from "../books/key.ts"
-import { stateOf } from "./status.ts"
-
-/** What a way is found by: the version that is recorded, and what has run. */
-export type Standing = Pick<Books, "journal" | "recorded">
+import { type Standing, stateOf } from "./standing.ts"
 
 /** Where a run ends. */
 export interface Goal {
@@ -74,7 +70,9 @@ export const ofUpdate = (
 ): Effect.Effect<Route, Downgrade | NotSetUp | StatementChanged | VersionGap> =>
   Effect.gen(function* () {
     const { recorded } = standing
-    if (recorded === undefined) return yield* new NotSetUp({ database })
+    if (recorded === undefined) {
+      return yield* new NotSetUp({ database, schema: source.name, begun: standing.journal.length > 0 })
+    }
     const isTooFar = isAsked && Version.isAfter(recorded.version, to.version)
     if (isTooFar || stateOf(source, recorded) === "incompatible") return yield* downgrade(recorded, to)
     yield* consistent(source, standing)

@@ -12,9 +12,11 @@ import type { SchemaVersion } from "../../SchemaSource.ts"
 import type * as Version from "../../Version.ts"
 import * as Bookkeeping from "../books/bookkeeping.ts"
 import * as Books from "../books/books.ts"
+import * as Identity from "../books/identity.ts"
 import * as Journal from "../books/journal.ts"
 import { keyed } from "../books/key.ts"
 import * as Lease from "../books/lease.ts"
+import { defaultDatabase } from "../command.ts"
 import * as Differences from "../structure/differences.ts"
 import { reconnecting } from "../transaction/reconnecting.ts"
 import * as Step from "./step.ts"
@@ -25,6 +27,8 @@ export interface Run {
   /** As they were when the lease was taken; nobody else writes them from then on. */
   readonly books: Books.Books
   readonly emit: (event: Event) => Effect.Effect<void>
+  /** Writes down which schema the database has, and the version that it is at or on its way to. */
+  readonly identify: (version: Version.Version) => Effect.Effect<void, LeaseLost | TransactionError, DsqlClient>
   /** Runs the statements of a version that have not run by what the journal says. */
   readonly apply: (version: SchemaVersion, journal: Journal.Journal) => Effect.Effect<void, Step.StepError, DsqlClient>
   readonly record: (
@@ -34,8 +38,7 @@ export interface Run {
 }
 
 /** The name that the version is recorded under. */
-export const databaseOf = ({ database = Bookkeeping.defaultDatabase }: Pick<Migration.Options, "database">): string =>
-  database
+export const databaseOf = ({ database = defaultDatabase }: Pick<Migration.Options, "database">): string => database
 
 /**
  * Decides by what is written down, and acts on the decision under the lease. It decides anew only where another
@@ -45,7 +48,7 @@ export const decided = <D, A, E, E2>(
   options: Migration.Options,
   before: Books.Books,
   decision: D,
-  decide: (books: Books.Books) => Effect.Effect<D, E>,
+  decide: (books: Books.Books) => Effect.Effect<D, E, DsqlClient>,
   act: (decision: D, run: Run) => Effect.Effect<A, E2, DsqlClient>
 ): Effect.Effect<A, E | E2 | MigrationError, DsqlClient> =>
   leased(options, before, (run) =>
@@ -85,6 +88,7 @@ export const leased = <A, E>(
             lease,
             books,
             emit,
+            identify: (version) => Identity.record(lease, options.source, version),
             apply,
             record: (to) =>
               Effect.andThen(Bookkeeping.record(lease, to), emit(Event.Recorded({ version: to.version }))),

@@ -31,6 +31,11 @@ export const differences = (
   const made = madeBy(target, schema)
   if (made === undefined) return []
   const expected = Structure.of(nodes.slice(0, at), schema)
+  if ("table" in target) {
+    const table = Structure.key(target.table.schema ?? schema, target.table.name, schema)
+    const there = actual.tables.get(table)
+    if (there !== undefined && !expected.tables.has(table)) expected.tables.set(table, without(made, there))
+  }
   const found: Array<ReadonlyArray<Difference>> = []
   for (const node of nodes.slice(at)) {
     Structure.add(expected, node, schema)
@@ -38,6 +43,14 @@ export const differences = (
     found.push(compare(expected, actual, invalid).filter(concerns(made, expected, actual)))
   }
   return found
+}
+
+/** A table that this schema does not make is taken as it is, but for what the statement adds to it. */
+const without = (made: Made, { columns, constraints }: Structure.Table): Structure.Table => {
+  const rest = { columns: new Map(columns), constraints: new Map(constraints) }
+  if (made._tag === "Column") rest.columns.delete(made.name)
+  if (made._tag === "Constraint") rest.constraints.delete(made.name)
+  return rest
 }
 
 /** What a statement leaves, by its keys. */

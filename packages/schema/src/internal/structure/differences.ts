@@ -43,7 +43,7 @@ export const expected = (
 /** How a database differs from what a schema says, whatever is recorded. */
 export const ofSchema = (schema: Expected): Effect.Effect<ReadonlyArray<Difference>, TransactionError, DsqlClient> =>
   Effect.gen(function* () {
-    const nodes = yield* nodesOf(schema.statements)
+    const nodes = yield* nodesOf(schema)
     const { expected, there } = yield* Transaction.run(
       Effect.gen(function* () {
         const current = yield* Definitions.currentSchema
@@ -75,10 +75,10 @@ export const ofStatement = (
   there: Course.There
 ): Effect.Effect<ReadonlyArray<Difference>, TransactionError, DsqlClient> =>
   Effect.gen(function* () {
-    const all = schema.statements.includes(statement) ? schema.statements : [statement]
+    const whole = schema.statements.includes(statement) ? schema : { ...schema, statements: [statement] }
     const [own = [], ...later] = Course.differences(
-      yield* nodesOf(all),
-      all.indexOf(statement),
+      yield* nodesOf(whole),
+      whole.statements.indexOf(statement),
       statement.target,
       there
     )
@@ -88,8 +88,18 @@ export const ofStatement = (
     return found
   })
 
-const nodesOf = (statements: ReadonlyArray<SqlStatement>): Effect.Effect<ReadonlyArray<Node>> =>
-  parsed(statements.map(({ postgres }) => postgres).join(";\n"))
+// A schema is compared at each of its statements that shows, and parsed once.
+const trees = new WeakMap<Expected, ReadonlyArray<Node>>()
+
+const nodesOf = (schema: Expected): Effect.Effect<ReadonlyArray<Node>> =>
+  Effect.suspend(() => {
+    const known = trees.get(schema)
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.map(parsed(schema.statements.map(({ postgres }) => postgres).join(";\n")), (nodes) => {
+      trees.set(schema, nodes)
+      return nodes
+    })
+  })
 
 /** Both were parsed before: a version's files when they were read, the catalogue's SQL by the server. */
 const parsed = (sql: string): Effect.Effect<ReadonlyArray<Node>> =>

@@ -1,0 +1,16 @@
+/**
+ * Which statement an error of the driver is about: the error itself does not say. A text has places for its parameters,
+ * and none of their values.
+ */
+import type { SqlError } from "effect/sql/SqlError"
+
+const texts = new WeakMap<SqlError, string>()
+
+// Enough to find the statement by, also where it writes a thousand rows.
+const shown = 1_000
+
+/** Notes that an error is about a statement. */
+export const about = (error: SqlError, text: string): void => void texts.set(error, text.slice(0, shown))
+
+/** The statement that an error is about; undefined where it is about none, such as a connection that was not opened. */
+export const statementOf = (error: SqlError): string | undefined => texts.get(error)

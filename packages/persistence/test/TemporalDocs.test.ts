@@ -1,0 +1,55 @@
+/**
+ * What `docs/temporal.md` says is so: the operations are there, and so are the tests.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { existsSync, readFileSync } from "node:fs"
+
+const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8")
+
+const page = read("../../../docs/temporal.md")
+
+/** The rows of the table below a heading, cell by cell. */
+const table = (heading: string): ReadonlyArray<ReadonlyArray<string>> => {
+  const section = page.split(`## ${heading}\n`)[1]?.split("\n## ")[0] ?? ""
+  const rows = section.split("\n").filter((line) => line.startsWith("| "))
+  return rows.slice(2).map((row) =>
+    row
+      .slice(2, -2)
+      .split(" | ")
+      .map((cell) => cell.trim())
+  )
+}
+
+/** The tests that a cell names, each with its file. */
+const named = (cell: string): ReadonlyArray<readonly [file: string, title: string]> =>
+  cell.split(/; (?=`)/).map((each) => {
+    const [, file = "", title = ""] = /^`([^`]+)`: (.+)$/.exec(each) ?? []
+    return [file, title]
+  })
+
+describe("docs/temporal.md", () => {
+  for (const [heading, columns] of [
+    ["Operations", 3],
+    ["Suites", 2],
+    ["Deliberate differences", 4]
+  ] as const) {
+    it(`names a test of each row of its ${heading.toLowerCase()} that is there`, () => {
+      const rows = table(heading)
+      assert.isAbove(rows.length, 15)
+      for (const row of rows) {
+        assert.lengthOf(row, columns, row[0])
+        for (const [file, title] of named(row.at(-1) ?? "")) {
+          assert.isTrue(file !== "" && existsSync(new URL(file, import.meta.url)), `${row[0]}: ${file}`)
+          assert.include(read(file), title, row[0])
+        }
+      }
+    })
+  }
+
+  it("names operations that are there", () => {
+    for (const [operation, here] of table("Operations")) {
+      const [, module = "", member = ""] = /^`(\w+)\.(\w+)`$/.exec(here ?? "") ?? []
+      assert.match(read(`../src/${module}.ts`), new RegExp(`(readonly|const) ${member}\\b`), operation)
+    }
+  })
+})

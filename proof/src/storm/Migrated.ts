@@ -1,0 +1,22 @@
+/**
+ * A server in a process of its own, and a client of its one database, which has the schema.
+ */
+import { DsqlClient } from "@effect-dsql/core"
+import { Migrator, SchemaSource } from "@effect-dsql/schema"
+import { Effect, FileSystem, Layer } from "effect"
+import { join } from "node:path"
+import * as Processes from "./Processes.ts"
+
+/** Everything is in a directory that goes with the scope; whoever runs workers may keep more in it. */
+export const make = Effect.fnUntraced(function* (seed: number) {
+  const fs = yield* FileSystem.FileSystem
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "storm-" })
+  // PostgreSQL, which does not run as root, has to get through.
+  yield* fs.chmod(directory, 0o755)
+  const server = yield* Processes.server(join(directory, "server"), seed)
+  const client = yield* Layer.build(DsqlClient.layerUrl({ url: server.url, applicationName: "proof" }))
+  yield* Effect.flatMap(SchemaSource.builtIn(), (source) =>
+    Migrator.Migrator.use((migrator) => migrator.setup({ source }))
+  ).pipe(Effect.provide(Migrator.layer), Effect.provideContext(client))
+  return { directory, server, client }
+})
