@@ -24,8 +24,9 @@ const rest = (sections: ReadonlyArray<ReadonlyArray<string>>) =>
     .map((page) => page.slice("docs/".length, -".md".length))
     .filter((name) => !sections.flat().includes(name))
 
-const begin = ["getting-started", "overview", "from-postgresql", "from-temporal-dsql-tool", "glossary"]
-const write = ["retrying", "fencing", "executions", "round-trips", "testing"]
+const begin = ["getting-started", "overview", "testing", "from-postgresql", "from-temporal-dsql-tool", "glossary"]
+const write = ["retrying", "fencing", "round-trips"]
+const stores = ["executions", "temporal"]
 const change = ["migrations", "writing-migrations", "migration-guide"]
 const look = ["configuration", "errors", "metrics", "cli"]
 const releases = ["versioning", "upgrading"]
@@ -38,7 +39,7 @@ const others = pages
 
 const modulesOf = (name: string) => pages.filter((page) => page.startsWith(`site/api/${name}/`))
 
-const reference: Array<DefaultTheme.SidebarItem> = [...packages, ...others].map((name) => ({
+const packageOf = (name: string): DefaultTheme.SidebarItem => ({
   text: `@effect-dsql/${name}`,
   collapsed: true,
   items: [
@@ -48,27 +49,31 @@ const reference: Array<DefaultTheme.SidebarItem> = [...packages, ...others].map(
       .filter((page) => page.startsWith(`packages/${name}/`) && !page.endsWith("/README.md"))
       .map((page) => entry(page, titleOf(page).replace(/^@effect-dsql\/.*/, "Changes")))
   ]
-}))
+})
+const reference = [{ text: "All modules", link: "/api/" }, ...[...packages, ...others].map(packageOf)]
 
-const sidebar: Array<DefaultTheme.SidebarItem> = [
+const guides: Array<DefaultTheme.SidebarItem> = [
   { text: "Begin", items: [...known(begin).map((name) => entry(`docs/${name}.md`)), entry("examples/README.md")] },
   guide("Read and write", known(write)),
+  guide("Temporal's stores", known(stores)),
   guide("Change a schema", known(change)),
-  guide("Look up", [...known(look), ...rest([begin, write, change, look, releases])]),
-  guide("Releases", known(releases)),
-  { text: "Packages", items: reference }
+  guide("Look up", [...known(look), ...rest([begin, write, stores, change, look, releases])]),
+  guide("Releases", known(releases))
 ]
 
 /** The page that is rendered; none where it is a text of the theme. */
 const sourceOf = ({ path, realPath = path }: { readonly path?: string; readonly realPath?: string }) =>
   realPath === undefined ? undefined : fromRoot(realPath)
 
+// Where the forge shows it: below the repository's name.
+const base = process.env["SITE_BASE"] ?? "/"
+
 export default defineConfig({
   title: "effect-dsql",
   description: "A persistence toolkit for Amazon Aurora DSQL, written with Effect",
   lang: "en",
-  // Where the forge shows it: below the repository's name.
-  base: process.env["SITE_BASE"] ?? "/",
+  base,
+  head: [["link", { rel: "icon", type: "image/svg+xml", href: `${base}icon.svg` }]],
   srcDir: "..",
   srcExclude: documents.filter((path) => !pages.includes(path)),
   rewrites: placeOf,
@@ -103,18 +108,20 @@ export default defineConfig({
     }
   },
   themeConfig: {
+    logo: "/icon.svg",
     search: { provider: "local" },
     nav: [
       { text: "Guide", link: "/docs/getting-started", activeMatch: "^/docs/" },
       { text: "Simulator", link: "/simulator" },
       { text: "Reference", link: "/api/", activeMatch: "^/(api|packages)/" }
     ],
-    sidebar: { "/": sidebar },
+    sidebar: { "/": guides, "/api/": reference, "/packages/": reference },
     outline: { level: [2, 3] },
     socialLinks: [{ icon: "github", link: forge }],
     footer: { message: "MIT licence" }
   },
   vite: {
+    publicDir: join(import.meta.dirname, "../public"),
     resolve: {
       alias: [/^node:(buffer|crypto|net|tls)$/, /^@aws-sdk\/.+/].map((find) => ({
         find,
@@ -124,7 +131,7 @@ export default defineConfig({
     // Vite's esbuild is older than the target of the packages.
     esbuild: { tsconfigRaw: { compilerOptions: { target: "esnext" } } },
     worker: { format: "es" },
-    build: { chunkSizeWarningLimit: 1000 },
+    build: { chunkSizeWarningLimit: 4000 },
     plugins: [
       {
         // The documents stand where no `vue` can be found from; what is rendered of them stands where it can.

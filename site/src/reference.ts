@@ -52,7 +52,7 @@ const app = await Application.bootstrapWithPlugins({
   plugin: ["typedoc-plugin-markdown"],
   name: "Reference",
   readme: "none",
-  tsconfig: join(root, "site/tsconfig.json"),
+  tsconfig: join(root, "site/tsconfig.reference.json"),
   entryPoints: [...modules.keys()].map((file) => join(root, file)),
   displayBasePath: join(root, "packages"),
   outputs: [{ name: "markdown", path: out }],
