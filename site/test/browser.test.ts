@@ -3,6 +3,7 @@
  *
  * It needs `pnpm run docs` and Chromium, which `.ci/run` brings where it can.
  */
+/* oxlint-disable no-await-in-loop -- a reader has two hands, and does one thing after the other */
 import { assert, describe, it } from "@effect/vitest"
 import { existsSync, readFileSync } from "node:fs"
 import { createServer } from "node:http"
