@@ -41,7 +41,7 @@ describe("effect-dsql", () => {
       const { env, rows } = yield* database
       assert.deepStrictEqual(yield* call(["setup-schema", "--version", "1.0"], env), {
         code: 0,
-        stdout: "dsql/temporal is at 1.0: 48 statements run\n",
+        stdout: "dsql/temporal is at 1.0: 49 statements run\n",
         stderr: ""
       })
       const behind = yield* call(["status"], env)
@@ -71,6 +71,7 @@ describe("effect-dsql", () => {
       assert.strictEqual(status.code, 4)
       assert.deepStrictEqual(json(status), {
         schema: "dsql/temporal",
+        begun: null,
         database: "postgres",
         current: null,
         expected: "1.1",
@@ -85,7 +86,7 @@ describe("effect-dsql", () => {
         from: null,
         to: "0.0",
         changed: true,
-        applied: 4,
+        applied: 5,
         present: 0,
         dropped: []
       })

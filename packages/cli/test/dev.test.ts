@@ -42,37 +42,44 @@ const query = (port: string, ...statements: ReadonlyArray<string>) =>
   }).pipe(Effect.scoped)
 
 describe("effect-dsql dev", () => {
-  it.live("says how to connect, stops at either signal, and keeps the data", () =>
-    Effect.gen(function* () {
-      const cwd = yield* directory()
-      const port = yield* freePort
-      const first = yield* dev(["--port", port], cwd)
-      assert.include(first.first, `  psql "postgres://admin@127.0.0.1:${port}/postgres"\n`)
-      assert.include(first.first, `  export DSQL_URL="postgres://admin@127.0.0.1:${port}/postgres"\n`)
-      yield* query(port, "CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (7)")
-      first.kill("SIGINT")
-      const ended = yield* Effect.promise(() => first.ended)
-      assert.deepStrictEqual([ended.code, ended.stderr], [130, ""])
-      const second = yield* dev(["--port", port, "--format", "json"], cwd)
-      assert.deepStrictEqual(JSON.parse(second.first), {
-        host: "127.0.0.1",
-        port: Number(port),
-        url: `postgres://admin@127.0.0.1:${port}/postgres`,
-        dataDirectory: ".data/dsql",
-        schema: null
-      })
-      assert.deepStrictEqual(yield* query(port, "SELECT id FROM t"), [[{ id: 7 }]])
-      const taken = yield* call(["dev", "--port", port, "--ephemeral"], {}, { cwd })
-      assert.deepStrictEqual(taken, { code: 1, stdout: "", stderr: `error: port ${port} is in use: choose another\n` })
-      const held = yield* call(["dev", "--port", yield* freePort], {}, { cwd })
-      assert.strictEqual(held.code, 1)
-      assert.match(
-        held.stderr,
-        /^error: [^\n]+\.data\/dsql is in use by another server: stop that one, or choose another directory\n$/
-      )
-      second.kill("SIGTERM")
-      assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 130)
-    })
+  it.live(
+    "says how to connect, stops at either signal, and keeps the data",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* directory()
+        const port = yield* freePort
+        const first = yield* dev(["--port", port], cwd)
+        assert.include(first.first, `  psql "postgres://admin@127.0.0.1:${port}/postgres"\n`)
+        assert.include(first.first, `  export DSQL_URL="postgres://admin@127.0.0.1:${port}/postgres"\n`)
+        yield* query(port, "CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (7)")
+        first.kill("SIGINT")
+        const ended = yield* Effect.promise(() => first.ended)
+        assert.deepStrictEqual([ended.code, ended.stderr], [130, ""])
+        const second = yield* dev(["--port", port, "--format", "json"], cwd)
+        assert.deepStrictEqual(JSON.parse(second.first), {
+          host: "127.0.0.1",
+          port: Number(port),
+          url: `postgres://admin@127.0.0.1:${port}/postgres`,
+          dataDirectory: ".data/dsql",
+          schema: null
+        })
+        assert.deepStrictEqual(yield* query(port, "SELECT id FROM t"), [[{ id: 7 }]])
+        const taken = yield* call(["dev", "--port", port, "--ephemeral"], {}, { cwd })
+        assert.deepStrictEqual(taken, {
+          code: 1,
+          stdout: "",
+          stderr: `error: port ${port} is in use: choose another\n`
+        })
+        const held = yield* call(["dev", "--port", yield* freePort], {}, { cwd })
+        assert.strictEqual(held.code, 1)
+        assert.match(
+          held.stderr,
+          /^error: [^\n]+\.data\/dsql is in use by another server: stop that one, or choose another directory\n$/
+        )
+        second.kill("SIGTERM")
+        assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 130)
+      }),
+    120_000
   )
 
   it.live(

@@ -123,7 +123,7 @@ describe("without a connection", () => {
         const { env } = yield* cluster
         yield* refused(
           { ...env, SQL_USER: "nobody" },
-          /role "nobody" does not exist: check --database/,
+          /refused role nobody: .*access denied: check --user/,
           "failed   role     "
         )
       }),

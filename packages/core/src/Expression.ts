@@ -145,15 +145,21 @@ export const join = (list: ReadonlyArray<Expression>, separator: string): Expres
 
 /** The text around so many expressions with a separator, the same array each time: it tells shapes of statements. */
 const between = (separator: string, count: number): ReadonlyArray<string> => {
-  let known = separated.get(separator)
-  if (known === undefined) {
-    if (separated.size >= 1_000) separated.clear()
-    separated.set(separator, (known = []))
+  const key = `${count} ${separator}`
+  const known = separated.texts.get(key)
+  if (known !== undefined) return known
+  if (separated.strings > 100_000) {
+    separated.texts.clear()
+    separated.strings = 0
   }
-  return (known[count] ??= ["", ...Array.from({ length: count - 1 }, () => separator), ""])
+  const made = ["", ...Array.from({ length: count - 1 }, () => separator), ""]
+  separated.texts.set(key, made)
+  separated.strings += made.length
+  return made
 }
 
-const separated = new Map<string, Array<ReadonlyArray<string>>>()
+/** What stands between expressions; a program that joins lists of ever other lengths forgets it. */
+const separated = { texts: new Map<string, ReadonlyArray<string>>(), strings: 0 }
 
 /**
  * One value as a parameter of a type.

@@ -280,13 +280,19 @@ const settled = <A, E, R, R2>(
       value = Option.some(result)
     })
   )
-  const answered = retrying(operation, (number) => attempted(operation, client, kept, attempt, number))
+  // What an attempt before this one named is over: it met a conflict.
+  const validity: Validity.Validity = { until: undefined }
+  const answered = retrying(operation, (number) =>
+    Effect.suspend(() => {
+      validity.until = undefined
+      return attempted(operation, client, kept, attempt, number)
+    })
+  )
   const look: Ways<A, E, Exclude<R | R2, Transaction>>["look"] & {} = Effect.suspend(() =>
     attempted(operation, client, verify(value), Attempts.inTransaction, 1)
   )
   if (repeat) return orSettle(answered, operation, { again: once(1), look })
   if (!isSingle) return orSettle(answered, operation, { again: undefined, look })
-  const validity: Validity.Validity = { until: undefined }
   return orSettle(Effect.provideService(answered, Validity.Validity, validity), operation, {
     again: undefined,
     look: Effect.flatMap(

@@ -98,10 +98,10 @@ const lostIn = (operation: string, { cause, message, statement }: DsqlError.Comm
 
 const lostAnswers: ReadonlySet<SqlState.Meaning["kind"]> = new Set(["connection", "unavailable", "completion_unknown"])
 
-/** Node names its own errors by `code` too (ECONNREFUSED); an SQLSTATE has five characters. */
+/** Node names its own errors by `code` too, EPIPE with as many letters as an SQLSTATE has; they tell the system's call. */
 const sqlStateOf = (cause: unknown): string | undefined => {
   const code = text(cause, "code")
-  return code?.length === 5 ? code : undefined
+  return code?.length === 5 && text(cause, "syscall") === undefined ? code : undefined
 }
 
 const meaningOf = ({ reason }: SqlError, message: string): SqlState.Meaning => {

@@ -9,8 +9,10 @@ const texts = new WeakMap<SqlError, string>()
 // Enough to find the statement by, also where it writes a thousand rows.
 const shown = 1_000
 
-/** Notes that an error is about a statement. */
-export const about = (error: SqlError, text: string): void => void texts.set(error, text.slice(0, shown))
+/** Notes that an error is about a statement, unless that may hold a secret, as `CREATE ROLE … PASSWORD …` does. */
+export const about = (error: SqlError, text: string): void => {
+  if (!text.toLowerCase().includes("password")) texts.set(error, text.slice(0, shown))
+}
 
-/** The statement that an error is about; undefined where it is about none, such as a connection that was not opened. */
+/** The statement that an error is about; undefined where it is not known. */
 export const statementOf = (error: SqlError): string | undefined => texts.get(error)

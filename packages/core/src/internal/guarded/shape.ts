@@ -21,6 +21,11 @@ const place = (): Place => ({ next: new Map(), text: undefined })
 
 const shapes = { root: place(), size: 0 }
 
+// No text of an expression is one of these.
+const parameter = Symbol("parameter")
+const fragment = Symbol("fragment")
+const reference = Symbol("reference")
+
 /** A program has as many places as its statements have parts; one that makes shapes up for ever forgets them. */
 const most = 200_000
 
@@ -66,10 +71,12 @@ const shape = (
     say(part.strings.length === 1 ? part.strings[0] : part.strings)
     for (const value of part.values) {
       if (Expression.isExpression(value)) add(value)
-      else if (value instanceof Reference) say(spoken(value.source))
-      else {
+      else if (value instanceof Reference) {
+        say(reference)
+        say(spoken(value.source))
+      } else {
         values.push(value)
-        say(isFragment(value) ? "#" : "$")
+        say(isFragment(value) ? fragment : parameter)
       }
     }
   }
