@@ -89,7 +89,10 @@ describe("new-migration", () => {
         sql: "schema/v1.0/orders-bills.sql",
         whole: null
       })
-      assert.include((yield* run("setup-schema")).stderr, "schema/v1.0/orders-bills.sql:1:1: there is no statement in it")
+      assert.include(
+        (yield* run("setup-schema")).stderr,
+        "schema/v1.0/orders-bills.sql:1:1: there is no statement in it"
+      )
       writeFileSync(join(cwd, "schema/v1.0/orders-bills.sql"), "CREATE TABLE orders (id INTEGER PRIMARY KEY);")
       const next = yield* run("new-migration", "names")
       assert.match(

@@ -190,7 +190,8 @@ const tokensOf = ({ heartbeatWithin, hostId, role, rpcAddress, sessionStartedAft
     hostId,
     role,
     rpcAddress,
-    heartbeatWithin: heartbeatWithin === undefined ? undefined : Duration.format(Duration.fromInputUnsafe(heartbeatWithin)),
+    heartbeatWithin:
+      heartbeatWithin === undefined ? undefined : Duration.format(Duration.fromInputUnsafe(heartbeatWithin)),
     sessionStartedAfter: sessionStartedAfter === undefined ? undefined : DateTime.formatIso(sessionStartedAfter)
   }).flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]))
   return asked.length === 0 ? position : position.of(asked.join(", "))
