@@ -92,7 +92,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("the
         const found = yield* rows(client, sql)
         assert.deepStrictEqual(
           found.map(([name]) => name),
-          expected,
+          [...expected],
           tool
         )
       }
