@@ -63,12 +63,12 @@ export const read: Effect.Effect<Project, InvalidUsage, FileSystem.FileSystem | 
       Option.flatMap(({ uid }) => uid)
     )
   // Whoever may write into a directory above would say where a password goes.
-  const trusted = [process.getuid?.(), 0, Option.getOrUndefined(yield* ownerOf("."))]
+  const trusted = new Set([process.getuid?.(), 0, Option.getOrUndefined(yield* ownerOf("."))])
   for (let directory = paths.resolve("."); ; directory = paths.dirname(directory)) {
     const path = paths.join(directory, fileName)
     const owner = yield* ownerOf(path)
     if (yield* Effect.orElseSucceed(files.exists(path), () => false)) {
-      if (Option.isSome(owner) && !trusted.includes(owner.value)) {
+      if (Option.isSome(owner) && !trusted.has(owner.value)) {
         return yield* new InvalidUsage({
           message: `${path}: it is another user's, and is not read: move it away, or make it your own`
         })

@@ -15,17 +15,19 @@ export const relevant = (doc: HelpDoc.HelpDoc): HelpDoc.HelpDoc => {
     ...doc,
     description: paragraphs.join("\n\n  "),
     // A second name beside the first would stand out of the table.
-    subcommands: (doc.subcommands ?? []).map((group) => ({
-      ...group,
-      commands: Arr.map(group.commands, ({ alias, ...command }) => ({
-        ...command,
-        alias: undefined,
-        shortDescription: `${command.shortDescription ?? command.description}${alias === undefined ? "" : `; also ${alias}`}`
-      }))
+    subcommands: (doc.subcommands ?? []).map(({ commands, group }) => ({
+      group,
+      commands: Arr.map(commands, inTable)
     })),
     inheritedFlags: (doc.inheritedFlags ?? []).filter(({ name }) => !refused.has(name))
   }
 }
+
+const inTable = ({ alias, ...command }: HelpDoc.SubcommandDoc): HelpDoc.SubcommandDoc => ({
+  ...command,
+  alias: undefined,
+  shortDescription: `${command.shortDescription ?? command.description}${alias === undefined ? "" : `; also ${alias}`}`
+})
 
 // Where less than this is left for descriptions, they begin on a line of their own.
 const narrow = 30
