@@ -28,7 +28,7 @@ import { Deadline } from "./internal/transaction/deadline.ts"
 import * as measure from "./internal/transaction/measure.ts"
 import { type Outcome, unknown } from "./internal/transaction/outcome.ts"
 import { type Operation, retrying } from "./internal/transaction/retrying.ts"
-import { settle, type Settled, type Ways } from "./internal/transaction/settling.ts"
+import { settle } from "./internal/transaction/settling.ts"
 import * as Validity from "./internal/transaction/validity.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 
@@ -268,11 +268,8 @@ const settled = <A, E, R, R2>(
 ): Effect.Effect<A, Failure<E>, Exclude<R | R2, Transaction>> => {
   const { attempt, body, client, isSingle, operation, options } = execution
   const { repeat = false, verify } = options
-  const once = (number: number): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R | R2, Transaction>> =>
-    attempted(operation, client, body, attempt, number)
-  if (verify === undefined) {
-    const answered = retrying(operation, once)
-    return repeat ? orSettle(answered, operation, { again: once(1), look: undefined }) : answered
+  if (!repeat && verify === undefined) {
+    return retrying(operation, (number) => attempted(operation, client, body, attempt, number))
   }
   let value = Option.none<A>()
   const kept = Effect.tap(body, (result) =>
@@ -280,36 +277,43 @@ const settled = <A, E, R, R2>(
       value = Option.some(result)
     })
   )
-  // What an attempt before this one named is over: it met a conflict.
-  const validity: Validity.Validity = { until: undefined }
-  const answered = retrying(operation, (number) =>
+  const validity: Validity.Validity | undefined = isSingle ? { until: undefined } : undefined
+  const once = (number: number): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R | R2, Transaction>> =>
     Effect.suspend(() => {
-      validity.until = undefined
-      return attempted(operation, client, kept, attempt, number)
+      // What an attempt before this one named is over: it met a conflict, or has been waited for.
+      if (validity !== undefined) validity.until = undefined
+      return Effect.provideService(attempted(operation, client, kept, attempt, number), Validity.Validity, validity)
     })
+  /** Whether nothing that was sent can take effect any more; false where that cannot be known. */
+  const isOver =
+    validity === undefined
+      ? Effect.succeed(true)
+      : Effect.mapError(Validity.over(client.sql, validity), (error) => classify(error, operation.name))
+  // The first one may come after what others do meanwhile, and undo that: it is waited for also where it is done again.
+  const again = Effect.flatMap(isOver, (isOver) =>
+    isOver || validity?.until === undefined ? once(1) : Effect.fail(stillValid(operation.name))
   )
-  const look: Ways<A, E, Exclude<R | R2, Transaction>>["look"] & {} = Effect.suspend(() =>
-    attempted(operation, client, verify(value), Attempts.inTransaction, 1)
-  )
-  if (repeat) return orSettle(answered, operation, { again: once(1), look })
-  if (!isSingle) return orSettle(answered, operation, { again: undefined, look })
-  return orSettle(Effect.provideService(answered, Validity.Validity, validity), operation, {
-    again: undefined,
-    look: Effect.flatMap(
-      Effect.mapError(Validity.over(client.sql, validity), (error) => classify(error, operation.name)),
-      (isOver) => (isOver ? look : Effect.map(look, (outcome) => (outcome._tag === "NotCommitted" ? unknown : outcome)))
-    )
-  })
-}
-
-const orSettle = <A, E, R, R2>(
-  answered: Effect.Effect<A, Settled<E>, R>,
-  operation: Operation,
-  ways: Ways<A, E, R2>
-): Effect.Effect<A, Settled<E>, R | R2> =>
-  Effect.catch(answered, (error): Effect.Effect<A, Settled<E>, R2> =>
+  const look = verify && Effect.suspend(() => attempted(operation, client, verify(value), Attempts.inTransaction, 1))
+  const ways = repeat
+    ? { again, look }
+    : {
+        again: undefined,
+        look:
+          look &&
+          Effect.flatMap(isOver, (isOver) =>
+            Effect.map(look, (outcome) => (isOver || outcome._tag !== "NotCommitted" ? outcome : unknown))
+          )
+      }
+  return Effect.catch(retrying(operation, once), (error) =>
     error instanceof DsqlError.CommitOutcomeUnknown ? settle(ways, operation, error) : Effect.fail(error)
   )
+}
+
+const stillValid = (operation: string) =>
+  new DsqlError.CommitOutcomeUnknown({
+    operation,
+    message: `${operation}: the server's clock is far from what it was taken for, so the statement may yet take effect`
+  })
 
 /** One attempt of a body, in which it is told so. */
 const attempted = <A, E, R>(
