@@ -30,7 +30,8 @@ export default defineConfig({
       "api/test/**/*.test.ts",
       "packages/*/test/**/*.test.ts",
       "examples/*/test/**/*.test.ts",
-      "proof/test/**/*.test.ts"
+      "proof/test/**/*.test.ts",
+      "site/test/**/*.test.ts"
     ],
     globalSetup: ["./test/server.ts"],
     sequence: { sequencer: LongestFirst },

@@ -103,8 +103,9 @@ export interface Options<A, R = never> {
   readonly deadline?: Duration.Input | undefined
   /**
    * Whether a lost answer is settled by running the body again: where it compares a token that it changes, or leaves
-   * the same rows behind however often it runs. Then of the two only one takes effect, in whichever order they come.
-   * If the second one is refused, `verify` says whether the first one had been there before. Default: false.
+   * the same rows behind however often it runs. Then of the two only one takes effect, in whichever order they come,
+   * as long as nobody puts back in between what it compares: a row that is deleted, or made anew. If the second one is
+   * refused, `verify` says whether the first one had been there before. Default: false.
    */
   readonly repeat?: boolean | undefined
   /**

@@ -18,7 +18,7 @@ import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as References from "effect/References"
 import * as Schema from "effect/Schema"
-import { TestClock } from "effect/testing"
+import * as TestClock from "effect/testing/TestClock"
 
 /**
  * What is simulated.
@@ -101,23 +101,27 @@ export const simulate = (options: Scenario): Effect.Effect<Outcome> =>
     const { lease } = yield* ConnectionBudget.ConnectionBudget
     let refusedByBudget = 0
     const leased = Effect.tapError(lease, () => Effect.sync(() => refusedByBudget++))
-    const open: ConnectionPool.Open<void> = (end) => Effect.andThen(leased, cluster.connect(end))
+    const connect: ConnectionPool.Open<void> = (end) => Effect.andThen(leased, cluster.connect(end))
     const { connections, processes } = options
     const pools = yield* Effect.forEach(Array.from({ length: processes }), () =>
-      ConnectionPool.make(open, { minConnections: connections, maxConnections: connections, name: "simulated" })
+      ConnectionPool.make(connect, { minConnections: connections, maxConnections: connections, name: "simulated" })
     )
-    const full = Effect.map(
+    const open = Effect.map(
       Effect.forEach(pools, ({ stats }) => stats),
-      (all) => all.every((stats) => stats.open === connections)
+      (all) => all.reduce((sum, stats) => sum + stats.open, 0)
     )
-    const filled = yield* until(full)
+    const wanted = processes * connections
+    const room = Math.min(options.budget, service.connections)
+    const reached = until(Effect.map(open, (count) => count >= Math.min(wanted, room)))
+    const time = yield* reached
+    // Those who find no room ask for ever, and nothing changes any more.
+    const filled = wanted > room ? null : time
     if (filled !== null) yield* cluster.cutHalf
-    const recovered = filled === null ? null : yield* until(full)
-    const stats = yield* Effect.forEach(pools, (pool) => pool.stats)
+    const recovered = filled === null ? null : yield* reached
     return {
       processes,
       connections,
-      open: stats.reduce((sum, one) => sum + one.open, 0),
+      open: yield* open,
       filled,
       recovered,
       refusedByCluster: cluster.refused(),

@@ -16,7 +16,7 @@ import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { TestClock } from "effect/testing"
+import * as TestClock from "effect/testing/TestClock"
 import * as cluster from "./internal/cluster.ts"
 import type { Named } from "./Policies.ts"
 
