@@ -26,7 +26,7 @@ import * as Attempts from "./internal/transaction/attempt.ts"
 import { classify } from "./internal/errors/classify.ts"
 import { Deadline } from "./internal/transaction/deadline.ts"
 import * as measure from "./internal/transaction/measure.ts"
-import { type Outcome, unknown } from "./internal/transaction/outcome.ts"
+import type { Outcome } from "./internal/transaction/outcome.ts"
 import { type Operation, retrying } from "./internal/transaction/retrying.ts"
 import { settle } from "./internal/transaction/settling.ts"
 import * as Validity from "./internal/transaction/validity.ts"
@@ -103,9 +103,11 @@ export interface Options<A, R = never> {
   readonly deadline?: Duration.Input | undefined
   /**
    * Whether a lost answer is settled by running the body again: where it compares a token that it changes, or leaves
-   * the same rows behind however often it runs. Then of the two only one takes effect, in whichever order they come,
-   * as long as nobody puts back in between what it compares: a row that is deleted, or made anew. If the second one is
-   * refused, `verify` says whether the first one had been there before. Default: false.
+   * the same rows behind however often it runs. It runs once nothing can come of the first one any more, which takes up
+   * to eight seconds for a `Guarded` statement: it names an instant of the server's clock, after which it does nothing.
+   * A hand-written statement that commits by itself names none, and is sent again at once: give it this only where it
+   * does no harm however late it comes, whatever others do meanwhile. If the second one is refused, `verify` says
+   * whether the first one had been there before. Default: false.
    */
   readonly repeat?: boolean | undefined
   /**
@@ -116,7 +118,7 @@ export interface Options<A, R = never> {
    * Read FOR UPDATE a row that is there in any case and that the transaction held or changed, whatever it changed it
    * to: a COMMIT that is still under way then conflicts with this look, and `NotCommitted` stays true. A statement
    * that commits by itself can come after any look, so `autocommit` believes `NotCommitted` of `Guarded` statements
-   * alone: they name an instant of the server's clock, after which they do nothing, and the look comes after it.
+   * alone: the look comes after the instant that they name.
    */
   readonly verify?: ((value: Option.Option<A>) => Effect.Effect<Outcome<A>, unknown, R>) | undefined
 }
@@ -278,43 +280,23 @@ const settled = <A, E, R, R2>(
       value = Option.some(result)
     })
   )
-  const validity: Validity.Validity | undefined = isSingle ? { until: undefined } : undefined
-  const once = (number: number): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R | R2, Transaction>> =>
-    Effect.suspend(() => {
-      // What an attempt before this one named is over: it met a conflict, or has been waited for.
-      if (validity !== undefined) validity.until = undefined
-      return Effect.provideService(attempted(operation, client, kept, attempt, number), Validity.Validity, validity)
-    })
-  /** Whether nothing that was sent can take effect any more; false where that cannot be known. */
-  const isOver =
-    validity === undefined
-      ? Effect.succeed(true)
-      : Effect.mapError(Validity.over(client.sql, validity), (error) => classify(error, operation.name))
-  // The first one may come after what others do meanwhile, and undo that: it is waited for also where it is done again.
-  const again = Effect.flatMap(isOver, (isOver) =>
-    isOver || validity?.until === undefined ? once(1) : Effect.fail(stillValid(operation.name))
+  // A transaction's snapshot is older than whatever is done about it.
+  const validity: Validity.Validity = { until: isSingle ? undefined : Validity.always }
+  const once = (number: number): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R | R2, Transaction>> => {
+    const one = attempted(operation, client, kept, attempt, number)
+    return isSingle ? Effect.provideService(one, Validity.Validity, validity) : one
+  }
+  const over = Effect.suspend(() =>
+    Effect.mapError(Validity.over(client.sql, validity), (error) => classify(error, operation.name))
   )
+  const again = repeat ? once(1) : undefined
   const look = verify && Effect.suspend(() => attempted(operation, client, verify(value), Attempts.inTransaction, 1))
-  const ways = repeat
-    ? { again, look }
-    : {
-        again: undefined,
-        look:
-          look &&
-          Effect.flatMap(isOver, (isOver) =>
-            Effect.map(look, (outcome) => (isOver || outcome._tag !== "NotCommitted" ? outcome : unknown))
-          )
-      }
   return Effect.catch(retrying(operation, once), (error) =>
-    error instanceof DsqlError.CommitOutcomeUnknown ? settle(ways, operation, error) : Effect.fail(error)
+    error instanceof DsqlError.CommitOutcomeUnknown
+      ? settle({ again, look, over }, operation, error)
+      : Effect.fail(error)
   )
 }
-
-const stillValid = (operation: string) =>
-  new DsqlError.CommitOutcomeUnknown({
-    operation,
-    message: `${operation}: the server's clock is far from what it was taken for, so the statement may yet take effect`
-  })
 
 /** One attempt of a body, in which it is told so. */
 const attempted = <A, E, R>(

@@ -7,6 +7,7 @@ import { Context, Effect, Exit, Layer, Metric, Scope } from "effect"
 import type { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { clusterDatabase } from "../../../test/database.ts"
+import { BriefLifetime } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 
 /** A slot for each connection, so that who takes another one claims, and waits for its turn behind a renewal. */
@@ -48,7 +49,7 @@ const scene = <A, E>(test: (scene: Scene) => Effect.Effect<A, E, Scope.Scope>) =
       const services = yield* Layer.build(ConnectionSlots.layer(options))
       const budget = Context.get(services, ConnectionBudget.ConnectionBudget)
       return yield* test({ budget, proxy, slots, taken })
-    }).pipe(Effect.scoped, Effect.provide(TestClock.layer()), Effect.provideContext(client))
+    }).pipe(Effect.scoped, Effect.provide(TestClock.layer()), Effect.provide(BriefLifetime), Effect.provideContext(client))
   })
 
 const renew = TestClock.adjust("20 seconds")
@@ -59,10 +60,27 @@ describe("a statement of the table of slots whose answer is lost", () => {
   it.live("leases one slot, however late the lost claim comes", () =>
     scene(({ budget, proxy, slots }) =>
       Effect.gen(function* () {
-        const late = yield* proxy.hold(`INSERT INTO ${inTable}`)
+        const late = yield* proxy.hold(`INSERT INTO "${inTable}"`)
         yield* take(budget)
         yield* late.arrive
         assert.strictEqual((yield* slots).length, 1)
+      })
+    )
+  )
+
+  it.live("leases no slot that was given back, however late the lost claim comes", () =>
+    scene(({ budget, proxy, slots }) =>
+      Effect.gen(function* () {
+        yield* take(budget)
+        const late = yield* proxy.hold(`INSERT INTO "${inTable}"`)
+        const given = yield* take(budget)
+        yield* Scope.close(given, Exit.void)
+        yield* renew
+        // Whoever takes one waits for the renewal, which gives back what nobody uses.
+        yield* take(budget)
+        const leased = yield* slots
+        yield* late.arrive
+        assert.deepStrictEqual(yield* slots, leased)
       })
     )
   )
@@ -82,7 +100,7 @@ describe("a statement of the table of slots whose answer is lost", () => {
       Effect.gen(function* () {
         yield* take(budget)
         const given = yield* take(budget)
-        const late = yield* proxy.hold(`DELETE FROM ${inTable}`)
+        const late = yield* proxy.hold(`DELETE FROM "${inTable}"`)
         yield* Scope.close(given, Exit.void)
         yield* renew
         yield* late.held
@@ -99,7 +117,7 @@ describe("a statement of the table of slots whose answer is lost", () => {
     scene(({ budget, proxy, slots, taken }) =>
       Effect.gen(function* () {
         yield* take(budget)
-        const late = yield* proxy.hold(`UPDATE ${inTable}`)
+        const late = yield* proxy.hold(`UPDATE "${inTable}"`)
         yield* renew
         yield* late.held
         yield* take(budget)
