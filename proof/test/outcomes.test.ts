@@ -128,7 +128,8 @@ layer(Emulated, { excludeTestServices: true, timeout: "5 minutes" })("a write th
       assert.deepStrictEqual(yield* wrong(write(again)), [
         "after COMMIT",
         "after COMMIT, XX000",
-        "the statement is late"
+        "the statement is late",
+        "the statement is late, all put back"
       ])
     })
   )
@@ -161,7 +162,11 @@ layer(Emulated, { excludeTestServices: true, timeout: "5 minutes" })("a write th
       const naive = Effect.catchTag(Transaction.autocommit(insert(1)), "CommitOutcomeUnknown", () =>
         Effect.flatMap(Transaction.run(there(1)), (isThere) => (isThere ? Effect.void : Effect.fail(new NotThere())))
       )
-      assert.deepStrictEqual(yield* wrong(write(naive)), ["COMMIT under way", "the statement is late"])
+      assert.deepStrictEqual(yield* wrong(write(naive)), [
+        "COMMIT under way",
+        "the statement is late",
+        "the statement is late, all put back"
+      ])
     })
   )
 
@@ -170,7 +175,10 @@ layer(Emulated, { excludeTestServices: true, timeout: "5 minutes" })("a write th
       const [guarded] = GuardedWrites.write
       assert(guarded !== undefined)
       const without = Effect.provideService(guarded.write, Statement.CurrentTransformer, timeless)
-      assert.deepStrictEqual(yield* wrong({ ...guarded, write: without }), ["the statement is late"])
+      assert.deepStrictEqual(yield* wrong({ ...guarded, write: without }), [
+        "the statement is late",
+        "the statement is late, all put back"
+      ])
     })
   )
 

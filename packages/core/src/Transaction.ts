@@ -291,12 +291,19 @@ const settled = <A, E, R, R2>(
   )
   const again = repeat ? once(1) : undefined
   const look = verify && Effect.suspend(() => attempted(operation, client, verify(value), Attempts.inTransaction, 1))
-  return Effect.catch(retrying(operation, once), (error) =>
-    error instanceof DsqlError.CommitOutcomeUnknown
-      ? settle({ again, look, over }, operation, error)
+  return Effect.catch(retrying(operation, once), (error) => {
+    const lost = repeat && isSingle ? asOneStatement(error, operation.name) : error
+    return lost instanceof DsqlError.CommitOutcomeUnknown
+      ? settle({ again, look, over }, operation, lost)
       : Effect.fail(error)
-  )
+  })
 }
+
+/** A statement that was sent as a transaction is done again wherever that broke off, as it is where it is sent as one. */
+const asOneStatement = <E>(error: E, operation: string): E | DsqlError.CommitOutcomeUnknown =>
+  error instanceof DsqlError.ConnectionLost && error.phase === "statement"
+    ? new DsqlError.CommitOutcomeUnknown({ operation, message: error.message, cause: error })
+    : error
 
 /** One attempt of a body, in which it is told so. */
 const attempted = <A, E, R>(
