@@ -78,17 +78,11 @@ export const remove = ({ table, ...rows }: TaskRows, position: Position) =>
 
 /** Takes the first rows of a range away, and gives how many went. One round trip for 500. */
 export const removeRange = (rows: TaskRows, range: Range, limit: number | undefined) =>
-  drain(
-    "RangeCompleteHistoryTasks",
-    first({ table: rows.table, order: rows.order, where: within(rows, range) }),
-    limit
-  )
+  drain("RangeCompleteHistoryTasks", first({ table: rows.table, order: rows.order, where: within(rows, range) }), limit)
 
 /** The condition that a row is of the queue. */
 export const inQueue = ({ equal }: Pick<TaskRows, "equal">): Expression.Expression =>
-  Expression.all(
-    Object.entries(equal).map(([column, value]) => Expression.sql`${Expression.name(column)} = ${value}`)
-  )
+  Expression.all(Object.entries(equal).map(([column, value]) => Expression.sql`${Expression.name(column)} = ${value}`))
 
 /** A value of an ordering column, as the column holds it. */
 export const value = (column: Order[number], of: Expression.Expression): Expression.Expression =>
