@@ -86,7 +86,7 @@ export type Told = Readonly<Record<string, unknown>>
  * @since 0.1.0
  * @category execution
  */
-export const write = <E>(statement: Statement<E>): Effect.Effect<Told, E | SqlError, Transaction> =>
+export const write = <E = never>(statement: Statement<E>): Effect.Effect<Told, E | SqlError, Transaction> =>
   Effect.flatMap(Transaction, ({ guarded, sql }) =>
     Effect.withFiber<Told, E | SqlError>((fiber) => {
       const shared = fiber.getRef(SharedLock)

@@ -22,6 +22,8 @@ export interface Write {
   readonly where: Expression.Expression | undefined
   /** What stands at the end. */
   readonly tail: Expression.Expression | undefined
+  /** Under which name the answer tells how many rows were written, if it does. */
+  readonly counted: string | undefined
 }
 
 /**
@@ -53,7 +55,7 @@ export const insert = (options: {
   const names = Expression.names(Object.keys(columns))
   const values = Expression.join(Object.values(columns), ", ")
   const head = Expression.sql`INSERT INTO ${Expression.name(into)} (${names}) SELECT ${values}`
-  return { head, reads: "FROM", from, where, tail: onConflict }
+  return { head, reads: "FROM", from, where, tail: onConflict, counted: undefined }
 }
 
 /**
@@ -70,7 +72,7 @@ export const update = (options: {
 }): Write => {
   const { from, set, table, where } = options
   const head = Expression.sql`UPDATE ${Expression.name(table)} SET ${assignments(set)}`
-  return { head, reads: "FROM", from, where, tail: undefined }
+  return { head, reads: "FROM", from, where, tail: undefined, counted: undefined }
 }
 
 /**
@@ -86,8 +88,24 @@ export const remove = (options: {
 }): Write => {
   const { table, using, where } = options
   const head = Expression.sql`DELETE FROM ${Expression.name(table)}`
-  return { head, reads: "USING", from: using, where, tail: undefined }
+  return { head, reads: "USING", from: using, where, tail: undefined, counted: undefined }
 }
+
+/**
+ * The same write, of which the answer tells under a name how many rows it has written, a `bigint`.
+ *
+ * @example
+ * ```ts
+ * import { Expression, Guarded, Transaction, Write } from "@effect-dsql/core"
+ *
+ * const done = Write.remove({ table: "tasks", where: Expression.literal("is_done") })
+ * const program = Transaction.autocommit(Guarded.write({ guards: [], writes: [Write.counted("gone", done)] }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const counted = (name: string, write: Write): Write => ({ ...write, counted: name })
 
 /**
  * An ON CONFLICT clause that puts the new row in the place of the old one: all of its columns that are named, or where

@@ -71,10 +71,11 @@ export const classify = (error: SqlError, operation?: string): AttemptError => {
  */
 export const orUnknown = (error: SqlError): SqlError => {
   if (carriesAttemptError(error.reason.cause) || error.reason.operation === "connect") return error
+  const code = sqlStateOf(error.reason.cause)
+  const isOpen = code === undefined ? error.reason._tag === "ConnectionError" : SqlState.leavesOutcomeOpen(code)
+  if (!isOpen) return error
   const message = describe(error.reason.cause, error.message)
-  return lostAnswers.has(meaningOf(error, message).kind)
-    ? carry(new DsqlError.CommitOutcomeUnknown({ message, cause: error, ...placed(error) }), "commit")
-    : error
+  return carry(new DsqlError.CommitOutcomeUnknown({ message, cause: error, ...placed(error) }), "commit")
 }
 
 /** Which statement of which operation an error is about, as far as that is known. */
@@ -122,8 +123,6 @@ const within = (operation: string, error: AttemptError): AttemptError => {
       return error
   }
 }
-
-const lostAnswers: ReadonlySet<SqlState.Meaning["kind"]> = new Set(["connection", "unavailable", "completion_unknown"])
 
 /** Node names its own errors by `code` too, EPIPE with as many letters as an SQLSTATE has; they tell the system's call. */
 const sqlStateOf = (cause: unknown): string | undefined => {

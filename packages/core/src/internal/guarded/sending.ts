@@ -25,6 +25,7 @@ export const atOnce = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause):
   Effect.flatMap(Validity.guard(sql), (time) => {
     const guards: ReadonlyArray<Guard<E | SqlError>> = time === undefined ? parts.guards : [time, ...parts.guards]
     const whole = { guards, tells: parts.tells, writes: parts.writes }
+    if (isBare(whole)) return eachInTurn(sql, whole, clause)
     return Effect.flatMap(
       send(
         sql,
@@ -32,23 +33,44 @@ export const atOnce = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause):
       ),
       ([row = []]) => {
         const answer = read(whole, row)
-        return answer.refused === undefined ? Effect.succeed(answer.told) : answer.refused
+        return answer.refused === undefined
+          ? Effect.succeed({ ...answer.told, ...counts(whole.writes, row) })
+          : answer.refused
       }
     )
   })
 
-/** As statements of the transaction that is open. */
+/** As statements of the transaction that is open; what is bare needs none, unless a lost answer is to be settled. */
 export const inTurn = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
-  inSeveral(
-    Effect.gen(function* () {
-      for (const lock of Text.locks(parts.guards, clause)) yield* send(sql, lock)
-      const [row = []] = yield* send(sql, Text.judgement(parts))
-      const answer = read(parts, row)
-      if (answer.refused !== undefined) return yield* answer.refused
-      for (const write of parts.writes) yield* send(sql, Text.alone(write, answer.known))
-      return answer.told
-    })
-  )
+  Effect.withFiber((fiber) => {
+    const statements = eachInTurn(sql, parts, clause)
+    return isBare(parts) && fiber.getRef(Validity.Validity) === undefined ? statements : inSeveral(statements)
+  })
+
+const eachInTurn = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
+  Effect.gen(function* () {
+    for (const lock of Text.locks(parts.guards, clause)) yield* send(sql, lock)
+    const [row = []] = isJudged(parts) ? yield* send(sql, Text.judgement(parts)) : []
+    const answer = read(parts, row)
+    if (answer.refused !== undefined) return yield* answer.refused
+    const told: Record<string, unknown> = { ...answer.told }
+    for (const write of parts.writes) {
+      const rows = yield* send(sql, Text.alone(write, answer.known))
+      if (write.counted !== undefined) told[write.counted] = BigInt(rows.length)
+    }
+    return told
+  })
+
+const isJudged = ({ guards, tells }: Parts<unknown>): boolean => guards.length > 0 || Object.keys(tells).length > 0
+
+/** Whether nothing is asked and there is one write, which is a statement as it stands. */
+const isBare = (parts: Parts<unknown>): boolean => !isJudged(parts) && parts.writes.length === 1
+
+/** How many rows were written, by name: the last columns of the answer. */
+const counts = (writes: Text.Parts["writes"], row: Row): Told => {
+  const names = writes.flatMap(({ counted }) => counted ?? [])
+  return Object.fromEntries(names.map((name, index) => [name, row[row.length - names.length + index]]))
+}
 
 type Row = ReadonlyArray<unknown>
 

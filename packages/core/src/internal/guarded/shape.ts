@@ -99,8 +99,9 @@ const shape = (
     say(name)
     add(tells[name])
   }
-  for (const { from, head, reads, tail, where } of writes) {
+  for (const { counted, from, head, reads, tail, where } of writes) {
     say(reads)
+    say(counted !== undefined)
     add(head)
     add(from)
     add(where)

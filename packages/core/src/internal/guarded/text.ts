@@ -42,7 +42,11 @@ export const statement = ({ guards, tells, writes }: Parts, clause: Clause): Fla
     sql`${gate} AS MATERIALIZED (SELECT 1 FROM ${own("judged")} WHERE ${held})`,
     ...writes.map((write, index) => sql`${own(`write_${index}`)} AS (${written(write, gate)})`)
   ]
-  const whole = sql`WITH ${Expression.join(parts, ",\n")}\n${answer(guards, sql`NOT EXISTS (SELECT 1 FROM ${gate})`)}`
+  const counts = writes.flatMap(({ counted }, index) =>
+    counted === undefined ? [] : [sql`(SELECT count(*) FROM ${own(`write_${index}`)})`]
+  )
+  const asked = answer(guards, sql`NOT EXISTS (SELECT 1 FROM ${gate})`, counts)
+  const whole = sql`WITH ${Expression.join(parts, ",\n")}\n${asked}`
   return flatten(whole, inside(tells))
 }
 
@@ -64,7 +68,7 @@ export const judgement = (parts: Parts): Flat => {
     ...parts.guards.flatMap((guard) => reading(guard, undefined)),
     sql`${own("judged")} AS MATERIALIZED (${judged(parts)})`
   ]
-  const whole = sql`WITH ${Expression.join(reads, ",\n")}\n${answer(parts.guards, literal("TRUE"))}`
+  const whole = sql`WITH ${Expression.join(reads, ",\n")}\n${answer(parts.guards, literal("TRUE"), [])}`
   return flatten(whole, inside(parts.tells))
 }
 
@@ -107,23 +111,28 @@ const judged = ({ guards, tells }: Parts): Expression.Expression => {
     ...guards.map((guard, index) => sql`(SELECT count(*) FROM ${cte(guard.name)}) AS ${literal(`rows_${index}`)}`),
     ...Object.values(tells).map((tell, index) => sql`${tell} AS ${literal(`told_${index}`)}`)
   ]
-  return sql`SELECT ${Expression.join(columns, ", ")}`
+  return sql`SELECT ${columns.length === 0 ? literal("TRUE") : Expression.join(columns, ", ")}`
 }
 
-/** What holds, how many rows each guard has, what is told, and each guard's columns where they are wanted. */
-const answer = (guards: ReadonlyArray<Guard<unknown>>, wanted: Expression.Expression) => {
+/** What holds, how many rows each guard has, what is told, each guard's columns where they are wanted, and counts. */
+const answer = (
+  guards: ReadonlyArray<Guard<unknown>>,
+  wanted: Expression.Expression,
+  counts: ReadonlyArray<Expression.Expression>
+) => {
   const judged = own("judged")
   const columns = guards.flatMap((guard) => guard.columns.map((column) => sql`${cte(guard.name)}.${name(column)}`))
   const joins = guards.map((guard) => sql` LEFT JOIN ${cte(guard.name)} ON ${wanted}`)
-  const all = Expression.join([sql`${judged}.*`, ...columns], ", ")
+  const all = Expression.join([sql`${judged}.*`, ...columns, ...counts], ", ")
   return sql`SELECT ${all} FROM ${judged}${Expression.join(joins, "")} LIMIT 1`
 }
 
-const written = ({ from, head, reads, tail, where }: Write, gate: Expression.Expression | undefined) => {
+const written = ({ counted, from, head, reads, tail, where }: Write, gate: Expression.Expression | undefined) => {
   const sources = [gate, from].filter((source) => source !== undefined)
   const read = sources.length === 0 ? nothing : sql` ${literal(reads)} ${Expression.join(sources, ", ")}`
   const condition = where === undefined ? nothing : sql` WHERE ${where}`
-  return sql`${head}${read}${condition}${tail === undefined ? nothing : sql` ${tail}`}`
+  const returning = counted === undefined ? nothing : literal(" RETURNING 1")
+  return sql`${head}${read}${condition}${tail === undefined ? nothing : sql` ${tail}`}${returning}`
 }
 
 /** References as they stand inside of one statement. */

@@ -48,16 +48,18 @@ export const singleStatement = <A, E, R>(
   admit: (statement: Statement<unknown>) => Effect.Effect<void>
 ): Effect.Effect<A, E | SqlError | DeadlineExceeded, R> =>
   Effect.withFiber((fiber) => {
-    const single = Effect.suspend(() =>
-      Effect.provideContext(
+    const validity = fiber.getRef(Validity)
+    const single = Effect.suspend(() => {
+      // The instant of whatever was sent before is over, or was waited for.
+      if (validity !== undefined) validity.until = undefined
+      return Effect.provideContext(
         effect,
         Context.make(CurrentTransformer, once(admit, fiber.getRef(CurrentTransformer))).pipe(Context.add(Single, true))
       )
-    )
-    const isValid = fiber.getRef(Validity) !== undefined
+    })
     // Only the wait for a connection may be cut short or count for nothing, and to tell it takes a lease of one's own.
-    if (fiber.getRef(Deadline) === undefined && !isValid) return single
-    return leased(client, isValid ? inTime(single, 3) : single)
+    if (fiber.getRef(Deadline) === undefined && validity === undefined) return single
+    return leased(client, validity === undefined ? single : inTime(single, 3))
   })
 
 /** A statement that came too late did nothing, so it is sent again: the clock is known better now. */

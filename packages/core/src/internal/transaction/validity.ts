@@ -16,8 +16,8 @@ import * as ServerClock from "./serverClock.ts"
 /** The validity of what one attempt sends. */
 export interface Validity {
   /**
-   * When it is over, in milliseconds since 1970 by the server's clock; undefined while nothing was sent that has one,
-   * and `always` where what was sent is a COMMIT: its transaction's snapshot is older than whatever looks for it.
+   * When it is over, in milliseconds since 1970 by the server's clock; undefined where what was sent names no instant,
+   * and `always` where it is a COMMIT: its transaction's snapshot is older than whatever looks for it.
    */
   until: number | undefined
 }
@@ -69,24 +69,27 @@ const before = (client: SqlClient, until: number): Guard.Guard<SqlError> =>
   })
 
 /**
- * Waits until what was sent is void, by the server's clock and whichever server is asked. Gives false where that cannot
- * be known soon: nothing was sent that names an instant, or the server's clock is far from what it was taken for.
+ * Whether what was sent can still take effect: it cannot, because it is `over`; nobody can say, because it is `endless`
+ * and names no instant; or its instant is further away than one can be, because the server's clock was set meanwhile.
  */
-export const over = (client: SqlClient, validity: Validity): Effect.Effect<boolean, SqlError> =>
+export type State = "over" | "endless" | "far"
+
+/** Waits until what was sent is void, by the server's clock and whichever server is asked, where that comes soon. */
+export const over = (client: SqlClient, validity: Validity): Effect.Effect<State, SqlError> =>
   Effect.withFiber((fiber) => {
     const { until } = validity
-    if (until === undefined) return Effect.succeed(false)
-    if (until === always) return Effect.succeed(true)
+    if (until === undefined) return Effect.succeed("endless")
+    if (until === always) return Effect.succeed("over")
     const { skew, valid } = fiber.getRef(Lifetime)
     return Effect.gen(function* () {
       while (true) {
         const [[now] = []] = yield* client.unsafe("SELECT now()").values
-        if (!(now instanceof Date)) return false
+        if (!(now instanceof Date)) return "far"
         ServerClock.learn(client, now.getTime())
         const left = until + skew - now.getTime()
-        if (left < 0) return true
-        if (left > 2 * (valid + skew)) return false
-        yield* Effect.sleep(left + 1)
+        if (left < 0) return "over"
+        if (left > 2 * (valid + skew)) return "far"
+        yield* ServerClock.sleep(left + 1)
       }
     })
   })
