@@ -6,9 +6,9 @@ import * as Expression from "../../Expression.ts"
 /** What is referred to. */
 export type Source =
   /** A guard's rows, to stand in FROM. */
-  | { readonly of: "guard"; readonly name: string }
+  | { readonly of: "guard"; readonly guard: symbol }
   /** A column of the row that a guard found. */
-  | { readonly of: "column"; readonly name: string; readonly column: string; readonly type: Expression.Type }
+  | { readonly of: "column"; readonly guard: symbol; readonly column: string; readonly type: Expression.Type }
   | { readonly of: "tell"; readonly name: string; readonly type: Expression.Type }
 
 /** Stands among an expression's values until the statement is written. */
@@ -22,3 +22,22 @@ export class Reference {
 
 /** An expression that is nothing but a reference. */
 export const reference = (source: Source): Expression.Expression => Expression.sql`${new Reference(source)}`
+
+/** A reference in words, the same for all that refer to the same; a line break stands in no name of the toolkit's. */
+export const spoken = (guards: ReadonlyArray<{ readonly id: symbol }>, source: Source): string => {
+  switch (source.of) {
+    case "guard":
+      return `guard\n${placeOf(guards, source.guard)}`
+    case "column":
+      return `column\n${placeOf(guards, source.guard)}\n${source.column}\n${source.type}`
+    case "tell":
+      return `tell\n${source.name}\n${source.type}`
+  }
+}
+
+/** The place among guards of the one that is referred to: it is known by its id, whatever others are called. */
+export const placeOf = (guards: ReadonlyArray<{ readonly id: symbol }>, guard: symbol): number => {
+  const place = guards.findIndex(({ id }) => id === guard)
+  if (place === -1) throw new Error(`guard ${guard.description ?? ""} is referred to where it does not stand`)
+  return place
+}
