@@ -116,7 +116,9 @@ export const replacing = (
   where?: Expression.Expression
 ): Expression.Expression => {
   if (columns.length === 0) return Expression.sql`ON CONFLICT (${Expression.names(key)}) DO NOTHING`
-  const set = Object.fromEntries(columns.map((column) => [column, Expression.sql`excluded.${Expression.column(column)}`]))
+  const set = Object.fromEntries(
+    columns.map((column) => [column, Expression.sql`excluded.${Expression.column(column)}`])
+  )
   const clause = Expression.sql`ON CONFLICT (${Expression.names(key)}) DO UPDATE SET ${assignments(set)}`
   return where === undefined ? clause : Expression.sql`${clause} WHERE ${where}`
 }

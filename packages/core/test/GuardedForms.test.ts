@@ -201,7 +201,19 @@ for (const guarded of ["statement", "transaction"] as const) {
         it.effect("calls its guards what they are called, were it as its own parts or alike for long", () =>
           Effect.gen(function* () {
             const long = "g".repeat(70)
-            const names = ["instant", "_judged", "_held", "0", 'a"b', "ab", `${long}1`, `${long}2`, "", "shard", "shard"]
+            const names = [
+              "instant",
+              "_judged",
+              "_held",
+              "0",
+              'a"b',
+              "ab",
+              `${long}1`,
+              `${long}2`,
+              "",
+              "shard",
+              "shard"
+            ]
             for (const [index] of names.entries()) yield* given(100 + index, index)
             const guards = names.map((name, index) => there(100 + index, name))
             const tells = Object.fromEntries(
@@ -210,10 +222,7 @@ for (const guarded of ["statement", "transaction"] as const) {
             const told = yield* Transaction.autocommit(Guarded.write({ guards, tells, writes: [] }), {
               verify: () => Effect.succeed(Transaction.unknown)
             })
-            assert.deepStrictEqual(
-              told,
-              Object.fromEntries(names.map((_, index) => [`range ${index}`, BigInt(index)]))
-            )
+            assert.deepStrictEqual(told, Object.fromEntries(names.map((_, index) => [`range ${index}`, BigInt(index)])))
             const missing = guards.map((guard, index) => (index === 2 ? there(404, names[index]) : guard))
             const refusal = yield* Effect.flip(Transaction.autocommit(Guarded.write({ guards: missing, writes: [] })))
             assert.deepStrictEqual(refusal, { refused: "_held", rows: 0 })
@@ -304,27 +313,29 @@ for (const guarded of ["statement", "transaction"] as const) {
           ["an error of its own", Effect.mapError(() => "mine" as const)],
           ["a defect", Effect.orDie]
         ] as const) {
-          it.effect(`starts over where a key is taken that it saw free, also where its program made ${made} of it`, () =>
-            Effect.gen(function* () {
-              const { sql } = yield* DsqlClient.DsqlClient
-              yield* sql`DELETE FROM tasks`
-              yield* sql`INSERT INTO tasks VALUES (1)`
-              for (const execute of [Transaction.run, Transaction.autocommit]) {
-                const attempts = yield* Ref.make(0)
-                yield* execute(
-                  of(
-                    Effect.gen(function* () {
-                      const { attempt } = yield* Transaction.Transaction
-                      yield* Ref.set(attempts, attempt)
-                      const id = attempt === 1 ? 1 : execute === Transaction.run ? 2 : 3
-                      yield* Guarded.write({ guards: [], writes: [task(id)], free: ["tasks_pkey"] })
-                    })
+          it.effect(
+            `starts over where a key is taken that it saw free, also where its program made ${made} of it`,
+            () =>
+              Effect.gen(function* () {
+                const { sql } = yield* DsqlClient.DsqlClient
+                yield* sql`DELETE FROM tasks`
+                yield* sql`INSERT INTO tasks VALUES (1)`
+                for (const execute of [Transaction.run, Transaction.autocommit]) {
+                  const attempts = yield* Ref.make(0)
+                  yield* execute(
+                    of(
+                      Effect.gen(function* () {
+                        const { attempt } = yield* Transaction.Transaction
+                        yield* Ref.set(attempts, attempt)
+                        const id = attempt === 1 ? 1 : execute === Transaction.run ? 2 : 3
+                        yield* Guarded.write({ guards: [], writes: [task(id)], free: ["tasks_pkey"] })
+                      })
+                    )
                   )
-                )
-                assert.strictEqual(yield* Ref.get(attempts), 2)
-              }
-              assert.deepStrictEqual(yield* tasks(1, 2, 3), [1, 2, 3])
-            })
+                  assert.strictEqual(yield* Ref.get(attempts), 2)
+                }
+                assert.deepStrictEqual(yield* tasks(1, 2, 3), [1, 2, 3])
+              })
           )
 
           it.effect(`is sent again where it came too late, also where its program made ${made} of it`, () =>

@@ -570,10 +570,10 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
           ([row]) => row?.own
         )
       )
-      assert.deepStrictEqual(
-        yield* Effect.replicateEffect(Transaction.autocommit(read, { readOnly: true }), 2),
-        [true, true]
-      )
+      assert.deepStrictEqual(yield* Effect.replicateEffect(Transaction.autocommit(read, { readOnly: true }), 2), [
+        true,
+        true
+      ])
       assert.isFalse(yield* Transaction.autocommit(read, { readOnly: "proven" }))
     })
   )

@@ -32,7 +32,9 @@ export class PinnedSession extends Session {
   /** Leaves no transaction open. */
   readonly close: Effect.Effect<void> = Effect.suspend(() =>
     this.isOpen
-      ? Effect.catch(Effect.asVoid(this.executeRaw("ROLLBACK", [])), () => Effect.sync(() => this.end("in_transaction")))
+      ? Effect.catch(Effect.asVoid(this.executeRaw("ROLLBACK", [])), () =>
+          Effect.sync(() => this.end("in_transaction"))
+        )
       : Effect.void
   )
 }

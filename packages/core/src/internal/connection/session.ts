@@ -51,7 +51,12 @@ export class Session implements Connection {
 
   executeStream(sql: string, params: Params, transform: Transform) {
     const rows = isOnRows(sql)
-      ? Stream.unwrap(this.send(sql, Effect.sync(() => this.watchedStream(sql, params))))
+      ? Stream.unwrap(
+          this.send(
+            sql,
+            Effect.sync(() => this.watchedStream(sql, params))
+          )
+        )
       : Stream.unwrap(Effect.map(this.ask(sql, params, false), ({ rows }) => Stream.fromIterable(rows)))
     return transform === undefined ? rows : Stream.map(rows, (row) => transform([row])[0])
   }

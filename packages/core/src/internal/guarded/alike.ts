@@ -22,7 +22,8 @@ export const check = ({ independent, writes }: Writes): void => {
     if (independent) continue
     if (changed.has(write.table)) throw new Error(unlike(`two writes change ${write.table}`))
     for (const [table, mention] of changed) {
-      if (mention.test(text)) throw new Error(unlike(`the write of ${write.table} names ${table}, which an earlier one changes`))
+      if (mention.test(text))
+        throw new Error(unlike(`the write of ${write.table} names ${table}, which an earlier one changes`))
     }
     changed.set(write.table, mentionOf(write.table))
   }

@@ -27,17 +27,21 @@ export const reference = (source: Source): Expression.Expression => Expression.s
 export const spoken = (guards: ReadonlyArray<{ readonly id: symbol }>, source: Source): string => {
   switch (source.of) {
     case "guard":
-      return `guard\n${placeOf(guards, source.guard)}`
+      return `guard\n${found(guards, source.guard).place}`
     case "column":
-      return `column\n${placeOf(guards, source.guard)}\n${source.column}\n${source.type}`
+      return `column\n${found(guards, source.guard).place}\n${source.column}\n${source.type}`
     case "tell":
       return `tell\n${source.name}\n${source.type}`
   }
 }
 
-/** The place among guards of the one that is referred to: it is known by its id, whatever others are called. */
-export const placeOf = (guards: ReadonlyArray<{ readonly id: symbol }>, guard: symbol): number => {
-  const place = guards.findIndex(({ id }) => id === guard)
-  if (place === -1) throw new Error(`guard ${guard.description ?? ""} is referred to where it does not stand`)
-  return place
+/** The guard that is referred to, and its place among guards: it is known by its id, whatever others are called. */
+export const found = <G extends { readonly id: symbol }>(
+  guards: ReadonlyArray<G>,
+  id: symbol
+): { readonly guard: G; readonly place: number } => {
+  const place = guards.findIndex((guard) => guard.id === id)
+  const guard = guards[place]
+  if (guard === undefined) throw new Error(`guard ${id.description ?? ""} is referred to where it does not stand`)
+  return { guard, place }
 }

@@ -93,7 +93,8 @@ const shape = (
   // Lists say first how long they are, so that none runs into the next.
   for (const length of [guards.length, told.length, writes.length]) say(length)
   say(independent)
-  for (const { beside, columns, row, view } of guards) {
+  for (const { beside, columns, id, row, view } of guards) {
+    say(id.description)
     for (const read of [row, beside]) {
       say(read?.lock === undefined ? undefined : clause(read.lock))
       say(read?.key === undefined)

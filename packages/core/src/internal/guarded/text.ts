@@ -1,12 +1,12 @@
 /**
  * Writes a guarded statement down: as one statement, or as the statements of one transaction.
  *
- *     WITH "_guarded_0" AS MATERIALIZED (SELECT "range_id" FROM "shards" WHERE …),
- *     "_guarded_judged" AS MATERIALIZED (SELECT EXISTS (SELECT 1 FROM "_guarded_0" WHERE range_id = $2) AS holds_0, (SELECT count(*) …) AS rows_0, …),
- *     "_guarded_0_lock" AS MATERIALIZED (SELECT "range_id" FROM "shards" WHERE … FOR KEY SHARE),
- *     "_guarded_held" AS MATERIALIZED (SELECT 1 FROM "_guarded_judged" WHERE CASE WHEN holds_0 AND … THEN (SELECT count(*) FROM "_guarded_0_lock") >= 0 END),
+ *     WITH "_guarded_0_shard" AS MATERIALIZED (SELECT "range_id" FROM "shards" WHERE …),
+ *     "_guarded_judged" AS MATERIALIZED (SELECT EXISTS (SELECT 1 FROM "_guarded_0_shard" WHERE range_id = $2) AS holds_0, (SELECT count(*) …) AS rows_0, …),
+ *     "_guarded_0_shard_lock" AS MATERIALIZED (SELECT "range_id" FROM "shards" WHERE … FOR KEY SHARE),
+ *     "_guarded_held" AS MATERIALIZED (SELECT 1 FROM "_guarded_judged" WHERE CASE WHEN holds_0 AND … THEN (SELECT count(*) FROM "_guarded_0_shard_lock") >= 0 END),
  *     "_guarded_write_0" AS (INSERT INTO "transfer_tasks" (…) SELECT … FROM "_guarded_held", unnest(…) …)
- *     SELECT "_guarded_judged".*, EXISTS (SELECT 1 FROM "_guarded_held"), "_guarded_0"."range_id" FROM "_guarded_judged" LEFT JOIN "_guarded_0" ON NOT EXISTS (SELECT 1 FROM "_guarded_held")
+ *     SELECT "_guarded_judged".*, EXISTS (SELECT 1 FROM "_guarded_held"), "_guarded_0_shard"."range_id" FROM "_guarded_judged" LEFT JOIN "_guarded_0_shard" ON NOT EXISTS (SELECT 1 FROM "_guarded_held")
  *
  * PostgreSQL evaluates a CTE that reads only if somebody reads it, and only as far: so nothing is locked unless all
  * guards hold, and then all of it is, because the locks' rows are counted. Every part of the statement sees the snapshot
@@ -16,7 +16,7 @@ import * as Expression from "../../Expression.ts"
 import type { Guard, Lock, Row } from "../../Guard.ts"
 import type { Write } from "../../Write.ts"
 import { type Flat, flatten } from "./flat.ts"
-import { placeOf, type Source } from "./reference.ts"
+import { found, type Source } from "./reference.ts"
 import { reserved } from "./reserved.ts"
 
 /** What is written down. */
@@ -86,11 +86,12 @@ export const plain = (expression: Expression.Expression): Flat =>
     throw new Error(`a ${of} is referred to where there is none`)
   })
 
-/** The name of a part of the statement. No name of anybody's stands in one, so none can collide or be cut short. */
+/** The name of a part of the statement. */
 const own = (part: string): Expression.Expression => literal(`"${reserved}${part}"`)
 
-/** The name of a guard's rows. */
-const rowsOf = (place: number): Expression.Expression => own(`${place}`)
+/** The name of a guard's rows, or of another part of it: told by its place, and readable by what the guard is called. */
+const ofGuard = (guard: Guard<unknown>, place: number, part = ""): Expression.Expression =>
+  own(`${place}_${(guard.id.description ?? "").replaceAll(/\W/g, "").slice(0, 30)}${part}`)
 
 const judged = own("judged")
 
@@ -103,20 +104,21 @@ interface Locking {
 }
 
 /** The rows of a guard that it locks, as they are locked. */
-const locking = ({ beside, row }: Guard<unknown>, place: number, clause: Clause): ReadonlyArray<Locking> => {
+const locking = (guard: Guard<unknown>, place: number, clause: Clause): ReadonlyArray<Locking> => {
   const locked = (row: Row | undefined, part: string): ReadonlyArray<Locking> =>
     row?.lock === undefined
       ? []
-      : [{ lock: own(`${place}_${part}`), select: sql`${row.select} ${literal(clause(row.lock))}` }]
-  return [...locked(row, "lock"), ...locked(beside, "beside_lock")]
+      : [{ lock: ofGuard(guard, place, part), select: sql`${row.select} ${literal(clause(row.lock))}` }]
+  return [...locked(guard.row, "_lock"), ...locked(guard.beside, "_beside_lock")]
 }
 
 /** The CTEs of a guard as it is found, the last of which has its name. */
-const reading = ({ beside, columns, row, view }: Guard<unknown>, place: number): ReadonlyArray<Expression.Expression> => {
-  const rows = rowsOf(place)
+const reading = (guard: Guard<unknown>, place: number): ReadonlyArray<Expression.Expression> => {
+  const { beside, columns, row, view } = guard
+  const rows = ofGuard(guard, place)
   if (view === undefined) return [sql`${rows} AS MATERIALIZED (${row.select})`]
-  const first = own(`${place}_found`)
-  const second = own(`${place}_beside`)
+  const first = ofGuard(guard, place, "_found")
+  const second = ofGuard(guard, place, "_beside")
   const named = view.map((value, index) => sql`${value} AS ${column(columns[index] ?? "")}`)
   const read = sql`SELECT ${Expression.join(named, ", ")} FROM ${first} AS found`
   const found = sql`${first} AS MATERIALIZED (${row.select})`
@@ -131,7 +133,9 @@ const reading = ({ beside, columns, row, view }: Guard<unknown>, place: number):
 const judging = ({ guards, tells }: Parts): Expression.Expression => {
   const columns = [
     ...guards.map(({ holds }, place) => sql`(${holds}) AS ${literal(`holds_${place}`)}`),
-    ...guards.map((_, place) => sql`(SELECT count(*) FROM ${rowsOf(place)}) AS ${literal(`rows_${place}`)}`),
+    ...guards.map(
+      (guard, place) => sql`(SELECT count(*) FROM ${ofGuard(guard, place)}) AS ${literal(`rows_${place}`)}`
+    ),
     ...Object.values(tells).map((tell, index) => sql`${tell} AS ${literal(`told_${index}`)}`)
   ]
   return sql`${judged} AS MATERIALIZED (SELECT ${Expression.join(columns, ", ")})`
@@ -161,8 +165,10 @@ const answer = (
   wanted: Expression.Expression,
   more: ReadonlyArray<Expression.Expression>
 ) => {
-  const columns = guards.flatMap((guard, place) => guard.columns.map((each) => sql`${rowsOf(place)}.${column(each)}`))
-  const joins = guards.map((_, place) => sql` LEFT JOIN ${rowsOf(place)} ON ${wanted}`)
+  const columns = guards.flatMap((guard, place) =>
+    guard.columns.map((each) => sql`${ofGuard(guard, place)}.${column(each)}`)
+  )
+  const joins = guards.map((guard, place) => sql` LEFT JOIN ${ofGuard(guard, place)} ON ${wanted}`)
   const all = Expression.join([sql`${judged}.*`, isHeld, ...columns, ...more], ", ")
   return sql`SELECT ${all} FROM ${judged}${Expression.join(joins, "")} LIMIT 1`
 }
@@ -178,14 +184,16 @@ const written = ({ from, head, reads, tail, where }: Write, gate: Expression.Exp
 const inside =
   ({ guards, tells }: Parts) =>
   (source: Source): Expression.Expression => {
+    const rows = (id: symbol) => {
+      const { guard, place } = found(guards, id)
+      return ofGuard(guard, place)
+    }
     switch (source.of) {
       case "guard":
-        return rowsOf(placeOf(guards, source.guard))
-      case "column": {
+        return rows(source.guard)
+      case "column":
         // One row is read where there are several: then the guard is refused.
-        const rows = rowsOf(placeOf(guards, source.guard))
-        return sql`(SELECT ${column(source.column)} FROM ${rows} LIMIT 1)::${literal(source.type)}`
-      }
+        return sql`(SELECT ${column(source.column)} FROM ${rows(source.guard)} LIMIT 1)::${literal(source.type)}`
       case "tell": {
         const place = Object.keys(tells).indexOf(source.name)
         if (place === -1) throw new Error(`nothing is told under the name ${source.name}`)

@@ -33,7 +33,10 @@ export const withTransaction = (sql: SqlClient.SqlClient, acquire: Acquire): Sql
     savepoint: () => Effect.fail(nested),
     rollbackSavepoint: () => Effect.void
   })
-  return (effect) => Effect.withFiber((fiber) => (fiber.getRef(Single) === undefined ? begun(effect) : Effect.fail(inSingle("a transaction cannot start"))))
+  return (effect) =>
+    Effect.withFiber((fiber) =>
+      fiber.getRef(Single) === undefined ? begun(effect) : Effect.fail(inSingle("a transaction cannot start"))
+    )
 }
 
 /** What a program of one statement is told that wants more. */

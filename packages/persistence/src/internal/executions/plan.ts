@@ -194,7 +194,9 @@ export const mutate = <E>(plan: Plan<Guards.RunRefusal | E>, name: string, run: 
     put(plan, keys, part, Parts.rowsOf(part, run.put, removed))
     if (removed === undefined || removed.size === 0) continue
     plan.deleted += removed.size
-    plan.writes.push(removal(table, keys, Expression.sql`${Expression.column(id)} = ANY (${ids(idType, [...removed])})`))
+    plan.writes.push(
+      removal(table, keys, Expression.sql`${Expression.column(id)} = ANY (${ids(idType, [...removed])})`)
+    )
   }
   if (run.clearBufferedEvents === true) plan.writes.push(BufferedEvents.clear(keys.bound))
   if (run.bufferEvents !== undefined && run.bufferEvents.length > 0) {

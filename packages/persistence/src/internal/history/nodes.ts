@@ -146,7 +146,9 @@ export const upsert = <E>(
   nodes: ReadonlyArray<HistoryNode>,
   beside: ReadonlyArray<{ readonly guard: Guard.Guard<E>; readonly write: Write.Write }>
 ) => {
-  const values = Object.keys(types).map((column) => [column, Expression.sql`node.${Expression.column(column)}`] as const)
+  const values = Object.keys(types).map(
+    (column) => [column, Expression.sql`node.${Expression.column(column)}`] as const
+  )
   const write = Write.insert({
     into: table,
     columns: {
