@@ -4,6 +4,7 @@ import { Deferred, Duration, Effect, Exit, Fiber, Layer, Queue, Random, Ref, Str
 import type { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { TestDatabase } from "../../../test/database.ts"
+import { ProvingReads } from "../../../test/proving.ts"
 import {
   conflictAtCommit,
   failCommits,
@@ -574,7 +575,9 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
         true,
         true
       ])
-      assert.isFalse(yield* Transaction.autocommit(read, { readOnly: "proven" }))
+      const proven = Transaction.autocommit(read, { readOnly: "proven" })
+      assert.isFalse(yield* proven)
+      assert.isTrue(yield* Effect.provide(proven, ProvingReads))
     })
   )
 

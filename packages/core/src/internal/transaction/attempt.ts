@@ -8,6 +8,7 @@ import { CommitOutcomeUnknown, ConnectionLost, type DeadlineExceeded } from "../
 import { type AttemptError, carry, classify, orUnknown } from "../errors/classify.ts"
 import { remembering } from "../errors/conflictSeen.ts"
 import { withinDeadline } from "./deadline.ts"
+import { Proving } from "./proving.ts"
 import { type Client, limited, singleStatement } from "./singleStatement.ts"
 import { always, Validity } from "./validity.ts"
 import { beginReadOnly } from "./withTransaction.ts"
@@ -60,9 +61,13 @@ export const inStatement: Attempt = (client, effect) =>
     })
   )
 
-/** As one statement that a test has shown to read and nothing else. */
+/** As one statement that a test has shown to read and nothing else, or shows. */
 export const inProvenStatement: Attempt = (client, effect) =>
-  singleStatement(client, effect, inReadOnlyTransaction(client, effect))
+  Effect.withFiber((fiber) =>
+    fiber.getRef(Proving)
+      ? inReadOnlyStatement(client, effect)
+      : singleStatement(client, effect, inReadOnlyTransaction(client, effect))
+  )
 
 /** As one statement that a server runs where it cannot write. */
 export const inReadOnlyStatement: Attempt = (client, effect) => inReadOnlyTransaction(client, limited(effect))
