@@ -89,9 +89,9 @@ export interface Options<A, R = never> {
   /**
    * Begins READ ONLY: it never conflicts on data, and writes are refused. Default: false.
    *
-   * The service can be told so of a transaction, and not of one statement. So the first time that a program sends a
-   * text by `autocommit`, it is sent in a transaction, which costs two round trips more. `proven` says that a test has
-   * shown the text to read and nothing else: then it is one round trip from the first time on.
+   * The service can be told so of a transaction, and not of one statement. So `autocommit` sends its statement in a
+   * transaction, which costs two round trips more. `proven` says that a test has shown the statement to read and nothing
+   * else, with what it calls: then it is sent by itself, in one round trip.
    */
   readonly readOnly?: boolean | "proven" | undefined
   /** When conflicts are retried. Default: `RetryPolicy.standard`. */
@@ -210,7 +210,11 @@ export const autocommit = <A, E, R, R2 = never>(
   execute(
     body,
     options,
-    isReadOnly(options) ? Attempts.inReadOnlyStatement(options.readOnly) : Attempts.inStatement,
+    options.readOnly === "proven"
+      ? Attempts.inProvenStatement
+      : isReadOnly(options)
+        ? Attempts.inReadOnlyStatement
+        : Attempts.inStatement,
     true
   )
 
