@@ -182,7 +182,11 @@ export const run = <A, E, R, R2 = never>(
 /**
  * Runs a body of exactly one statement, which commits by itself: one round
  * trip instead of three. Conflicts are retried as in `run`; a second statement
- * is a defect.
+ * is a defect. What the body makes of an answer that was lost does not count:
+ * it is settled, or `CommitOutcomeUnknown`.
+ *
+ * Where the client sends `Guarded` statements as transactions, the body of one
+ * begins twice: once to find out that it takes one, which sends nothing.
  *
  * With `readOnly` a lost answer is a `ConnectionLost`, because nothing can have
  * been written.

@@ -15,6 +15,7 @@ import { UnsupportedFeature } from "../../DsqlError.ts"
 import { carry } from "../errors/classify.ts"
 import { see } from "../errors/conflictSeen.ts"
 import { about } from "../errors/statement.ts"
+import { lose } from "../transaction/single.ts"
 
 export type Params = ReadonlyArray<unknown>
 
@@ -92,7 +93,7 @@ export class Session implements Connection {
   private watchedStream(sql: string, params: Params) {
     return Stream.tapError(this.connection.stream(sql, params), (error) => {
       about(error, sql)
-      return see(error)
+      return Effect.andThen(see(error), lose(error))
     })
   }
 
@@ -106,7 +107,7 @@ export class Session implements Connection {
           if (reason._tag !== "Fail") return Effect.void
           about(reason.error, sql)
           if (reason.error.reason._tag === "ConnectionError") this.end("lost")
-          return see(reason.error)
+          return Effect.andThen(see(reason.error), lose(reason.error))
         },
         { discard: true }
       )

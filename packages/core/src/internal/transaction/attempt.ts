@@ -2,6 +2,7 @@
  * One attempt of a transaction: on a connection of its own, to COMMIT or to the error that ended it.
  */
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { CommitOutcomeUnknown, ConnectionLost, type DeadlineExceeded } from "../../DsqlError.ts"
@@ -53,12 +54,13 @@ export const inReadOnlyTransaction: Attempt = (client, effect) =>
 export const inStatement: Attempt = (client, effect) =>
   singleStatement(
     client,
-    Effect.mapError(effect, (error) => (isSqlError(error) ? orUnknown(error) : error)),
+    effect,
     Effect.withFiber((fiber) => {
       const validity = fiber.getRef(Validity)
       if (validity !== undefined) validity.until = always
       return inTransaction(client, effect)
-    })
+    }),
+    orUnknown
   )
 
 /** As one statement that a test has shown to read and nothing else, or shows. */
@@ -66,7 +68,7 @@ export const inProvenStatement: Attempt = (client, effect) =>
   Effect.withFiber((fiber) =>
     fiber.getRef(Proving)
       ? inReadOnlyStatement(client, effect)
-      : singleStatement(client, effect, inReadOnlyTransaction(client, effect))
+      : singleStatement(client, effect, inReadOnlyTransaction(client, effect), identity)
   )
 
 /** As one statement that a server runs where it cannot write. */

@@ -19,14 +19,18 @@ export interface Client {
   readonly reserve: Effect.Effect<Connection, SqlError, Scope.Scope>
 }
 
-/** Runs an effect of one statement, or `several` where it turns out to take a transaction. */
+/**
+ * Runs an effect of one statement, or `several` where it turns out to take a transaction; and fails as `onLost` says
+ * where the statement's answer was lost, whatever the effect made of that.
+ */
 export const singleStatement = <A, E, E2, R>(
   client: Client,
   effect: Effect.Effect<A, E, R>,
-  several: Effect.Effect<A, E2, R>
+  several: Effect.Effect<A, E2, R>,
+  onLost: (error: SqlError) => SqlError
 ): Effect.Effect<A, E | E2 | SqlError | DeadlineExceeded, R> =>
   Effect.withFiber((fiber) => {
-    const single: Single = { needsTransaction: false, isVoid: false }
+    const single: Single = { needsTransaction: false, isVoid: false, lost: undefined }
     const validity = fiber.getRef(Validity)
     const alone = Effect.suspend(() => {
       // The instant of whatever was sent before is over, or was waited for.
@@ -38,9 +42,10 @@ export const singleStatement = <A, E, E2, R>(
       fiber.getRef(Deadline) === undefined && validity === undefined
         ? alone
         : leased(client, validity === undefined ? alone : inTime(alone, single, 3))
-    return Effect.flatMap(Effect.exit(sent), (exit): Effect.Effect<A, E | E2 | SqlError | DeadlineExceeded, R> =>
-      single.needsTransaction ? several : exit
-    )
+    return Effect.flatMap(Effect.exit(sent), (exit): Effect.Effect<A, E | E2 | SqlError | DeadlineExceeded, R> => {
+      if (single.needsTransaction) return several
+      return single.lost === undefined ? exit : Effect.fail(onLost(single.lost))
+    })
   })
 
 /** A statement that came too late did nothing, so it is sent again: the clock is known better now. */
