@@ -21,7 +21,7 @@ import { cases, writes } from "../src/outcomes/Writes.ts"
 class NotThere extends Data.TaggedError("NotThere") {}
 
 /** Databases on which writes are tried side by side: some of them wait for the instant after which a statement is void. */
-const lanes = 8
+const lanes = 12
 
 /** The matrix, and what is found of each case. */
 class Trying extends Context.Service<

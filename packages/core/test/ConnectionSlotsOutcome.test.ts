@@ -51,7 +51,12 @@ const scene = <A, E>(test: (scene: Scene) => Effect.Effect<A, E, DsqlClient.Dsql
       const services = yield* Layer.build(ConnectionSlots.layer(options))
       const budget = Context.get(services, ConnectionBudget.ConnectionBudget)
       return yield* test({ budget, proxy, slots, taken })
-    }).pipe(Effect.scoped, Effect.provide(TestClock.layer()), Effect.provide(BriefLifetime), Effect.provideContext(client))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(TestClock.layer()),
+      Effect.provide(BriefLifetime),
+      Effect.provideContext(client)
+    )
   })
 
 const renew = TestClock.adjust("20 seconds")

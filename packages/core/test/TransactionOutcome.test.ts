@@ -162,26 +162,28 @@ describe("a connection that is lost", () => {
     })
   )
 
-  it.live("at COMMIT is unknown when the server says that it failed itself, and not what is wrong with the transaction", () =>
-    Effect.gen(function* () {
-      const codes = ["28000", "53100", "53300", "53400", "57014", "58000", "58030", "XX002"]
-      const refusals = ["22012", "23514", "25006", "42501", "53200", "54000"]
-      const { observed, value: tags } = yield* cutting(() =>
-        Effect.forEach(codes.concat(refusals), (code) =>
-          Effect.gen(function* () {
-            yield* failCommits(`failed${code}`, 1, `${code}|no`)
-            const { _tag } = yield* Effect.flip(Transaction.run(write(`failed${code}`)))
-            return [code, _tag === "CommitOutcomeUnknown"] as const
-          })
+  it.live(
+    "at COMMIT is unknown when the server says that it failed itself, and not what is wrong with the transaction",
+    () =>
+      Effect.gen(function* () {
+        const codes = ["28000", "53100", "53300", "53400", "57014", "58000", "58030", "XX002"]
+        const refusals = ["22012", "23514", "25006", "42501", "53200", "54000"]
+        const { observed, value: tags } = yield* cutting(() =>
+          Effect.forEach(codes.concat(refusals), (code) =>
+            Effect.gen(function* () {
+              yield* failCommits(`failed${code}`, 1, `${code}|no`)
+              const { _tag } = yield* Effect.flip(Transaction.run(write(`failed${code}`)))
+              return [code, _tag === "CommitOutcomeUnknown"] as const
+            })
+          )
         )
-      )
-      const isUnknown = (code: string) => codes.includes(code)
-      assert.deepStrictEqual(
-        tags,
-        codes.concat(refusals).map((code) => [code, isUnknown(code)] as const)
-      )
-      assert.strictEqual(yield* observed(written("failed58030")), 0)
-    })
+        const isUnknown = (code: string) => codes.includes(code)
+        assert.deepStrictEqual(
+          tags,
+          codes.concat(refusals).map((code) => [code, isUnknown(code)] as const)
+        )
+        assert.strictEqual(yield* observed(written("failed58030")), 0)
+      })
   )
 
   it.live("at the COMMIT of a transaction that only reads leaves nothing open", () =>

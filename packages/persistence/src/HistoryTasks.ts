@@ -213,8 +213,6 @@ const put = Effect.fnUntraced(function* (letter: DeadLetter) {
   } as const
   yield* repeatable("PutReplicationDeadLetter", {
     guards: [],
-    writes: [
-      Write.insert({ into: table, columns: Expression.row(types, row), onConflict: Write.replacing(key, []) })
-    ]
+    writes: [Write.insert({ into: table, columns: Expression.row(types, row), onConflict: Write.replacing(key, []) })]
   })
 })

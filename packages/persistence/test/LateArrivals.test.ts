@@ -9,7 +9,7 @@ import {
   HistoryTasks,
   Identifiers,
   Namespaces,
-  Persistence,
+  type Persistence,
   TaskQueues
 } from "@effect-dsql/persistence"
 import { SchemaSource } from "@effect-dsql/schema"
@@ -18,7 +18,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { BriefLifetime } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
-import { branchId, located, node } from "./support/history.ts"
+import { located, node } from "./support/history.ts"
 import { forms, inForm } from "./support/persistence.ts"
 import { blob, clusterName, namespace } from "./support/rows.ts"
 import { queueId } from "./support/taskQueues.ts"
@@ -55,8 +55,6 @@ const histories = <A, E>(use: (store: HistoryBranches.HistoryBranches["Service"]
   Effect.flatMap(HistoryBranches.HistoryBranches, use)
 
 const append = histories((store) => store.append({ ...branch, nodes: [node(1, 1)], newBranch: { info: "" } }))
-
-const fork = histories((store) => store.fork({ ...branch, nodeId: 2n, branchId: branchId(), info: "" }))
 
 const queue = { id: queueId(), rangeId: 1n }
 
@@ -107,12 +105,6 @@ const cases: Readonly<Record<string, Case>> = {
     write: histories((store) => store.deleteNodes({ ...branch, nodes: [{ nodeId: 1n, txnId: 1n }] })),
     others: append,
     table: "history_node"
-  },
-  "brings no fork back that was deleted": {
-    given: append,
-    write: fork,
-    others: Effect.flatMap(fork, (made) => histories((store) => store.delete({ ...branch, branch: made }))),
-    table: "history_tree"
   },
   "brings no task queue back that was deleted": {
     write: created,

@@ -96,9 +96,11 @@ const undisturbed = (lane: Lane.Lane, of: Case, form: Lane.Form): Effect.Effect<
 const cutsAt = Effect.fnUntraced(function* (lane: Lane.Lane, of: Case, calm: Calm, step: Step) {
   const found: Array<Cut> = []
   for (let nth = 1; nth <= most; nth++) {
-    const { exit, isCut, isPutBack = false } = yield* lane.tried(of, calm.form, (write) =>
-      cutting(lane, of, calm, step, nth, write)
-    )
+    const {
+      exit,
+      isCut,
+      isPutBack = false
+    } = yield* lane.tried(of, calm.form, (write) => cutting(lane, of, calm, step, nth, write))
     if (!isCut) break
     const rows = yield* lane.tables.rows
     const left =

@@ -86,14 +86,11 @@ export const renew = (slots: Slots, held: Leases): Effect.Effect<Leases, Transac
       slots: sql`(SELECT array_agg(dsql_connection_slots.slot) FROM dsql_connection_slots, ${records(held)} WHERE ${own})`
     }
   })
-  return Effect.map(
-    Transaction.autocommit(renewed, { operation: "RenewConnectionSlots", repeat: true }),
-    (told) => {
-      // An array of INTEGER, or null where it would be empty.
-      const slots = new Set((told["slots"] ?? []) as ReadonlyArray<number>)
-      return new Map([...held].filter(([slot]) => slots.has(slot)))
-    }
-  )
+  return Effect.map(Transaction.autocommit(renewed, { operation: "RenewConnectionSlots", repeat: true }), (told) => {
+    // An array of INTEGER, or null where it would be empty.
+    const slots = new Set((told["slots"] ?? []) as ReadonlyArray<number>)
+    return new Map([...held].filter(([slot]) => slots.has(slot)))
+  })
 }
 
 /** Gives slots back. What is held by another claim by now, were it the same process's, is left alone. */

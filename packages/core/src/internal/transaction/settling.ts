@@ -48,18 +48,17 @@ export const settle = <A, E, R>(
       // What is not there, and may yet come, is unknown.
       decided(outcome._tag === "NotCommitted" && state !== "over" ? unknown : outcome, refusal, lost)
     )
-  const settled: Effect.Effect<A, Settled<E>, R> =
-    again === undefined
-      ? looked(Effect.andThen(waited, look), nothing(operation.name, lost))
-      : Effect.catch(
-          persistently(
-            Effect.flatMap(waited, (state) => (state === "far" ? Effect.fail(lost) : again)),
-            `${operation.name}.again`,
-            operation.policy
-          ),
-          // Who is refused may have been there first: with the write whose answer was lost.
-          (error) => (isFinal(error) ? looked(look, error) : Effect.fail(lost))
-        )
+  const settled: Effect.Effect<A, Settled<E>, R> = again === undefined
+    ? looked(Effect.andThen(waited, look), nothing(operation.name, lost))
+    : Effect.catch(
+        persistently(
+          Effect.flatMap(waited, (state) => (state === "far" ? Effect.fail(lost) : again)),
+          `${operation.name}.again`,
+          operation.policy
+        ),
+        // Who is refused may have been there first: with the write whose answer was lost.
+        (error) => (isFinal(error) ? looked(look, error) : Effect.fail(lost))
+      )
   return Effect.provideService(settled, Deadline, undefined)
 }
 

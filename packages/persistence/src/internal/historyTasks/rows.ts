@@ -78,11 +78,7 @@ export const remove = ({ table, ...rows }: TaskRows, position: Position) =>
 
 /** Takes the first rows of a range away, and gives how many went. One round trip for 500. */
 export const removeRange = (rows: TaskRows, range: Range, limit: number | undefined) =>
-  drain(
-    "RangeCompleteHistoryTasks",
-    first({ table: rows.table, order: rows.order, where: within(rows, range) }),
-    limit
-  )
+  drain("RangeCompleteHistoryTasks", first({ table: rows.table, order: rows.order, where: within(rows, range) }), limit)
 
 /** The condition that a row is of the queue. */
 export const inQueue = ({ equal }: Pick<TaskRows, "equal">): Expression.Expression =>
