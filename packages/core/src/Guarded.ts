@@ -1,16 +1,17 @@
 /**
  * Writes that happen only while their guards hold.
  *
- * All guards are judged in one snapshot, and their rows are locked in it; the
- * writes happen if every guard holds; and the answer says which one did not,
+ * All guards are judged in one snapshot; if every one holds, their rows are
+ * locked in it, and the writes happen; and the answer says which one did not,
  * with the row that it found. So a write of many rows below several fences is
  * one round trip, and all of it commits or none.
  *
  * It is sent in one of two forms. As one `statement`, a WITH in which the locks
- * gate the writes, it commits by itself. As a `transaction`, each guard is locked
- * by a statement of its own, then all are judged, then each write follows: more
- * round trips, and nothing that a cluster might not take. Which form it is, is a
- * setting of the client; what is written, told and refused is the same.
+ * gate the writes, it commits by itself. As a `transaction`, all guards are
+ * judged, then each is locked by a statement of its own, then each write follows:
+ * more round trips, and nothing that a cluster might not take. Which form it is,
+ * is a setting of the client; what is written, told and refused is the same, and
+ * what could not be is refused before it is sent.
  *
  * @since 0.1.0
  * @stability unstable

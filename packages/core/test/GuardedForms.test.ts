@@ -9,13 +9,15 @@ import { BriefLifetime } from "../../../test/lifetime.ts"
 import * as ServerClock from "../src/internal/transaction/serverClock.ts"
 import { counted } from "./support/statements.ts"
 
+type Body = Effect.Effect<unknown, unknown, Transaction.Transaction>
+
 const integer = (value: number) => Expression.value("integer", value)
 
 const shard = (id: number) => ({ table: "shards", key: { id }, token: "range" })
 
 /** The shard is there, whatever it holds. */
 const there = (id: number, name = "shard", columns: ReadonlyArray<string> = ["range"]) =>
-  Guard.make({
+  Guard.make<unknown>({
     name,
     row: Guard.row("shards", { id: integer(id) }, columns, "shared"),
     columns,
@@ -51,7 +53,7 @@ const tasks = (...ids: ReadonlyArray<number>) =>
   })
 
 /** What a statement dies of, and how many statements it sent before. */
-const defect = Effect.fnUntraced(function* <E>(statement: Effect.Effect<unknown, E, Transaction.Transaction>) {
+const defect = Effect.fnUntraced(function* (statement: Body) {
   const message = yield* Ref.make("")
   const sent = yield* counted(
     Effect.flatMap(Effect.exit(Transaction.autocommit(statement)), (exit) => {
@@ -253,7 +255,7 @@ for (const guarded of ["statement", "transaction"] as const) {
           Effect.gen(function* () {
             yield* given(6, 2)
             const client = yield* DsqlClient.DsqlClient
-            const beside = <A, E>(stale: Effect.Effect<A, E, Transaction.Transaction>) =>
+            const beside = (stale: Body) =>
               // In a fiber of its own, which has no transaction in its context.
               Effect.promise(() =>
                 Effect.runPromise(
@@ -265,13 +267,14 @@ for (const guarded of ["statement", "transaction"] as const) {
               guards: [there(6), Fence.holding(shard(6), 1n)],
               writes: [task(60)]
             })
-            for (const refused of [stale, another]) {
+            const refused: ReadonlyArray<Body> = [stale, another]
+            for (const body of refused) {
               const attempts = yield* Ref.make(0)
               const owner = Effect.gen(function* () {
                 const { attempt, sql } = yield* Transaction.Transaction
                 yield* Ref.set(attempts, attempt)
                 yield* sql`UPDATE shards SET flag = false WHERE id = 6 AND range = 2`
-                if (attempt === 1) assert(Exit.isFailure(yield* beside(refused as typeof stale)))
+                if (attempt === 1) assert(Exit.isFailure(yield* beside(body)))
               })
               yield* Transaction.run(owner)
               assert.strictEqual(yield* Ref.get(attempts), 1)
@@ -310,8 +313,8 @@ for (const guarded of ["statement", "transaction"] as const) {
         )
 
         for (const [made, of] of [
-          ["an error of its own", Effect.mapError(() => "mine" as const)],
-          ["a defect", Effect.orDie]
+          ["an error of its own", (body: Body) => Effect.mapError(body, () => "mine" as const)],
+          ["a defect", (body: Body) => Effect.orDie(body)]
         ] as const) {
           it.effect(
             `starts over where a key is taken that it saw free, also where its program made ${made} of it`,
