@@ -94,7 +94,7 @@ export const dev = Command.make(
     )
   })
 ).pipe(
-  Command.annotate(Connection.Takes, ["port"]),
+  Command.annotate(Connection.Takes, ["port", "db-name"]),
   Command.withDescription(`Run an Aurora DSQL on this machine, emulated: its dialect, its conflicts, its limits. For development and tests.
 
   It listens on 127.0.0.1, at --port. Ctrl-C stops it; the data stays.`),
