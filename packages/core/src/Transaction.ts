@@ -89,9 +89,9 @@ export interface Options<A, R = never> {
   /**
    * Begins READ ONLY: it never conflicts on data, and writes are refused. Default: false.
    *
-   * The service can be told so of a transaction, and not of one statement. So the first time that a program sends a
-   * text by `autocommit`, it is sent in a transaction, which costs two round trips more. `proven` says that a test has
-   * shown the text to read and nothing else: then it is one round trip from the first time on.
+   * The service can be told so of a transaction, and not of one statement. So `autocommit` sends its statement in a
+   * transaction, which costs two round trips more. `proven` says that a test has shown the statement to read and nothing
+   * else, with what it calls: then it is sent by itself, in one round trip.
    */
   readonly readOnly?: boolean | "proven" | undefined
   /** When conflicts are retried. Default: `RetryPolicy.standard`. */
@@ -182,7 +182,11 @@ export const run = <A, E, R, R2 = never>(
 /**
  * Runs a body of exactly one statement, which commits by itself: one round
  * trip instead of three. Conflicts are retried as in `run`; a second statement
- * is a defect.
+ * is a defect. What the body makes of an answer that was lost does not count:
+ * it is settled, or `CommitOutcomeUnknown`.
+ *
+ * Where the client sends `Guarded` statements as transactions, the body of one
+ * begins twice: once to find out that it takes one, which sends nothing.
  *
  * With `readOnly` a lost answer is a `ConnectionLost`, because nothing can have
  * been written.
@@ -210,7 +214,11 @@ export const autocommit = <A, E, R, R2 = never>(
   execute(
     body,
     options,
-    isReadOnly(options) ? Attempts.inReadOnlyStatement(options.readOnly) : Attempts.inStatement,
+    options.readOnly === "proven"
+      ? Attempts.inProvenStatement
+      : isReadOnly(options)
+        ? Attempts.inReadOnlyStatement
+        : Attempts.inStatement,
     true
   )
 

@@ -95,6 +95,31 @@ describe("a connection that is lost", () => {
     })
   )
 
+  for (const [made, of] of Object.entries({
+    "an error of its own": (body: ReturnType<typeof write>) => Effect.mapError(body, () => "mine" as const),
+    "a defect": (body: ReturnType<typeof write>) => Effect.orDie(body),
+    "a success": (body: ReturnType<typeof write>) => Effect.ignore(body),
+    "a fallback, defects included": (body: ReturnType<typeof write>) => Effect.catchCause(body, () => Effect.void)
+  })) {
+    it.live(`under a statement that commits by itself is remembered where the body makes of it ${made}`, () =>
+      Effect.gen(function* () {
+        const { observed, value: failure } = yield* cutting((proxy) =>
+          Effect.gen(function* () {
+            yield* Transaction.autocommit(write("warm"))
+            yield* proxy.cut("answer")
+            const failure = yield* Effect.flip(Transaction.autocommit(Effect.asVoid(of(write("unknown")))))
+            yield* proxy.cut("request")
+            yield* Transaction.autocommit(Effect.asVoid(of(write("repeated"))), { repeat: true })
+            return failure
+          })
+        )
+        assert.propertyVal(failure, "_tag", "CommitOutcomeUnknown")
+        assert.strictEqual(yield* observed(written("unknown")), 1)
+        assert.strictEqual(yield* observed(written("repeated")), 1)
+      })
+    )
+  }
+
   it.live("under a read-only statement is only lost", () =>
     Effect.gen(function* () {
       const { value: failure } = yield* cutting((proxy) =>

@@ -52,7 +52,7 @@ export const first =
   (rows: number): Write.Write => {
     const names = Expression.names(order)
     const backwards = Expression.join(
-      order.map((column) => Expression.sql`${Expression.name(column)} DESC`),
+      order.map((column) => Expression.sql`${Expression.column(column)} DESC`),
       ", "
     )
     const some = Expression.sql`SELECT ${names} FROM ${Expression.name(table)} WHERE ${where} ORDER BY ${names} LIMIT ${rows}`

@@ -65,15 +65,16 @@ export const classify = (error: SqlError, operation?: string): AttemptError => {
   }
 }
 
-/**
- * What the error of a COMMIT, or of a statement that commits by itself, says of the outcome: nothing, where the answer
- * was lost. The driver calls such an error retryable, so it is replaced; any other stays the driver's.
- */
+/** Whether the error of a COMMIT, or of a statement that commits by itself, leaves open what became of it. */
+export const leavesOpen = ({ reason }: SqlError): boolean => {
+  if (carriesAttemptError(reason.cause) || reason.operation === "connect") return false
+  const code = sqlStateOf(reason.cause)
+  return code === undefined ? reason._tag === "ConnectionError" : SqlState.leavesOutcomeOpen(code)
+}
+
+/** Such an error as what it says. The driver calls it retryable, so it is replaced; any other stays the driver's. */
 export const orUnknown = (error: SqlError): SqlError => {
-  if (carriesAttemptError(error.reason.cause) || error.reason.operation === "connect") return error
-  const code = sqlStateOf(error.reason.cause)
-  const isOpen = code === undefined ? error.reason._tag === "ConnectionError" : SqlState.leavesOutcomeOpen(code)
-  if (!isOpen) return error
+  if (!leavesOpen(error)) return error
   const message = describe(error.reason.cause, error.message)
   return carry(new DsqlError.CommitOutcomeUnknown({ message, cause: error, ...placed(error) }), "commit")
 }

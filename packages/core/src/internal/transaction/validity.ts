@@ -12,6 +12,7 @@ import { SqlError, UnknownError } from "effect/sql/SqlError"
 import * as Expression from "../../Expression.ts"
 import * as Guard from "../../Guard.ts"
 import * as ServerClock from "./serverClock.ts"
+import { Single } from "./single.ts"
 
 /** The validity of what one attempt sends. */
 export interface Validity {
@@ -24,6 +25,8 @@ export interface Validity {
 
 /** Over from the beginning. */
 export const always = Number.NEGATIVE_INFINITY
+
+const tooLate = new Error("the statement came after the instant until which it was valid, and did nothing")
 
 /** The validity that is asked for, if one is. */
 export const Validity = Context.Reference<Validity | undefined>("@effect-dsql/core/internal/transaction/Validity", {
@@ -38,24 +41,16 @@ export const Lifetime = Context.Reference("@effect-dsql/core/internal/transactio
   defaultValue: () => ({ valid: 3_000, skew: 1_000 })
 })
 
-/** A statement came after its instant: it did nothing, and says what time it is. */
-class Void {
-  readonly message = "the statement came after the instant until which it was valid, and did nothing"
-}
-
-/** Whether a statement did nothing because it came too late. */
-export const isVoid = (error: SqlError): boolean => error.reason.cause instanceof Void
-
 /** The guard that makes a statement void after its instant, where one is asked for. */
 export const guard = (client: SqlClient): Effect.Effect<Guard.Guard<SqlError> | undefined> =>
   Effect.withFiber((fiber) => {
     const validity = fiber.getRef(Validity)
     if (validity === undefined) return Effect.succeed(undefined)
     validity.until = ServerClock.now(client) + fiber.getRef(Lifetime).valid
-    return Effect.succeed(before(client, validity.until))
+    return Effect.succeed(before(client, validity.until, fiber.getRef(Single)))
   })
 
-const before = (client: SqlClient, until: number): Guard.Guard<SqlError> =>
+const before = (client: SqlClient, until: number, single: Single | undefined): Guard.Guard<SqlError> =>
   Guard.make({
     name: "instant",
     row: { select: Expression.sql`SELECT now() AS now`, lock: undefined },
@@ -63,8 +58,10 @@ const before = (client: SqlClient, until: number): Guard.Guard<SqlError> =>
     holds: (row) => Guard.exists(row, Expression.sql`now < ${Expression.value("timestamptz", until)}`),
     refuse: (found) =>
       Effect.suspend(() => {
+        // It did nothing, and says what time it is.
+        if (single !== undefined) single.isVoid = true
         if (found?.["now"] instanceof Date) ServerClock.learn(client, found["now"].getTime())
-        return Effect.fail(new SqlError({ reason: new UnknownError({ cause: new Void(), operation: "query" }) }))
+        return Effect.fail(new SqlError({ reason: new UnknownError({ cause: tooLate, operation: "query" }) }))
       })
   })
 

@@ -144,7 +144,9 @@ export const upsert = <E>(
   nodes: ReadonlyArray<HistoryNode>,
   beside: ReadonlyArray<{ readonly guard: Guard.Guard<E>; readonly write: Write.Write }>
 ): Guarded.Statement<E> => {
-  const values = Object.keys(types).map((column) => [column, Expression.sql`node.${Expression.name(column)}`] as const)
+  const values = Object.keys(types).map(
+    (column) => [column, Expression.sql`node.${Expression.column(column)}`] as const
+  )
   const write = Write.insert({
     into: table,
     columns: {
@@ -197,7 +199,7 @@ export const removing = (doomed: Expression.Expression): Write.Write =>
     using: doomed,
     where: Expression.all(
       keyColumns.map((column) => {
-        const name = Expression.name(column)
+        const name = Expression.column(column)
         return Expression.sql`history_node.${name} = doomed.${name}`
       })
     )

@@ -47,7 +47,7 @@ export const verify = Effect.fnUntraced(function* (
   for (const { fixed, order, table, tasks: group } of groups(tasks)) {
     const own = inQueue({ equal: { shard_id: shardId, ...fixed } })
     const joined = Expression.all(
-      order.map((column) => Expression.sql`stored.${Expression.name(column)} = ${value(column, added[column])}`)
+      order.map((column) => Expression.sql`stored.${Expression.column(column)} = ${value(column, added[column])}`)
     )
     const both = Expression.sql`(SELECT * FROM ${Expression.name(table)} WHERE ${own}) AS stored JOIN ${rows(group)} ON ${joined}`
     const stored = yield* sql<{ readonly same: boolean }>`

@@ -82,7 +82,9 @@ export const removeRange = (rows: TaskRows, range: Range, limit: number | undefi
 
 /** The condition that a row is of the queue. */
 export const inQueue = ({ equal }: Pick<TaskRows, "equal">): Expression.Expression =>
-  Expression.all(Object.entries(equal).map(([column, value]) => Expression.sql`${Expression.name(column)} = ${value}`))
+  Expression.all(
+    Object.entries(equal).map(([column, value]) => Expression.sql`${Expression.column(column)} = ${value}`)
+  )
 
 /** A value of an ordering column, as the column holds it. */
 export const value = (column: Order[number], of: Expression.Expression): Expression.Expression =>
@@ -101,7 +103,7 @@ const positions = Tokens.codec("history tasks", Schema.Array(Schema.BigInt))
 const Columns = Schema.Struct({ data: Schema.Uint8Array, data_encoding: Encoding })
 
 const selected = (column: Order[number]) => {
-  const name = Expression.name(column)
+  const name = Expression.column(column)
   return column === "visibility_timestamp" ? Expression.sql`${FireTime.toMicros(name)} AS fire_time` : name
 }
 
@@ -118,7 +120,7 @@ const compare = ({ order }: Pick<TaskRows, "order">, operator: ">" | "=", positi
 /** The condition that a row is of the queue and in the range. */
 const within = (rows: TaskRows, { max, min }: Range) => {
   const [column] = rows.order
-  const name = Expression.name(column)
+  const name = Expression.column(column)
   const bound = (of: bigint) => value(column, Expression.value("bigint", of))
   return Expression.sql`${inQueue(rows)} AND ${name} >= ${bound(min)} AND ${name} < ${bound(max)}`
 }

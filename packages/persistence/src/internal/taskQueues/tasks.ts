@@ -60,7 +60,9 @@ export const add = <P>(layout: Layout<P>, owned: OwnedTaskQueue, tasks: Readonly
     data: "bytea",
     data_encoding: "text"
   }
-  const values = Object.keys(types).map((column) => [column, Expression.sql`task.${Expression.name(column)}`] as const)
+  const values = Object.keys(types).map(
+    (column) => [column, Expression.sql`task.${Expression.column(column)}`] as const
+  )
   const rows = tasks.map((task) => toRow(layout, owned, task))
   return Effect.asVoid(
     Guarded.write({

@@ -161,7 +161,7 @@ export const hold = <A, E, R>(
  * be asked before anybody is told to mend it. Where the answer is lost, nothing is known.
  */
 const stillHeld = (lease: Held): Effect.Effect<void, LeaseLost, DsqlClient> =>
-  Transaction.autocommit(select(lease.database), { operation: "LookAtLease", readOnly: true }).pipe(
+  Transaction.autocommit(select(lease.database), { operation: "LookAtLease", readOnly: "proven" }).pipe(
     Effect.flatMap((row) =>
       row !== undefined && row.owner === lease.owner && row.fence === lease.fence && !row.expired
         ? Effect.void
@@ -273,7 +273,6 @@ const acquire = (
     let told = false
     while (true) {
       const seen = yield* reconnecting(
-        // `Books.read` sends the same text where nothing can be written.
         Transaction.autocommit(select(database), { operation: "LookAtLease", readOnly: "proven" })
       )
       const holder = holderOf(seen)
