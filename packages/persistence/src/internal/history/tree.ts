@@ -26,7 +26,7 @@ export interface Located extends BranchInfo {
   readonly shardId: ShardId
 }
 
-const table = "history_tree"
+export const table = "history_tree"
 
 const keyColumns = ["shard_id", "tree_id", "branch_id"]
 
