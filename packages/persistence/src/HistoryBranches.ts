@@ -256,7 +256,11 @@ const small = <A extends Located>(of: A): A => {
   const branch = {
     treeId: lower(treeId),
     branchId: lower(branchId),
-    ancestors: ancestors.map((range) => ({ ...range, branchId: lower(range.branchId) }))
+    ancestors: ancestors.map(({ beginNodeId, branchId, endNodeId }) => ({
+      branchId: lower(branchId),
+      beginNodeId,
+      endNodeId
+    }))
   }
   return { ...of, branch }
 }
