@@ -48,7 +48,7 @@ export const lint = Command.make(
     yield* Connection.connectsToNothing(shared, "lint")
     const at = Option.isSome(input.at) ? yield* serviceDate(input.at.value) : undefined
     const [listed, missing] = yield* Effect.partition(input.paths, Files.sql)
-    const [sources, unreadable] = yield* Effect.partition(new Set(listed.flat()), (path) =>
+    const [sources, unreadable] = yield* Effect.partition(new Set(listed.flatMap(({ files }) => files)), (path) =>
       Effect.map(Files.text(path), (text) => ({ file: Files.named(path), text }))
     )
     // Loaded now: the parser is WebAssembly, and help and bad usage need none.
@@ -57,7 +57,7 @@ export const lint = Command.make(
     const found = (yield* Effect.forEach(sources, ({ file, text }) =>
       Linter.lint(text, { file, at, transaction: input.transaction })
     )).flat()
-    const unread = [...missing, ...unreadable]
+    const unread = [...missing, ...listed.flatMap(({ unreadable }) => unreadable), ...unreadable]
     if (sources.length > 0) {
       yield* Output.findings(shared, (paint) => {
         switch (shared.format) {
@@ -102,5 +102,5 @@ const serviceDate = (text: string): Effect.Effect<ServiceDate, Failure.InvalidUs
   isServiceDate(text)
     ? Effect.succeed(text)
     : Effect.fail(
-        new Failure.InvalidUsage({ message: `--at ${JSON.stringify(text)} is not a day: write it as 2026-09-18` })
+        new Failure.InvalidUsage({ message: `--at ${JSON.stringify(text)} is not a day: write it as 2026-11-28` })
       )

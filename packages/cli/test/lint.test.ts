@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { symlink } from "node:fs/promises"
+import { join } from "node:path"
 import { tree } from "./support/files.ts"
 import { run } from "./support/process.ts"
 import { call } from "./support/program.ts"
@@ -32,6 +34,29 @@ describe("effect-dsql lint", () => {
       })
       const { code, stdout } = yield* call(["lint", "d", "d/a.sql"], {}, { cwd })
       assert.deepStrictEqual([code, stdout], [0, "0 errors, 0 warnings in 2 files\n"])
+    })
+  )
+
+  it.live("ends where links lead in a circle, and takes .SQL for what it is", () =>
+    Effect.gen(function* () {
+      const cwd = yield* tree({ "d/A.SQL": truncate, "d/e/b.sql": "SELECT 1" })
+      yield* Effect.promise(() =>
+        Promise.all(["one", "two"].map((name) => symlink(join(cwd, "d"), join(cwd, "d", "e", name))))
+      )
+      const { code, stdout } = yield* call(["lint", "d"], {}, { cwd })
+      assert.strictEqual(code, 1)
+      assert.include(stdout, "d/A.SQL:2:1: error")
+      assert.include(stdout, "1 error, 0 warnings in 2 files\n")
+    })
+  )
+
+  it.live("says which link leads nowhere, and lints the rest", () =>
+    Effect.gen(function* () {
+      const cwd = yield* tree({ "d/a.sql": "SELECT 1" })
+      yield* Effect.promise(() => symlink("nowhere", join(cwd, "d", "b.sql")))
+      const { code, stderr, stdout } = yield* call(["lint", "d"], {}, { cwd })
+      assert.deepStrictEqual([code, stdout], [2, "0 errors, 0 warnings in 1 file\n"])
+      assert.strictEqual(stderr, "error: cannot read d/b.sql: there is nothing there: check the path\n")
     })
   )
 

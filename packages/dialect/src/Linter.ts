@@ -19,11 +19,14 @@ import * as Dialect from "./Dialect.ts"
 import type { Finding, LintRule, Severity } from "./Finding.ts"
 import type { Token } from "./internal/engine.ts"
 import * as Engine from "./internal/engine.ts"
+import { bodyChecks } from "./internal/lint/bodies.ts"
 import type { Directive } from "./internal/lint/directives.ts"
 import { directives, names } from "./internal/lint/directives.ts"
 import { jobChecks } from "./internal/lint/jobs.ts"
 import { queryChecks } from "./internal/lint/queries.ts"
 import { recover } from "./internal/lint/recovery.ts"
+import type { Region } from "./internal/lint/regions.ts"
+import { regions } from "./internal/lint/regions.ts"
 import { schemaChecks } from "./internal/lint/schema.ts"
 import type { Check } from "./internal/lint/script.ts"
 import { script } from "./internal/lint/script.ts"
@@ -55,8 +58,17 @@ const checks: ReadonlyArray<Check> = [
   ...jobChecks,
   ...writeChecks,
   ...queryChecks,
-  ...schemaChecks
+  ...schemaChecks,
+  ...bodyChecks
 ]
+
+const includeRule: LintRule = {
+  id: "included-file",
+  severity: "info",
+  description: "a command of psql that reads another file",
+  hint: "Lint that file too.",
+  source: "https://www.postgresql.org/docs/16/app-psql.html"
+}
 
 const syntaxRule: LintRule = {
   id: "syntax-error",
@@ -88,6 +100,7 @@ const elsewhere: ReadonlySet<string> = new Set([
  */
 export const rules: ReadonlyArray<LintRule> = [
   syntaxRule,
+  includeRule,
   unusedRule,
   ...checks.map(({ description, hint, id, severity, source, sqlstate }): LintRule => ({
     id,
@@ -127,16 +140,15 @@ const whole = (statement: Statement.Statement): Place => ({
   end: statement.source.place(statement.offset + statement.text.length)
 })
 
-// A place in the tree is a token's first character; the token is what is underlined.
+// A place in the tree is a token's first character, and the token is what is underlined; other places stand for a line.
 const narrowed = (
   statement: Statement.Statement,
   offset: number | undefined,
   ends: ReadonlyMap<number, number>
 ): Place => {
-  const end = offset === undefined ? undefined : ends.get(offset)
-  return offset === undefined || end === undefined
-    ? whole(statement)
-    : { start: statement.source.place(offset), end: statement.source.place(end) }
+  if (offset === undefined) return whole(statement)
+  const { place, text } = statement.source
+  return { start: place(offset), end: place(ends.get(offset) ?? endOfLine(text, offset)) }
 }
 
 const placed = (
@@ -165,6 +177,52 @@ const placed = (
   },
   statementLine
 })
+
+const endOfLine = (text: string, offset: number): number => {
+  const end = text.indexOf("\n", offset)
+  return end === -1 ? text.length : end
+}
+
+/** The ends of tokens by their beginnings, those in the bodies of functions included. */
+const tokenEnds = (tokens: ReadonlyArray<Token>, statements: ReadonlyArray<Statement.Statement>) => {
+  const ends = new Map<number, number>()
+  const addBody = ({ body }: Statement.Statement): void => {
+    for (const inner of body?.statements ?? []) {
+      const { fromByte } = Source.make(inner.text)
+      for (const { end, start } of Engine.tokensOf(inner.text) ?? []) {
+        ends.set(inner.offset + fromByte(start), inner.offset + fromByte(end))
+      }
+      addBody(inner)
+    }
+  }
+  for (const statement of statements) addBody(statement)
+  for (const { end, start } of tokens) ends.set(start, end)
+  return ends
+}
+
+const mostShown = 40
+
+/** The parser's message, which shows all of a literal that is not closed, and what was not read because of it. */
+const unreadable = (source: Source.Source, { line, message }: Statement.SyntaxError, to: number): string => {
+  const [first = ""] = message.split("\n")
+  const shown = first === message && message.length <= 2 * mostShown ? message : `${first.slice(0, mostShown + 20)}…"`
+  const next = source.place(to)
+  if (next.line <= line + 1) return shown
+  return to === source.text.length
+    ? `${shown}: nothing behind it was read`
+    : `${shown}: nothing was read up to line ${next.line}`
+}
+
+const includes: ReadonlySet<string> = new Set(["i", "ir", "include", "include_relative"])
+
+const included = (file: string, source: Source.Source, commands: ReadonlyArray<Region>): ReadonlyArray<Placed> =>
+  commands.flatMap(({ from, to }) => {
+    const [command = "", ...words] = source.text.slice(from, to).trim().slice(1).split(/\s+/)
+    const place = { start: source.place(from), end: source.place(to) }
+    return includes.has(command)
+      ? [placed(file, includeRule, place, `${words.join(" ")} was not read`, place.start.line)]
+      : []
+  })
 
 const silences = (directive: Directive, { finding, statementLine }: Placed): boolean =>
   finding.rule !== syntaxRule.id &&
@@ -206,8 +264,8 @@ const acrossStatements = (
 ): ReadonlyArray<Placed> => {
   const steps = script(statements, options.transaction === "file")
   return checks.flatMap((check) =>
-    check.find(steps).map(({ hint, location, message, statement }) => {
-      const offset = location === undefined ? undefined : statement.source.fromByte(location)
+    check.find(steps).map(({ hint, location, message, place, statement }) => {
+      const offset = place?.offset ?? (location === undefined ? undefined : statement.source.fromByte(location))
       const rule = hint === undefined ? check : { ...check, hint }
       return placed(file, rule, narrowed(statement, offset, ends), message, statement.line)
     })
@@ -239,16 +297,22 @@ export const lint = Effect.fnUntraced(function* (
   const file = options.file ?? "<sql>"
   // A byte order mark is no part of the first statement.
   const text = sql.startsWith("\uFEFF") ? ` ${sql.slice(1)}` : sql
-  const { errors, statements } = yield* recover(text)
-  const tokens: ReadonlyArray<Token> = (yield* Engine.scan(text)) ?? []
   const source = Source.make(text)
-  const ends = new Map(tokens.map(({ end, start }) => [source.fromByte(start), source.fromByte(end)]))
-  const syntax = errors.map((error): Placed => {
-    const end = source.place(ends.get(error.offset) ?? Math.min(error.offset + 1, text.length))
-    return placed(file, { ...syntaxRule, sqlstate: error.sqlstate }, { start: error, end }, error.message, error.line)
-  })
+  const { commands, sql: parts } = yield* regions(text)
+  const read = yield* Effect.forEach(parts, (part) => recover(source, part))
+  const statements = read.flatMap(({ statements }) => statements)
+  const tokens = read.flatMap(({ tokens }) => tokens)
+  const ends = tokenEnds(tokens, statements)
+  const syntax = read
+    .flatMap(({ errors }) => errors)
+    .map(({ error, to }): Placed => {
+      const end = source.place(ends.get(error.offset) ?? to)
+      const message = unreadable(source, error, to)
+      return placed(file, { ...syntaxRule, sqlstate: error.sqlstate }, { start: error, end }, message, error.line)
+    })
   const found = [
     ...syntax,
+    ...included(file, source, commands),
     ...inStatements(file, statements, ends, options),
     ...acrossStatements(file, statements, ends, options)
   ]

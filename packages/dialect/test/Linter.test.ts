@@ -56,14 +56,104 @@ describe("a syntax error", () => {
     "TRUNCATE a;\nSELECT 1 FORM t;\nSELECT '😀' x y z; TRUNCATE b;\nTRUNCATE c",
     ["truncate 1:1", "syntax-error 2:15", "syntax-error 3:15", "truncate 3:20", "truncate 4:1"]
   )
-  finds("in a string without end takes the rest of the text", "TRUNCATE a;\nSELECT 'é;\nTRUNCATE b", [
+  finds("in a string without end takes the rest of its line", "TRUNCATE a;\nSELECT 'é;\nTRUNCATE b", [
     "truncate 1:1",
-    "syntax-error 2:8"
+    "syntax-error 2:8",
+    "truncate 3:1"
   ])
+  finds(
+    "before a literal that it opens takes the rest of its line",
+    "INSERT INTO t VALUES ('it's');\nTRUNCATE a;\nSELECT 'x';\nTRUNCATE b",
+    ["syntax-error 1:27", "truncate 2:1", "truncate 4:1"]
+  )
+  finds(
+    "that the lexer finds takes the rest of its line",
+    "TRUNCATE a;\nSELECT 1a;\nTRUNCATE b;\nSELECT E'\\u00';\nTRUNCATE c",
+    ["truncate 1:1", "syntax-error 2:8", "truncate 3:1", "syntax-error 4:10", "truncate 5:1"]
+  )
+  finds(
+    "in a function's own statements takes no more than the function",
+    "TRUNCATE a;\nCREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2 FORM t; END",
+    ["truncate 1:1", "syntax-error 2:70", "no-transaction 2:73"]
+  )
+  it.effect("in a dollar quote or a comment without end takes the rest of the text, and says so", () =>
+    Effect.gen(function* () {
+      for (const open of ["DO $$ BEGIN", "/*"]) {
+        const [before, error, ...others] = yield* Linter.lint(`TRUNCATE a;\n${open}\nTRUNCATE b;\nTRUNCATE c;`)
+        assert.deepStrictEqual([before?.rule, error?.rule, others], ["truncate", "syntax-error", []])
+        assert.match(error?.message ?? "", /^unterminated [^\n]+: nothing behind it was read$/)
+        assert.strictEqual(error?.endLine, 4)
+      }
+    })
+  )
+  it.effect("hides nothing, however many of them there are", () =>
+    Effect.gen(function* () {
+      const findings = yield* Linter.lint("SELECT 1 FORM t x;\nTRUNCATE t;\nSELECT 'it's';\n".repeat(40))
+      const count = (rule: string) => findings.filter((finding) => finding.rule === rule).length
+      assert.deepStrictEqual([count("syntax-error"), count("truncate")], [80, 40])
+    })
+  )
   finds("cannot be silenced", "-- dsql-lint-disable-next-line\nSELECT 1 FORM t;", [
     "unused-disable 1:1",
     "syntax-error 2:15"
   ])
+})
+
+describe("a script of psql", () => {
+  const rows = "COPY public.t (id, v) FROM stdin;\n1\tit's\n\\N\t2\n\\.\n"
+  finds(
+    "is read past its commands and the rows of COPY",
+    `\\restrict it's\nTRUNCATE a;\n${rows}\\unrestrict x\nTRUNCATE b;\n${rows}${rows}TRUNCATE c`,
+    ["truncate 2:1", "truncate 8:1", "truncate 17:1"]
+  )
+  finds("may take a statement and its command from one line", "TRUNCATE a \\g\nSELECT 1 \\gexec\nTRUNCATE b;\n", [
+    "truncate 1:1",
+    "truncate 3:1"
+  ])
+  finds(
+    "has no command in a literal or a comment",
+    "SELECT '\n\\x\n'; TRUNCATE a;\n/*\n\\x\n*/ TRUNCATE b;\nSELECT $$\n\\x\n$$; TRUNCATE c",
+    ["truncate 3:4", "truncate 6:4", "truncate 9:5"]
+  )
+  finds("may read another file, which is said", "\\i other.sql\n\\echo done\n", ["included-file 1:1"])
+  finds("has no rows behind COPY where nothing ends them", "COPY t FROM STDIN;\nTRUNCATE b", ["truncate 2:1"])
+})
+
+describe("rules over bodies", () => {
+  finds(
+    "a DO block is held to the rules of what it runs, each at its place",
+    "DO $$\nDECLARE\n  n int := (SELECT 1 FROM t FOR SHARE);\nBEGIN\n  CREATE TABLE x (id serial);\n  IF n > 1 THEN\n    TRUNCATE x;\n  END IF;\nEND $$",
+    ["locking-clause 3:12", "serial 5:22", "truncate 7:5"]
+  )
+  finds(
+    "INTO, PERFORM, an assignment and EXECUTE of a constant are read",
+    "DO $$ DECLARE r record; BEGIN\nSELECT 1 INTO STRICT r FROM t FOR SHARE;\nPERFORM 1 FROM t FOR SHARE;\nr.x := (SELECT 1 FROM t FOR SHARE);\nEXECUTE 'VACUUM';\nEND $$",
+    ["locking-clause 2:1", "locking-clause 3:2", "locking-clause 4:7", "vacuum 5:9"]
+  )
+  finds(
+    "a function in SQL, and one whose quotes are doubled",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1; TRUNCATE t';\nDO 'BEGIN INSERT INTO t VALUES (''a''); VACUUM; END'",
+    ["truncate 1:60", "vacuum 2:4"]
+  )
+  finds("ASYNC is DSQL's word in a body too", "DO $$ BEGIN ALTER TABLE ASYNC t VALIDATE CONSTRAINT c; END $$", [])
+  finds(
+    "what a DO block always runs shares its transaction, what it runs under a condition may not run",
+    "DO $$ BEGIN CREATE TABLE a (id int); CREATE TABLE b (id int); END $$;\nDO $$ BEGIN IF x THEN CREATE TABLE a (id int); ELSE CREATE TABLE b (id int); END IF; END $$;\nBEGIN; INSERT INTO t VALUES (1); DO $$ BEGIN CREATE TABLE a (id int); END $$; COMMIT",
+    ["multiple-ddl 1:38", "ddl-and-dml 3:46"]
+  )
+  finds(
+    "what a procedure always runs shares a transaction, whoever calls it",
+    "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE a (id int); INSERT INTO a VALUES (1); END $$",
+    ["ddl-and-dml 1:76"]
+  )
+  finds(
+    "one that could not be read is said, and so is a text that is put together when it runs",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN FORM x; END $$;\nDO $$ BEGIN\nEXECUTE 'DROP TABLE ' || x; END $$",
+    ["body-not-read 1:55", "dynamic-sql 3:9"]
+  )
+  finds("a service date before PL/pgSQL refuses it", "DO $$ BEGIN NULL; END $$", ["do-block 1:1"], {
+    at: "2026-10-01"
+  })
 })
 
 describe("rules over a transaction", () => {

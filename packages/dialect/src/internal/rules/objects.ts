@@ -3,17 +3,12 @@
  */
 import * as ParseTree from "../../ParseTree.ts"
 import type { Definition } from "./definition.ts"
-import { define, documented, found, foundIf, inferred, page, recorded, reported, statement } from "./definition.ts"
+import { define, found, foundIf, inferred, page, recorded, reported, statement } from "./definition.ts"
 import { isCacheRefused } from "./tables.ts"
 
 const noServer = "Leave it out: the service runs the server."
 const noReplication = "Use the service's change data capture streams."
 const noTypes = "Use a domain, or text with a CHECK."
-
-const language = (node: ParseTree.Fields<"CreateFunctionStmt">): string => {
-  const name = ParseTree.name(ParseTree.option(node.options, "language")?.arg)
-  return name?.toLowerCase() ?? "sql"
-}
 
 /** Kinds of objects that DSQL never has, so that their DROP has nothing to name. */
 const neverDropped: ReadonlySet<string> = new Set([
@@ -218,27 +213,6 @@ export const objects: ReadonlyArray<Definition> = [
     hint: "Leave it out on this service date.",
     ...inferred(page.releases),
     until: "2026-08-27"
-  }),
-  define({
-    id: "procedure",
-    construct: "CREATE PROCEDURE",
-    message: "PROCEDURE is not supported",
-    hint: "Run the statements from the application, in one transaction.",
-    ...documented(page.subset),
-    when: { CreateFunctionStmt: ({ is_procedure }) => foundIf(is_procedure) }
-  }),
-  define({
-    id: "function-language",
-    construct: "CREATE FUNCTION in a language other than sql",
-    message: "CREATE FUNCTION with language {language} not supported",
-    hint: "Write it in LANGUAGE sql, or in the application.",
-    ...recorded,
-    when: {
-      CreateFunctionStmt: (node) =>
-        foundIf(language(node) !== "sql", ParseTree.option(node.options, "language")?.location, {
-          language: language(node)
-        })
-    }
   }),
   define({
     id: "grant-on-public",
