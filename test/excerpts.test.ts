@@ -22,6 +22,7 @@ describe("docs/getting-started.md", () => {
     const files = globSync("{src,schema,test}/**/*.{ts,sql,json}", { cwd: join(root, "examples/orders") })
     assert.sameMembers(titlesOf("docs/getting-started.md"), [
       "tsconfig.json",
+      "effect-dsql.json",
       ...files.filter((file) => file !== "test/main.test.ts")
     ])
   })

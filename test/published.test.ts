@@ -17,11 +17,11 @@ import {
 } from "node:fs"
 import { rm } from "node:fs/promises"
 import { createRequire } from "node:module"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { publint } from "publint"
 import { afterAll, beforeAll, inject } from "vitest"
+import { freePort } from "./freePort.ts"
 import { blocksOf, read, root } from "./pages.ts"
 
 const names = readdirSync(join(root, "packages"))
@@ -200,15 +200,6 @@ describe("the published packages", { timeout: 120_000 }, () => {
     assert.strictEqual(plan.to, "1.1")
   })
 })
-
-/** A port that was free a moment ago. */
-const freePort = () =>
-  new Promise<string>((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(String(typeof address === "object" ? address?.port : address)))
-    })
-  })
 
 /** Starts what a terminal of its own is for, and waits until it says that it is there. */
 const start = (commands: string, cwd: string) =>

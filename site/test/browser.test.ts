@@ -93,6 +93,21 @@ describe.skipIf(missing !== undefined)("the site in a browser", { timeout: 120_0
     }
   )
 
+  it.each(["/docs/overview.html", "/docs/cli.html", "/docs/errors.html"])(
+    "%s has no table of up to three columns that a phone must scroll",
+    async (path) => {
+      const { page } = await open(path, { viewport: phone })
+      const tables = await page.locator("table:not(:has(tr > :nth-child(4)))").all()
+      assert.isAbove(tables.length, 0)
+      for (const table of tables) {
+        const widths = ["scrollWidth", "clientWidth"]
+        const [inner, outer] = await table.evaluate((it, names) => names.map((name) => Reflect.get(it, name)), widths)
+        assert.strictEqual(inner, outer)
+      }
+      await page.close()
+    }
+  )
+
   it.each(["light", "dark"] as const)("wears the reader's %s", async (colorScheme) => {
     const { page } = await open("/docs/overview.html", { viewport: desk, colorScheme })
     assert.strictEqual(await page.locator("html.dark").count(), colorScheme === "dark" ? 1 : 0)

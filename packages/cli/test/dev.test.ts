@@ -3,21 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { chmod, readFile, writeFile } from "node:fs/promises"
-import { createServer } from "node:net"
 import { join } from "node:path"
+import { freePort } from "../../../test/freePort.ts"
 import { manifest, tree } from "./support/files.ts"
 import { start } from "./support/process.ts"
 import { call } from "./support/program.ts"
-
-const freePort = Effect.callback<string>((resume) => {
-  const probe = createServer()
-  probe.listen(0, "127.0.0.1", () => {
-    const address = probe.address()
-    probe.close(() =>
-      resume(Effect.succeed(String(typeof address === "object" && address !== null ? address.port : 0)))
-    )
-  })
-})
 
 /** A directory that PostgreSQL gets through also when the tests run as root. */
 const directory = (files: Readonly<Record<string, string>> = {}) =>
@@ -47,7 +37,7 @@ describe("effect-dsql dev", () => {
     () =>
       Effect.gen(function* () {
         const cwd = yield* directory()
-        const port = yield* freePort
+        const port = yield* Effect.promise(freePort)
         const first = yield* dev(["--port", port], cwd)
         assert.include(first.first, `  psql "postgres://admin@127.0.0.1:${port}/postgres"\n`)
         assert.include(first.first, `  export DSQL_URL="postgres://admin@127.0.0.1:${port}/postgres"\n`)
@@ -70,7 +60,7 @@ describe("effect-dsql dev", () => {
           stdout: "",
           stderr: `error: port ${port} is in use: choose another\n`
         })
-        const held = yield* call(["dev", "--port", yield* freePort], {}, { cwd })
+        const held = yield* call(["dev", "--port", yield* Effect.promise(freePort)], {}, { cwd })
         assert.strictEqual(held.code, 1)
         assert.match(
           held.stderr,
@@ -91,7 +81,7 @@ describe("effect-dsql dev", () => {
           "schema/v1.0/manifest.json": manifest("1.0"),
           "schema/v1.0/a.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"
         })
-        const port = yield* freePort
+        const port = yield* Effect.promise(freePort)
         const first = yield* dev(["--port", port, "--schema-dir", "schema", "--fault", "conflict@commit:times=1"], cwd)
         assert.include(first.first, "\nschema is at 1.0\n")
         first.kill("SIGTERM")
@@ -115,7 +105,7 @@ describe("effect-dsql dev", () => {
 
   it.live("makes the faults that it is told to", () =>
     Effect.gen(function* () {
-      const port = yield* freePort
+      const port = yield* Effect.promise(freePort)
       yield* dev(["--port", port, "--ephemeral", "--fault", "conflict@commit:2"], yield* directory())
       yield* query(port, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
       const error = yield* Effect.flip(query(port, "INSERT INTO t VALUES (1)"))
@@ -127,7 +117,7 @@ describe("effect-dsql dev", () => {
   it.live("says so, and ends with 1, when the PostgreSQL beneath it dies", () =>
     Effect.gen(function* () {
       const cwd = yield* directory()
-      const running = yield* dev(["--port", yield* freePort], cwd)
+      const running = yield* dev(["--port", yield* Effect.promise(freePort)], cwd)
       const [pid] = (yield* Effect.promise(() => readFile(join(cwd, ".data/dsql/data/postmaster.pid"), "utf8"))).split(
         "\n"
       )

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdirSync } from "node:fs"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { cluster } from "./support/cluster.ts"
 import { manifest, tree } from "./support/files.ts"
@@ -75,7 +75,7 @@ describe("effect-dsql.json", () => {
 })
 
 describe("new-migration", () => {
-  it.live("makes a first version and the next ones, which run as they are", () =>
+  it.live("makes a first version and the next ones, which run once something is written in them", () =>
     Effect.gen(function* () {
       const { env } = yield* cluster
       const cwd = yield* tree({ "effect-dsql.json": `{"schema-dir": "schema"}` })
@@ -89,11 +89,17 @@ describe("new-migration", () => {
         sql: "schema/v1.0/orders-bills.sql",
         whole: null
       })
+      assert.include(
+        (yield* run("setup-schema")).stderr,
+        "schema/v1.0/orders-bills.sql:1:1: there is no statement in it"
+      )
+      writeFileSync(join(cwd, "schema/v1.0/orders-bills.sql"), "CREATE TABLE orders (id INTEGER PRIMARY KEY);")
       const next = yield* run("new-migration", "names")
       assert.match(
         next.stdout,
         /^made schema\/v1\.1\/manifest\.json and schema\/v1\.1\/names\.sql; what is left to do:\n/
       )
+      writeFileSync(join(cwd, "schema/v1.1/names.sql"), "ALTER TABLE orders ADD COLUMN name TEXT;")
       assert.strictEqual((yield* run("setup-schema")).code, 0)
       assert.include((yield* run("history")).stdout, "schema schema")
       const status = JSON.parse((yield* run("status", "--format", "json")).stdout)

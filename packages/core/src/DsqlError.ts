@@ -275,7 +275,12 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>(id("Conne
  */
 export class ConnectionUnavailable extends Schema.TaggedError<ConnectionUnavailable>(id("ConnectionUnavailable"))(
   "ConnectionUnavailable",
-  { reason: Schema.Literals(["busy", "closing"]), message: Schema.String }
+  {
+    reason: Schema.Literals(["busy", "closing"]),
+    message: Schema.String,
+    /** What the transaction is called that wanted one; undefined outside of one. */
+    operation: Schema.optional(Schema.String)
+  }
 ) {
   readonly [TypeId] = TypeId
 }

@@ -182,9 +182,23 @@ const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
   return { hostId, role, rpcAddress, rpcPort, sessionStart, ...times }
 })
 
-const tokens = Tokens.codec(table, Schema.Struct({ hostId: HostId }))
+const position = Tokens.codec(table, Schema.Struct({ hostId: HostId }))
+
+/** A token goes on with the members that its first page asked for, and with no others. */
+const tokensOf = ({ heartbeatWithin, hostId, role, rpcAddress, sessionStartedAfter }: MembersRequest) => {
+  const asked = Object.entries({
+    hostId,
+    role,
+    rpcAddress,
+    heartbeatWithin:
+      heartbeatWithin === undefined ? undefined : Duration.format(Duration.fromInputUnsafe(heartbeatWithin)),
+    sessionStartedAfter: sessionStartedAfter === undefined ? undefined : DateTime.formatIso(sessionStartedAfter)
+  }).flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]))
+  return asked.length === 0 ? position : position.of(asked.join(", "))
+}
 
 const list = Effect.fnUntraced(function* (request: MembersRequest) {
+  const tokens = tokensOf(request)
   const start = yield* List.start(tokens, request)
   const body = Effect.gen(function* () {
     const sql = yield* Transaction.sql

@@ -1,5 +1,5 @@
 import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
-import { ClusterMember, ClusterMembers, type Identifiers, PageToken } from "@effect-dsql/persistence"
+import { ClusterMember, ClusterMembers, Identifiers, PageToken } from "@effect-dsql/persistence"
 import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
 import { assert, describe, it } from "@effect/vitest"
@@ -187,6 +187,26 @@ describeAlone("A list of members", (it) => {
     Effect.gen(function* () {
       const refused = yield* Effect.flip(listed({ token: PageToken.PageToken.make("sixteen bytes!!!") }))
       assert.include(refused, { _tag: "PageTokenInvalid", list: "cluster_membership" } as const)
+    })
+  )
+
+  it.effect("refuses the token of a page that asked for other members", () =>
+    Effect.gen(function* () {
+      const role = "InternalFrontend"
+      const { next: token } = yield* using((store) => store.list({ role, size: 1 }))
+      assert.isDefined(token)
+      yield* listed({ role, token })
+      const others: ReadonlyArray<ClusterMembers.MembersRequest> = [
+        {},
+        { role: "Matching" },
+        { role, heartbeatWithin: "1 minute" },
+        { role, sessionStartedAfter: DateTime.makeUnsafe(0) },
+        { role, hostId: Identifiers.HostId.make("00000000-0000-4000-8000-000000000000") },
+        { role, rpcAddress: ClusterMember.RpcAddress.make("10.0.0.1") }
+      ]
+      for (const other of others) {
+        assert.strictEqual((yield* Effect.flip(listed({ ...other, token })))._tag, "PageTokenInvalid")
+      }
     })
   )
 

@@ -237,6 +237,11 @@ layer(NodeServices.layer)("SchemaSource", (it) => {
         "/v1.0/a.sql: it is not UTF-8 text: save it as UTF-8"
       ],
       [
+        "an SQL file in which nothing is written yet",
+        sql("-- names\n"),
+        "/v1.0/a.sql:1:1: there is no statement in it, and what is recorded as done cannot be written later: write one"
+      ],
+      [
         "a syntax error",
         sql(`${create}\nCREATE TABEL b (id int);`),
         '/v1.0/a.sql:2:8: syntax error at or near "TABEL"'
@@ -312,7 +317,7 @@ layer(NodeServices.layer)("SchemaSource", (it) => {
         const root = yield* tree({
           "schema/..2026/manifest.json": manifest("1.0"),
           "schema/..2026/a.sql": create,
-          "schema/v1.0/a.sql": ""
+          "schema/v1.0/a.sql": create
         })
         for (const file of ["manifest.json", "a.sql"])
           yield* linked(root, `schema/v1.0/${file}`, `schema/..2026/${file}`)

@@ -35,9 +35,7 @@ const authentication = (message: string, hint: string | undefined): DsqlError.Au
 export const classify = (error: SqlError, operation?: string): AttemptError => {
   const { reason } = error
   const carried = reason.cause
-  if (carriesAttemptError(carried)) {
-    return operation !== undefined && carried._tag === "CommitOutcomeUnknown" ? lostIn(operation, carried) : carried
-  }
+  if (carriesAttemptError(carried)) return operation === undefined ? carried : within(operation, carried)
   const connecting = reason.operation === "connect"
   const message = describe(carried, error.message)
   const props = { message, cause: error, ...placed(error, operation) }
@@ -95,6 +93,35 @@ const lostIn = (operation: string, { cause, message, statement }: DsqlError.Comm
       statement === "COMMIT" ? "COMMIT" : "a statement that commits by itself"
     } was lost, so it may have taken effect or not: ${message}`
   })
+
+/** What the pool says it says to many; whose operation it is about is known here. */
+const within = (operation: string, error: AttemptError): AttemptError => {
+  const props = { operation, message: error.message, cause: error.cause }
+  switch (error._tag) {
+    case "CommitOutcomeUnknown":
+      return lostIn(operation, error)
+    case "ConnectionUnavailable":
+      return new DsqlError.ConnectionUnavailable({ reason: error.reason, operation, message: error.message })
+    case "ConnectionThrottled":
+      return new DsqlError.ConnectionThrottled(props)
+    case "TooManyConnections":
+      return new DsqlError.TooManyConnections(props)
+    case "AuthenticationFailed":
+      return new DsqlError.AuthenticationFailed({
+        reason: error.reason,
+        ...(error.step !== undefined && { step: error.step }),
+        ...props
+      })
+    case "ConnectionLost":
+      return new DsqlError.ConnectionLost({
+        phase: error.phase,
+        ...(error.statement !== undefined && { statement: error.statement }),
+        ...props
+      })
+    default:
+      return error
+  }
+}
 
 const lostAnswers: ReadonlySet<SqlState.Meaning["kind"]> = new Set(["connection", "unavailable", "completion_unknown"])
 

@@ -55,6 +55,10 @@ export const parse = (
       Statement.parse(text),
       ({ column, line, message }) => new InvalidStatement({ path, line, column, problem: message })
     )
+    if (statements.length === 0) {
+      const problem = "there is no statement in it, and what is recorded as done cannot be written later: write one"
+      return yield* new InvalidStatement({ path, line: 1, column: 1, problem })
+    }
     for (const statement of statements) {
       const problem = problemOf(statement)
       if (problem !== undefined) {
