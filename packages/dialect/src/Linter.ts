@@ -23,10 +23,10 @@ import { bodyChecks } from "./internal/lint/bodies.ts"
 import type { Directive } from "./internal/lint/directives.ts"
 import { directives, names } from "./internal/lint/directives.ts"
 import { jobChecks } from "./internal/lint/jobs.ts"
+import { planChecks } from "./internal/lint/plans.ts"
 import { queryChecks } from "./internal/lint/queries.ts"
-import { recover } from "./internal/lint/recovery.ts"
+import { read } from "./internal/lint/reading.ts"
 import type { Region } from "./internal/lint/regions.ts"
-import { regions } from "./internal/lint/regions.ts"
 import { schemaChecks } from "./internal/lint/schema.ts"
 import type { Check } from "./internal/lint/script.ts"
 import { script } from "./internal/lint/script.ts"
@@ -49,6 +49,8 @@ export interface Options {
   readonly at?: ServiceDate | undefined
   /** `statement`: each statement commits by itself unless BEGIN says otherwise (the default); `file`: all is one message. */
   readonly transaction?: "statement" | "file" | undefined
+  /** SQL that made the tables which the text works on: rules that ask for types and indexes know them. It is not linted. */
+  readonly schema?: string | undefined
   /** Ids of rules that are not asked. */
   readonly disable?: ReadonlyArray<string> | undefined
 }
@@ -59,7 +61,8 @@ const checks: ReadonlyArray<Check> = [
   ...writeChecks,
   ...queryChecks,
   ...schemaChecks,
-  ...bodyChecks
+  ...bodyChecks,
+  ...planChecks
 ]
 
 const includeRule: LintRule = {
@@ -260,9 +263,10 @@ const acrossStatements = (
   file: string,
   statements: ReadonlyArray<Statement.Statement>,
   ends: ReadonlyMap<number, number>,
-  options: Options
+  options: Options,
+  schema: ReadonlyArray<Statement.Statement>
 ): ReadonlyArray<Placed> => {
-  const steps = script(statements, options.transaction === "file")
+  const steps = script(statements, options.transaction === "file", schema)
   return checks.flatMap((check) =>
     check.find(steps).map(({ hint, location, message, place, statement }) => {
       const offset = place?.offset ?? (location === undefined ? undefined : statement.source.fromByte(location))
@@ -271,6 +275,16 @@ const acrossStatements = (
     })
   )
 }
+
+let last: { readonly schema: string; readonly statements: ReadonlyArray<Statement.Statement> } | undefined
+
+// Whoever lints statement by statement gives the same schema again and again.
+const statementsOf = Effect.fnUntraced(function* (schema: string) {
+  if (last?.schema === schema) return last.statements
+  const { statements } = yield* read(schema)
+  last = { schema, statements }
+  return statements
+})
 
 const inOrder = (a: Finding, b: Finding): number => a.line - b.line || a.column - b.column
 
@@ -295,26 +309,19 @@ export const lint = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<ReadonlyArray<Finding>> {
   const file = options.file ?? "<sql>"
-  // A byte order mark is no part of the first statement.
-  const text = sql.startsWith("\uFEFF") ? ` ${sql.slice(1)}` : sql
-  const source = Source.make(text)
-  const { commands, sql: parts } = yield* regions(text)
-  const read = yield* Effect.forEach(parts, (part) => recover(source, part))
-  const statements = read.flatMap(({ statements }) => statements)
-  const tokens = read.flatMap(({ tokens }) => tokens)
+  const { commands, errors, source, statements, tokens } = yield* read(sql)
   const ends = tokenEnds(tokens, statements)
-  const syntax = read
-    .flatMap(({ errors }) => errors)
-    .map(({ error, to }): Placed => {
-      const end = source.place(ends.get(error.offset) ?? to)
-      const message = unreadable(source, error, to)
-      return placed(file, { ...syntaxRule, sqlstate: error.sqlstate }, { start: error, end }, message, error.line)
-    })
+  const schema = options.schema === undefined ? [] : yield* statementsOf(options.schema)
+  const syntax = errors.map(({ error, to }): Placed => {
+    const end = source.place(ends.get(error.offset) ?? to)
+    const message = unreadable(source, error, to)
+    return placed(file, { ...syntaxRule, sqlstate: error.sqlstate }, { start: error, end }, message, error.line)
+  })
   const found = [
     ...syntax,
     ...included(file, source, commands),
     ...inStatements(file, statements, ends, options),
-    ...acrossStatements(file, statements, ends, options)
+    ...acrossStatements(file, statements, ends, options, schema)
   ]
   const comments = directives(tokens, source)
   const loud = found.filter((placed) => !comments.some((directive) => silences(directive, placed)))

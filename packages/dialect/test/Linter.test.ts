@@ -314,6 +314,43 @@ describe("rules over tables", () => {
   ])
 })
 
+describe("rules over conditions", () => {
+  const schema = `CREATE TABLE t (id bigint PRIMARY KEY, at timestamptz, price numeric, f real, name text, v int);
+    CREATE INDEX ASYNC ON t (at); CREATE INDEX ASYNC ON t (price); CREATE INDEX ASYNC ON t (f);
+    CREATE TABLE u (id uuid PRIMARY KEY, t numeric, day date);
+    CREATE INDEX ASYNC ON u (t, day)`
+  const asks = (name: string, sql: string, expected: ReadonlyArray<string>) => finds(name, sql, expected, { schema })
+  asks(
+    "types across which no index is used",
+    "SELECT 1 FROM t WHERE id = 1.5;\nUPDATE t SET v = 1 WHERE at > '2026-01-01'::timestamp;\nDELETE FROM t AS x WHERE 1.5::float8 = x.price;\nSELECT 1 FROM t WHERE f = $1::float8",
+    ["comparison-type 1:26", "comparison-type 2:29", "comparison-type 3:38", "comparison-type 4:25"]
+  )
+  asks("a column that is cast", "SELECT 1 FROM t WHERE id::text = $1", ["comparison-type 1:32"])
+  asks("columns of a join", "SELECT 1 FROM t JOIN u ON t.id = u.t AND u.day = t.at", [
+    "comparison-type 1:32",
+    "comparison-type 1:48",
+    "comparison-type 1:48"
+  ])
+  asks(
+    "integers of all sizes, numbers that become the column's, literals and parameters",
+    "SELECT 1 FROM t WHERE id = 1 AND id < $1::smallint AND price = 1 AND f = 1.5 AND at = '2026-01-01' AND id = $2 AND id = ANY($3::int[])",
+    []
+  )
+  asks(
+    "a condition on columns that begin no index",
+    "SELECT 1 FROM t WHERE name = $1 AND v > 1;\nDELETE FROM u WHERE (day, id::text) > ($1, $2);\nUPDATE t SET v = 1 WHERE name IS NULL",
+    ["filter-index 1:1", "filter-index 2:1", "filter-index 3:1"]
+  )
+  asks(
+    "one that asks for the beginning of one as well, or of a table that is not known",
+    "SELECT 1 FROM t WHERE name = $1 AND id > $2;\nSELECT 1 FROM u WHERE (t, day) > ($1, $2);\nSELECT 1 FROM x WHERE name = $1;\nWITH t AS (SELECT 1 AS v) SELECT 1 FROM t WHERE v = 1",
+    []
+  )
+  finds("the tables of the script itself", "CREATE TABLE t (id int PRIMARY KEY, v int);\nSELECT 1 FROM t WHERE v = 1", [
+    "filter-index 2:1"
+  ])
+})
+
 describe("silencing comments", () => {
   finds("on the line before", "-- dsql-lint-disable-next-line truncate -- it is a test\nTRUNCATE t", [])
   finds(

@@ -10,6 +10,7 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import { InvalidUsage } from "../Failure.ts"
 
 /** How a command line names standard input. */
 export const standardInput = "-"
@@ -71,6 +72,15 @@ export const text = (path: string): Effect.Effect<string, SourceUnreadable, File
       try: () => new TextDecoder("utf-8", { fatal: true }).decode(content),
       catch: () => new SourceUnreadable({ path: named(path), problem: "it is not UTF-8 text: save it as UTF-8" })
     })
+  )
+
+/** Writes a text into a file. */
+export const write = (path: string, text: string): Effect.Effect<void, InvalidUsage, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (files) =>
+    Effect.mapError(
+      files.writeFileString(path, text),
+      (error) => new InvalidUsage({ message: `cannot write ${path}: ${problem(error)}` })
+    )
   )
 
 /** The name of a file in messages. */

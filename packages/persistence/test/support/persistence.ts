@@ -15,7 +15,7 @@ import { Effect, Layer } from "effect"
 import { test } from "vitest"
 import { guarded } from "../../../../test/database.ts"
 import { BriefLifetime } from "../../../../test/lifetime.ts"
-import { Migrated } from "../../../../test/migrated.ts"
+import { Migrated, schemaText } from "../../../../test/migrated.ts"
 
 /** The forms in which guarded writes are sent. */
 export const forms = ["statement", "transaction"] as const
@@ -80,9 +80,10 @@ const accepted = new Set<string>()
 const options = { disable: ["job-not-awaited", "transaction-left-open", "no-transaction"] }
 
 const lint = Effect.fnUntraced(function* (texts: ReadonlySet<string>) {
+  const tables = yield* schemaText
   for (const text of texts) {
     if (accepted.has(text)) continue
-    const [finding] = yield* Linter.lint(text, options)
+    const [finding] = yield* Linter.lint(text, { ...options, schema: tables })
     if (finding !== undefined) yield* Effect.die(new Error(`${finding.rule}: ${finding.message}\n${text}`))
     accepted.add(text)
   }

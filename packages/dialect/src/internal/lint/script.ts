@@ -19,6 +19,8 @@ export interface Script {
   readonly steps: ReadonlyArray<Step>
   /** All statements, those in bodies included. */
   readonly statements: ReadonlyArray<Statement>
+  /** The statements that made the tables which were there before; no rule looks at them themselves. */
+  readonly schema: ReadonlyArray<Statement>
 }
 
 /** A statement and those in its body. */
@@ -62,7 +64,11 @@ export const boundary = (statement: Statement): "begin" | "end" | undefined => {
 }
 
 /** Numbers the transactions: each statement has its own outside of BEGIN, or all share one if sent as one message. */
-export const script = (statements: ReadonlyArray<Statement>, oneMessage: boolean): Script => {
+export const script = (
+  statements: ReadonlyArray<Statement>,
+  oneMessage: boolean,
+  schema: ReadonlyArray<Statement>
+): Script => {
   let transaction = 0
   let explicit = false
   const steps = statements.flatMap((statement): ReadonlyArray<Step> => {
@@ -78,7 +84,7 @@ export const script = (statements: ReadonlyArray<Statement>, oneMessage: boolean
     }
     return running(statement).map((statement) => ({ statement, transaction: own, explicit: within }))
   })
-  return { steps, statements: statements.flatMap(withBody) }
+  return { steps, statements: statements.flatMap(withBody), schema }
 }
 
 /** Where the linter's own rules are argued for. */
