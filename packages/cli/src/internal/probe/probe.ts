@@ -1,0 +1,96 @@
+/**
+ * What a cluster is asked: statements of one session or of two, in an order, each with the answer that the toolkit
+ * relies on.
+ */
+
+/** An answer that is relied on: what comes back, as PostgreSQL writes it, or an error. */
+export type Expected =
+  | { readonly ok: string; readonly rows?: ReadonlyArray<ReadonlyArray<string | null>> | undefined }
+  | { readonly sqlstate: string; readonly message?: string | undefined }
+
+/** One statement. */
+export interface Step {
+  readonly sql: string
+  /** What is bound to its parameters. */
+  readonly params?: ReadonlyArray<unknown> | undefined
+  /** Left out where whatever comes back is right. */
+  readonly expected?: Expected | undefined
+  /** Sent with the one after it, before it is answered. */
+  readonly pipelined?: boolean | undefined
+}
+
+/** A question. */
+export interface Probe {
+  readonly id: string
+  readonly group: string
+  /** What it asks, in a few words. */
+  readonly asks: string
+  readonly sessions: readonly [ReadonlyArray<Step>] | readonly [ReadonlyArray<Step>, ReadonlyArray<Step>]
+  /** Which session's next step comes; one session's are in their own order. */
+  readonly order: ReadonlyArray<0 | 1>
+}
+
+/** What one step was answered. */
+export type Answer =
+  | { readonly ok: string; readonly rows: ReadonlyArray<ReadonlyArray<string | null>> | null; readonly waited: boolean }
+  | { readonly sqlstate: string; readonly message: string; readonly waited: boolean }
+
+/** A question of one session. */
+export const alone = (group: string, id: string, asks: string, steps: ReadonlyArray<Step>): Probe => ({
+  id,
+  group,
+  asks,
+  sessions: [steps],
+  order: steps.map(() => 0)
+})
+
+/** A question of two sessions, as pairs of a session and what it says. */
+export const beside = (
+  group: string,
+  id: string,
+  asks: string,
+  steps: ReadonlyArray<readonly [session: 0 | 1, step: Step]>
+): Probe => ({
+  id,
+  group,
+  asks,
+  sessions: [steps.filter(([session]) => session === 0), steps.filter(([session]) => session === 1)].map((own) =>
+    own.map(([, step]) => step)
+  ) as [ReadonlyArray<Step>, ReadonlyArray<Step>],
+  order: steps.map(([session]) => session)
+})
+
+/** A step that is answered with this command tag, and these rows where they matter. */
+export const answers = (sql: string, ok: string, rows?: ReadonlyArray<ReadonlyArray<string | null>>): Step => ({
+  sql,
+  expected: { ok, rows }
+})
+
+/** A step that is refused. */
+export const refused = (sql: string, sqlstate: string, message?: string): Step => ({
+  sql,
+  expected: { sqlstate, message }
+})
+
+/** How an answer differs from what is relied on; undefined where it does not. */
+export const difference = (expected: Expected | undefined, answer: Answer): string | undefined => {
+  if (expected === undefined) return undefined
+  const found = "ok" in answer ? `accepted: ${answer.ok}` : `${answer.sqlstate} ${answer.message}`
+  if ("sqlstate" in expected) {
+    const same =
+      "sqlstate" in answer &&
+      answer.sqlstate === expected.sqlstate &&
+      (expected.message === undefined || answer.message.includes(expected.message))
+    return same ? undefined : found
+  }
+  if (!("ok" in answer) || answer.ok !== expected.ok) return found
+  if (expected.rows === undefined) return undefined
+  const [got, wanted] = [answer.rows ?? [], expected.rows].map((rows) => rows.map((row) => JSON.stringify(row)).toSorted().join())
+  return got === wanted ? undefined : `rows ${got}`
+}
+
+/** What is relied on, in a few words. */
+export const wanted = (expected: Expected): string =>
+  "ok" in expected
+    ? `${expected.ok}${expected.rows === undefined ? "" : ` ${JSON.stringify(expected.rows)}`}`
+    : `${expected.sqlstate}${expected.message === undefined ? "" : ` ${expected.message}`}`
