@@ -14,6 +14,11 @@ export const Migrated = Layer.effectDiscard(
 
 /** The statements of the built-in schema: the tables whose types and indexes other statements are held to. */
 export const schemaText = Effect.orDie(SchemaSource.builtIn()).pipe(
-  Effect.map(({ versions }) => versions.flatMap(({ statements }) => statements).map(({ text }) => `${text};`).join("\n")),
+  Effect.map(({ versions }) =>
+    versions
+      .flatMap(({ statements }) => statements)
+      .map(({ text }) => `${text};`)
+      .join("\n")
+  ),
   Effect.provide(NodeServices.layer)
 )

@@ -31,12 +31,9 @@ type Probing = typeof Json.Probing.Type
 export const probe = Command.make(
   "probe",
   {
-    replay: Flag.File("replay", { mustExist: true }).pipe(
+    replay: Flag.String("replay").pipe(
+      Flag.withMetavar("file"),
       Flag.withDescription("Ask the questions of a recording instead, and expect its answers"),
-      Flag.optional
-    ),
-    setup: Flag.File("setup", { mustExist: true }).pipe(
-      Flag.withDescription("SQL that makes the tables of the recording, in place of this program's own"),
       Flag.optional
     ),
     record: Flag.String("record").pipe(
@@ -49,7 +46,7 @@ export const probe = Command.make(
       Flag.withDefault(300)
     )
   },
-  Effect.fnUntraced(function* ({ record, replay, seconds, setup }) {
+  Effect.fnUntraced(function* ({ record, replay, seconds }) {
     const shared = yield* Root.shared
     const settings = yield* Connection.settings(shared)
     if (seconds < 1) return yield* new InvalidUsage({ message: `--seconds ${seconds} is no time: give 1 or more` })
@@ -61,7 +58,6 @@ export const probe = Command.make(
     const questions = Option.isSome(replay)
       ? yield* Effect.flatMap(Files.text(replay.value), (text) => read(replay.value, text))
       : [...shapes, ...races, ...definitions]
-    const made = Option.isSome(setup) ? yield* statementsOf(setup.value) : [...tables, ...rows]
     const schema = `effect_dsql_probe_${randomBytes(6).toString("hex")}`
     const { asked, engine, left } = yield* Connection.run(
       settings,
@@ -72,7 +68,11 @@ export const probe = Command.make(
         const begun = shared.quiet
           ? Effect.void
           : Console.error(`asking ${questions.length} questions in schema ${schema}, which goes afterwards`)
-        const answered = yield* askAll(questions, { schema, setup: made, time: Duration.seconds(seconds), patience }, begun)
+        const answered = yield* askAll(
+          questions,
+          { schema, setup: [...tables, ...rows], time: Duration.seconds(seconds), patience },
+          begun
+        )
         return { engine, ...answered }
       })
     )
@@ -106,16 +106,6 @@ export const probe = Command.make(
     { command: "effect-dsql probe --record answers.jsonl", description: "Keep what it answered" }
   ])
 )
-
-const statementsOf = Effect.fnUntraced(function* (path: string) {
-  const text = yield* Files.text(path)
-  const { parse } = yield* Effect.promise(() => import("@effect-dsql/dialect/Statement"))
-  const statements = yield* Effect.mapError(
-    parse(text),
-    ({ column, line, message }) => new InvalidUsage({ message: `${path}:${line}:${column}: ${message}` })
-  )
-  return statements.map(({ text }) => text)
-})
 
 const differences = ({ different, probe }: Asked) =>
   different.map(({ expected, found, statement }) => ({

@@ -343,7 +343,7 @@ describe("rules over conditions", () => {
   )
   asks(
     "one that asks for the beginning of one as well, or of a table that is not known",
-    "SELECT 1 FROM t WHERE name = $1 AND id > $2;\nSELECT 1 FROM u WHERE (t, day) > ($1, $2);\nSELECT 1 FROM x WHERE name = $1;\nWITH t AS (SELECT 1 AS v) SELECT 1 FROM t WHERE v = 1",
+    "SELECT 1 FROM t WHERE name = $1 AND id > $2;\nSELECT 1 FROM u WHERE (t, day) > ($1, $2);\nSELECT 1 FROM x WHERE name = $1;\nSELECT 1 FROM t WHERE name <> $1 ORDER BY id LIMIT 9;\nWITH t AS (SELECT 1 AS v) SELECT 1 FROM t WHERE v = 1",
     []
   )
   finds("the tables of the script itself", "CREATE TABLE t (id int PRIMARY KEY, v int);\nSELECT 1 FROM t WHERE v = 1", [

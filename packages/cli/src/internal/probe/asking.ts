@@ -42,8 +42,9 @@ export interface Options {
   readonly patience: Duration.Duration
 }
 
+/** Whether a server said it: an SQLSTATE has five characters and a digit, which the codes of broken sockets have not. */
 const hasCode = (cause: unknown): cause is { readonly code: string; readonly message: string } =>
-  typeof cause === "object" && cause !== null && "code" in cause && /^[0-9A-Z]{5}$/.test(String(cause.code))
+  typeof cause === "object" && cause !== null && "code" in cause && /^(?=.*\d)[0-9A-Z]{5}$/.test(String(cause.code))
 
 const shown = (value: unknown): string | null => {
   if (value === null || value === undefined) return null
@@ -96,7 +97,10 @@ const define = (connection: Connection, sql: string): Effect.Effect<void, SqlErr
 /** Ends what a question left open, and lets the session learn of a schema that others have changed. */
 const settled = Effect.fnUntraced(function* (connection: Connection) {
   yield* define(connection, "ROLLBACK")
-  yield* define(connection, "SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = current_schema()::regnamespace")
+  yield* define(
+    connection,
+    "SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = current_schema()::regnamespace"
+  )
 })
 
 const lastPatience = Duration.seconds(30)
@@ -109,7 +113,7 @@ const askOne = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadonlyArray<ReadonlyArray<Answer>>, SqlError, Scope.Scope> {
   const answers: [Array<Answer>, Array<Answer>] = [[], []]
   const pending: [Array<Fiber.Fiber<Answer, SqlError>>, Array<Fiber.Fiber<Answer, SqlError>>] = [[], []]
-  const next = [0, 0]
+  const next: [number, number] = [0, 0]
   /** Takes what a session was answered, and leaves what is still waiting. */
   const take = Effect.fnUntraced(function* (session: 0 | 1, wait: Duration.Duration, waited: boolean) {
     for (let fiber = pending[session][0]; fiber !== undefined; fiber = pending[session][0]) {
@@ -123,19 +127,14 @@ const askOne = Effect.fnUntraced(function* (
   for (const session of probe.order) {
     const step = probe.sessions[session]?.[next[session]++]
     if (step === undefined) continue
-    // A session says one thing after the other.
-    if (step.pipelined !== true && answers[session].length < next[session] - 1 && !isPipelined(probe, session, next[session] - 2)) {
-      yield* take(session, lastPatience, true)
-    }
+    // A session says one thing after the other, unless it is to send several at once.
+    if (probe.sessions[session]?.[next[session] - 2]?.pipelined !== true) yield* take(session, lastPatience, true)
     pending[session].push(yield* Effect.forkScoped(ask(connections[session], step), { startImmediately: true }))
     if (step.pipelined !== true) yield* take(session, patience, false)
   }
   for (const session of [0, 1] as const) yield* take(session, lastPatience, true)
   return answers
 })
-
-const isPipelined = (probe: Probe, session: 0 | 1, step: number): boolean =>
-  probe.sessions[session]?.[step]?.pipelined === true
 
 const compared = (probe: Probe, answers: ReadonlyArray<ReadonlyArray<Answer>>): ReadonlyArray<Different> =>
   probe.sessions.flatMap((steps, session) =>

@@ -44,6 +44,9 @@ export const alone = (group: string, id: string, asks: string, steps: ReadonlyAr
   order: steps.map(() => 0)
 })
 
+const said = (steps: ReadonlyArray<readonly [session: 0 | 1, step: Step]>, who: 0 | 1): ReadonlyArray<Step> =>
+  steps.filter(([session]) => session === who).map(([, step]) => step)
+
 /** A question of two sessions, as pairs of a session and what it says. */
 export const beside = (
   group: string,
@@ -54,9 +57,7 @@ export const beside = (
   id,
   group,
   asks,
-  sessions: [steps.filter(([session]) => session === 0), steps.filter(([session]) => session === 1)].map((own) =>
-    own.map(([, step]) => step)
-  ) as [ReadonlyArray<Step>, ReadonlyArray<Step>],
+  sessions: [said(steps, 0), said(steps, 1)],
   order: steps.map(([session]) => session)
 })
 
@@ -85,7 +86,12 @@ export const difference = (expected: Expected | undefined, answer: Answer): stri
   }
   if (!("ok" in answer) || answer.ok !== expected.ok) return found
   if (expected.rows === undefined) return undefined
-  const [got, wanted] = [answer.rows ?? [], expected.rows].map((rows) => rows.map((row) => JSON.stringify(row)).toSorted().join())
+  const [got, wanted] = [answer.rows ?? [], expected.rows].map((rows) =>
+    rows
+      .map((row) => JSON.stringify(row))
+      .toSorted()
+      .join()
+  )
   return got === wanted ? undefined : `rows ${got}`
 }
 

@@ -32,7 +32,7 @@ const Line = Schema.fromJsonString(Recorded)
 
 /** A line of a recording. */
 export const line = (probe: Probe, answers: ReadonlyArray<ReadonlyArray<Answer>>): string => {
-  const next = [0, 0]
+  const next: [number, number] = [0, 0]
   return JSON.stringify({
     id: probe.id,
     group: probe.group,

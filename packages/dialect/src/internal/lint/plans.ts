@@ -109,11 +109,19 @@ const comparisonType: Check = {
   }
 }
 
-/** The columns that a condition narrows down. */
+/** Kinds of conditions other than comparisons that an index can serve. */
+const served: ReadonlySet<string> = new Set(["AEXPR_IN", "AEXPR_OP_ANY", "AEXPR_BETWEEN"])
+
+/** The columns that a condition narrows down; by what is not equal, none is. */
 const narrowed = (condition: Node, scope: Scope): ReadonlyArray<string> => {
   const expression = ParseTree.as(condition, "A_Expr")
-  const test = ParseTree.as(condition, "NullTest")
-  const sides = [expression?.lexpr, expression?.rexpr, test?.arg]
+  const comparison = compared(condition)
+  const sides = [
+    comparison?.left,
+    comparison?.right,
+    served.has(expression?.kind ?? "") ? expression?.lexpr : undefined,
+    ParseTree.as(condition, "NullTest")?.arg
+  ]
   return sides
     .flatMap((side) => ParseTree.as(side, "RowExpr")?.args ?? [side])
     .flatMap((node) => {
