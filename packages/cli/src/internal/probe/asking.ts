@@ -76,12 +76,12 @@ const ask = (connection: Connection, { expected, params = [], sql }: Step): Effe
       // The driver's own result, which its raw answers are.
       const result = raw as Result
       const answered = result.fields.length === 0 ? null : result.rows.map((row) => Object.values(row).map(shown))
-      return { ok: tag(result, expected), rows: answered, waited: false }
+      return { ok: tag(result, expected), rows: answered }
     }),
     Effect.catch((error): Effect.Effect<Answer, SqlError> => {
       const { cause } = error.reason
       return hasCode(cause)
-        ? Effect.succeed({ sqlstate: cause.code, message: cause.message, waited: false })
+        ? Effect.succeed({ sqlstate: cause.code, message: cause.message })
         : Effect.fail(error)
     })
   )
@@ -115,24 +115,23 @@ const askOne = Effect.fnUntraced(function* (
   const pending: [Array<Fiber.Fiber<Answer, SqlError>>, Array<Fiber.Fiber<Answer, SqlError>>] = [[], []]
   const next: [number, number] = [0, 0]
   /** Takes what a session was answered, and leaves what is still waiting. */
-  const take = Effect.fnUntraced(function* (session: 0 | 1, wait: Duration.Duration, waited: boolean) {
+  const take = Effect.fnUntraced(function* (session: 0 | 1, wait: Duration.Duration) {
     for (let fiber = pending[session][0]; fiber !== undefined; fiber = pending[session][0]) {
       const answer = yield* Effect.timeoutOption(Fiber.join(fiber), wait)
-      if (Option.isNone(answer)) return false
+      if (Option.isNone(answer)) return
       pending[session].shift()
-      answers[session].push({ ...answer.value, waited })
+      answers[session].push(answer.value)
     }
-    return true
   })
   for (const session of probe.order) {
     const step = probe.sessions[session]?.[next[session]++]
     if (step === undefined) continue
     // A session says one thing after the other, unless it is to send several at once.
-    if (probe.sessions[session]?.[next[session] - 2]?.pipelined !== true) yield* take(session, lastPatience, true)
+    if (probe.sessions[session]?.[next[session] - 2]?.pipelined !== true) yield* take(session, lastPatience)
     pending[session].push(yield* Effect.forkScoped(ask(connections[session], step), { startImmediately: true }))
-    if (step.pipelined !== true) yield* take(session, patience, false)
+    if (step.pipelined !== true) yield* take(session, patience)
   }
-  for (const session of [0, 1] as const) yield* take(session, lastPatience, true)
+  for (const session of [0, 1] as const) yield* take(session, lastPatience)
   return answers
 })
 

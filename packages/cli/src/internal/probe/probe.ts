@@ -32,8 +32,8 @@ export interface Probe {
 
 /** What one step was answered. */
 export type Answer =
-  | { readonly ok: string; readonly rows: ReadonlyArray<ReadonlyArray<string | null>> | null; readonly waited: boolean }
-  | { readonly sqlstate: string; readonly message: string; readonly waited: boolean }
+  | { readonly ok: string; readonly rows: ReadonlyArray<ReadonlyArray<string | null>> | null }
+  | { readonly sqlstate: string; readonly message: string }
 
 /** A question of one session. */
 export const alone = (group: string, id: string, asks: string, steps: ReadonlyArray<Step>): Probe => ({

@@ -50,13 +50,8 @@ const conditional: ReadonlySet<string> = new Set([
   "PLpgSQL_exception_block"
 ])
 
-/** Statements after which the next one need not run. */
-const leaving: ReadonlySet<string> = new Set([
-  "PLpgSQL_stmt_return",
-  "PLpgSQL_stmt_exit",
-  "PLpgSQL_stmt_raise",
-  "PLpgSQL_stmt_assert"
-])
+/** Statements after which the next one need not run. An error that is raised undoes what ran before, too. */
+const leaving: ReadonlySet<string> = new Set(["PLpgSQL_stmt_return", "PLpgSQL_stmt_exit"])
 
 const parts: Readonly<Record<string, Part["kind"]>> = {
   PLpgSQL_exception_block: "exception",
