@@ -80,9 +80,7 @@ const ask = (connection: Connection, { expected, params = [], sql }: Step): Effe
     }),
     Effect.catch((error): Effect.Effect<Answer, SqlError> => {
       const { cause } = error.reason
-      return hasCode(cause)
-        ? Effect.succeed({ sqlstate: cause.code, message: cause.message })
-        : Effect.fail(error)
+      return hasCode(cause) ? Effect.succeed({ sqlstate: cause.code, message: cause.message }) : Effect.fail(error)
     })
   )
 

@@ -11,8 +11,8 @@ export type Expected =
 /** One statement. */
 export interface Step {
   readonly sql: string
-  /** What is bound to its parameters. */
-  readonly params?: ReadonlyArray<unknown> | undefined
+  /** The arrays that are bound to its parameters. */
+  readonly params?: ReadonlyArray<ReadonlyArray<number | Uint8Array>> | undefined
   /** Left out where whatever comes back is right. */
   readonly expected?: Expected | undefined
   /** Sent with the one after it, before it is answered. */

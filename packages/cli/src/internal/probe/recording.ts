@@ -9,6 +9,19 @@ import type { Answer, Probe, Step } from "./probe.ts"
 
 const Rows = Schema.NullOr(Schema.Array(Schema.Array(Schema.NullOr(Schema.String))))
 
+/** What was bound: JSON, and bytes as hexadecimal digits. */
+const Bound = Schema.Array(Schema.Array(Schema.Union([Schema.Number, Schema.Struct({ bytes: Schema.String })])))
+
+type Params = NonNullable<Step["params"]>
+
+const bound = (params: Params): typeof Bound.Type =>
+  params.map((values) =>
+    values.map((value) => (typeof value === "number" ? value : { bytes: Buffer.from(value).toString("hex") }))
+  )
+
+const unbound = (params: typeof Bound.Type): Params =>
+  params.map((values) => values.map((value) => (typeof value === "number" ? value : Buffer.from(value.bytes, "hex"))))
+
 const Recorded = Schema.Struct({
   id: Schema.String,
   group: Schema.String,
@@ -20,6 +33,7 @@ const Recorded = Schema.Struct({
         sqlstate: Schema.NullOr(Schema.String),
         message: Schema.NullOr(Schema.String),
         rows: Rows,
+        params: Schema.optional(Bound),
         /** Answers of several statements in one message. */
         results: Schema.optional(Schema.Unknown)
       })
@@ -37,16 +51,20 @@ export const line = (probe: Probe, answers: ReadonlyArray<ReadonlyArray<Answer>>
     id: probe.id,
     group: probe.group,
     sessions: probe.sessions.map((steps, session) =>
-      steps.map(({ sql }, i) => {
+      steps.map(({ params, sql }, i) => {
         const answer = answers[session]?.[i]
+        const asked = params === undefined ? { sql } : { sql, params: bound(params) }
         return answer !== undefined && "ok" in answer
-          ? { sql, ok: answer.ok, sqlstate: null, message: null, rows: answer.rows }
-          : { sql, ok: null, sqlstate: answer?.sqlstate ?? null, message: answer?.message ?? null, rows: null }
+          ? { ...asked, ok: answer.ok, sqlstate: null, message: null, rows: answer.rows }
+          : { ...asked, ok: null, sqlstate: answer?.sqlstate ?? null, message: answer?.message ?? null, rows: null }
       })
     ),
     ...(probe.sessions.length === 1 ? {} : { order: probe.order.map((session) => [session, next[session]++]) })
   })
 }
+
+/** What defines something answers with the id of a job, if with anything: another one each time. */
+const isJob = (tag: string): boolean => tag === "CREATE INDEX" || tag === "ALTER TABLE"
 
 /** Reads a recording as questions: a server is to answer them as the recorded one did. */
 export const read = Effect.fnUntraced(function* (
@@ -64,10 +82,13 @@ export const read = Effect.fnUntraced(function* (
     // The driver sends one statement a message.
     if (first === undefined || all.some(({ results }) => results !== undefined)) return []
     const steps = (recorded: typeof first): ReadonlyArray<Step> =>
-      recorded.map(({ message, ok, rows, sql, sqlstate }) => ({
+      recorded.map(({ message, ok, params, rows, sql, sqlstate }) => ({
         sql,
+        params: params === undefined ? undefined : unbound(params),
         expected:
-          ok === null ? { sqlstate: sqlstate ?? "", message: message ?? undefined } : { ok, rows: rows ?? undefined }
+          ok === null
+            ? { sqlstate: sqlstate ?? "", message: message ?? undefined }
+            : { ok, rows: isJob(ok) ? undefined : (rows ?? undefined) }
       }))
     return [
       {
