@@ -62,7 +62,7 @@ const asked: Readonly<Record<string, readonly [sql: string, expected: ReadonlyAr
   "Sequelize's schemas": [
     `SELECT schema_name FROM information_schema.schemata WHERE schema_name <> 'information_schema'
      AND schema_name != 'public' AND schema_name !~ E'^pg_'`,
-    []
+    ["sys"]
   ],
   "Sequelize's tables": [
     `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type LIKE '%TABLE'

@@ -83,9 +83,15 @@ const optionsOf = (text: string): ReadonlyArray<string> => {
   })
 }
 
+/** Clients that are given a URL say to any server what goes without saying here. */
+const isUnderstood = (name: string, value: string): boolean =>
+  name === "default_transaction_isolation" && value === "repeatable read"
+
 /** Why a session may not begin with its settings: none that SET refuses. */
 export const objection = (parameters: ReadonlyMap<string, string>): Refusal.Refusal | undefined => {
-  const named = [...parameters.keys()].filter((name) => !addressing.has(name) && !name.startsWith("_pq_."))
+  const named = [...parameters].flatMap(([name, value]) =>
+    addressing.has(name) || name.startsWith("_pq_.") || isUnderstood(name, value) ? [] : [name]
+  )
   const refused = [...named, ...optionsOf(parameters.get("options") ?? "")].find((name) => !Dialect.isSettable(name))
   return refused === undefined ? undefined : Refusal.notSettable(refused)
 }
