@@ -7,17 +7,23 @@ import { Testing } from "@effect-dsql/testing"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { guarded, TestCluster, TestDatabase } from "../../../../test/database.ts"
+import { ProvingReads } from "../../../../test/proving.ts"
 
-/** A migrator, and the client that it works with, on an empty database. */
+/**
+ * A migrator, and the client that it works with, on an empty database. What it says is proven to read is sent where the
+ * database refuses to write.
+ */
 export const TestMigrator = Migrator.layer.pipe(
   Layer.provideMerge(TestCluster()),
-  Layer.provideMerge(NodeServices.layer)
+  Layer.provideMerge(NodeServices.layer),
+  Layer.provideMerge(ProvingReads)
 )
 
 /** The same where the built-in schema has been set up already. */
 export const SetUpMigrator = Migrator.layer.pipe(
   Layer.provideMerge(Testing.layer({ client: { guarded }, source: SchemaSource.builtIn() })),
-  Layer.provideMerge(NodeServices.layer)
+  Layer.provideMerge(NodeServices.layer),
+  Layer.provideMerge(ProvingReads)
 )
 
 /**
