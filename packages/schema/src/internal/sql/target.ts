@@ -127,7 +127,9 @@ const drop = ({ objects, removeType }: Fields<"DropStmt">): Target | undefined =
   if (only === undefined || more.length > 0 || !("List" in only) || !isDropped(removeType)) return undefined
   const parts = namesIn(only.List.items)
   const name = parts.at(-1)
-  return name === undefined ? undefined : { _tag: "Drop", name: { schema: parts.at(-2), name }, kind: dropped[removeType] }
+  return name === undefined
+    ? undefined
+    : { _tag: "Drop", name: { schema: parts.at(-2), name }, kind: dropped[removeType] }
 }
 
 // Long enough to tell statements apart, short enough for a line.
