@@ -90,7 +90,7 @@ const look = ({ changesRows, target }: SqlStatement): Effect.Effect<Seen, Transa
     target._tag === "Other"
       ? Effect.map(Digest.of(target.objects), (digest) => ({ snapshot: noRelations, digest }))
       : Effect.map(Catalogue.lookup(names(target)), (snapshot) => ({ snapshot, digest: null }))
-  return reconnecting(Transaction.autocommit(body, { operation: "ReadCatalogue", readOnly: true }))
+  return reconnecting(Transaction.autocommit(body, { operation: "ReadCatalogue", readOnly: "proven" }))
 }
 
 /** Whether the catalogue shows that a statement has run, where it did not show it `before`. */
