@@ -36,7 +36,13 @@ describe("the workflows", () => {
     assert.deepStrictEqual(jobs.gate.strategy.matrix.os, os)
     const { engines } = JSON.parse(read("packages/core/package.json"))
     const { nodeVersion } = parse(read("pnpm-workspace.yaml"))
-    assert.deepStrictEqual(node, [Number(/\d+/.exec(engines.node)?.[0]), Number.parseInt(nodeVersion, 10)])
+    assert.deepStrictEqual(node, [engines.node.replace(">=", ""), String(Number.parseInt(nodeVersion, 10))])
+  })
+
+  it("release with the action that reads what this version of changesets prints: one major version below it", () => {
+    const [, action] = /changesets\/action@v(\d+)/.exec(read(".github/workflows/release.yml")) ?? []
+    const { catalog } = parse(read("pnpm-workspace.yaml"))
+    assert.strictEqual(Number(action), Number.parseInt(catalog["@changesets/cli"], 10) - 1)
   })
 
   it("start pnpm in the version that everything else starts", () => {

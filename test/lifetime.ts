@@ -5,5 +5,5 @@
 import { Layer } from "effect"
 import { Lifetime } from "../packages/core/src/internal/transaction/validity.ts"
 
-/** The client's, where it is provided. */
-export const BriefLifetime = Layer.succeed(Lifetime, { valid: 300, skew: 100 })
+/** The client's, where it is provided: long enough for a machine that is busy with other tests. */
+export const BriefLifetime = Layer.succeed(Lifetime, { valid: 1_000, skew: 100 })

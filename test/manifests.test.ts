@@ -42,6 +42,22 @@ describe("each published package", () => {
     )
   })
 
+  it.each(names)("%s is built before it is packed, from a clone too", (name) => {
+    assert.deepStrictEqual(manifestOf(name).scripts, { prepack: "tsc -b" })
+  })
+
+  it.each(names)("%s says in its README how it is installed, with what it asks for, and in which Node", (name) => {
+    const { catalogs } = parse(read("pnpm-workspace.yaml"))
+    const { engines, peerDependencies = {} } = manifestOf(name)
+    const readme = read("packages", name, "README.md")
+    const [, line = ""] = /`npm install ([^`]+)`/.exec(readme) ?? []
+    assert.includeMembers(line.split(" "), [
+      `@effect-dsql/${name}`,
+      ...Object.keys(peerDependencies).map((peer) => `${peer}@${catalogs.published[peer].replace(/\.0$/, "")}`)
+    ])
+    assert.include(readme, `Node ${engines.node.replace(">=", "")}`)
+  })
+
   it.each(names)("%s is found by what one would look for, each word once and in order", (name) => {
     const { keywords } = manifestOf(name)
     assert.includeMembers(keywords, ["aurora-dsql", "effect", "postgresql"])

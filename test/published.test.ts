@@ -47,6 +47,9 @@ const end = (file: string, args: ReadonlyArray<string>, cwd: string, env: NodeJS
     )
   })
 
+/** How the packages are packed from a clone, as docs/getting-started.md says it. */
+const packing = ["npx -y pnpm@12.21.0", "-r", "--filter", "'./packages/*'", "pack", "--pack-destination"]
+
 const tarballOf = (name: string) => {
   const { version } = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8"))
   return join(scratch, `effect-dsql-${name}-${version}.tgz`)
@@ -60,11 +63,9 @@ const modulesOf = (name: string): ReadonlyArray<string> =>
     .toSorted()
 
 beforeAll(async () => {
-  await run(process.execPath, [typescript, "-b", ...names.map((name) => join("packages", name))], root)
   mkdirSync(app)
   writeFileSync(join(app, "package.json"), JSON.stringify({ name: "app", private: true, type: "module" }))
-  const packing = ["-r", "--filter", "./packages/*", "pack", "--pack-destination", scratch]
-  await run("npx", ["-y", "pnpm@12.21.0", ...packing], root)
+  await run("sh", ["-eu", "-c", `${packing.join(" ")} '${scratch}'`], root)
   const typings = createRequire(import.meta.url).resolve("@types/node/package.json")
   await run(
     "npm",
@@ -239,6 +240,8 @@ describe("docs/getting-started.md", () => {
         if (language === "sh") {
           // oxlint-disable-next-line no-await-in-loop -- one after the other, as they are read
           if (title === undefined) await run("sh", ["-eu", "-c", text], here, env)
+          // Done already, by what runs before all tests here: the packages are not packed twice.
+          else if (title === "a clone of the repository") assert.include(text, packing.join(" "))
           // oxlint-disable-next-line no-await-in-loop -- likewise
           else terminals.push(await start(text, here))
         } else if (title !== undefined) {

@@ -42,7 +42,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const scope = Scope.makeUnsafe()
   const start = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.runPromise(Scope.provide(effect, scope))
   const postgres = await start(Server.share)
-  const emulator = await start(Emulator.make({ postgres, log: false }))
+  const emulator = await start(Emulator.make({ postgres, log: false, jobDelay: "20 millis" }))
   project.provide("postgresUrl", Redacted.value(postgres.url()))
   project.provide("dsqlUrl", Redacted.value(emulator.url()))
   // What a test's process compiled, the next one and the next run find.

@@ -149,7 +149,7 @@ const measure = (away: string, url: Redacted.Redacted, operations: number, round
 
 /** A migrated database on the server. Only the emulator knows how to make DSQL's indexes there. */
 const migrated = Effect.fnUntraced(function* (server: Postgres.Postgres) {
-  const emulator = yield* Emulator.make({ postgres: server, log: false })
+  const emulator = yield* Emulator.make({ postgres: server, log: false, jobDelay: "20 millis" })
   yield* emulator.createDatabase("persistence")
   const live = DsqlClient.layerUrl({ url: emulator.url("persistence") })
   yield* Effect.gen(function* () {

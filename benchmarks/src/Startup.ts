@@ -20,7 +20,7 @@ const node = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>
   })
 
 export const startup = Effect.gen(function* () {
-  const emulator = yield* Emulator.make({ log: false })
+  const emulator = yield* Emulator.make({ log: false, jobDelay: "20 millis" })
   const env = { SQL_HOST: emulator.host, SQL_PORT: String(emulator.port), SQL_USER: "admin" }
   yield* compare(
     "Starting the command line",

@@ -9,17 +9,19 @@ import { assert, layer } from "@effect/vitest"
 import { Console, Context, Data, Effect, Fiber, Layer } from "effect"
 import { Statement } from "effect/sql"
 import { TestCluster } from "../../test/database.ts"
+import { BriefLifetime } from "../../test/lifetime.ts"
 import { type Case, write } from "../src/outcomes/Case.ts"
 import { GuardedWrites, insert, there } from "../src/outcomes/CoreWrites.ts"
 import * as Matrix from "../src/outcomes/Matrix.ts"
 import * as Report from "../src/outcomes/Report.ts"
+import { DeadLetterWrites } from "../src/outcomes/ShardWrites.ts"
 import { type StoreName, stores, writesOf } from "../src/outcomes/Stores.ts"
 import { cases, writes } from "../src/outcomes/Writes.ts"
 
 class NotThere extends Data.TaggedError("NotThere") {}
 
-/** Databases on which writes are tried side by side: most of them wait for the instant after which a statement is void. */
-const lanes = 24
+/** Databases on which writes are tried side by side: some of them wait for the instant after which a statement is void. */
+const lanes = 12
 
 /** The matrix, and what is found of each case. */
 class Trying extends Context.Service<
@@ -44,7 +46,13 @@ const Emulated = Layer.effect(
     )
     return { ...matrix, found: new Map(found) }
   })
-)
+).pipe(Layer.provideMerge(BriefLifetime))
+
+/** Takes out of a statement that it is void after an instant. */
+const timeless: Statement.Transformer = (statement, sql) => {
+  const [text, values] = statement.compile()
+  return Effect.succeed(sql.unsafe(text.replace("now < ", "TRUE OR now < "), values))
+}
 
 /** The steps at which what is said of a write is not true. */
 const wrong = (of: Case) =>
@@ -120,7 +128,8 @@ layer(Emulated, { excludeTestServices: true, timeout: "5 minutes" })("a write th
       assert.deepStrictEqual(yield* wrong(write(again)), [
         "after COMMIT",
         "after COMMIT, XX000",
-        "the statement is late"
+        "the statement is late",
+        "the statement is late, all put back"
       ])
     })
   )
@@ -153,7 +162,11 @@ layer(Emulated, { excludeTestServices: true, timeout: "5 minutes" })("a write th
       const naive = Effect.catchTag(Transaction.autocommit(insert(1)), "CommitOutcomeUnknown", () =>
         Effect.flatMap(Transaction.run(there(1)), (isThere) => (isThere ? Effect.void : Effect.fail(new NotThere())))
       )
-      assert.deepStrictEqual(yield* wrong(write(naive)), ["COMMIT under way", "the statement is late"])
+      assert.deepStrictEqual(yield* wrong(write(naive)), [
+        "COMMIT under way",
+        "the statement is late",
+        "the statement is late, all put back"
+      ])
     })
   )
 
@@ -161,12 +174,29 @@ layer(Emulated, { excludeTestServices: true, timeout: "5 minutes" })("a write th
     Effect.gen(function* () {
       const [guarded] = GuardedWrites.write
       assert(guarded !== undefined)
-      const timeless: Statement.Transformer = (statement, sql) => {
-        const [text, values] = statement.compile()
-        return Effect.succeed(sql.unsafe(text.replace("now < ", "TRUE OR now < "), values))
-      }
       const without = Effect.provideService(guarded.write, Statement.CurrentTransformer, timeless)
-      assert.deepStrictEqual(yield* wrong({ ...guarded, write: without }), ["the statement is late"])
+      assert.deepStrictEqual(yield* wrong({ ...guarded, write: without }), [
+        "the statement is late",
+        "the statement is late, all put back"
+      ])
+    })
+  )
+
+  it.effect("is found where it is done again before the first one is void, and others put back what it compares", () =>
+    Effect.gen(function* () {
+      const late = ["the statement is late, all put back"]
+      const [put] = DeadLetterWrites.put
+      const [remove] = DeadLetterWrites.delete
+      assert(put !== undefined && remove !== undefined)
+      for (const each of [put, remove]) {
+        const without = Effect.provideService(each.write, Statement.CurrentTransformer, timeless)
+        assert.deepStrictEqual(yield* wrong({ ...each, write: without }), late)
+      }
+      const taken = Effect.flatMap(
+        Transaction.sql,
+        (sql) => sql`UPDATE namespace_metadata SET notification_version = 2 WHERE notification_version = 1`
+      )
+      assert.deepStrictEqual(yield* wrong(write(Transaction.autocommit(taken, { repeat: true }))), late)
     })
   )
 

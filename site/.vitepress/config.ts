@@ -90,10 +90,10 @@ export default defineConfig({
       })
       md.renderer.rules["text"] = (tokens, index) =>
         md.utils.escapeHtml(tokens[index]?.content ?? "").replaceAll("{{", "&#123;&#123;")
-      // A block that is a file says which.
+      // Where commands are typed stands above them; the name of a file is in the page anyway.
       const { fence } = md.renderer.rules
       md.renderer.rules.fence = (tokens, index, ...rest) => {
-        const title = /title="([^"]+)"/.exec(tokens[index]?.info ?? "")?.[1]
+        const title = /^sh title="([^"]+)"/.exec(tokens[index]?.info ?? "")?.[1]
         const caption = title === undefined ? "" : `<p class="file" v-pre>${md.utils.escapeHtml(title)}</p>`
         return caption + (fence?.(tokens, index, ...rest) ?? "")
       }

@@ -30,15 +30,32 @@ export class Unavailable extends Schema.TaggedError<Unavailable>("orders/Unavail
   { httpApiStatus: 503 }
 ) {}
 
-/** What is left of the database's errors is no fault of the caller's; a row that cannot be read is one of ours. */
+/** What may be otherwise in a moment. */
+const passing = [
+  "CommitOutcomeUnknown",
+  "ConflictRetriesExhausted",
+  "ConnectionLost",
+  "ConnectionThrottled",
+  "ConnectionUnavailable",
+  "DeadlineExceeded",
+  "TooManyConnections"
+] as const
+
+type Passing = Extract<DsqlError.DsqlError, { readonly _tag: (typeof passing)[number] }>
+
+const isPassing = (error: unknown): error is Passing =>
+  DsqlError.isDsqlError(error) && passing.some((tag) => tag === error._tag)
+
+/** What else the database says, or a row that cannot be read, is a fault of this program, and no caller reads it. */
 export const orUnavailable = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   effect.pipe(
     Effect.catchIf(
-      (error): error is Extract<E, DsqlError.DsqlError> => DsqlError.isDsqlError(error),
+      (error): error is Extract<E, Passing> => isPassing(error),
       ({ message }) => Effect.fail(new Unavailable({ reason: message }))
     ),
     Effect.catchIf(
-      (error): error is Extract<typeof error, Schema.SchemaError> => Schema.isSchemaError(error),
+      (error): error is Extract<typeof error, DsqlError.DsqlError | Schema.SchemaError> =>
+        DsqlError.isDsqlError(error) || Schema.isSchemaError(error),
       Effect.die
     )
   )

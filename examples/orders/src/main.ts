@@ -22,9 +22,10 @@ const Server = NodeHttpServer.layerConfig(createServer, {
 })
 
 const App = HttpRouter.serve(Layer.mergeAll(Api, PrometheusMetrics.layerHttp())).pipe(
-  // The port opens after what stands below is there: the database, its schema, and the desk.
-  Layer.provide(Server),
+  // The desk is taken once the port is ours: a process that cannot serve takes it from nobody.
   Layer.provide([Orders.layer, Desk.layer]),
+  // The port opens after what stands below is there: the database and its schema.
+  Layer.provide(Server),
   Layer.provide(Migrated),
   Layer.provide(DsqlClient.layerConfig),
   Layer.provide(NodeServices.layer)

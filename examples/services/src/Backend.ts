@@ -75,7 +75,7 @@ const prepared = Effect.gen(function* () {
 
 /** Starts all of it: two history processes share four shards. It ends with the scope. */
 export const start = Effect.gen(function* () {
-  const emulator = yield* Emulator.make()
+  const emulator = yield* Emulator.make({ jobDelay: "20 millis" })
   const client = DsqlClient.layerUrl({ url: emulator.url() })
   const live = Layer.mergeAll(Migrator.layer, Namespaces.layer).pipe(Layer.provideMerge(client))
   yield* Effect.provide(prepared, Layer.merge(live, NodeServices.layer))

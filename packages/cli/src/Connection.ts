@@ -156,7 +156,7 @@ export const settings = Effect.fnUntraced(function* (
   const endpoint = yield* setting(given.endpoint, ["CLUSTER_ENDPOINT", "SQL_HOST"], project.endpoint)
   if (endpoint === undefined || endpoint.text === "") {
     return yield* new InvalidUsage({
-      message: "no endpoint: give --endpoint, or set CLUSTER_ENDPOINT or SQL_HOST"
+      message: `no endpoint: give --endpoint, set CLUSTER_ENDPOINT or SQL_HOST, or write it into ${fileName}`
     })
   }
   const host = endpoint.text

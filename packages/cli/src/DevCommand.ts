@@ -7,6 +7,7 @@
 import type { Emulator } from "@effect-dsql/emulator/Emulator"
 import type { SchemaSource } from "@effect-dsql/schema/SchemaSource"
 import { Command, Flag } from "effect/cli"
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -48,6 +49,18 @@ export const dev = Command.make(
       ),
       Flag.atLeast(0)
     ),
+    tokens: Flag.String("tokens").pipe(
+      Flag.withMetavar("host"),
+      Flag.withDescription(
+        "Ask clients for a token for this host, and check its form, action and expiry; its signature too where AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set"
+      ),
+      Flag.optional
+    ),
+    jobDelay: Flag.Int("job-delay").pipe(
+      Flag.withMetavar("milliseconds"),
+      Flag.withDescription("How long a job takes, such as the building of an index [default: 2000]"),
+      Flag.withDefault(2_000)
+    ),
     seed: Flag.Int("seed").pipe(
       Flag.withDescription("Decides which events a share such as 10% means; the same seed, the same ones [default: 1]"),
       Flag.withDefault(1)
@@ -60,15 +73,30 @@ export const dev = Command.make(
     const port = yield* Connection.port(shared)
     const faults = yield* Effect.forEach(input.fault, FaultSyntax.parse)
     const tls = yield* certificate(input.tlsCert, input.tlsKey)
+    const credentials = yield* credentialsOf
     const dataDirectory = yield* kept(input)
     const isAsked = Option.isSome(Option.orElse(input.schemaDir, () => input.schemaName))
     const source =
       isAsked || shared.project["schema-dir"] !== undefined ? yield* Migrating.sourceOf(input, shared) : undefined
     // Loaded now: nothing else needs a database of its own.
     const Emulator = yield* Effect.promise(() => import("@effect-dsql/emulator/Emulator"))
+    const Token = yield* Effect.promise(() => import("@effect-dsql/emulator/Token"))
+    const check = Option.map(input.tokens, (host) => Token.check({ host, credentials }))
+    // The schema is set up by nobody who has a token.
+    let isOpen = source !== undefined
+    const authorize = Option.getOrUndefined(
+      Option.map(check, (check) => (token: string, user: string) => (isOpen ? "ok" : check(token, user)))
+    )
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const emulator = yield* Emulator.make({ dataDirectory, port, tls, seed: input.seed }).pipe(
+        const emulator = yield* Emulator.make({
+          dataDirectory,
+          port,
+          tls,
+          authorize,
+          jobDelay: input.jobDelay,
+          seed: input.seed
+        }).pipe(
           Effect.catchIf(
             (error) => error._tag === "PostgresError" && error.reason === "foreign",
             ({ message }) => Effect.fail(new InvalidUsage({ message: `--data-dir ${message}` }))
@@ -76,6 +104,7 @@ export const dev = Command.make(
         )
         // What is to go wrong goes wrong after the schema is there.
         const schema = source === undefined ? null : yield* applied(shared, emulator, source)
+        isOpen = false
         for (const scripted of faults) {
           yield* scripted._tag === "Rule"
             ? emulator.control.inject(scripted.rule)
@@ -94,7 +123,7 @@ export const dev = Command.make(
     )
   })
 ).pipe(
-  Command.annotate(Connection.Takes, ["port"]),
+  Command.annotate(Connection.Takes, ["port", "db-name"]),
   Command.withDescription(`Run an Aurora DSQL on this machine, emulated: its dialect, its conflicts, its limits. For development and tests.
 
   It listens on 127.0.0.1, at --port. Ctrl-C stops it; the data stays.`),
@@ -140,6 +169,15 @@ const applied = Effect.fnUntraced(function* (
     migrator.setup({ source, database: shared.dbName, onEvent })
   )
   return { name: report.schema, version: report.to }
+})
+
+/** The credentials of the environment, with which tokens are signed. */
+const credentialsOf = Effect.gen(function* () {
+  const accessKeyId = yield* Effect.orDie(Config.option(Config.String("AWS_ACCESS_KEY_ID")))
+  const secretAccessKey = yield* Effect.orDie(Config.option(Config.Redacted("AWS_SECRET_ACCESS_KEY")))
+  return Option.isSome(accessKeyId) && Option.isSome(secretAccessKey)
+    ? { accessKeyId: accessKeyId.value, secretAccessKey: secretAccessKey.value }
+    : undefined
 })
 
 interface Input {

@@ -184,6 +184,7 @@ const codeOf = (error: CommandError): ExitCode => {
       return ExitCode.connection
     case "NotSetUp":
     case "AnotherSchema":
+    case "SetUpElsewhere":
     case "Downgrade":
     case "InvalidBookkeeping":
     case "VersionGap":

@@ -60,7 +60,7 @@ const text = ({ changes, database, schema, statements }: History, paint: Output.
   ])
   return [
     ...(schema === null ? [] : [`schema ${schema}`]),
-    ...(versions.length === 0 ? [] : ["versions", Output.aligned(versions)]),
+    ...(versions.length === 0 ? [] : ["versions, of every --db-name in this database", Output.aligned(versions)]),
     ...(rows.length === 0 ? [] : ["statements", Output.aligned(rows)])
   ].join("\n")
 }

@@ -14,6 +14,7 @@ import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
 import * as Files from "./internal/files.ts"
 import * as Migrating from "./internal/migrating.ts"
+import { quoted } from "./internal/shell.ts"
 import * as Json from "./Json.ts"
 import * as Output from "./Output.ts"
 import * as Root from "./Root.ts"
@@ -42,7 +43,8 @@ export const newMigration = Command.make(
     if (schemaDir === undefined) {
       return yield* new InvalidUsage({ message: "no directory: give --schema-dir, the one that the versions are in" })
     }
-    const description = input.description.join(" ").trim()
+    const description = input.description.join(" ").trim().replaceAll(/\s+/g, " ")
+    if (description === "") return yield* new InvalidUsage({ message: "the description is empty: say what it is for" })
     if (description.length > descriptionLength) {
       return yield* new InvalidUsage({
         message: `the description has ${description.length} characters, it may have ${descriptionLength}`
@@ -50,6 +52,12 @@ export const newMigration = Command.make(
     }
     const place = yield* placeOf(schemaDir)
     const version = (yield* Migrating.version(input.version)) ?? place.next
+    const { isAfter } = yield* Effect.promise(() => import("@effect-dsql/schema/Version"))
+    if (place.last !== undefined && !isAfter(version, place.last)) {
+      return yield* new InvalidUsage({
+        message: `version ${version} is not after ${place.last}, the last one in ${schemaDir}: give a later --version`
+      })
+    }
     const made = yield* make(place, version, description)
     yield* Output.print(shared, Json.NewMigration, made, () => text(made, schemaDir))
   })
@@ -74,6 +82,8 @@ interface Place {
   /** The directory with a directory for each version. */
   readonly directory: string
   readonly next: Version
+  /** The version that is the last one so far; undefined where there is none. */
+  readonly last: Version | undefined
   /** The oldest version that programs may expect, which a new version leaves as it is; undefined where it is the first. */
   readonly minCompatible: string | undefined
   /** A file that holds the versions together, and wants what is new, too. */
@@ -91,14 +101,21 @@ const placeOf = Effect.fnUntraced(function* (schemaDir: string) {
     : []
   const first = entries.every((name) => name !== "versioned" && !/^v\d/.test(name))
   if (first)
-    return { directory: schemaDir, next: yield* Version.parse("1.0"), minCompatible: undefined, whole: undefined }
+    return {
+      directory: schemaDir,
+      next: yield* Version.parse("1.0"),
+      last: undefined,
+      minCompatible: undefined,
+      whole: undefined
+    }
   const { versions } = yield* Outline.directory(schemaDir)
-  const { directory: last, minCompatible, version } = versions.at(-1) ?? versions[0]
-  const directory = paths.dirname(last)
+  const { directory: newest, minCompatible, version } = versions.at(-1) ?? versions[0]
+  const directory = paths.dirname(newest)
   const whole = paths.join(directory, "..", "schema.sql")
   return {
     directory,
     next: yield* Version.parse(version.replace(/\d+$/, (number) => String(Number(number) + 1))),
+    last: version,
     minCompatible,
     whole: paths.basename(directory) === "versioned" && (yield* exists(whole)) ? whole : undefined
   }
@@ -146,7 +163,7 @@ const slug = (description: string): string =>
 
 const template = (description: string): string =>
   [
-    `-- ${description.replaceAll(/\s+/g, " ")}`,
+    `-- ${description}`,
     "--",
     "-- Each statement is a transaction of its own. An index on a table that is there is built by a job: CREATE INDEX ASYNC.",
     ""
@@ -158,6 +175,6 @@ const text = ({ directory, manifest, sql, whole }: typeof Json.NewMigration.Type
     `  write the statements into ${sql}`,
     ...(whole === null ? [] : [`  add them to ${whole}, which holds all versions together`]),
     `  raise MinCompatibleVersion in ${manifest} where programs that are out there cannot work with them`,
-    `  effect-dsql lint ${directory}`,
-    `  effect-dsql plan --schema-dir ${schemaDir}`
+    `  effect-dsql lint ${quoted(directory)}`,
+    `  effect-dsql plan --schema-dir ${quoted(schemaDir)}`
   ].join("\n")

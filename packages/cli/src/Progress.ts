@@ -119,7 +119,7 @@ export const tally = (): {
         // What ran before is of the bookkeeping.
         if (event._tag === "Applied" || event._tag === "Present") done++
       }),
-    came: () => (statements === undefined ? "no statement has run" : came({ done, statements }))
+    came: () => (statements === undefined ? "this run has not begun" : came({ done, statements }))
   }
 }
 

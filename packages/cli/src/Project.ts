@@ -7,6 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -56,9 +57,22 @@ const keys = Object.keys(Project.fields)
 export const read: Effect.Effect<Project, InvalidUsage, FileSystem.FileSystem | Path.Path> = Effect.gen(function* () {
   const files = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
+  const ownerOf = (path: string) =>
+    Effect.map(
+      Effect.option(files.stat(path)),
+      Option.flatMap(({ uid }) => uid)
+    )
+  // Whoever may write into a directory above would say where a password goes.
+  const trusted = new Set([process.getuid?.(), 0, Option.getOrUndefined(yield* ownerOf("."))])
   for (let directory = paths.resolve("."); ; directory = paths.dirname(directory)) {
     const path = paths.join(directory, fileName)
+    const owner = yield* ownerOf(path)
     if (yield* Effect.orElseSucceed(files.exists(path), () => false)) {
+      if (Option.isSome(owner) && !trusted.has(owner.value)) {
+        return yield* new InvalidUsage({
+          message: `${path}: it is another user's, and is not read: move it away, or make it your own`
+        })
+      }
       const project = yield* parsed(path)
       const schemaDir = project["schema-dir"]
       if (schemaDir === undefined || paths.isAbsolute(schemaDir)) return project

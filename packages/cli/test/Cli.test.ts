@@ -103,8 +103,12 @@ describe("Cli.run", () => {
     [["dev", "-p", "70000"], '--port "70000" is not a port: give a number from 1 to 65535'],
     [["dev", "--data-dir", "x", "--ephemeral"], "--data-dir and --ephemeral exclude each other: give one"],
     [["dev", "--tls-key", "x"], "--tls-cert and --tls-key need each other: give both"],
-    [["status"], "no endpoint: give --endpoint, or set CLUSTER_ENDPOINT or SQL_HOST"],
-    [["status"], "no endpoint: give --endpoint, or set CLUSTER_ENDPOINT or SQL_HOST", { SQL_HOST: "" }],
+    [["status"], "no endpoint: give --endpoint, set CLUSTER_ENDPOINT or SQL_HOST, or write it into effect-dsql.json"],
+    [
+      ["status"],
+      "no endpoint: give --endpoint, set CLUSTER_ENDPOINT or SQL_HOST, or write it into effect-dsql.json",
+      { SQL_HOST: "" }
+    ],
     [["status", "-ep", "h", "-p", "0"], '--port "0" is not a port: give a number from 1 to 65535'],
     [["status", "-ep", "h"], 'SQL_PORT "abc" is not a port: give a number from 1 to 65535', { SQL_PORT: "abc" }],
     [["status", "-ep", "h"], 'SQL_PORT "65536" is not a port: give a number from 1 to 65535', { SQL_PORT: "65536" }],

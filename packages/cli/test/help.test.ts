@@ -28,7 +28,9 @@ describe("help", () => {
     Effect.gen(function* () {
       const help = formatHelpDoc(yield* helpOf(...args))
       const lines = wrapped(help, columns).split("\n")
-      assert.deepStrictEqual(words(lines.join("\n")), words(help))
+      // A broken example has a sign more for each of its lines.
+      const read = (text: string) => words(text).filter((word) => word !== "#" && word !== "\\")
+      assert.deepStrictEqual(read(lines.join("\n")), read(help))
       // A word that is longer than the terminal stands alone.
       assert.deepStrictEqual(
         lines.filter((line) => line.length > columns && words(line.trim()).length > 1),
@@ -45,15 +47,40 @@ describe("help", () => {
     )
   })
 
+  it("breaks an example so that it can still be typed, and a comment so that it stays one", () => {
+    const help = "EXAMPLES\n  # Start it over from nothing\n  effect-dsql setup-schema --overwrite --yes"
+    assert.strictEqual(
+      wrapped(help, 24),
+      [
+        "EXAMPLES",
+        "  # Start it over from",
+        "  # nothing",
+        "  effect-dsql \\",
+        "    setup-schema \\",
+        "    --overwrite --yes"
+      ].join("\n")
+    )
+  })
+
+  it.effect("keeps the descriptions of commands with two names below the others", () =>
+    Effect.gen(function* () {
+      const lines = formatHelpDoc(yield* helpOf()).split("\n")
+      const rows = lines.slice(lines.indexOf("SUBCOMMANDS") + 1).filter((line) => line.startsWith("  "))
+      assert.isAbove(rows.length, 10)
+      assert.lengthOf(new Set(rows.map((row) => /^ +\S+ +/.exec(row)?.[0].length)), 1)
+      assert.include(rows.join("\n"), "also setup")
+    })
+  )
+
   it.effect.each([
     { command: "lint", taken: [] },
     { command: "simulate", taken: [] },
-    { command: "dev", taken: ["port"] }
+    { command: "dev", taken: ["port", "db-name"] }
   ])("of $command lists no flag that leads to a database and is refused", ({ command, taken }) =>
     Effect.gen(function* () {
       const { inheritedFlags = [] } = yield* helpOf(command)
-      const names = inheritedFlags.map(({ name }) => name)
-      assert.deepStrictEqual(names, [...taken, "format", "quiet", "verbose", "color"])
+      const names = inheritedFlags.map(({ name }) => name).toSorted()
+      assert.deepStrictEqual(names, [...taken, "format", "quiet", "verbose", "color"].toSorted())
     })
   )
 })

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { cluster } from "./support/cluster.ts"
 import { manifest, tree } from "./support/files.ts"
@@ -72,6 +72,21 @@ describe("effect-dsql.json", () => {
       assert.strictEqual((yield* call(["lint", "a.sql"], {}, { cwd })).code, 0)
     })
   )
+
+  it.live.skipIf(process.getuid?.() !== 0)("is not read where somebody else has put it above", () =>
+    Effect.gen(function* () {
+      const root = yield* tree({ "effect-dsql.json": `{"endpoint": "elsewhere"}`, "own/a.sql": "SELECT 1;" })
+      chownSync(join(root, "effect-dsql.json"), 65534, 65534)
+      const refused = yield* call(["status"], {}, { cwd: join(root, "own") })
+      assert.deepStrictEqual(
+        [refused.code, refused.stderr],
+        [
+          2,
+          `error: ${join(root, "effect-dsql.json")}: it is another user's, and is not read: move it away, or make it your own\n`
+        ]
+      )
+    })
+  )
 })
 
 describe("new-migration", () => {
@@ -120,10 +135,28 @@ describe("new-migration", () => {
     })
   )
 
+  it.live("advises commands that a shell takes as they are, and writes the description in one line", () =>
+    Effect.gen(function* () {
+      const cwd = yield* tree({})
+      const { stdout } = yield* call(["new-migration", "-d", "my schema", "two\nlines"], {}, { cwd })
+      assert.include(stdout, "  effect-dsql lint 'my schema/v1.0'\n  effect-dsql plan --schema-dir 'my schema'\n")
+      const written = JSON.parse(readFileSync(join(cwd, "my schema/v1.0/manifest.json"), "utf8"))
+      assert.strictEqual(written.Description, "two lines")
+    })
+  )
+
   const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, message: string]> = [
     [[], "Missing required argument: description: see effect-dsql new-migration --help"],
     [["x"], "no directory: give --schema-dir, the one that the versions are in"],
-    [["-d", "schema", "-v", "1.0", "x"], "schema/v1.0 is there already: give another --version, or move it away"],
+    [
+      ["-d", "schema", "-v", "1.0", "x"],
+      "version 1.0 is not after 1.0, the last one in schema: give a later --version"
+    ],
+    [
+      ["-d", "schema", "-v", "0.5", "x"],
+      "version 0.5 is not after 1.0, the last one in schema: give a later --version"
+    ],
+    [["-d", "schema", "  "], "the description is empty: say what it is for"],
     [["-d", "schema", "-v", "one", "x"], '"one" is not a version: write numbers with dots, such as 1.1'],
     [["-d", "schema", "x".repeat(256)], "the description has 256 characters, it may have 255"],
     [["-d", "schema/v1.0/a.sql", "x"], "cannot read schema/v1.0/a.sql: it is not a directory: check the path"],

@@ -51,12 +51,13 @@ export interface Options {
 }
 
 /**
- * Why a connection cannot be used again: it broke, or a statement on it was interrupted.
+ * Why a connection cannot be used again: it broke, a statement on it was interrupted, or it may
+ * hold a transaction that nobody will end.
  *
  * @since 0.1.0
  * @category models
  */
-export type EndReason = "lost" | "interrupted"
+export type EndReason = "lost" | "interrupted" | "in_transaction"
 
 /**
  * Why there is no connection: the one that would have been opened failed, or the pool has no time or no room for it.

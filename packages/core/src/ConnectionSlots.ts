@@ -7,9 +7,9 @@
  * and the sum cannot exceed the limit; no row counts for all of them. Who dies
  * stops renewing, and its slots are free when the database's clock says so.
  *
- * A holder is one claim of one process, so that a statement that comes late
- * changes nothing that was claimed since: where an answer is lost, it is sent
- * again.
+ * A holder is one claim of one process, so that a statement changes nothing
+ * that was claimed by another: where an answer is lost, it is sent again, once
+ * the first one is void.
  *
  * @since 0.1.0
  * @stability unstable

@@ -226,8 +226,16 @@ const poolSettings = Config.all({
   )
 )
 
+const nowhere = "no database: set DSQL_ENDPOINT to the host of a cluster, or DSQL_URL to a postgres:// URL of a server"
+
 const clusterSettings = Config.all({
-  endpoint: Config.NonEmptyString("DSQL_ENDPOINT"),
+  endpoint: optional(Config.NonEmptyString("DSQL_ENDPOINT")).pipe(
+    Config.flatMap((endpoint) =>
+      endpoint === undefined
+        ? Config.fail(new ConfigProvider.SourceError({ message: nowhere }))
+        : Config.succeed(endpoint)
+    )
+  ),
   region: optional(Config.NonEmptyString("DSQL_REGION").pipe(Config.orElse(() => Config.NonEmptyString("AWS_REGION")))),
   user: optional(Config.NonEmptyString("DSQL_USER")),
   port: optional(Config.Port("DSQL_PORT")),

@@ -8,9 +8,10 @@
  * @since 0.1.0
  * @stability unstable
  */
+import * as Quote from "@effect-dsql/dialect/Quote"
 import { OID, type Parameter, ParameterTypeId } from "@effect/sql-pg/PgTypes"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { defaultEscape, type Fragment } from "effect/sql/Statement"
+import type { Fragment } from "effect/sql/Statement"
 import { reserved } from "./internal/guarded/reserved.ts"
 
 const TypeId = "~@effect-dsql/core/Expression"
@@ -90,29 +91,38 @@ const make = (strings: ReadonlyArray<string>, values: ReadonlyArray<unknown>): E
 export const literal = (text: string): Expression => make([text], [])
 
 /**
- * A quoted identifier; a dot parts a schema from a name.
+ * The quoted name of a table; a dot parts a schema from it.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const name = (identifier: string): Expression => {
-  const known = identifiers.get(identifier)
-  if (known !== undefined) return known
-  if (identifier.startsWith(reserved)) {
-    throw new Error(
-      `the name ${identifier} is taken: names that begin with ${reserved} are those of guarded statements`
-    )
+export const name = (table: string): Expression =>
+  quoted(tables, table, (table) => Quote.qualified(...table.split(".")))
+
+/**
+ * The quoted name of a column, whatever is in it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const column = (column: string): Expression => quoted(columnNames, column, Quote.identifier)
+
+const tables = new Map<string, Expression>()
+
+const columnNames = new Map<string, Expression>()
+
+const quoted = (known: Map<string, Expression>, name: string, quote: (name: string) => string): Expression => {
+  const before = known.get(name)
+  if (before !== undefined) return before
+  if (name.startsWith(reserved)) {
+    throw new Error(`the name ${name} is taken: names that begin with ${reserved} are those of guarded statements`)
   }
-  const made = literal(quote(identifier))
+  const made = literal(quote(name))
   // A program has as many names as its tables have columns; one that makes names up forgets them.
-  if (identifiers.size >= 10_000) identifiers.clear()
-  identifiers.set(identifier, made)
+  if (known.size >= 10_000) known.clear()
+  known.set(name, made)
   return made
 }
-
-const quote = defaultEscape('"')
-
-const identifiers = new Map<string, Expression>()
 
 /**
  * Puts expressions together. Any other value becomes a parameter, whose type the server finds from where it stands;
@@ -245,12 +255,12 @@ export const records = <C extends Columns>(alias: string, columns: C, rows: Read
 }
 
 /**
- * Quoted identifiers with commas between them.
+ * Quoted names of columns with commas between them.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const names = (identifiers: ReadonlyArray<string>): Expression => join(identifiers.map(name), ", ")
+export const names = (columns: ReadonlyArray<string>): Expression => join(columns.map(column), ", ")
 
 /**
  * The condition that a table's row has this key, column by column.
@@ -259,7 +269,7 @@ export const names = (identifiers: ReadonlyArray<string>): Expression => join(id
  * @category conditions
  */
 export const key = (table: string, columns: Readonly<Record<string, Expression>>): Expression =>
-  all(Object.entries(columns).map(([column, value]) => sql`${name(table)}.${name(column)} = ${value}`))
+  all(Object.entries(columns).map(([each, value]) => sql`${name(table)}.${column(each)} = ${value}`))
 
 /**
  * The condition that all of these hold.

@@ -66,9 +66,9 @@ export const shared = (guard: Guard, expected: Token): Effect.Effect<void, Condi
   Effect.gen(function* () {
     const client = yield* sql
     const clause = yield* Guards.SharedLock
-    const holds = Expression.sql`${Expression.name(guard.token)} = ${expected}`
+    const holds = Expression.sql`${Expression.column(guard.token)} = ${expected}`
     const row = yield* locked(client, guard, [holds], clause)
-    if (row?.[1] !== true) return yield* refuse(guard, expected, row)
+    if (row?.[2] !== true) return yield* refuse(guard, expected, row)
   })
 
 /**
@@ -99,16 +99,19 @@ export const exclusive = (guard: Guard): Effect.Effect<Option.Option<Token | nul
  * @since 0.1.0
  * @category fences
  */
-export const compareAndSet = (
+export const compareAndSet = <Columns extends Readonly<Record<string, unknown>>>(
   guard: Guard,
   expected: Token,
-  set: Readonly<Record<string, unknown>>
+  set: Columns & Write.SomeColumns<Columns>
 ): Effect.Effect<void, ConditionFailed | SqlError, Transaction> =>
   Effect.asVoid(
-    Guarded.write({
-      guards: [holding(guard, expected)],
-      writes: [Write.update({ table: guard.table, set: bound(set), where: keyOf(guard) })]
-    })
+    // What is wrong with the columns is a defect of the effect.
+    Effect.suspend(() =>
+      Guarded.write({
+        guards: [holding(guard, expected)],
+        writes: [Write.update({ table: guard.table, set: bound(set), where: keyOf(guard) })]
+      })
+    )
   )
 
 /**
@@ -137,17 +140,17 @@ export const compareAndDelete = (
 export const holding = (guard: Guard, expected: Token): Guards.Guard<ConditionFailed> =>
   Guards.make({
     name: "fence",
-    row: Guards.row(guard.table, bound(guard.key), [guard.token], "exclusive"),
-    columns: [guard.token],
-    holds: (row) => Expression.sql`(SELECT count(*) FROM ${row}) = 1 AND ${has(row, guard, expected)}`,
-    refuse: (found, rows) =>
-      Effect.flatMap(single(guard, rows), () =>
-        refuse(guard, expected, found === undefined ? undefined : [found[guard.token]])
-      )
+    row: Guards.row(guard.table, bound(guard.key), read(guard), "exclusive"),
+    columns: ["token", "text"],
+    holds: (row) => Guards.exists(row, Expression.sql`token = ${expected}`),
+    refuse: (found) => refuse(guard, expected, found && [found["token"], found["text"]])
   })
 
-const has = (row: Expression.Expression, guard: Guard, expected: Token) =>
-  Guards.exists(row, Expression.sql`${Expression.name(guard.token)} = ${expected}`)
+/** The token, and how the server writes it: a timestamp has more digits than a Date. */
+const read = ({ token }: Guard) => {
+  const column = Expression.column(token)
+  return { token: column, text: Expression.sql`${column}::text` }
+}
 
 const bound = (values: Readonly<Record<string, unknown>>): Readonly<Record<string, Expression.Expression>> =>
   Object.fromEntries(Object.entries(values).map(([column, value]) => [column, Expression.sql`${value}`]))
@@ -161,7 +164,7 @@ const locked = (client: SqlClient, guard: Guard, columns: ReadonlyArray<Expressi
     send(
       client,
       plain(
-        Expression.sql`SELECT ${Expression.join([Expression.name(guard.token), ...columns], ", ")}
+        Expression.sql`SELECT ${Expression.join([...Object.values(read(guard)), ...columns], ", ")}
           FROM ${Expression.name(guard.table)} WHERE ${keyOf(guard)} ${Expression.literal(clause)}`
       )
     ),
@@ -174,8 +177,11 @@ const single = (guard: Guard, rows: number): Effect.Effect<void> =>
     ? Effect.die(new Error(`${describe(guard)}: this key names ${rows} rows, and a guard is one: name its primary key`))
     : Effect.void
 
-/** The column of a token holds numbers or text, or nothing. */
-const tokenOf = (row: Row): Token | null => (row[0] ?? null) as Token | null
+/** A number or a text; of any other type what the server writes, which it takes again for the token. */
+const tokenOf = ([token, text]: Row): Token | null => {
+  if (typeof token === "bigint" || typeof token === "number" || typeof token === "string") return token
+  return typeof text === "string" ? text : null
+}
 
 const refuse = (guard: Guard, expected: Token, row: Row | undefined) =>
   Effect.fail(

@@ -44,6 +44,8 @@ export interface Row {
   /** A SELECT without a locking clause. */
   readonly select: Expression.Expression
   readonly lock: Lock | undefined
+  /** The table and the columns of the key that names the row: where they name more than one, nothing is written. */
+  readonly key?: { readonly table: string; readonly columns: ReadonlyArray<string> } | undefined
 }
 
 /**
@@ -61,8 +63,8 @@ export type Found = Readonly<Record<string, unknown>>
  * @category models
  */
 export interface Guard<out E = never> {
-  /** Names the guard in its statement, where no other guard has this name. */
-  readonly name: string
+  /** Tells the guard from all others of a statement; its description is what messages call it. */
+  readonly id: symbol
   readonly row: Row
   /** A second row, which is looked up by the first and may be missing. */
   readonly beside: Row | undefined
@@ -75,7 +77,8 @@ export interface Guard<out E = never> {
 }
 
 /**
- * The row of a table with this key.
+ * The row of a table with this key. The columns are the table's own, or expressions by their names. A key that names
+ * more than one row is a defect, and nothing is written.
  *
  * @since 0.1.0
  * @category constructors
@@ -83,15 +86,24 @@ export interface Guard<out E = never> {
 export const row = (
   table: string,
   key: Readonly<Record<string, Expression.Expression>>,
-  columns: ReadonlyArray<string>,
+  columns: ReadonlyArray<string> | Readonly<Record<string, Expression.Expression>>,
   lock: Lock | undefined
 ): Row => ({
-  select: Expression.sql`SELECT ${Expression.names(columns)} FROM ${Expression.name(table)} WHERE ${Expression.key(table, key)}`,
-  lock
+  select: Expression.sql`SELECT ${selected(columns)} FROM ${Expression.name(table)} WHERE ${Expression.key(table, key)}`,
+  lock,
+  key: { table, columns: Object.keys(key) }
 })
 
+const selected = (columns: ReadonlyArray<string> | Readonly<Record<string, Expression.Expression>>) =>
+  isNames(columns)
+    ? Expression.names(columns)
+    : Expression.join(
+        Object.entries(columns).map(([name, value]) => Expression.sql`${value} AS ${Expression.column(name)}`),
+        ", "
+      )
+
 /**
- * Makes a guard.
+ * Makes a guard. `name` is what messages call it.
  *
  * `columns` are those of the row, or expressions over `found`, the row, and `beside`. `holds` is given the guard's rows,
  * to stand in FROM; where it is left out, the row has to be there. `refuse` is given the row that was found, undefined
@@ -126,9 +138,10 @@ export const make = <E>(options: {
   readonly refuse: Guard<E>["refuse"]
 }): Guard<E> => {
   const { beside, columns, name, refuse, row } = options
-  const rows = reference({ of: "guard", name })
+  const id = Symbol(name)
+  const rows = reference({ of: "guard", guard: id })
   return {
-    name,
+    id,
     row,
     beside,
     columns: isNames(columns) ? columns : Object.keys(columns),
@@ -143,7 +156,7 @@ const viewOf = (
   isJoined: boolean
 ): ReadonlyArray<Expression.Expression> | undefined => {
   if (!isNames(columns)) return Object.values(columns)
-  return isJoined ? columns.map((column) => Expression.sql`found.${Expression.name(column)}`) : undefined
+  return isJoined ? columns.map((column) => Expression.sql`found.${Expression.column(column)}`) : undefined
 }
 
 const isNames = (columns: object): columns is ReadonlyArray<string> => Array.isArray(columns)
@@ -173,7 +186,7 @@ export const absent = (row: Expression.Expression, condition?: Expression.Expres
  * @category accessors
  */
 export const column = (
-  guard: Pick<Guard<unknown>, "name">,
+  guard: Pick<Guard<unknown>, "id">,
   column: string,
   type: Expression.Type
-): Expression.Expression => reference({ of: "column", name: guard.name, column, type })
+): Expression.Expression => reference({ of: "column", guard: guard.id, column, type })

@@ -1,16 +1,17 @@
 /**
  * Writes that happen only while their guards hold.
  *
- * All guards are judged in one snapshot, and their rows are locked in it; the
- * writes happen if every guard holds; and the answer says which one did not,
+ * All guards are judged in one snapshot; if every one holds, their rows are
+ * locked in it, and the writes happen; and the answer says which one did not,
  * with the row that it found. So a write of many rows below several fences is
  * one round trip, and all of it commits or none.
  *
  * It is sent in one of two forms. As one `statement`, a WITH in which the locks
- * gate the writes, it commits by itself. As a `transaction`, each guard is locked
- * by a statement of its own, then all are judged, then each write follows: more
- * round trips, and nothing that a cluster might not take. Which form it is, is a
- * setting of the client; what is written, told and refused is the same.
+ * gate the writes, it commits by itself. As a `transaction`, all guards are
+ * judged, then each is locked by a statement of its own, then each write follows:
+ * more round trips, and nothing that a cluster might not take. Which form it is,
+ * is a setting of the client; what is written, told and refused is the same, and
+ * what could not be is refused before it is sent.
  *
  * @since 0.1.0
  * @stability unstable
@@ -23,6 +24,7 @@ import { type Guard, SharedLock } from "./Guard.ts"
 import * as Sending from "./internal/guarded/sending.ts"
 import { reference } from "./internal/guarded/reference.ts"
 import { carry } from "./internal/errors/classify.ts"
+import { see } from "./internal/errors/conflictSeen.ts"
 import { Transaction } from "./Transaction.ts"
 import type { Write } from "./Write.ts"
 
@@ -35,8 +37,13 @@ import type { Write } from "./Write.ts"
 export interface Statement<out E = never> {
   /** In the order in which they are locked, and refuse. */
   readonly guards: ReadonlyArray<Guard<E>>
-  /** Each changes rows that no other one changes. */
+  /** What each reads is from before all of them. */
   readonly writes: ReadonlyArray<Write>
+  /**
+   * Says that no write reads or changes a row that another one changes. A statement that does not say so is refused, as
+   * a defect, if two of its writes are of one table, or one names the table of an earlier one. Default: false.
+   */
+  readonly independent?: boolean | undefined
   /** What the answer tells beside: single values of the snapshot from before the writes, by name. */
   readonly tells?: Readonly<Record<string, Expression.Expression>> | undefined
   /** Unique constraints under which a guard saw the key free: who has taken it since is a conflict, not a violation. */
@@ -86,17 +93,18 @@ export type Told = Readonly<Record<string, unknown>>
  * @since 0.1.0
  * @category execution
  */
-export const write = <E>(statement: Statement<E>): Effect.Effect<Told, E | SqlError, Transaction> =>
+export const write = <E = never>(statement: Statement<E>): Effect.Effect<Told, E | SqlError, Transaction> =>
   Effect.flatMap(Transaction, ({ guarded, sql }) =>
     Effect.withFiber<Told, E | SqlError>((fiber) => {
       const shared = fiber.getRef(SharedLock)
-      const parts = { guards: statement.guards, writes: statement.writes, tells: statement.tells ?? {} }
+      const { guards, independent = false, tells = {}, writes } = statement
+      const parts = { guards, independent, tells, writes }
       const clause: Sending.Clause = (lock) => (lock === "shared" ? shared : "FOR UPDATE")
       const sent = guarded === "statement" ? Sending.atOnce(sql, parts, clause) : Sending.inTurn(sql, parts, clause)
       const free = statement.free ?? []
       return free.length === 0
         ? sent
-        : Effect.mapError(sent, (error) => (isSqlError(error) ? taken(error, free) : error))
+        : Effect.catch(sent, (error) => (isSqlError(error) && isTaken(error, free) ? taken(error) : Effect.fail(error)))
     })
   )
 
@@ -109,11 +117,12 @@ export const write = <E>(statement: Statement<E>): Effect.Effect<Told, E | SqlEr
 export const told = (name: string, type: Expression.Type): Expression.Expression =>
   reference({ of: "tell", name, type })
 
+const isTaken = ({ reason }: SqlError, free: ReadonlyArray<string>): boolean =>
+  reason._tag === "UniqueViolation" && free.includes(reason.constraint)
+
 /** A key that a guard saw free is taken only by somebody who committed since: a conflict, whatever the server calls it. */
-const taken = (error: SqlError, free: ReadonlyArray<string>): SqlError =>
-  error.reason._tag === "UniqueViolation" && free.includes(error.reason.constraint)
-    ? carry(
-        new SerializationConflict({ code: "unmarked", message: "another write took the key first", cause: error }),
-        "query"
-      )
-    : error
+const taken = (cause: SqlError): Effect.Effect<never, SqlError> => {
+  const conflict = new SerializationConflict({ code: "unmarked", message: "another write took the key first", cause })
+  const error = carry(conflict, "query")
+  return Effect.andThen(see(error), Effect.fail(error))
+}

@@ -144,7 +144,7 @@ export const pool = {
     "dsql_pool_closed_total",
     ["pool", "reason"],
     "connections",
-    "Closed: life and idle are as they should be; lost broke; interrupted had a statement cut short; shutdown."
+    "Closed: life and idle are as they should be; lost broke; interrupted had a statement cut short; in_transaction held a transaction that nobody would end; shutdown."
   )
 } as const
 

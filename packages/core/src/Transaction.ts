@@ -26,9 +26,9 @@ import * as Attempts from "./internal/transaction/attempt.ts"
 import { classify } from "./internal/errors/classify.ts"
 import { Deadline } from "./internal/transaction/deadline.ts"
 import * as measure from "./internal/transaction/measure.ts"
-import { type Outcome, unknown } from "./internal/transaction/outcome.ts"
+import type { Outcome } from "./internal/transaction/outcome.ts"
 import { type Operation, retrying } from "./internal/transaction/retrying.ts"
-import { settle, type Settled, type Ways } from "./internal/transaction/settling.ts"
+import { settle } from "./internal/transaction/settling.ts"
 import * as Validity from "./internal/transaction/validity.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 
@@ -89,9 +89,9 @@ export interface Options<A, R = never> {
   /**
    * Begins READ ONLY: it never conflicts on data, and writes are refused. Default: false.
    *
-   * The service can be told so of a transaction, and not of one statement. So the first time that a program sends a
-   * text by `autocommit`, it is sent in a transaction, which costs two round trips more. `proven` says that a test has
-   * shown the text to read and nothing else: then it is one round trip from the first time on.
+   * The service can be told so of a transaction, and not of one statement. So `autocommit` sends its statement in a
+   * transaction, which costs two round trips more. `proven` says that a test has shown the statement to read and nothing
+   * else, with what it calls: then it is sent by itself, in one round trip.
    */
   readonly readOnly?: boolean | "proven" | undefined
   /** When conflicts are retried. Default: `RetryPolicy.standard`. */
@@ -103,9 +103,11 @@ export interface Options<A, R = never> {
   readonly deadline?: Duration.Input | undefined
   /**
    * Whether a lost answer is settled by running the body again: where it compares a token that it changes, or leaves
-   * the same rows behind however often it runs. Then of the two only one takes effect, in whichever order they come,
-   * as long as nobody puts back in between what it compares: a row that is deleted, or made anew. If the second one is
-   * refused, `verify` says whether the first one had been there before. Default: false.
+   * the same rows behind however often it runs. It runs once nothing can come of the first one any more, which takes up
+   * to eight seconds for a `Guarded` statement: it names an instant of the server's clock, after which it does nothing.
+   * A hand-written statement that commits by itself names none, and is sent again at once: give it this only where it
+   * does no harm however late it comes, whatever others do meanwhile. If the second one is refused, `verify` says
+   * whether the first one had been there before. Default: false.
    */
   readonly repeat?: boolean | undefined
   /**
@@ -116,7 +118,7 @@ export interface Options<A, R = never> {
    * Read FOR UPDATE a row that is there in any case and that the transaction held or changed, whatever it changed it
    * to: a COMMIT that is still under way then conflicts with this look, and `NotCommitted` stays true. A statement
    * that commits by itself can come after any look, so `autocommit` believes `NotCommitted` of `Guarded` statements
-   * alone: they name an instant of the server's clock, after which they do nothing, and the look comes after it.
+   * alone: the look comes after the instant that they name.
    */
   readonly verify?: ((value: Option.Option<A>) => Effect.Effect<Outcome<A>, unknown, R>) | undefined
 }
@@ -180,7 +182,11 @@ export const run = <A, E, R, R2 = never>(
 /**
  * Runs a body of exactly one statement, which commits by itself: one round
  * trip instead of three. Conflicts are retried as in `run`; a second statement
- * is a defect.
+ * is a defect. What the body makes of an answer that was lost does not count:
+ * it is settled, or `CommitOutcomeUnknown`.
+ *
+ * Where the client sends `Guarded` statements as transactions, the body of one
+ * begins twice: once to find out that it takes one, which sends nothing.
  *
  * With `readOnly` a lost answer is a `ConnectionLost`, because nothing can have
  * been written.
@@ -208,7 +214,11 @@ export const autocommit = <A, E, R, R2 = never>(
   execute(
     body,
     options,
-    isReadOnly(options) ? Attempts.inReadOnlyStatement(options.readOnly) : Attempts.inStatement,
+    options.readOnly === "proven"
+      ? Attempts.inProvenStatement
+      : isReadOnly(options)
+        ? Attempts.inReadOnlyStatement
+        : Attempts.inStatement,
     true
   )
 
@@ -269,11 +279,8 @@ const settled = <A, E, R, R2>(
 ): Effect.Effect<A, Failure<E>, Exclude<R | R2, Transaction>> => {
   const { attempt, body, client, isSingle, operation, options } = execution
   const { repeat = false, verify } = options
-  const once = (number: number): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R | R2, Transaction>> =>
-    attempted(operation, client, body, attempt, number)
-  if (verify === undefined) {
-    const answered = retrying(operation, once)
-    return repeat ? orSettle(answered, operation, { again: once(1), look: undefined }) : answered
+  if (!repeat && verify === undefined) {
+    return retrying(operation, (number) => attempted(operation, client, body, attempt, number))
   }
   let value = Option.none<A>()
   const kept = Effect.tap(body, (result) =>
@@ -281,36 +288,30 @@ const settled = <A, E, R, R2>(
       value = Option.some(result)
     })
   )
-  // What an attempt before this one named is over: it met a conflict.
-  const validity: Validity.Validity = { until: undefined }
-  const answered = retrying(operation, (number) =>
-    Effect.suspend(() => {
-      validity.until = undefined
-      return attempted(operation, client, kept, attempt, number)
-    })
+  // A transaction's snapshot is older than whatever is done about it.
+  const validity: Validity.Validity = { until: isSingle ? undefined : Validity.always }
+  const once = (number: number): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R | R2, Transaction>> => {
+    const one = attempted(operation, client, kept, attempt, number)
+    return isSingle ? Effect.provideService(one, Validity.Validity, validity) : one
+  }
+  const over = Effect.suspend(() =>
+    Effect.mapError(Validity.over(client.sql, validity), (error) => classify(error, operation.name))
   )
-  const look: Ways<A, E, Exclude<R | R2, Transaction>>["look"] & {} = Effect.suspend(() =>
-    attempted(operation, client, verify(value), Attempts.inTransaction, 1)
-  )
-  if (repeat) return orSettle(answered, operation, { again: once(1), look })
-  if (!isSingle) return orSettle(answered, operation, { again: undefined, look })
-  return orSettle(Effect.provideService(answered, Validity.Validity, validity), operation, {
-    again: undefined,
-    look: Effect.flatMap(
-      Effect.mapError(Validity.over(client.sql, validity), (error) => classify(error, operation.name)),
-      (isOver) => (isOver ? look : Effect.map(look, (outcome) => (outcome._tag === "NotCommitted" ? unknown : outcome)))
-    )
+  const again = repeat ? once(1) : undefined
+  const look = verify && Effect.suspend(() => attempted(operation, client, verify(value), Attempts.inTransaction, 1))
+  return Effect.catch(retrying(operation, once), (error) => {
+    const lost = repeat && isSingle ? asOneStatement(error, operation.name) : error
+    return lost instanceof DsqlError.CommitOutcomeUnknown
+      ? settle({ again, look, over }, operation, lost)
+      : Effect.fail(error)
   })
 }
 
-const orSettle = <A, E, R, R2>(
-  answered: Effect.Effect<A, Settled<E>, R>,
-  operation: Operation,
-  ways: Ways<A, E, R2>
-): Effect.Effect<A, Settled<E>, R | R2> =>
-  Effect.catch(answered, (error): Effect.Effect<A, Settled<E>, R2> =>
-    error instanceof DsqlError.CommitOutcomeUnknown ? settle(ways, operation, error) : Effect.fail(error)
-  )
+/** A statement that was sent as a transaction is done again wherever that broke off, as it is where it is sent as one. */
+const asOneStatement = <E>(error: E, operation: string): E | DsqlError.CommitOutcomeUnknown =>
+  error instanceof DsqlError.ConnectionLost && error.phase === "statement"
+    ? new DsqlError.CommitOutcomeUnknown({ operation, message: error.message, cause: error })
+    : error
 
 /** One attempt of a body, in which it is told so. */
 const attempted = <A, E, R>(

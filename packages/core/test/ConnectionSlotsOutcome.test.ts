@@ -6,8 +6,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Metric, Scope } from "effect"
 import type { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
+import { randomUUID } from "node:crypto"
 import { clusterDatabase } from "../../../test/database.ts"
+import { BriefLifetime } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
+import * as SlotTable from "../src/internal/budget/slotTable.ts"
 
 /** A slot for each connection, so that who takes another one claims, and waits for its turn behind a renewal. */
 const options = { limit: 4, slotSize: 1, ttl: "1 minute" } as const
@@ -29,7 +32,7 @@ interface Scene {
 }
 
 /** Runs a test on a process whose budget is kept through a proxy, and renewed when the test moves the clock. */
-const scene = <A, E>(test: (scene: Scene) => Effect.Effect<A, E, Scope.Scope>) =>
+const scene = <A, E>(test: (scene: Scene) => Effect.Effect<A, E, DsqlClient.DsqlClient | Scope.Scope>) =>
   Effect.gen(function* () {
     const url = yield* clusterDatabase
     const { sql } = Context.get(yield* Layer.build(DsqlClient.layerUrl({ url })), DsqlClient.DsqlClient)
@@ -48,7 +51,12 @@ const scene = <A, E>(test: (scene: Scene) => Effect.Effect<A, E, Scope.Scope>) =
       const services = yield* Layer.build(ConnectionSlots.layer(options))
       const budget = Context.get(services, ConnectionBudget.ConnectionBudget)
       return yield* test({ budget, proxy, slots, taken })
-    }).pipe(Effect.scoped, Effect.provide(TestClock.layer()), Effect.provideContext(client))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(TestClock.layer()),
+      Effect.provide(BriefLifetime),
+      Effect.provideContext(client)
+    )
   })
 
 const renew = TestClock.adjust("20 seconds")
@@ -59,10 +67,24 @@ describe("a statement of the table of slots whose answer is lost", () => {
   it.live("leases one slot, however late the lost claim comes", () =>
     scene(({ budget, proxy, slots }) =>
       Effect.gen(function* () {
-        const late = yield* proxy.hold(`INSERT INTO ${inTable}`)
+        const late = yield* proxy.hold(`INSERT INTO "${inTable}"`)
         yield* take(budget)
         yield* late.arrive
         assert.strictEqual((yield* slots).length, 1)
+      })
+    )
+  )
+
+  it.live("leases no slot that was given back, however late the lost claim comes", () =>
+    scene(({ proxy, slots }) =>
+      Effect.gen(function* () {
+        const late = yield* proxy.hold(`INSERT INTO "${inTable}"`)
+        const name = randomUUID()
+        const slot = yield* SlotTable.claim({ count: 2, ttlMillis: 60_000 }, name, 0)
+        assert(slot !== undefined)
+        yield* SlotTable.release(new Map([[slot, name]]))
+        assert.isTrue(yield* late.arrive)
+        assert.deepStrictEqual(yield* slots, [])
       })
     )
   )
@@ -82,7 +104,7 @@ describe("a statement of the table of slots whose answer is lost", () => {
       Effect.gen(function* () {
         yield* take(budget)
         const given = yield* take(budget)
-        const late = yield* proxy.hold(`DELETE FROM ${inTable}`)
+        const late = yield* proxy.hold(`DELETE FROM "${inTable}"`)
         yield* Scope.close(given, Exit.void)
         yield* renew
         yield* late.held
@@ -99,7 +121,7 @@ describe("a statement of the table of slots whose answer is lost", () => {
     scene(({ budget, proxy, slots, taken }) =>
       Effect.gen(function* () {
         yield* take(budget)
-        const late = yield* proxy.hold(`UPDATE ${inTable}`)
+        const late = yield* proxy.hold(`UPDATE "${inTable}"`)
         yield* renew
         yield* late.held
         yield* take(budget)

@@ -230,7 +230,7 @@ describe("DsqlClient.layerConfig", () => {
   )
 
   it.effect.each([
-    [{}, "DSQL_ENDPOINT"],
+    [{}, "no database: set DSQL_ENDPOINT to the host of a cluster, or DSQL_URL to a postgres:// URL of a server"],
     [{ DSQL_ENDPOINT: "abc.dsql.eu-central-1.on.aws", DSQL_PORT: "many" }, "DSQL_PORT"],
     [{ DSQL_URL: "postgres://localhost/db", DSQL_MAX_CONNECTIONS: "0" }, "DSQL_MAX_CONNECTIONS"],
     [{ DSQL_URL: "postgres://localhost/db", DSQL_IDLE_TIMEOUT: "soon" }, "DSQL_IDLE_TIMEOUT"],

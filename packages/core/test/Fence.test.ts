@@ -1,6 +1,6 @@
 import { DsqlClient, type DsqlError, Fence, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { assert, layer } from "@effect/vitest"
-import { Cause, Deferred, Effect, Fiber, Layer, Option } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option } from "effect"
 import type { SqlError } from "effect/sql"
 import { TestCluster, TestDatabase } from "../../../test/database.ts"
 
@@ -145,6 +145,58 @@ const suite = (name: string, database: Layer.Layer<DsqlClient.Provided, unknown>
           yield* Transaction.run(Fence.shared(guard, expected))
           yield* Transaction.autocommit(Fence.compareAndSet(guard, expected, { name: "a" }))
         }
+      })
+    )
+
+    it.effect.each([
+      ["timestamptz", "'2026-11-28 00:00:00.123456Z'", "2026-11-28 00:00:00.123456+00"],
+      ["timestamp", "'2026-11-28 00:00:00.123456'", "2026-11-28 00:00:00.123456"],
+      ["date", "'2026-11-28'", "2026-11-28"],
+      ["bytea", "'\\x00ff'", "\\x00ff"],
+      ["boolean", "true", "true"],
+      ["numeric", "1.50", "1.50"],
+      ["double precision", "0.1", 0.1],
+      ["uuid", "'0e4d2c04-4d5c-4a4c-9c3e-6a5a1a5b1d11'", "0e4d2c04-4d5c-4a4c-9c3e-6a5a1a5b1d11"]
+    ] as const)("refuses a token of %s with the one that is there, and takes that one", ([type, stored, token]) =>
+      Effect.gen(function* () {
+        const { sql } = yield* DsqlClient.DsqlClient
+        const table = `tokens_${type.replace(" ", "_")}`
+        yield* sql.unsafe(`CREATE TABLE ${table} (id integer PRIMARY KEY, token ${type})`)
+        yield* sql.unsafe(`INSERT INTO ${table} VALUES (1, ${stored}), (2, NULL)`)
+        const guard = { table, key: { id: 1 }, token: "token" }
+        const other = {
+          timestamptz: "2026-11-28 00:00:00.123457+00",
+          timestamp: "2026-11-28 00:00:00.123457",
+          date: "2026-11-29",
+          bytea: "\\x01",
+          boolean: "false",
+          numeric: "1.51",
+          "double precision": 0.2,
+          uuid: "0e4d2c04-4d5c-4a4c-9c3e-6a5a1a5b1d12"
+        }[type]
+        for (const fenced of [
+          Fence.shared(guard, other),
+          Fence.compareAndSet(guard, other, { id: 9 }),
+          Fence.compareAndDelete(guard, other)
+        ]) {
+          const failure = yield* Effect.flip(Transaction.autocommit(fenced))
+          assert.include(failure, { _tag: "ConditionFailed", expected: other, actual: token } as const)
+        }
+        assert.deepStrictEqual(yield* Transaction.autocommit(Fence.exclusive(guard)), Option.some(token))
+        yield* Transaction.autocommit(Fence.shared(guard, token))
+        yield* Transaction.autocommit(Fence.compareAndDelete(guard, token))
+      })
+    )
+
+    it.effect("dies at a set of no columns, with one clear line", () =>
+      Effect.gen(function* () {
+        const none: Record<string, unknown> = {}
+        const exit = yield* Effect.exit(Transaction.autocommit(Fence.compareAndSet(shard(1), 5n, none)))
+        assert(Exit.isFailure(exit))
+        assert.strictEqual(
+          String(Cause.squash(exit.cause)),
+          "Error: a write of shards names no column: name at least one"
+        )
       })
     )
 
@@ -316,4 +368,6 @@ const suite = (name: string, database: Layer.Layer<DsqlClient.Provided, unknown>
   })
 
 suite("PostgreSQL", TestDatabase(), true)
-suite("Aurora DSQL", TestCluster(), false)
+for (const guarded of ["statement", "transaction"] as const) {
+  suite(`Aurora DSQL as a ${guarded}`, TestCluster({ guarded }), false)
+}

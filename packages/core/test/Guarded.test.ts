@@ -84,7 +84,8 @@ for (const guarded of forms) {
             yield* Transaction.autocommit(
               Guarded.write({
                 guards: [shard(1, 5), free(1, 1)],
-                writes: [put(1, [1, 2]), Write.remove({ table: "tasks", where: Expression.sql`shard = 1 AND id = 7` })]
+                writes: [put(1, [1, 2]), Write.remove({ table: "tasks", where: Expression.sql`shard = 1 AND id = 7` })],
+                independent: true
               })
             )
             assert.deepStrictEqual(yield* stored(1), { range: 5n, tasks: [1, 2] })

@@ -1,6 +1,7 @@
-import { DsqlClient, Expression, Fence, Guard, Guarded, Transaction, Write } from "@effect-dsql/core"
+import { DsqlClient, type DsqlError, Expression, Fence, Guard, Guarded, Transaction, Write } from "@effect-dsql/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Fiber, Layer, Option, type Scope } from "effect"
+import type { SqlClient } from "effect/sql"
 import { clusterDatabase } from "../../../test/database.ts"
 import { BriefLifetime } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
@@ -39,6 +40,8 @@ interface Scene {
   readonly proxy: Proxy.Proxy
   readonly tasks: Effect.Effect<ReadonlyArray<number>, unknown>
   readonly range: Effect.Effect<bigint | undefined, unknown>
+  /** What somebody else does. */
+  readonly sql: SqlClient.SqlClient
   /** Somebody else moves the token. */
   readonly moved: (to: number) => Effect.Effect<unknown, unknown>
 }
@@ -60,7 +63,7 @@ const scene = <A, E>(
     const tasks = Effect.map(sql<{ id: number }>`SELECT id FROM tasks ORDER BY id`, (rows) => rows.map(({ id }) => id))
     const range = Effect.map(sql<{ range: bigint }>`SELECT range FROM shards`, (rows) => rows[0]?.range)
     return yield* Effect.provide(
-      test({ proxy, tasks, range, moved: (to) => sql`UPDATE shards SET range = ${to}` }),
+      test({ proxy, tasks, range, sql, moved: (to) => sql`UPDATE shards SET range = ${to}` }),
       DsqlClient.layerUrl({ url: proxy.url, guarded, maxConnections: 2 })
     )
   }).pipe(Effect.provide(BriefLifetime), Effect.scoped)
@@ -102,6 +105,70 @@ describe("a statement that arrives after its outcome was settled", () => {
         yield* Transaction.autocommit(Fence.compareAndSet(shard, 2n, { range: 3n }), { repeat: true })
         yield* late.arrive
         assert.strictEqual(yield* range, 3n)
+      })
+    )
+  )
+
+  it.live("moves no token that was put back since, where it was done again", () =>
+    scene("statement", ({ moved, proxy, range }) =>
+      Effect.gen(function* () {
+        const late = yield* proxy.hold("UPDATE")
+        yield* Transaction.autocommit(Fence.compareAndSet(shard, 1n, { range: 2n }), { repeat: true })
+        yield* moved(1)
+        yield* late.arrive
+        assert.strictEqual(yield* range, 1n)
+      })
+    )
+  )
+
+  it.live("would move it if it named no instant, which is why nothing hand-written is repeated here", () =>
+    scene("statement", ({ moved, proxy, range }) =>
+      Effect.gen(function* () {
+        const plain = Effect.flatMap(Transaction.sql, (sql) => sql`UPDATE shards SET range = 2 WHERE range = 1`)
+        const late = yield* proxy.hold("UPDATE")
+        yield* Transaction.autocommit(Effect.asVoid(plain), { repeat: true })
+        yield* moved(1)
+        yield* late.arrive
+        assert.strictEqual(yield* range, 2n)
+      })
+    )
+  )
+
+  it.live("does nothing once it was refused when it was done again, by what holds again later", () =>
+    scene("statement", ({ proxy, range, sql }) =>
+      Effect.gen(function* () {
+        const idle = Guard.make({
+          name: "idle",
+          row: Guard.row("tasks", { id: integer(5) }, ["id"], undefined),
+          columns: ["id"],
+          holds: (row) => Guard.absent(row),
+          refuse: () => Effect.fail("busy" as const)
+        })
+        const guards: ReadonlyArray<Guard.Guard<DsqlError.ConditionFailed | "busy">> = [Fence.holding(shard, 1n), idle]
+        const take = Guarded.write({
+          guards,
+          writes: [
+            Write.update({
+              table: "shards",
+              set: { range: Expression.value("bigint", 2n) },
+              where: Expression.key("shards", { id: integer(1) })
+            })
+          ]
+        })
+        const verify = () =>
+          Effect.map(Fence.exclusive(shard), (range) =>
+            Option.contains(range, 2n) ? Transaction.committed<void>(undefined) : Transaction.notCommitted
+          )
+        const late = yield* proxy.hold("UPDATE")
+        const taking = yield* Effect.forkChild(
+          Effect.flip(Transaction.autocommit(Effect.asVoid(take), { repeat: true, verify }))
+        )
+        yield* late.held
+        yield* sql`INSERT INTO tasks VALUES (5)`
+        assert.strictEqual(yield* Fiber.join(taking), "busy")
+        yield* sql`DELETE FROM tasks`
+        yield* late.arrive
+        assert.strictEqual(yield* range, 1n)
       })
     )
   )

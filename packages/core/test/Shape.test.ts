@@ -17,7 +17,8 @@ const expression = fc.oneof(
   word.map(Expression.literal)
 )
 const lock = fc.constantFrom("shared" as const, "exclusive" as const, undefined)
-const row = fc.tuple(expression, lock).map(([select, lock]): Guard.Row => ({ select, lock }))
+const key = fc.constantFrom({ table: "t", columns: ["c"] }, undefined)
+const row = fc.tuple(expression, lock, key).map(([select, lock, key]): Guard.Row => ({ select, lock, key }))
 const guard = fc
   .tuple(word, row, fc.option(row, { nil: undefined }), expression, expression, fc.boolean())
   .map(([name, row, beside, holds, column, isView]) =>
@@ -44,7 +45,8 @@ const write = fc.oneof(
 const parts = fc.record({
   guards: fc.array(guard, { maxLength: 3 }),
   tells: fc.dictionary(fc.constantFrom("t", "u"), expression),
-  writes: fc.array(write, { maxLength: 3 })
+  writes: fc.array(write, { maxLength: 3 }),
+  independent: fc.boolean()
 })
 
 describe("the shape of a guarded statement", () => {

@@ -4,6 +4,7 @@ import { Deferred, Duration, Effect, Exit, Fiber, Layer, Queue, Random, Ref, Str
 import type { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { TestDatabase } from "../../../test/database.ts"
+import { ProvingReads } from "../../../test/proving.ts"
 import {
   conflictAtCommit,
   failCommits,
@@ -203,23 +204,54 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
     })
   )
 
-  it.effect.each(["COMMIT", "  rollback", "END", "ABORT WORK", "/* done */ COMMIT", "-- done\nROLLBACK"])(
-    "does not send %s for positional rows or as a stream, whose answers do not name the command",
-    (command) =>
-      Effect.gen(function* () {
-        const { sql } = yield* DsqlClient.DsqlClient
-        const ways: ReadonlyArray<Effect.Effect<unknown, SqlError.SqlError>> = [
-          sql.unsafe(command).values,
-          sql.unsafe(command).valuesUnprepared,
-          Stream.runDrain(sql.unsafe(command).stream)
-        ]
-        for (const way of ways) {
-          const failure = yield* Effect.flip(Transaction.run(Effect.andThen(write(`${command}, positional`), way)))
-          assert.strictEqual(failure._tag, "UnsupportedFeature")
-          assert.include(failure.message, "the end of the transaction was not sent")
-        }
-        assert.strictEqual(yield* written(`${command}, positional`), 0)
-      })
+  it.effect.each([
+    "COMMIT",
+    "  rollback",
+    "END",
+    "ABORT WORK",
+    "COMMIT AND CHAIN",
+    "/* done */ COMMIT",
+    "/* /* done */ */ COMMIT",
+    "/* SELECT /* */ */ COMMIT",
+    "-- done\nROLLBACK",
+    "-- SELECT\rCOMMIT"
+  ])("knows by the server's answer that its body sent %j, in whichever way it asks for the answer", (command) =>
+    Effect.gen(function* () {
+      const { sql } = yield* DsqlClient.DsqlClient
+      const statement = sql.unsafe(command)
+      const ways: ReadonlyArray<Effect.Effect<unknown, SqlError.SqlError>> = [
+        statement,
+        statement.raw,
+        statement.unprepared,
+        statement.values,
+        statement.valuesUnprepared,
+        Stream.runDrain(statement.stream)
+      ]
+      const ended = /rollback|abort/i.test(command) ? "ROLLBACK" : "COMMIT"
+      for (const [index, way] of ways.entries()) {
+        const value = `${command} ${index}`
+        const body = Effect.andThen(Effect.andThen(write(value), way), Effect.ignore(write(value)))
+        const failure = yield* Effect.flip(Transaction.run(body))
+        assert.strictEqual(failure._tag, "UnsupportedFeature")
+        assert.include(failure.message, `the transaction was ended inside it, with ${ended}`)
+        assert.strictEqual(yield* written(value), ended === "COMMIT" ? 1 : 0)
+        assert.strictEqual(yield* openTransactions, 0)
+      }
+    })
+  )
+
+  it.effect("gives positional rows of a statement behind comments of any kind", () =>
+    Effect.gen(function* () {
+      const sql = yield* Effect.map(DsqlClient.DsqlClient, ({ sql }) => sql)
+      for (const comment of ["", "/* one */", "-- one\n", "-- one\r", "/* /* two */ */", "(((", "/*/ */"]) {
+        const close = comment === "(((" ? ")))" : ""
+        const rows = yield* Transaction.run(sql.unsafe(`${comment} SELECT 1 AS a, 'x' AS b ${close}`).values)
+        assert.deepStrictEqual(rows, [[1, "x"]])
+      }
+      assert.deepStrictEqual(yield* Transaction.run(sql.unsafe("/* one */ SELECT 1 AS a, 2 AS a").values), [[1, 2]])
+      const failure = yield* Effect.flip(Transaction.run(sql.unsafe("/* /* two */ */ SELECT 1 AS a, 2 AS a").values))
+      assert.include(failure.message, "two columns of the answer have one name")
+    })
   )
 
   for (const [command, outcome, left] of [
@@ -271,6 +303,9 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
       assert.deepStrictEqual(yield* Transaction.run(read), { rows: [{ id: 1 }], attempt: 1 })
       yield* sql`ALTER TABLE widened ADD COLUMN size integer`
       assert.deepStrictEqual(yield* Transaction.run(read), { rows: [{ id: 1, size: null }], attempt: 2 })
+      yield* sql`ALTER TABLE widened ADD COLUMN depth integer`
+      const own = Effect.mapError(read, () => "mine" as const)
+      assert.deepStrictEqual(yield* Transaction.run(own), { rows: [{ id: 1, size: null, depth: null }], attempt: 2 })
     })
   )
 
@@ -385,6 +420,60 @@ layer(Layer.provideMerge(schema, TestDatabase({ maxConnections: 1 })), { exclude
   }
 )
 
+layer(Layer.provideMerge(schema, TestDatabase({ maxConnections: 1 })), { excludeTestServices: true })(
+  "a connection that others use next",
+  (it) => {
+    it.effect.each(["BEGIN", "START TRANSACTION", "/* /* */ */ BEGIN", "-- SELECT\rBEGIN"])(
+      "is in no transaction after %j by itself, which fails",
+      (command) =>
+        Effect.gen(function* () {
+          const { sql } = yield* DsqlClient.DsqlClient
+          const statement = sql.unsafe(command)
+          const ways: ReadonlyArray<Effect.Effect<unknown, SqlError.SqlError>> = [
+            statement,
+            statement.raw,
+            statement.unprepared,
+            statement.values,
+            Stream.runDrain(statement.stream)
+          ]
+          for (const way of ways) {
+            for (const options of [{}, { readOnly: "proven" }, { deadline: "1 minute" }] as const) {
+              const failure = yield* Effect.flip(Transaction.autocommit(way, options))
+              assert.strictEqual(failure._tag, "UnsupportedFeature")
+              assert.include(failure.message, "a transaction was begun by a statement of its own")
+            }
+            yield* Transaction.autocommit(write(command))
+            // It would take back what is not committed yet.
+            yield* sql`ROLLBACK`
+          }
+          assert.strictEqual(yield* written(command), ways.length)
+        })
+    )
+
+    it.effect("is in no transaction that was begun by hand on it and left open", () =>
+      Effect.gen(function* () {
+        const { sql } = yield* DsqlClient.DsqlClient
+        const byHand = (...texts: ReadonlyArray<string>) =>
+          Effect.scoped(
+            Effect.flatMap(sql.reserve, (connection) =>
+              Effect.forEach(texts, (text) => connection.execute(text, [], undefined), { discard: true })
+            )
+          )
+        const insert = "INSERT INTO effects (value) VALUES ('by hand')"
+        yield* byHand("BEGIN", insert)
+        yield* byHand("BEGIN", "SAVEPOINT a", insert, "ROLLBACK TO a", insert)
+        yield* byHand("BEGIN", "COMMIT AND CHAIN", insert)
+        yield* Transaction.autocommit(write("left alone"))
+        yield* sql`ROLLBACK`
+        assert.strictEqual(yield* written("by hand"), 0)
+        assert.strictEqual(yield* written("left alone"), 1)
+        yield* byHand("BEGIN", insert, "COMMIT")
+        assert.strictEqual(yield* written("by hand"), 1)
+      })
+    )
+  }
+)
+
 layer(Layer.provideMerge(schema, TestDatabase()))("Transaction.run in virtual time", (it) => {
   const waits = (value: string, code: "OC000" | "OC001", policy: RetryPolicy.RetryPolicy, failures: number) =>
     Effect.gen(function* () {
@@ -460,7 +549,21 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
     })
   )
 
-  it.effect("sends a text that reads in a transaction once, and by itself from then on", () =>
+  it.effect("refuses to write where it is to read only, also by a text that has read before", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* DsqlClient.DsqlClient
+      yield* sql`CREATE TABLE sources (value text PRIMARY KEY)`
+      yield* sql`CREATE FUNCTION note(value text) RETURNS void LANGUAGE sql AS $$ INSERT INTO effects (value) VALUES (value) $$`
+      const read = Effect.flatMap(Transaction.sql, (sql) => sql`SELECT note(value) FROM sources`)
+      assert.deepStrictEqual(yield* Transaction.autocommit(read, { readOnly: true }), [])
+      yield* sql`INSERT INTO sources VALUES ('noted')`
+      const failure = yield* Effect.flip(Transaction.autocommit(read, { readOnly: true }))
+      assert.include(failure, { _tag: "StatementFailed", sqlState: "25006" } as const)
+      assert.strictEqual(yield* written("noted"), 0)
+    })
+  )
+
+  it.effect("sends a statement that reads in a transaction, and by itself where it is proven to read", () =>
     Effect.gen(function* () {
       const read = Effect.flatMap(Transaction.sql, (sql) =>
         Effect.map(
@@ -468,14 +571,22 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
           ([row]) => row?.own
         )
       )
-      const answers = yield* Effect.replicateEffect(Transaction.autocommit(read, { readOnly: true }), 3)
-      assert.deepStrictEqual(answers, [true, false, false])
-      assert.isFalse(
-        yield* Transaction.autocommit(
-          Effect.map(read, (own) => own),
-          { readOnly: "proven" }
-        )
-      )
+      assert.deepStrictEqual(yield* Effect.replicateEffect(Transaction.autocommit(read, { readOnly: true }), 2), [
+        true,
+        true
+      ])
+      const proven = Transaction.autocommit(read, { readOnly: "proven" })
+      assert.isFalse(yield* proven)
+      assert.isTrue(yield* Effect.provide(proven, ProvingReads))
+    })
+  )
+
+  it.effect("dies at a second statement where it is to read only as well", () =>
+    Effect.gen(function* () {
+      const one = Effect.flatMap(Transaction.sql, (sql) => sql`SELECT 1`)
+      const exit = yield* Effect.exit(Transaction.autocommit(Effect.andThen(one, one), { readOnly: true }))
+      assert(Exit.isFailure(exit))
+      assert.include(String(exit.cause), "Transaction.autocommit runs one statement")
     })
   )
 
@@ -503,6 +614,22 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
         assert.include(failure.message, "use Transaction.run")
       }
       assert.strictEqual(yield* written("inside"), 0)
+    })
+  )
+
+  it.effect("lends no connection to its body, which would take any number of statements", () =>
+    Effect.gen(function* () {
+      const several = Effect.gen(function* () {
+        const sql = yield* Transaction.sql
+        const connection = yield* sql.reserve
+        yield* connection.execute("INSERT INTO effects (value) VALUES ('escaped')", [], undefined)
+      })
+      for (const options of [{}, { readOnly: "proven" }, { deadline: "1 minute" }] as const) {
+        const failure = yield* Effect.flip(Transaction.autocommit(Effect.scoped(several), options))
+        assert.include(failure, { _tag: "UnsupportedFeature" } as const)
+        assert.include(failure.message, "use Transaction.run")
+      }
+      assert.strictEqual(yield* written("escaped"), 0)
     })
   )
 

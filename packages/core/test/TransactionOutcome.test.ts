@@ -95,6 +95,31 @@ describe("a connection that is lost", () => {
     })
   )
 
+  for (const [made, of] of Object.entries({
+    "an error of its own": (body: ReturnType<typeof write>) => Effect.mapError(body, () => "mine" as const),
+    "a defect": (body: ReturnType<typeof write>) => Effect.orDie(body),
+    "a success": (body: ReturnType<typeof write>) => Effect.ignore(body),
+    "a fallback, defects included": (body: ReturnType<typeof write>) => Effect.catchCause(body, () => Effect.void)
+  })) {
+    it.live(`under a statement that commits by itself is remembered where the body makes of it ${made}`, () =>
+      Effect.gen(function* () {
+        const { observed, value: failure } = yield* cutting((proxy) =>
+          Effect.gen(function* () {
+            yield* Transaction.autocommit(write("warm"))
+            yield* proxy.cut("answer")
+            const failure = yield* Effect.flip(Transaction.autocommit(Effect.asVoid(of(write("unknown")))))
+            yield* proxy.cut("request")
+            yield* Transaction.autocommit(Effect.asVoid(of(write("repeated"))), { repeat: true })
+            return failure
+          })
+        )
+        assert.propertyVal(failure, "_tag", "CommitOutcomeUnknown")
+        assert.strictEqual(yield* observed(written("unknown")), 1)
+        assert.strictEqual(yield* observed(written("repeated")), 1)
+      })
+    )
+  }
+
   it.live("under a read-only statement is only lost", () =>
     Effect.gen(function* () {
       const { value: failure } = yield* cutting((proxy) =>
@@ -135,6 +160,30 @@ describe("a connection that is lost", () => {
       )
       assert.deepStrictEqual(new Set(tags), new Set(["CommitOutcomeUnknown"]))
     })
+  )
+
+  it.live(
+    "at COMMIT is unknown when the server says that it failed itself, and not what is wrong with the transaction",
+    () =>
+      Effect.gen(function* () {
+        const codes = ["28000", "53100", "53300", "53400", "57014", "58000", "58030", "XX002"]
+        const refusals = ["22012", "23514", "25006", "42501", "53200", "54000"]
+        const { observed, value: tags } = yield* cutting(() =>
+          Effect.forEach(codes.concat(refusals), (code) =>
+            Effect.gen(function* () {
+              yield* failCommits(`failed${code}`, 1, `${code}|no`)
+              const { _tag } = yield* Effect.flip(Transaction.run(write(`failed${code}`)))
+              return [code, _tag === "CommitOutcomeUnknown"] as const
+            })
+          )
+        )
+        const isUnknown = (code: string) => codes.includes(code)
+        assert.deepStrictEqual(
+          tags,
+          codes.concat(refusals).map((code) => [code, isUnknown(code)] as const)
+        )
+        assert.strictEqual(yield* observed(written("failed58030")), 0)
+      })
   )
 
   it.live("at the COMMIT of a transaction that only reads leaves nothing open", () =>

@@ -96,6 +96,7 @@ describe("a statement", () => {
     type Fenced = Effect.Effect<void, DsqlError.ConditionFailed | SqlError.SqlError, Transaction.Transaction>
     expect(Fence.shared(guard, 1n)).type.toBe<Fenced>()
     expect(Fence.compareAndSet(guard, 1n, { range_id: 2n })).type.toBe<Fenced>()
+    expect(Fence.compareAndSet).type.not.toBeCallableWith(guard, 1n, {})
   })
 })
 

@@ -14,6 +14,7 @@ import { indexes } from "./internal/rules/indexes.ts"
 import { objects } from "./internal/rules/objects.ts"
 import { queries } from "./internal/rules/queries.ts"
 import { routines } from "./internal/rules/routines.ts"
+import * as Settings from "./internal/settings.ts"
 import { session } from "./internal/rules/session.ts"
 import { tables } from "./internal/rules/tables.ts"
 import { mixtures, transactions } from "./internal/rules/transactions.ts"
@@ -35,8 +36,8 @@ export interface Options {
 
 // The order is the server's: of two constructs in one statement, the earlier rule answers.
 const ofStatements: ReadonlyArray<Definition> = [
-  ...session,
   ...transactions,
+  ...session,
   ...objects,
   ...routines,
   ...tables,
@@ -52,6 +53,23 @@ const ofStatements: ReadonlyArray<Definition> = [
  * @category constants
  */
 export const rules: ReadonlyArray<Rule.Rule> = [...ofStatements, ...Object.values(mixtures)]
+
+/**
+ * The settings that a session may change, by SET, by `set_config` and as its connection begins: these, and the planner's
+ * switches, whose names begin with `enable_`. All others are refused.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const settings: ReadonlySet<string> = Settings.settable
+
+/**
+ * Whether a session may change a setting.
+ *
+ * @since 0.1.0
+ * @category conditions
+ */
+export const isSettable = (name: string): boolean => Settings.isSettable(name)
 
 /** A finder with its rule and the rule's place in the order. */
 interface Entry {

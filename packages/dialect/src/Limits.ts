@@ -102,7 +102,7 @@ export const keyColumns = 8
 export const tableIndexes = 24
 
 /**
- * Columns of one table. Tables of 256 were seen, which nobody promises.
+ * Columns of one table. Tables of {@link tableColumnsSeen} were seen, which nobody promises.
  *
  * Source: CHAP_quotas.
  *
@@ -110,6 +110,48 @@ export const tableIndexes = 24
  * @category constants
  */
 export const tableColumns = 255
+
+/**
+ * Columns of one table beyond which a cluster refused it with 54011 on 2026-10-01: one more than the documentation and the
+ * message say.
+ *
+ * Source: https://github.com/awslabs/agent-plugins, skills/dsql/references/limits-and-error-codes.md.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const tableColumnsSeen = 256
+
+/**
+ * Bytes that the columns of a key may be declared with together; refused where the key is defined.
+ *
+ * Source: https://github.com/awslabs/agent-plugins, skills/dsql/references/limits-and-error-codes.md, 2026-10-01.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const declaredKeyBytes = 2_000
+
+/**
+ * Bytes of a view's text beyond which a cluster was seen to refuse one. What fits depends on the view: simple ones were
+ * accepted up to 512 KiB, and the documentation says 2 MiB.
+ *
+ * Source: https://github.com/awslabs/agent-plugins, skills/dsql/references/limits-and-error-codes.md, 2026-10-01.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const viewBytes = 128 * 1024
+
+/**
+ * Bytes of one message of the protocol: a longer one ends the connection.
+ *
+ * Source: https://docs.aws.amazon.com/aurora-dsql/latest/userguide/troubleshooting.html.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const messageBytes = 10 * 1024 * 1024
 
 /**
  * Bytes that one query may use to sort, hash and aggregate: 128 MiB.
@@ -240,6 +282,11 @@ const quotas = {
   seen: "2026-09-15"
 }
 
+const seen = {
+  source: "https://github.com/awslabs/agent-plugins, skills/dsql/references/limits-and-error-codes.md",
+  seen: "2026-10-01"
+}
+
 /**
  * All limits, with the server's answers beyond them.
  *
@@ -280,12 +327,20 @@ export const all: ReadonlyArray<Limit> = [
     name: "columnBytes",
     value: columnBytes,
     unit: "bytes",
-    of: "the value of a column",
-    sqlstate: "0A000",
+    of: "the value of a column, as it is stored",
+    sqlstate: "54000",
     message: "datatype limit greater than 1048576 bytes not supported for",
-    ...quotas
+    ...seen
   },
-  { name: "rowBytes", value: rowBytes, unit: "bytes", of: "a row", sqlstate: "54000", ...quotas },
+  {
+    name: "rowBytes",
+    value: rowBytes,
+    unit: "bytes",
+    of: "a row",
+    sqlstate: "54000",
+    message: "maximum row size exceeded",
+    ...seen
+  },
   { name: "keyBytes", value: keyBytes, unit: "bytes", of: "a primary key", ...quotas },
   {
     name: "keyColumns",
@@ -302,9 +357,44 @@ export const all: ReadonlyArray<Limit> = [
     unit: "objects",
     of: "indexes of a table, primary key and unique constraints included",
     sqlstate: "54000",
-    ...quotas
+    message: "more than 24 indexes per table are not allowed",
+    ...seen
   },
   { name: "tableColumns", value: tableColumns, unit: "columns", of: "a table", ...quotas },
+  {
+    name: "tableColumnsSeen",
+    value: tableColumnsSeen,
+    unit: "columns",
+    of: "a table, as a cluster was seen to count them",
+    sqlstate: "54011",
+    message: "tables can have at most 255 columns",
+    ...seen
+  },
+  {
+    name: "declaredKeyBytes",
+    value: declaredKeyBytes,
+    unit: "bytes",
+    of: "the declared lengths of a key's columns",
+    sqlstate: "54000",
+    message: "key size greater than 2000 bytes not supported",
+    ...seen
+  },
+  {
+    name: "viewBytes",
+    value: viewBytes,
+    unit: "bytes",
+    of: "the text of a view, for the least that was refused",
+    sqlstate: "54000",
+    message: "view definition too large",
+    ...seen
+  },
+  {
+    name: "messageBytes",
+    value: messageBytes,
+    unit: "bytes",
+    of: "a message; a longer one ends the connection without an answer",
+    ...seen
+  },
   {
     name: "queryBytes",
     value: queryBytes,
@@ -315,7 +405,15 @@ export const all: ReadonlyArray<Limit> = [
     ...quotas
   },
   { name: "tables", value: tables, unit: "objects", of: "tables of a database", ...quotas },
-  { name: "schemas", value: schemas, unit: "objects", of: "schemas of a database", ...quotas },
+  {
+    name: "schemas",
+    value: schemas,
+    unit: "objects",
+    of: "schemas of a database beside public and sys",
+    sqlstate: "54000",
+    message: "more than 10 schemas not allowed",
+    ...seen
+  },
   { name: "views", value: views, unit: "objects", of: "views of a database", ...quotas },
   { name: "sequences", value: sequences, unit: "objects", of: "sequences of a database", ...quotas },
   {
@@ -324,7 +422,8 @@ export const all: ReadonlyArray<Limit> = [
     unit: "objects",
     of: "extended statistics of a table",
     sqlstate: "54000",
-    ...quotas
+    message: "more than 5 extended statistics per table are not allowed",
+    ...seen
   },
   {
     name: "connectionsPerSecond",

@@ -92,6 +92,36 @@ export interface ServerError {
   readonly message: string
 }
 
+/**
+ * Whether a COMMIT, or a statement that commits by itself, may have taken effect although it was answered so. What a
+ * server says of the statement or of its transaction refuses both. What it says of itself leaves that open: that its
+ * connections (08), its memory of who asks (28), its resources (53), its operator (57), its machine (58), its settings
+ * (F0) or it itself (XX) failed, on the way to the commit or after it; or that it does not know (40003). A query that
+ * takes more memory than it may (53200) is refused.
+ *
+ * PostgreSQL would answer an error of all but 08 and 57P only before it commits. On Aurora DSQL the session that
+ * answers is not what commits, and the service says of XX000 that it leaves the outcome open.
+ *
+ * Source: https://docs.aws.amazon.com/aurora-dsql/latest/userguide/troubleshooting.html,
+ * https://www.postgresql.org/docs/16/errcodes-appendix.html
+ *
+ * @example
+ * ```ts
+ * import * as assert from "node:assert"
+ * import { SqlState } from "@effect-dsql/dialect"
+ *
+ * assert.strictEqual(SqlState.leavesOutcomeOpen("58030"), true)
+ * assert.strictEqual(SqlState.leavesOutcomeOpen("40001"), false)
+ * ```
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const leavesOutcomeOpen = (code: string): boolean =>
+  code === "40003" || (ofServer.has(code.slice(0, 2)) && code !== "53200")
+
+const ofServer: ReadonlySet<string> = new Set(["08", "28", "53", "57", "58", "F0", "XX"])
+
 const marker = /\((OC00[01])\)/
 
 const limits: ReadonlyArray<readonly [phrase: string, limit: Limit]> = [

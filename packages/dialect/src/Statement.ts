@@ -22,6 +22,7 @@ import { syntaxError } from "./internal/statement/model.ts"
 import { moved } from "./internal/statement/moved.ts"
 import { routine } from "./internal/statement/routine.ts"
 import * as Tokens from "./internal/tokens.ts"
+import { waitingWords } from "./internal/waiting.ts"
 import * as ParseTree from "./ParseTree.ts"
 import * as Source from "./Source.ts"
 
@@ -230,6 +231,24 @@ export const locks = (statement: Statement): ReadonlyArray<Lock> => {
     }
   })
   return found
+}
+
+/**
+ * The statement as PostgreSQL 16 understands it, with spaces for SKIP LOCKED and NOWAIT: nobody holds a row that DSQL
+ * could skip or wait for, so there they change nothing.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const withoutWaiting = (statement: Statement): string => {
+  const { postgres } = statement
+  if (locks(statement).every(({ wait }) => wait === "block")) return postgres
+  const own = Source.make(postgres)
+  const code = (Engine.tokensOf(postgres) ?? []).filter((token) => !Tokens.isComment(token))
+  return waitingWords(code).reduce((text, token) => {
+    const [from, to] = [own.fromByte(token.start), own.fromByte(token.end)]
+    return text.slice(0, from) + " ".repeat(to - from) + text.slice(to)
+  }, postgres)
 }
 
 /**

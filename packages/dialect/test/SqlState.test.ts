@@ -32,6 +32,14 @@ const cases: ReadonlyArray<readonly [code: string, message: string, meaning: Sql
   ["42P01", "relation does not exist", { kind: "other" }]
 ]
 
+describe("SqlState.leavesOutcomeOpen", () => {
+  it("is true of what a server says of itself, and of nothing that it says of a transaction", () => {
+    const codes = ["08006", "28000", "40003", "53100", "53400", "57014", "57P01", "58030", "F0000", "XX000", "XX002"]
+    const refusals = ["0A000", "22001", "23505", "25P02", "40001", "40002", "42P01", "53200", "54000", "55P03"]
+    assert.deepStrictEqual(codes.concat(refusals).filter(SqlState.leavesOutcomeOpen), codes)
+  })
+})
+
 describe("SqlState.meaning", () => {
   it.each(cases)("%s %s", (code, message, meaning) => {
     assert.deepStrictEqual(SqlState.meaning({ code, message }), meaning)

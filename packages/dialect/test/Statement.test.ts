@@ -198,6 +198,23 @@ describe("Statement.locks", () => {
   )
 })
 
+describe("Statement.withoutWaiting", () => {
+  it.effect("blanks how a locking clause waits, and nothing of the same words", () =>
+    Effect.gen(function* () {
+      const cases: Readonly<Record<string, string>> = {
+        "SELECT skip locked, nowait FROM t, u FOR UPDATE /* é */ SKIP LOCKED":
+          "SELECT skip locked, nowait FROM t, u FOR UPDATE /* é */            ",
+        "SELECT 'NOWAIT' FROM a.b JOIN c USING (x) FOR KEY SHARE OF b, c NOWAIT LIMIT 1":
+          "SELECT 'NOWAIT' FROM a.b JOIN c USING (x) FOR KEY SHARE OF b, c        LIMIT 1",
+        "SELECT nowait FROM t FOR UPDATE": "SELECT nowait FROM t FOR UPDATE"
+      }
+      for (const [sql, expected] of Object.entries(cases)) {
+        assert.strictEqual(Statement.withoutWaiting(yield* only(sql)), expected)
+      }
+    })
+  )
+})
+
 describe("Statement.at", () => {
   it.effect("turns the tree's bytes into a place in the source", () =>
     Effect.gen(function* () {

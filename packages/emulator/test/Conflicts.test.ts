@@ -80,6 +80,24 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("con
     }
   }
 
+  for (const clause of ["SKIP LOCKED", "NOWAIT"]) {
+    it.effect(`${clause} gives two transactions one row, and the later COMMIT conflicts`, () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          yield* reset
+          const [one, two] = [yield* Shared.wire(), yield* Shared.wire()]
+          const take = `UPDATE m SET v = 9 WHERE id = (SELECT id FROM m ORDER BY id LIMIT 1 FOR UPDATE ${clause}) RETURNING id`
+          for (const client of [one, two]) {
+            yield* tells(client, "BEGIN", "BEGIN")
+            assert.deepStrictEqual(yield* rows(client, take), [["1"]])
+          }
+          yield* tells(one, "COMMIT", "COMMIT")
+          yield* tells(two, "COMMIT", conflict)
+        })
+      )
+    )
+  }
+
   const lockings = [
     "SELECT * FROM m WHERE id = 1 FOR UPDATE",
     "SELECT k, v FROM m ORDER BY id FOR UPDATE",

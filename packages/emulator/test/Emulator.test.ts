@@ -141,7 +141,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a r
     Effect.gen(function* () {
       const { database, emulator } = yield* Shared.Shared
       const client = yield* Shared.wire()
-      const denied = '42501 permission denied to set session authorization "postgres"'
+      const denied = '0A000 setting configuration parameter "session_authorization" not supported'
       for (const superuser of ["postgres", "'postgres'"]) {
         yield* tells(client, `SET SESSION AUTHORIZATION ${superuser}`, denied)
       }

@@ -68,11 +68,11 @@ layer(Shared.layer({ maxMessageBytes }), { excludeTestServices: true, timeout: "
     })
   )
 
-  it.effect("that sends too large a message is cut off", () =>
+  it.effect("that sends too large a message is cut off without a word", () =>
     Effect.gen(function* () {
       const client = yield* Shared.wire()
       const answer = yield* client.query(`SELECT '${"x".repeat(1_100_000)}'`)
-      assert.deepStrictEqual([answer.error?.sqlstate, answer.status], ["08P01", undefined])
+      assert.deepStrictEqual([answer.error?.sqlstate, answer.status], [undefined, undefined])
     })
   )
 

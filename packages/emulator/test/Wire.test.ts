@@ -36,7 +36,7 @@ describe("Frame.makeFramer", () => {
     )
     assert.strictEqual(
       Frame.makeFramer(100)(Buffer.from([81, 0, 0, 1, 0]), () => {}),
-      "message of 256 bytes exceeds the limit of 100"
+      "message is too long"
     )
   })
 })

@@ -16,7 +16,7 @@ export const layer = (options: Emulator.Options = {}) =>
   Layer.effect(
     Shared,
     Effect.gen(function* () {
-      const emulator = yield* Emulator.make({ postgres: sharedPostgres(), ...options })
+      const emulator = yield* Emulator.make({ postgres: sharedPostgres(), jobDelay: "20 millis", ...options })
       const database = `emulator_${process.pid}_${Math.random().toString(36).slice(2)}`
       yield* emulator.createDatabase(database)
       return { emulator, database, url: Redacted.value(emulator.url(database)) }

@@ -12,7 +12,6 @@
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
-import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -27,6 +26,7 @@ import type * as Stream from "effect/Stream"
 import { type ClusterMember, MemberExpiryInvalid, Role, RpcAddress, RpcPort } from "./ClusterMember.ts"
 import { HostId } from "./Identifiers.ts"
 import { drain } from "./internal/drain.ts"
+import { repeatable } from "./internal/repeatable.ts"
 import * as List from "./internal/page/list.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
@@ -85,7 +85,7 @@ export class ClusterMembers extends Context.Service<
   {
     /**
      * Writes a heartbeat, and gives the member with the database's times. One round trip. If its answer is lost, it
-     * takes up to four seconds until it is written again, so that the lost one cannot come after the next.
+     * takes some seconds until it is written again, so that the lost one cannot come after the next.
      */
     readonly upsert: (heartbeat: Heartbeat) => Effect.Effect<ClusterMember, WriteError | MemberExpiryInvalid>
     /** One page of members, by host id. One round trip. */
@@ -167,16 +167,10 @@ const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
   const expiry = Expression.sql`${now} + ${Expression.value("double precision", expiresIn)} * INTERVAL '1 millisecond'`
   const columns = { ...Expression.row(types, row), last_heartbeat: now, record_expiry: expiry }
   const replaced = Object.keys(columns).filter((column) => !key.includes(column))
-  const written = Guarded.write<never>({
+  const told = yield* repeatable("UpsertClusterMember", {
     guards: [],
     writes: [Write.insert({ into: table, columns, onConflict: Write.replacing(key, replaced) })],
     tells: { lastHeartbeat: now, recordExpiry: expiry }
-  })
-  // A heartbeat that arrives after the next one would take it back, so it is void after an instant. What is there then
-  // does not say whose heartbeat it is: it is written anew.
-  const told = yield* Transaction.autocommit(written, {
-    operation: "UpsertClusterMember",
-    verify: () => Effect.map(written, Transaction.committed)
   })
   const times = yield* Row.decode(Times, told, placeOf(hostId))
   return { hostId, role, rpcAddress, rpcPort, sessionStart, ...times }
@@ -227,23 +221,21 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
   )
 })
 
-/** With their entries in five indexes, 500 records are no more than the 3,000 rows that a transaction may change. */
+/**
+ * With their entries in five indexes, 500 records are no more than the 3,000 rows that a transaction may change. A host
+ * that is heard of meanwhile has changed its row: this then conflicts, and starts over without it.
+ */
 const deleteExpired = (limit: number | undefined) =>
   drain(
     "PruneClusterMembers",
-    Effect.fnUntraced(function* (rows: number) {
-      const sql = yield* Transaction.sql
-      // A host that is heard of meanwhile has changed its row: this then conflicts, and starts over without it.
-      const deleted = yield* sql`
-        DELETE FROM cluster_membership
-        WHERE membership_partition = ${partition} AND host_id IN (
-          SELECT host_id FROM cluster_membership
-          WHERE membership_partition = ${partition} AND record_expiry <= ${now(sql)}
-          LIMIT ${rows}
-        )
-        RETURNING 1`
-      return deleted.length
-    }),
+    (rows) => {
+      const own = Expression.sql`membership_partition = ${Expression.value("integer", partition)}`
+      const expired = Expression.sql`${own} AND record_expiry <= ${Expression.literal(clock)}`
+      return Write.remove({
+        table,
+        where: Expression.sql`${own} AND host_id IN (SELECT host_id FROM cluster_membership WHERE ${expired} LIMIT ${rows})`
+      })
+    },
     limit
   )
 

@@ -197,8 +197,8 @@ const lockWithExecution = Effect.fnUntraced(function* (key: Key) {
 
 const remove = Effect.fnUntraced(function* (key: Key, runId: RunId) {
   const to = yield* route(key)
-  const sql = yield* Transaction.sql
-  const rows = yield* sql`
-    DELETE FROM ${sql(to.table)} WHERE ${Current.matches(sql, to, to.table)} AND run_id = ${runId} RETURNING 1`
-  return rows.length === 1
+  const row = { ...Current.bound(to), run_id: Expression.value("uuid", runId) }
+  const gone = Write.remove({ table: to.table, where: Expression.key(to.table, row) })
+  const told = yield* Guarded.write({ guards: [], writes: [Write.counted("gone", gone)] })
+  return told["gone"] === 1n
 })

@@ -3,7 +3,7 @@
  *
  * No fence guards them. A writer is known by its transaction ids, which only grow, and what a stale or failed writer
  * has left is passed over when it is read (`trim` takes it away). All writes leave the same rows behind however often
- * they are done, so a lost answer is settled by doing them again.
+ * they are done, so a lost answer is settled by doing them again, once the lost one is void.
  *
  * @since 0.1.0
  * @stability unstable

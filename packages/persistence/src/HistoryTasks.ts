@@ -10,7 +10,8 @@
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
-import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -193,16 +194,25 @@ const deadLetters: Kind<DeadLetterRange, DeadLetterKey, DeadLetter> = {
 }
 
 const put = Effect.fnUntraced(function* (letter: DeadLetter) {
-  const { equal, table } = deadLetters.rows(letter)
+  const { table } = deadLetters.rows(letter)
   const row = {
-    ...equal,
+    source_cluster_name: letter.sourceCluster,
+    shard_id: letter.shardId,
     task_id: letter.taskId,
     data: letter.task.data,
     data_encoding: letter.task.encoding
   }
-  yield* Storable.check(table, row, [...Object.keys(equal), "task_id"])
-  yield* repeatable(
-    "PutReplicationDeadLetter",
-    Effect.flatMap(Transaction.sql, (sql) => sql`INSERT INTO ${sql(table)} ${sql.insert(row)} ON CONFLICT DO NOTHING`)
-  )
+  const key = ["source_cluster_name", "shard_id", "task_id"]
+  yield* Storable.check(table, row, key)
+  const types = {
+    source_cluster_name: "text",
+    shard_id: "integer",
+    task_id: "bigint",
+    data: "bytea",
+    data_encoding: "text"
+  } as const
+  yield* repeatable("PutReplicationDeadLetter", {
+    guards: [],
+    writes: [Write.insert({ into: table, columns: Expression.row(types, row), onConflict: Write.replacing(key, []) })]
+  })
 })

@@ -205,7 +205,7 @@ const remove = Effect.fnUntraced(function* (queue: QueueType, { after = -1n, upT
   const rows = first({
     table: "queue",
     order: ["message_id"],
-    where: (sql) => sql`queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}`
+    where: Expression.sql`queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}`
   })
   return yield* drain("DeleteMessages", rows)
 })

@@ -257,13 +257,12 @@ const deleteMessages = Effect.fnUntraced(function* (
         return min >= value.value.min ? Transaction.committed(value.value) : Transaction.notCommitted
       })
   })
+  const own = Expression.key("queue_messages", Log.bound(log(queue).messages.key))
+  const last = Expression.sql`SELECT max(message_id) FROM queue_messages WHERE ${own}`
   const rows = first({
     table: "queue_messages",
     order: ["message_id"],
-    where: (sql) => {
-      const own = Log.matches(sql, log(queue).messages.key)
-      return sql`${own} AND message_id < ${min} AND message_id < (SELECT max(message_id) FROM queue_messages WHERE ${own})`
-    }
+    where: Expression.sql`${own} AND message_id < ${min} AND message_id < (${last})`
   })
   yield* drain("RangeDeleteMessages", rows)
   return Number(deleted)

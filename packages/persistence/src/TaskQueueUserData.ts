@@ -221,7 +221,8 @@ const update = Effect.fnUntraced(function* (
     using: Expression.records("removed", pair, removed),
     where: Expression.sql`${Expression.key(buildIds, key)} AND ${Expression.key(buildIds, columnsOf("removed", Object.keys(pair)))}`
   })
-  const body = Guarded.write({ guards: [guard], writes: [written, come, gone] })
+  // None of the build ids that come is one that goes.
+  const body = Guarded.write({ guards: [guard], writes: [written, come, gone], independent: true })
   const verify = () =>
     Effect.map(isWritten(namespaceId, updates), (written) =>
       written ? Transaction.committed(undefined) : Transaction.unknown

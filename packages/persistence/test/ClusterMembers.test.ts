@@ -5,7 +5,7 @@ import { Testing } from "@effect-dsql/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, DateTime, Deferred, Duration, Effect, Fiber, Layer, type Redacted, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { Lifetime } from "../../core/src/internal/transaction/validity.ts"
+import { BriefLifetime } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
 import { heartbeat } from "./support/rows.ts"
@@ -338,7 +338,7 @@ describe.each([
       const next = yield* host.upsert({ ...first, role: "Matching", expiresIn: "2 hours" })
       assert.isTrue(yield* late.arrive)
       assert.deepStrictEqual((yield* witness.list({ hostId: first.hostId })).items, [next])
-    }).pipe(Effect.provideService(Lifetime, { valid: 300, skew: 100 }))
+    }).pipe(Effect.provide(BriefLifetime))
   )
 })
 
@@ -350,7 +350,7 @@ describeEmulated("A heartbeat whose answer was lost", (it) => {
         const member = yield* upsert()
         assert.deepStrictEqual(yield* listed({ hostId: member.hostId }), [member])
       }
-    }).pipe(Effect.provideService(Lifetime, { valid: 300, skew: 100 }))
+    }).pipe(Effect.provide(BriefLifetime))
   )
 
   it.effect("was, like a list, one round trip of what the linter accepts; pruning is one for 500", () =>

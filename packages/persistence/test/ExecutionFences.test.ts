@@ -51,7 +51,7 @@ const without =
     })
 
 const shardUnlocked = without(/ FOR KEY SHARE/)
-const shardUnchecked = without(/(?<=FROM "_guarded_shard" )WHERE range_id = \$\d+::bigint/)
+const shardUnchecked = without(/(?<=FROM "_guarded_\d+_shard" )WHERE range_id = \$\d+::bigint/)
 
 const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
 
@@ -271,7 +271,7 @@ describeForms("a write that takes another run for the current one", (it) => {
     const write = writes[name]
     assert(write !== undefined)
     const unchecked = without(
-      /(?<=FROM "_guarded_current"\s+)WHERE run_id = \$\d+::uuid[^)]*|AND "current_executions"\."run_id" = \$\d+::uuid/
+      /(?<=FROM "_guarded_\d+_current"\s+)WHERE run_id = \$\d+::uuid[^)]*|AND "current_executions"\."run_id" = \$\d+::uuid/
     )
 
     it.effect(`would ${name} over it, if it did not compare the run`, () =>

@@ -61,6 +61,25 @@ export class AnotherSchema extends Data.TaggedError("AnotherSchema")<{
 }
 
 /**
+ * The schema is set up in this database under another name. Its tables cannot be there twice.
+ *
+ * @since 0.2.0
+ * @category errors
+ */
+export class SetUpElsewhere extends Data.TaggedError("SetUpElsewhere")<{
+  /** The name that it was to be recorded under. */
+  readonly database: string
+  /** The schema that was to be set up. */
+  readonly schema: string
+  /** The name that it is recorded under. */
+  readonly name: string
+}> {
+  override get message(): string {
+    return `${this.schema} is set up in this database already, and recorded under ${this.name}, not ${this.database}: give --db-name ${this.name}`
+  }
+}
+
+/**
  * The database is at a later version than the one asked for.
  *
  * @since 0.1.0
@@ -290,6 +309,7 @@ export class StatementRefused extends Data.TaggedError("StatementRefused")<{
 export type MigrationError =
   | NotSetUp
   | AnotherSchema
+  | SetUpElsewhere
   | Downgrade
   | VersionGap
   | IncompatibleVersion

@@ -8,6 +8,7 @@ import { Migrator } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { randomUUID } from "node:crypto"
+import { BriefLifetime } from "../../../test/lifetime.ts"
 import { sharedPostgres } from "../../../test/postgres.ts"
 import { everything, kinds } from "./support/kinds.ts"
 import { atEveryPoint } from "./support/points.ts"
@@ -78,7 +79,7 @@ describe("Migrator", () => {
         const points = yield* atEveryPoint(cutting)
         yield* Effect.log(`${command}: ${fault} at each of ${points} steps (${event})`)
         assert.isAbove(points, event === "statement" ? 30 : 15)
-      }),
+      }).pipe(Effect.provide(BriefLifetime)),
     { timeout: 900_000 }
   )
 })

@@ -71,6 +71,23 @@ describe("a database that holds another schema", () => {
     }).pipe(Effect.provide(TestMigrator))
   )
 
+  it.live("takes no schema under a second name, where its tables are recorded under the first", () =>
+    Effect.gen(function* () {
+      const migrator = yield* Migrator.Migrator
+      const source = yield* orders
+      yield* migrator.setup({ source })
+      const before = yield* everything
+      const second = { source: { ...source, name: "../orders" }, database: "orders" }
+      for (const use of [migrator.setup, migrator.plan]) {
+        assert.strictEqual(
+          (yield* Effect.flip<unknown, { readonly message: string }, never>(use(second))).message,
+          "../orders is set up in this database already, and recorded under postgres, not orders: give --db-name postgres"
+        )
+      }
+      assert.deepStrictEqual(yield* everything, before)
+    }).pipe(Effect.provide(TestMigrator))
+  )
+
   it.live("holds both under two names", () =>
     Effect.gen(function* () {
       const migrator = yield* Migrator.Migrator

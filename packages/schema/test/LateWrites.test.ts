@@ -51,9 +51,8 @@ const increment = Effect.map(sourceOf("UPDATE cnt SET n = n + 1;"), ({ versions:
   return { key, statement }
 })
 
-describe.each(["statement", "transaction"] as const)(
-  "a COMMIT in form %s that arrives after it was looked for",
-  (form) => {
+for (const form of ["statement", "transaction"] as const) {
+  describe(`a COMMIT in form ${form} that arrives after it was looked for`, () => {
     it.live("does not run a statement that changes rows a second time", () =>
       Effect.gen(function* () {
         const found = yield* behindProxy(form, (lease, proxy) =>
@@ -80,8 +79,8 @@ describe.each(["statement", "transaction"] as const)(
         assert.deepStrictEqual(found, [{ n: 1 }])
       })
     )
-  }
-)
+  })
+}
 
 /** A write that is late, what is done after it was settled, and what is then there whether or not it arrives. */
 interface Late {
@@ -218,29 +217,31 @@ const writes: Readonly<Record<string, Late>> = {
   }
 }
 
-describe.each([
+for (const [part, form] of [
   ["statement", "statement"],
   ["COMMIT", "transaction"]
-] as const)("a write whose %s arrives after it was settled", (_, form) => {
-  it.live.each(Object.keys(writes))("%s", (name) =>
-    Effect.gen(function* () {
-      const late = writes[name]
-      assert(late !== undefined)
-      const found = yield* behindProxy(form, (lease, proxy) =>
+] as const) {
+  describe(`a write whose ${part} arrives after it was settled`, () => {
+    for (const [name, late] of Object.entries(writes)) {
+      it.live(name, () =>
         Effect.gen(function* () {
-          yield* late.before?.(lease) ?? Effect.void
-          let held: Proxy.Late | undefined
-          const arm = Effect.gen(function* () {
-            held = yield* proxy.hold(form === "transaction" ? "COMMIT" : "MATERIALIZED")
-          })
-          yield* late.write(lease, arm)
-          yield* late.after(lease)
-          assert(held !== undefined)
-          assert.isTrue(yield* held.arrive)
-          return yield* rows(late.look)
-        })
+          const found = yield* behindProxy(form, (lease, proxy) =>
+            Effect.gen(function* () {
+              yield* late.before?.(lease) ?? Effect.void
+              let held: Proxy.Late | undefined
+              const arm = Effect.gen(function* () {
+                held = yield* proxy.hold(form === "transaction" ? "COMMIT" : "MATERIALIZED")
+              })
+              yield* late.write(lease, arm)
+              yield* late.after(lease)
+              assert(held !== undefined)
+              assert.isTrue(yield* held.arrive)
+              return yield* rows(late.look)
+            })
+          )
+          assert.deepStrictEqual(found, [late.expected])
+        }).pipe(Effect.provide(BriefLifetime))
       )
-      assert.deepStrictEqual(found, [late.expected])
-    }).pipe(Effect.provide(BriefLifetime))
-  )
-})
+    }
+  })
+}

@@ -51,7 +51,7 @@ export interface Options {
   readonly source?: Effect.Effect<SchemaSource, SourceError, FileSystem | Path> | undefined
   /** How the client connects. */
   readonly client?: DsqlClient.PoolOptions | undefined
-  /** How the emulator runs. */
+  /** How the emulator runs; a job takes 20 milliseconds unless this says otherwise. */
   readonly emulator?: Omit<Emulator.Options, "postgres" | "dataDirectory"> | undefined
 }
 
@@ -78,7 +78,7 @@ export const make = (
 > =>
   Effect.gen(function* () {
     const server = yield* Server.make
-    const emulator = yield* Emulator.make({ ...options.emulator, postgres: server })
+    const emulator = yield* Emulator.make({ jobDelay: "20 millis", ...options.emulator, postgres: server })
     const template =
       options.source === undefined
         ? undefined

@@ -32,6 +32,8 @@ export interface Lane {
   readonly proxy: Proxy.Proxy
   readonly witness: DsqlClient.DsqlClient["Service"]
   readonly tables: Effect.Success<typeof Tables.make>
+  /** Somebody else puts back the rows that a write is done on. */
+  readonly putBack: (of: Case) => Effect.Effect<unknown, unknown>
   /** The write in a form, on its rows, while `around` is done to it. */
   readonly tried: <A>(of: Case, form: Form, around: (write: Write) => Effect.Effect<A>) => Effect.Effect<A, unknown>
 }
@@ -47,23 +49,27 @@ export const make = Effect.fnUntraced(function* ({ control, url }: Place) {
   )
   const tables = yield* Effect.provideService(Tables.make, DsqlClient.DsqlClient, witness)
 
+  /** Stores that remember nothing of what was there before. */
+  const stores = (client: Context.Context<DsqlClient.DsqlClient>) =>
+    Layer.provideMerge(Layer.fresh(Persistence.layer), Layer.succeedContext(client))
+
   const lane: Lane = {
     control,
     proxy,
     witness,
     tables,
+    putBack: ({ given }) =>
+      Effect.andThen(tables.clear, Effect.provide(given, stores(Context.make(DsqlClient.DsqlClient, witness)))),
     tried: ({ given, write }, form, around) =>
       Effect.gen(function* () {
         yield* control.clear
         yield* tables.clear
-        // Stores that remember nothing of what was there before.
-        const stores = Layer.provideMerge(Layer.fresh(Persistence.layer), Layer.succeedContext(clients[form]))
         return yield* Effect.provide(
           Effect.gen(function* () {
             yield* given
             return yield* around(Effect.exit(Effect.provideContext(write, yield* Effect.context<Needs>())))
           }),
-          stores
+          stores(clients[form])
         )
       })
   }

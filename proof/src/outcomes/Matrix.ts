@@ -96,13 +96,18 @@ const undisturbed = (lane: Lane.Lane, of: Case, form: Lane.Form): Effect.Effect<
 const cutsAt = Effect.fnUntraced(function* (lane: Lane.Lane, of: Case, calm: Calm, step: Step) {
   const found: Array<Cut> = []
   for (let nth = 1; nth <= most; nth++) {
-    const { exit, isCut } = yield* lane.tried(of, calm.form, (write) => cutting(lane, calm, step, nth, write))
+    const {
+      exit,
+      isCut,
+      isPutBack = false
+    } = yield* lane.tried(of, calm.form, (write) => cutting(lane, of, calm, step, nth, write))
     if (!isCut) break
     const rows = yield* lane.tables.rows
     const left =
       rows === calm.after ? "after" : rows === calm.before ? "before" : rows === calm.twice ? "twice" : "else"
     const { error, told } = tellOf(exit)
-    found.push({ form: calm.form, step, nth, told, error, left, holds: isTrue(told, left, calm, of) })
+    const holds = isPutBack ? staysPutBack(told, left, calm, of) : isTrue(told, left, calm, of)
+    found.push({ form: calm.form, step, nth, told, error, left, holds })
   }
   return found
 })
@@ -111,11 +116,21 @@ const cutsAt = Effect.fnUntraced(function* (lane: Lane.Lane, of: Case, calm: Cal
 interface Ended {
   readonly exit: Exit.Exit<unknown, unknown>
   readonly isCut: boolean
+  /** Whether somebody else has put back, since, what the write had found. */
+  readonly isPutBack?: boolean
 }
 
-const cutting = (lane: Lane.Lane, calm: Calm, step: Step, nth: number, write: Lane.Write): Effect.Effect<Ended> => {
+const cutting = (
+  lane: Lane.Lane,
+  of: Case,
+  calm: Calm,
+  step: Step,
+  nth: number,
+  write: Lane.Write
+): Effect.Effect<Ended> => {
   const how = steps[step]
   if ("fault" in how) return broken(lane, how, nth, write)
+  if ("putBack" in how) return late(lane, how.late, nth, write, Effect.orDie(lane.putBack(of)))
   if ("late" in how) return late(lane, how.late, nth, write)
   return calm.inTransaction || nth > 1 ? Effect.map(write, (exit) => ({ exit, isCut: false })) : underWay(lane, write)
 }
@@ -136,17 +151,19 @@ const broken = Effect.fnUntraced(function* (
   return { exit, isCut: (yield* happened) > before }
 })
 
-/** The nth statement or COMMIT arrives when the caller has been told what became of it. */
+/** The nth statement or COMMIT arrives when the caller has been told what became of it, and others have written. */
 const late = Effect.fnUntraced(function* (
   { proxy }: Lane.Lane,
   what: "statement" | "COMMIT",
   nth: number,
-  write: Lane.Write
+  write: Lane.Write,
+  others?: Effect.Effect<unknown>
 ) {
   let seen = 0
   const message = yield* proxy.hold((sql) => (what === "COMMIT") === (sql === "COMMIT") && ++seen === nth)
   const exit = yield* write
-  return { exit, isCut: yield* message.arrive }
+  if (others !== undefined) yield* others
+  return { exit, isCut: yield* message.arrive, isPutBack: others !== undefined }
 })
 
 /** Runs the write's statement on a connection of its own, and commits it once the caller has been told. */
@@ -187,3 +204,7 @@ const isTrue = (told: Told, left: Cut["left"], { after, before }: Calm, { unknow
   if (told === "unknown") return unknown
   return left === "before" || before === after
 }
+
+/** What others put back after the caller was told stays, unless he was told that nobody knows. */
+const staysPutBack = (told: Told, left: Cut["left"], { after, before }: Calm, { unknown }: Case): boolean =>
+  told !== "defect" && (left === "before" || before === after || (told === "unknown" && unknown))

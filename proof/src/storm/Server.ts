@@ -22,7 +22,13 @@ const program = Effect.gen(function* () {
     schedule: Schedule.spaced("50 millis"),
     times: 200
   })
-  const emulator = yield* Emulator.make({ postgres, port: Option.getOrUndefined(port), seed, log: false })
+  const emulator = yield* Emulator.make({
+    postgres,
+    port: Option.getOrUndefined(port),
+    seed,
+    log: false,
+    jobDelay: "20 millis"
+  })
   yield* Console.log(emulator.port)
   // Whoever started it is gone when its input ends.
   yield* Effect.callback<void>((resume) => {

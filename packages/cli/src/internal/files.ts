@@ -112,10 +112,16 @@ const problem = ({ message, reason }: PlatformError): string => {
     case "PermissionDenied":
       return "permission denied: check its owner and mode"
     default: {
-      // Node's code for a file where a directory is expected has no tag of its own.
+      // Node's codes for one kind of file where another is expected, and for what recursion may not enter, have no tag.
       const { cause } = reason
-      const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
-      return code === "ENOTDIR" ? "it is not a directory: check the path" : message.replaceAll(/\s+/g, " ")
+      const code = typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
+      return problems[code] ?? message.replaceAll(/\s+/g, " ")
     }
   }
+}
+
+const problems: Readonly<Record<string, string>> = {
+  EACCES: "permission denied: check its owner and mode",
+  EISDIR: "it is a directory: name a file",
+  ENOTDIR: "it is not a directory: check the path"
 }

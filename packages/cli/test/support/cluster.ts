@@ -32,7 +32,7 @@ export const cluster = Effect.map(clusterDatabase, (url) => ({ env: environment(
 /** An emulator of its own, to be broken on purpose. */
 export const breakable = (options: Emulator.Options = {}) =>
   Effect.gen(function* () {
-    const emulator = yield* Emulator.make({ postgres: sharedPostgres(), log: false, ...options })
+    const emulator = yield* Emulator.make({ postgres: sharedPostgres(), log: false, jobDelay: "20 millis", ...options })
     const name = `test_${crypto.randomUUID().replaceAll("-", "")}`
     yield* emulator.createDatabase(name)
     const url = emulator.url(name)

@@ -57,8 +57,8 @@ const without =
 
 const shardFences = {
   "the lock on the shard": without(/ FOR KEY SHARE/g),
-  "the comparison by who writes": open(/(?<=FROM "_guarded_shard" WHERE )range_id = \$\d+::bigint/g),
-  "the comparison by who takes over": open(/(?<=FROM "_guarded_fence" WHERE )"range_id" = \$\d+/g)
+  "the comparison by who writes": open(/(?<=FROM "_guarded_\d+_shard" WHERE )range_id = \$\d+::bigint/g),
+  "the comparison by who takes over": open(/(?<=FROM "_guarded_\d+_fence" WHERE )token = \$\d+/g)
 }
 
 const takeOver = (at: Execution.OwnedKey) => (moved: number) =>
@@ -114,9 +114,9 @@ const queue = <P>(kind: Kind<P>): Store => ({
   refusals: ["TaskQueueOwnershipLost"],
   fences: {
     "the lock on the queue": without(/ FOR KEY SHARE/g),
-    "the comparison by who adds tasks": open(/(?<=FROM "_guarded_queue" WHERE )range_id = \$\d+::bigint/g),
+    "the comparison by who adds tasks": open(/(?<=FROM "_guarded_\d+_queue" WHERE )range_id = \$\d+::bigint/g),
     "the comparison by who takes over": open(
-      /(?<=FROM "_guarded_queue" WHERE )range_id = \$\d+::bigint|"range_id" = \$\d+::bigint$/gm
+      /(?<=FROM "_guarded_\d+_queue" WHERE )range_id = \$\d+::bigint|"range_id" = \$\d+::bigint$/gm
     )
   }
 })
@@ -169,7 +169,9 @@ export const stores: Readonly<Record<string, Store>> = {
     }),
     refusals: ["NamespaceVersionConflict"],
     fences: {
-      "the comparison of the version": open(/(?<=FROM "_guarded_version" WHERE )notification_version = \$\d+::bigint/g)
+      "the comparison of the version": open(
+        /(?<=FROM "_guarded_\d+_version" WHERE )notification_version = \$\d+::bigint/g
+      )
     }
   },
   "Nexus endpoints": {
@@ -186,7 +188,7 @@ export const stores: Readonly<Record<string, Store>> = {
     refusals: ["NexusTableVersionConflict"],
     fences: {
       "the comparison of the version": open(
-        /(?:COALESCE\(\(SELECT version FROM "_guarded_status"\), 0\)|"nexus_endpoints_partition_status"\.version) = \$\d+::bigint/g
+        /(?:COALESCE\(\(SELECT version FROM "_guarded_\d+_status"\), 0\)|"nexus_endpoints_partition_status"\.version) = \$\d+::bigint/g
       )
     }
   },
@@ -204,7 +206,7 @@ export const stores: Readonly<Record<string, Store>> = {
     refusals: ["ClusterVersionConflict"],
     fences: {
       "the comparison of the version": open(
-        /(?:COALESCE\(\(SELECT version FROM "_guarded_cluster"\), 0\)|cluster_metadata_info\.version) = \$\d+::bigint/g
+        /(?:COALESCE\(\(SELECT version FROM "_guarded_\d+_cluster"\), 0\)|cluster_metadata_info\.version) = \$\d+::bigint/g
       )
     }
   },
@@ -222,7 +224,7 @@ export const stores: Readonly<Record<string, Store>> = {
     refusals: ["ConditionFailed"],
     fences: {
       "the comparison of the version": open(
-        /(?:queue_metadata\.version|COALESCE\(\(SELECT version FROM "_guarded_queue"\), 0\)) = \$\d+::bigint/g
+        /(?:queue_metadata\.version|COALESCE\(\(SELECT version FROM "_guarded_\d+_queue"\), 0\)) = \$\d+::bigint/g
       )
     }
   },

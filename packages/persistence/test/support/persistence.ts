@@ -16,6 +16,7 @@ import { test } from "vitest"
 import { guarded } from "../../../../test/database.ts"
 import { BriefLifetime } from "../../../../test/lifetime.ts"
 import { Migrated, schemaText } from "../../../../test/migrated.ts"
+import { ProvingReads } from "../../../../test/proving.ts"
 
 /** The forms in which guarded writes are sent. */
 export const forms = ["statement", "transaction"] as const
@@ -43,13 +44,13 @@ export const describeAlone = (name: string, suite: Suite<Stores>): void =>
 export const describeForms = (name: string, suite: Suite<Stores>): void =>
   onCluster
     ? describeStores(name, suite)
-    : layer(Database(guarded), { excludeTestServices: true })(name, (it) => {
+    : layer(Layer.provideMerge(Database(guarded), ProvingReads), { excludeTestServices: true })(name, (it) => {
         for (const form of forms) it.layer(inForm(form))(`as one ${form}`, suite)
       })
 
 /** A suite that breaks its server, or counts what it receives: a guarded write is one statement there. */
 export const describeEmulated = (name: string, suite: Suite<Stores | Testing.Control>): void =>
-  onCluster ? skip(name, "the emulator") : onEmulator("statement")(name, suite)
+  onCluster ? skip(name, "the emulator") : onEmulator("statement", Layer.empty)(name, suite)
 
 const skip = (name: string, needs: string): void => test.skip(`${name} (needs ${needs})`, () => {})
 
@@ -96,8 +97,11 @@ const Database = (guarded: Form) =>
     Layer.provideMerge(BriefLifetime)
   )
 
-const onEmulator = (guarded: Form) =>
-  layer(Layer.provideMerge(Persistence.layer, Database(guarded)), { excludeTestServices: true })
+/** What the stores say is proven to read is sent where the emulator refuses to write, but for suites that count. */
+const onEmulator = (guarded: Form, reads: Layer.Layer<never> = ProvingReads) =>
+  layer(Persistence.layer.pipe(Layer.provideMerge(Database(guarded)), Layer.provideMerge(reads)), {
+    excludeTestServices: true
+  })
 
 /** The stores, on the client that is there, which sends guarded writes in this form. */
 export const inForm = (form: Form) =>

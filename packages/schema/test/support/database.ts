@@ -6,11 +6,16 @@ import { Migrator } from "@effect-dsql/schema"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { TestCluster, TestDatabase } from "../../../../test/database.ts"
+import { ProvingReads } from "../../../../test/proving.ts"
 
-/** A migrator, and the client that it works with, on an empty database. */
+/**
+ * A migrator, and the client that it works with, on an empty database. What it says is proven to read is sent where the
+ * database refuses to write.
+ */
 export const TestMigrator = Migrator.layer.pipe(
   Layer.provideMerge(TestCluster()),
-  Layer.provideMerge(NodeServices.layer)
+  Layer.provideMerge(NodeServices.layer),
+  Layer.provideMerge(ProvingReads)
 )
 
 /**

@@ -29,7 +29,7 @@ export const kinds = sourceOf(...texts)
 
 /** The whole catalogue, the rows, and what is written down, without times and ids. */
 export const everything = Effect.gen(function* () {
-  const own = "n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'sys', 'dsql_emulator')"
+  const own = "n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'sys')"
   const of = `FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND ${own}`
   return {
     schemas: yield* rows(`SELECT nspname FROM pg_namespace n WHERE ${own} ORDER BY 1`),

@@ -8,12 +8,15 @@ import * as Option from "effect/Option"
 import type { Reactivity } from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Borrower } from "effect/sql/SqlConnection"
+import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import type { ConnectionPool } from "../../ConnectionPool.ts"
 import { type AttemptError, carry } from "../errors/classify.ts"
-import { type Acquire, withTransaction } from "../transaction/withTransaction.ts"
+import { type Acquire, inSingle, withTransaction } from "../transaction/withTransaction.ts"
+import { Single } from "../transaction/single.ts"
+import { pin, PinnedSession } from "./pinned.ts"
 import type { Session } from "./session.ts"
-import { forTransaction } from "./transactionSession.ts"
+import { TransactionSession } from "./transactionSession.ts"
 
 type PgJson = Statement.Custom<"PgJson", unknown>
 
@@ -26,7 +29,7 @@ export const make = Effect.fnUntraced(function* (
   config: PgConnection.Config
 ): Effect.fn.Return<{ readonly sql: PgClient.PgClient; readonly reserve: Acquire }, never, Reactivity> {
   const session = Effect.mapError(pool.get, (error) => carry(error, "connect"))
-  const pinned = Effect.flatMap(session, (found) => found.pin)
+  const pinned = Effect.flatMap(session, (found) => pin(found, PinnedSession))
   const client = yield* SqlClient.make({
     driver: "pg",
     acquirer: session,
@@ -41,20 +44,29 @@ export const make = Effect.fnUntraced(function* (
     ]
   })
   // In a transaction the connection of one's own is the transaction's: another one would not see what it wrote.
-  const reserve = Effect.flatMap(Effect.serviceOption(client.transactionService), (open) =>
+  const reserve: Acquire = Effect.flatMap(Effect.serviceOption(client.transactionService), (open): Acquire =>
     Option.isSome(open) ? Effect.succeed(open.value[0]) : pinned
   )
   const sql: PgClient.PgClient = Object.assign(client, {
     [PgClient.TypeId]: PgClient.TypeId,
     config,
-    reserve,
+    reserve: notInSingle(reserve),
     json: (value: unknown) => Statement.fragment([json(value, undefined, undefined)]),
-    listen: (channel: string) => Effect.flatMap(pinned, (found) => found.connection.listen(channel)),
+    listen: (channel: string) => Effect.flatMap(notInSingle(pinned), (found) => found.connection.listen(channel)),
     notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`),
-    withTransaction: withTransaction(client, Effect.flatMap(session, forTransaction))
+    withTransaction: withTransaction(
+      client,
+      Effect.flatMap(session, (found) => pin(found, TransactionSession))
+    )
   })
   return { sql, reserve }
 })
+
+/** A connection takes any number of statements, and a single one has no use for it. */
+const notInSingle = <A, E, R>(reserve: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R> =>
+  Effect.withFiber<A, E | SqlError, R>((fiber) =>
+    fiber.getRef(Single) === undefined ? reserve : Effect.fail(inSingle("a connection cannot be reserved"))
+  )
 
 /** A failure that came before the connection was lent is the pool's own, of a type that Effect SQL does not take. */
 const borrower =

@@ -65,16 +65,18 @@ export const classify = (error: SqlError, operation?: string): AttemptError => {
   }
 }
 
-/**
- * What the error of a COMMIT, or of a statement that commits by itself, says of the outcome: nothing, where the answer
- * was lost. The driver calls such an error retryable, so it is replaced; any other stays the driver's.
- */
+/** Whether the error of a COMMIT, or of a statement that commits by itself, leaves open what became of it. */
+export const leavesOpen = ({ reason }: SqlError): boolean => {
+  if (carriesAttemptError(reason.cause) || reason.operation === "connect") return false
+  const code = sqlStateOf(reason.cause)
+  return code === undefined ? reason._tag === "ConnectionError" : SqlState.leavesOutcomeOpen(code)
+}
+
+/** Such an error as what it says. The driver calls it retryable, so it is replaced; any other stays the driver's. */
 export const orUnknown = (error: SqlError): SqlError => {
-  if (carriesAttemptError(error.reason.cause) || error.reason.operation === "connect") return error
+  if (!leavesOpen(error)) return error
   const message = describe(error.reason.cause, error.message)
-  return lostAnswers.has(meaningOf(error, message).kind)
-    ? carry(new DsqlError.CommitOutcomeUnknown({ message, cause: error, ...placed(error) }), "commit")
-    : error
+  return carry(new DsqlError.CommitOutcomeUnknown({ message, cause: error, ...placed(error) }), "commit")
 }
 
 /** Which statement of which operation an error is about, as far as that is known. */
@@ -122,8 +124,6 @@ const within = (operation: string, error: AttemptError): AttemptError => {
       return error
   }
 }
-
-const lostAnswers: ReadonlySet<SqlState.Meaning["kind"]> = new Set(["connection", "unavailable", "completion_unknown"])
 
 /** Node names its own errors by `code` too, EPIPE with as many letters as an SQLSTATE has; they tell the system's call. */
 const sqlStateOf = (cause: unknown): string | undefined => {

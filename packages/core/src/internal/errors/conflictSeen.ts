@@ -6,6 +6,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
+import { classify } from "./classify.ts"
 
 interface Seen {
   conflict: SqlError | undefined
@@ -19,7 +20,7 @@ const Seen = Context.Reference<Seen | undefined>("@effect-dsql/core/internal/err
 export const see = (error: SqlError): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
     const seen = fiber.getRef(Seen)
-    if (seen !== undefined && error.reason._tag === "SerializationError") seen.conflict ??= error
+    if (seen !== undefined && classify(error)._tag === "SerializationConflict") seen.conflict ??= error
     return Effect.void
   })
 

@@ -8,15 +8,20 @@ import type { Statement } from "effect/sql/Statement"
 import * as Expression from "../../Expression.ts"
 import type { Guard } from "../../Guard.ts"
 import * as Validity from "../transaction/validity.ts"
-import { inSeveral } from "../transaction/singleStatement.ts"
+import { inSeveral } from "../transaction/single.ts"
+import { check } from "./alike.ts"
 import { type Flat, textOf } from "./flat.ts"
-import type { Source } from "./reference.ts"
+import { type Source, spoken } from "./reference.ts"
 import { type Written, written } from "./shape.ts"
 import * as Text from "./text.ts"
 
 export type { Clause } from "./text.ts"
 
-type Parts<E> = Omit<Text.Parts, "guards"> & { readonly guards: ReadonlyArray<Guard<E>> }
+type Parts<E> = Omit<Text.Parts, "guards"> & {
+  readonly guards: ReadonlyArray<Guard<E>>
+  /** Whether whoever sends the writes knows that they may come in any order. */
+  readonly independent: boolean
+}
 
 type Told = Readonly<Record<string, unknown>>
 
@@ -24,66 +29,95 @@ type Told = Readonly<Record<string, unknown>>
 export const atOnce = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
   Effect.flatMap(Validity.guard(sql), (time) => {
     const guards: ReadonlyArray<Guard<E | SqlError>> = time === undefined ? parts.guards : [time, ...parts.guards]
-    const whole = { guards, tells: parts.tells, writes: parts.writes }
-    return Effect.flatMap(
-      send(
-        sql,
-        written(whole, clause, () => Text.statement(whole, clause))
-      ),
-      ([row = []]) => {
-        const answer = read(whole, row)
-        return answer.refused === undefined ? Effect.succeed(answer.told) : answer.refused
-      }
-    )
+    const whole = { ...parts, guards }
+    if (isBare(whole)) return eachInTurn(sql, whole, clause)
+    const flat = () => {
+      check(whole)
+      return Text.statement(whole, clause)
+    }
+    return Effect.flatMap(send(sql, written(whole, clause, flat)), ([row = []]) => {
+      const { refused, told } = read(whole, row)
+      return refused === undefined ? Effect.succeed({ ...told, ...counts(whole.writes, row) }) : refused
+    })
   })
 
-/** As statements of the transaction that is open. */
+/** As statements of the transaction that is open; what is bare needs none, unless a lost answer is to be settled. */
 export const inTurn = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
-  inSeveral(
-    Effect.gen(function* () {
-      for (const lock of Text.locks(parts.guards, clause)) yield* send(sql, lock)
-      const [row = []] = yield* send(sql, Text.judgement(parts))
-      const answer = read(parts, row)
-      if (answer.refused !== undefined) return yield* answer.refused
-      for (const write of parts.writes) yield* send(sql, Text.alone(write, answer.known))
-      return answer.told
-    })
-  )
+  Effect.withFiber((fiber) => {
+    const statements = eachInTurn(sql, parts, clause)
+    return isBare(parts) && fiber.getRef(Validity.Validity) === undefined ? statements : inSeveral(statements)
+  })
+
+const eachInTurn = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
+  Effect.gen(function* () {
+    check(parts)
+    const { guards, writes } = parts
+    const carried = new Map(
+      writes.flatMap(Text.referencesOf).map((source): [string, Source] => [spoken(guards, source), source])
+    )
+    const [row = []] = isJudged(parts) ? yield* send(sql, Text.judgement(parts, [...carried.values()])) : []
+    const { refused, rest, told } = read(parts, row)
+    if (refused !== undefined) return yield* refused
+    for (const lock of Text.locks(parts, clause)) yield* send(sql, lock)
+    const places = [...carried.keys()]
+    const known = (source: Source) => asText(source, rest[places.indexOf(spoken(guards, source))])
+    const counts: Record<string, bigint> = {}
+    for (const write of writes) {
+      const rows = yield* send(sql, Text.alone(write, known))
+      if (write.counted !== undefined) counts[write.counted] = BigInt(rows.length)
+    }
+    return { ...told, ...counts }
+  })
+
+const isJudged = ({ guards, tells }: Parts<unknown>): boolean => guards.length > 0 || Object.keys(tells).length > 0
+
+/** Whether nothing is asked and there is one write, which is a statement as it stands. */
+const isBare = (parts: Parts<unknown>): boolean => !isJudged(parts) && parts.writes.length === 1
+
+/** How many rows were written, by name: the last columns of the answer. */
+const counts = (writes: Text.Parts["writes"], row: Row): Told => {
+  const names = writes.flatMap(({ counted }) => counted ?? [])
+  return Object.fromEntries(names.map((name, index) => [name, row[row.length - names.length + index]]))
+}
 
 type Row = ReadonlyArray<unknown>
 
-/** The columns stand as `Text` writes them: what holds, how many rows, what is told, and the guards' columns. */
+/** The columns stand as `Text` writes them; the `rest` is what is carried to writes. */
 const read = <E>({ guards, tells }: Parts<E>, row: Row) => {
   const names = Object.keys(tells)
   const told = Object.fromEntries(names.map((name, index) => [name, row[2 * guards.length + index]]))
-  let place = 2 * guards.length + names.length
+  // Between what is told and the columns stands whether all is held, which the guards say one by one.
+  let place = 2 * guards.length + names.length + 1
   const found = guards.map((guard, index) => {
     const columns = guard.columns.map((column): [string, unknown] => [column, row[place++]])
     // A count is a BIGINT, which the driver gives as a bigint.
     const rows = Number(row[guards.length + index] ?? 0)
     return { guard, holds: row[index] === true, rows, columns: Object.fromEntries(columns) }
   })
-  const failed = found.find(({ holds }) => !holds)
-  const known = (source: Source): Expression.Expression => {
-    switch (source.of) {
-      case "guard":
-        throw new Error(`a write reads the rows of guard ${source.name}: it may read single columns of it`)
-      case "tell":
-        return typed(source.type, told[source.name])
-      case "column":
-        return typed(source.type, found.find(({ guard }) => guard.name === source.name)?.columns[source.column])
-    }
-  }
-  return {
-    told,
-    known,
-    refused: failed?.guard.refuse(failed.rows === 0 ? undefined : failed.columns, failed.rows)
-  }
+  const failed = found.find(({ guard, holds, rows }) => !holds || (Text.isOne(guard) && rows > 1))
+  return { told, rest: row.slice(place), refused: failed === undefined ? undefined : refusal(failed) }
 }
 
-const typed = (type: Expression.Type, value: unknown): Expression.Expression =>
-  // The server gave the value in a column of this type, so it is what a parameter of the type takes.
-  Expression.value(type, (value ?? null) as Expression.Values[typeof type] | null)
+const refusal = <E>(failed: {
+  readonly guard: Guard<E>
+  readonly rows: number
+  readonly columns: Readonly<Record<string, unknown>>
+}): Effect.Effect<never, E> => {
+  const { columns, guard, rows } = failed
+  if (rows > 1 && Text.isOne(guard)) return Effect.die(new Error(several(guard, rows)))
+  return guard.refuse(rows === 0 ? undefined : columns, rows)
+}
+
+const several = ({ row: { key } }: Guard<unknown>, rows: number): string =>
+  `${key?.table ?? ""}(${key?.columns.join(", ") ?? ""}): this key names ${rows} rows, and a guard is one: name its ` +
+  "primary key"
+
+/** What the server wrote down as text, of the type that is asked for: nothing is lost on its way through here. */
+const asText = (source: Source, text: unknown): Expression.Expression => {
+  if (source.of === "guard") throw new Error("the rows of a guard are no value")
+  const parameter = Expression.value("text", typeof text === "string" ? text : null)
+  return Expression.sql`${parameter}::${Expression.literal(source.type)}`
+}
 
 /** Sends what was written down, and gives the rows' values in the order of their columns. */
 export const send = (sql: SqlClient, what: Flat | Written): Effect.Effect<ReadonlyArray<Row>, SqlError> =>

@@ -8,8 +8,11 @@
 import { isFragment } from "effect/sql/Statement"
 import * as Expression from "../../Expression.ts"
 import { type Flat, textOf } from "./flat.ts"
-import { Reference, type Source } from "./reference.ts"
-import type { Clause, Parts } from "./text.ts"
+import { Reference, spoken } from "./reference.ts"
+import type * as Text from "./text.ts"
+
+/** What is written down, and whether its writes are known to be independent: if not, it may be refused. */
+type Parts = Text.Parts & { readonly independent: boolean }
 
 /** What statements say up to a place: what may come next, and their text where nothing does. */
 interface Place {
@@ -36,7 +39,7 @@ export interface Written {
 }
 
 /** The text of a statement, put together by `write` where its shape is new. */
-export const written = (parts: Parts, clause: Clause, write: () => Flat): Written | Flat => {
+export const written = (parts: Parts, clause: Text.Clause, write: () => Flat): Written | Flat => {
   const { end, values } = shape(parts, clause)
   if (end.text !== undefined) return { text: end.text, values }
   const flat = write()
@@ -47,8 +50,8 @@ export const written = (parts: Parts, clause: Clause, write: () => Flat): Writte
 
 /** Where a statement's text is kept, and its values in the order in which they stand there. */
 const shape = (
-  { guards, tells, writes }: Parts,
-  clause: Clause
+  { guards, independent, tells, writes }: Parts,
+  clause: Text.Clause
 ): { readonly end: Place; readonly values: Array<unknown> } => {
   if (shapes.size > most) {
     shapes.root = place()
@@ -73,20 +76,28 @@ const shape = (
       if (Expression.isExpression(value)) add(value)
       else if (value instanceof Reference) {
         say(reference)
-        say(spoken(value.source))
+        say(spoken(guards, value.source))
       } else {
         values.push(value)
         say(isFragment(value) ? fragment : parameter)
       }
     }
   }
+  const take = (part: Expression.Expression): void => {
+    for (const value of part.values) {
+      if (Expression.isExpression(value)) take(value)
+      else if (!(value instanceof Reference)) values.push(value)
+    }
+  }
   const told = Object.keys(tells)
   // Lists say first how long they are, so that none runs into the next.
   for (const length of [guards.length, told.length, writes.length]) say(length)
-  for (const { beside, columns, name, row, view } of guards) {
-    say(name)
+  say(independent)
+  for (const { beside, columns, id, row, view } of guards) {
+    say(id.description)
     for (const read of [row, beside]) {
       say(read?.lock === undefined ? undefined : clause(read.lock))
+      say(read?.key === undefined)
       add(read?.select)
     }
     say(columns.length)
@@ -99,24 +110,17 @@ const shape = (
     say(name)
     add(tells[name])
   }
-  for (const { from, head, reads, tail, where } of writes) {
+  // Rows that are locked are read once more, which needs no more words, but their values.
+  for (const { beside, row } of guards) {
+    for (const read of [row, beside]) if (read?.lock !== undefined) take(read.select)
+  }
+  for (const { counted, from, head, reads, tail, where } of writes) {
     say(reads)
+    say(counted !== undefined)
     add(head)
     add(from)
     add(where)
     add(tail)
   }
   return { end: here, values }
-}
-
-/** What a reference refers to; a line break stands in no name of the toolkit's. */
-const spoken = (source: Source): string => {
-  switch (source.of) {
-    case "guard":
-      return `guard\n${source.name}`
-    case "column":
-      return `column\n${source.name}\n${source.column}\n${source.type}`
-    case "tell":
-      return `tell\n${source.name}\n${source.type}`
-  }
 }

@@ -13,7 +13,7 @@ import * as Monotonic from "../time/monotonic.ts"
 import type * as TokenBucket from "../time/tokenBucket.ts"
 
 /** Why a connection ended, as `dsql_pool_closed_total` counts it. */
-export type Ending = "life" | "idle" | "lost" | "interrupted" | "shutdown"
+export type Ending = "life" | "idle" | "lost" | "interrupted" | "in_transaction" | "shutdown"
 
 export interface Settings {
   readonly name: string

@@ -2,14 +2,15 @@
  * One attempt of a transaction: on a connection of its own, to COMMIT or to the error that ended it.
  */
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { CommitOutcomeUnknown, ConnectionLost, type DeadlineExceeded } from "../../DsqlError.ts"
 import { type AttemptError, carry, classify, orUnknown } from "../errors/classify.ts"
 import { remembering } from "../errors/conflictSeen.ts"
 import { withinDeadline } from "./deadline.ts"
-import * as Reading from "./reading.ts"
-import { anything, type Client, NeedsTransaction, singleStatement } from "./singleStatement.ts"
+import { Proving } from "./proving.ts"
+import { type Client, limited, singleStatement } from "./singleStatement.ts"
 import { always, Validity } from "./validity.ts"
 import { beginReadOnly } from "./withTransaction.ts"
 
@@ -51,38 +52,24 @@ export const inReadOnlyTransaction: Attempt = (client, effect) =>
 
 /** As one statement that commits by itself, or as a transaction where it takes several. */
 export const inStatement: Attempt = (client, effect) =>
-  orInTransaction(
-    Effect.mapError(singleStatement(client, effect, anything), (error) =>
-      isSqlError(error) ? orUnknown(error) : error
-    ),
-    () =>
-      Effect.withFiber((fiber) => {
-        const validity = fiber.getRef(Validity)
-        if (validity !== undefined) validity.until = always
-        return inTransaction(client, effect)
-      })
+  singleStatement(
+    client,
+    effect,
+    Effect.withFiber((fiber) => {
+      const validity = fiber.getRef(Validity)
+      if (validity !== undefined) validity.until = always
+      return inTransaction(client, effect)
+    }),
+    orUnknown
   )
 
-/** As one statement that only reads, which is `proven`, or is yet to be. */
-export const inReadOnlyStatement =
-  (readOnly: boolean | "proven" | undefined): Attempt =>
-  (client, effect) =>
-    orInTransaction(
-      singleStatement(client, effect, readOnly === "proven" ? anything : Reading.provenToRead(client.sql)),
-      ({ text }) =>
-        Effect.tap(inReadOnlyTransaction(client, effect), () =>
-          Effect.sync(() => {
-            if (text !== undefined) Reading.proveToRead(client.sql, text)
-          })
-        )
-    )
+/** As one statement that a test has shown to read and nothing else, or shows. */
+export const inProvenStatement: Attempt = (client, effect) =>
+  Effect.withFiber((fiber) =>
+    fiber.getRef(Proving)
+      ? inReadOnlyStatement(client, effect)
+      : singleStatement(client, effect, inReadOnlyTransaction(client, effect), identity)
+  )
 
-const orInTransaction = <A, E, E2, R>(
-  single: Effect.Effect<A, E, R>,
-  several: (reason: NeedsTransaction) => Effect.Effect<A, E2, R>
-): Effect.Effect<A, E | E2, R> =>
-  Effect.catchCause(single, (cause): Effect.Effect<A, E | E2, R> => {
-    const reason = cause.reasons.find((reason) => reason._tag === "Die" && reason.defect instanceof NeedsTransaction)
-    // The guard says which defect it is; the compiler cannot see that through `find`.
-    return reason?._tag === "Die" ? several(reason.defect as NeedsTransaction) : Effect.failCause(cause)
-  })
+/** As one statement that a server runs where it cannot write. */
+export const inReadOnlyStatement: Attempt = (client, effect) => inReadOnlyTransaction(client, limited(effect))

@@ -1,6 +1,8 @@
 /**
  * What time it is by the server's clock, as far as a client knows.
  */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 
 interface Reading {
@@ -21,6 +23,10 @@ export const now = (client: SqlClient): number => {
   const reading = readings.get(client)
   return reading === undefined ? here() : reading.server + here() - reading.here
 }
+
+/** Waits as long as a server does, whose clock goes on where a test's stands still. */
+export const sleep = (millis: number): Effect.Effect<void> =>
+  Effect.provideService(Effect.sleep(millis), Clock.Clock, Clock.Clock.defaultValue())
 
 /** The server said what time it is. */
 export const learn = (client: SqlClient, server: number): void => {

@@ -1,8 +1,6 @@
 /**
- * What became of a transaction whose answer was lost.
- *
- * It is done again, where it compares what it changes: of the first one, whenever it comes, and the second one only one
- * takes effect. Or it is looked for, once it cannot take effect any more.
+ * What became of a transaction whose answer was lost: it is done again, or looked for, once it cannot take effect any
+ * more. Were it done again before, a first one that comes late could undo what others did after the second.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -15,13 +13,17 @@ import {
 } from "../../DsqlError.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import * as Monotonic from "../time/monotonic.ts"
+import type { AttemptError } from "../errors/classify.ts"
 import type { AttemptFailure } from "./attempt.ts"
 import { Deadline } from "./deadline.ts"
 import { type Outcome, unknown } from "./outcome.ts"
 import { retrying } from "./retrying.ts"
+import type { State } from "./validity.ts"
 
-/** The ways to find out, each as one attempt; one of the two is there. */
+/** The ways to find out, each as one attempt; one of `again` and `look` is there. */
 export interface Ways<A, E, R> {
+  /** Waits until nothing that was sent can take effect any more. */
+  readonly over: Effect.Effect<State, AttemptError>
   readonly again: Effect.Effect<A, AttemptFailure<E>, R> | undefined
   readonly look: Effect.Effect<Outcome<A>, unknown, R> | undefined
 }
@@ -31,16 +33,31 @@ export type Settled<E> = Exclude<AttemptFailure<E>, SerializationConflict> | Con
 
 /** Finds out, whether the transaction had a deadline or not: its outcome is worth knowing. */
 export const settle = <A, E, R>(
-  { again, look }: Ways<A, E, R>,
+  { again, look = Effect.succeed(unknown), over }: Ways<A, E, R>,
   operation: { readonly name: string; readonly policy: RetryPolicy },
   lost: CommitOutcomeUnknown
 ): Effect.Effect<A, Settled<E>, R> => {
-  const looked = look === undefined ? Effect.succeed(unknown) : found(look, operation)
+  let state: State = "far"
+  const waited = Effect.tap(over, (found) =>
+    Effect.sync(() => {
+      state = found
+    })
+  )
+  const looked = (look: Effect.Effect<Outcome<A>, unknown, R>, refusal: Settled<E>) =>
+    Effect.flatMap(found(look, operation), (outcome) =>
+      // What is not there, and may yet come, is unknown.
+      decided(outcome._tag === "NotCommitted" && state !== "over" ? unknown : outcome, refusal, lost)
+    )
   const settled: Effect.Effect<A, Settled<E>, R> = again === undefined
-    ? Effect.flatMap(looked, (outcome) => decided(outcome, nothing(operation.name, lost), lost))
-    : Effect.catch(persistently(again, `${operation.name}.again`, operation.policy), (error) =>
+    ? looked(Effect.andThen(waited, look), nothing(operation.name, lost))
+    : Effect.catch(
+        persistently(
+          Effect.flatMap(waited, (state) => (state === "far" ? Effect.fail(lost) : again)),
+          `${operation.name}.again`,
+          operation.policy
+        ),
         // Who is refused may have been there first: with the write whose answer was lost.
-        isFinal(error) ? Effect.flatMap(looked, (outcome) => decided(outcome, error, lost)) : Effect.fail(lost)
+        (error) => (isFinal(error) ? looked(look, error) : Effect.fail(lost))
       )
   return Effect.provideService(settled, Deadline, undefined)
 }

@@ -6,31 +6,12 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
-import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import { CurrentTransformer, type Statement, type Transformer } from "effect/sql/Statement"
+import type { SqlError } from "effect/sql/SqlError"
+import { CurrentTransformer, type Transformer } from "effect/sql/Statement"
 import type { DeadlineExceeded } from "../../DsqlError.ts"
 import { Deadline, withinDeadline } from "./deadline.ts"
-import { isVoid, Validity } from "./validity.ts"
-
-/** Whether the program is a single statement, which cannot hold a transaction. */
-export const Single = Context.Reference<boolean>("@effect-dsql/core/internal/transaction/Single", {
-  defaultValue: () => false
-})
-
-/** A defect that says, before anything was sent, that one statement alone does not do. */
-export class NeedsTransaction {
-  readonly message = "this takes a transaction: a single statement does not do"
-  /** The text that was to be sent, if there is one. */
-  readonly text: string | undefined
-
-  constructor(text?: string) {
-    this.text = text
-  }
-}
-
-/** Runs statements of a transaction: where there is room for one alone, says so instead. */
-export const inSeveral = <A, E, R>(statements: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) => (fiber.getRef(Single) ? Effect.die(new NeedsTransaction()) : statements))
+import { Single } from "./single.ts"
+import { Validity } from "./validity.ts"
 
 /** Where statements run, and where a connection for one alone is had. */
 export interface Client {
@@ -38,33 +19,42 @@ export interface Client {
   readonly reserve: Effect.Effect<Connection, SqlError, Scope.Scope>
 }
 
-/** Any statement may be sent. */
-export const anything = (): Effect.Effect<void> => Effect.void
-
-/** Runs an effect of one statement. `admit` may refuse the statement with a defect before it is sent. */
-export const singleStatement = <A, E, R>(
+/**
+ * Runs an effect of one statement, or `several` where it turns out to take a transaction; and fails as `onLost` says
+ * where the statement's answer was lost, whatever the effect made of that.
+ */
+export const singleStatement = <A, E, E2, R>(
   client: Client,
   effect: Effect.Effect<A, E, R>,
-  admit: (statement: Statement<unknown>) => Effect.Effect<void>
-): Effect.Effect<A, E | SqlError | DeadlineExceeded, R> =>
+  several: Effect.Effect<A, E2, R>,
+  onLost: (error: SqlError) => SqlError
+): Effect.Effect<A, E | E2 | SqlError | DeadlineExceeded, R> =>
   Effect.withFiber((fiber) => {
-    const single = Effect.suspend(() =>
-      Effect.provideContext(
-        effect,
-        Context.make(CurrentTransformer, once(admit, fiber.getRef(CurrentTransformer))).pipe(Context.add(Single, true))
-      )
-    )
-    const isValid = fiber.getRef(Validity) !== undefined
+    const single: Single = { needsTransaction: false, isVoid: false, lost: undefined }
+    const validity = fiber.getRef(Validity)
+    const alone = Effect.suspend(() => {
+      // The instant of whatever was sent before is over, or was waited for.
+      if (validity !== undefined) validity.until = undefined
+      return Effect.provideService(limited(effect), Single, single)
+    })
     // Only the wait for a connection may be cut short or count for nothing, and to tell it takes a lease of one's own.
-    if (fiber.getRef(Deadline) === undefined && !isValid) return single
-    return leased(client, isValid ? inTime(single, 3) : single)
+    const sent =
+      fiber.getRef(Deadline) === undefined && validity === undefined
+        ? alone
+        : leased(client, validity === undefined ? alone : inTime(alone, single, 3))
+    return Effect.flatMap(Effect.exit(sent), (exit): Effect.Effect<A, E | E2 | SqlError | DeadlineExceeded, R> => {
+      if (single.needsTransaction) return several
+      return single.lost === undefined ? exit : Effect.fail(onLost(single.lost))
+    })
   })
 
 /** A statement that came too late did nothing, so it is sent again: the clock is known better now. */
-const inTime = <A, E, R>(single: Effect.Effect<A, E, R>, tries: number): Effect.Effect<A, E, R> =>
-  Effect.catch(single, (error) =>
-    tries > 1 && isSqlError(error) && isVoid(error) ? inTime(single, tries - 1) : Effect.fail(error)
-  )
+const inTime = <A, E, R>(alone: Effect.Effect<A, E, R>, single: Single, tries: number): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Effect.exit(alone), (exit) => {
+    if (!single.isVoid || tries === 1) return exit
+    single.isVoid = false
+    return inTime(alone, single, tries - 1)
+  })
 
 const leased = <A, E, R>(client: Client, effect: Effect.Effect<A, E, R>) =>
   Effect.uninterruptibleMask((restore) => {
@@ -74,16 +64,18 @@ const leased = <A, E, R>(client: Client, effect: Effect.Effect<A, E, R>) =>
     ).pipe(Effect.onExit((exit) => Scope.close(scope, exit)))
   })
 
+/** Lets an effect send one statement. */
+export const limited = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) =>
+    Effect.provideContext(effect, Context.make(CurrentTransformer, once(fiber.getRef(CurrentTransformer))))
+  )
+
 /** Lets one statement through, as `inner` would have it. */
-const once = (
-  admit: (statement: Statement<unknown>) => Effect.Effect<void>,
-  inner: Transformer | undefined
-): Transformer => {
+const once = (inner: Transformer | undefined): Transformer => {
   let used = false
   return (statement, sql, fiber, span) => {
     if (used) return Effect.die(new Error("Transaction.autocommit runs one statement; use Transaction.run for several"))
     used = true
-    const transformed = inner === undefined ? Effect.succeed(statement) : inner(statement, sql, fiber, span)
-    return Effect.tap(transformed, admit)
+    return inner === undefined ? Effect.succeed(statement) : inner(statement, sql, fiber, span)
   }
 }

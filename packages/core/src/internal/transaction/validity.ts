@@ -12,18 +12,21 @@ import { SqlError, UnknownError } from "effect/sql/SqlError"
 import * as Expression from "../../Expression.ts"
 import * as Guard from "../../Guard.ts"
 import * as ServerClock from "./serverClock.ts"
+import { Single } from "./single.ts"
 
 /** The validity of what one attempt sends. */
 export interface Validity {
   /**
-   * When it is over, in milliseconds since 1970 by the server's clock; undefined while nothing was sent that has one,
-   * and `always` where what was sent is a COMMIT: its transaction's snapshot is older than whatever looks for it.
+   * When it is over, in milliseconds since 1970 by the server's clock; undefined where what was sent names no instant,
+   * and `always` where it is a COMMIT: its transaction's snapshot is older than whatever looks for it.
    */
   until: number | undefined
 }
 
 /** Over from the beginning. */
 export const always = Number.NEGATIVE_INFINITY
+
+const tooLate = new Error("the statement came after the instant until which it was valid, and did nothing")
 
 /** The validity that is asked for, if one is. */
 export const Validity = Context.Reference<Validity | undefined>("@effect-dsql/core/internal/transaction/Validity", {
@@ -38,24 +41,16 @@ export const Lifetime = Context.Reference("@effect-dsql/core/internal/transactio
   defaultValue: () => ({ valid: 3_000, skew: 1_000 })
 })
 
-/** A statement came after its instant: it did nothing, and says what time it is. */
-class Void {
-  readonly message = "the statement came after the instant until which it was valid, and did nothing"
-}
-
-/** Whether a statement did nothing because it came too late. */
-export const isVoid = (error: SqlError): boolean => error.reason.cause instanceof Void
-
 /** The guard that makes a statement void after its instant, where one is asked for. */
 export const guard = (client: SqlClient): Effect.Effect<Guard.Guard<SqlError> | undefined> =>
   Effect.withFiber((fiber) => {
     const validity = fiber.getRef(Validity)
     if (validity === undefined) return Effect.succeed(undefined)
     validity.until = ServerClock.now(client) + fiber.getRef(Lifetime).valid
-    return Effect.succeed(before(client, validity.until))
+    return Effect.succeed(before(client, validity.until, fiber.getRef(Single)))
   })
 
-const before = (client: SqlClient, until: number): Guard.Guard<SqlError> =>
+const before = (client: SqlClient, until: number, single: Single | undefined): Guard.Guard<SqlError> =>
   Guard.make({
     name: "instant",
     row: { select: Expression.sql`SELECT now() AS now`, lock: undefined },
@@ -63,30 +58,35 @@ const before = (client: SqlClient, until: number): Guard.Guard<SqlError> =>
     holds: (row) => Guard.exists(row, Expression.sql`now < ${Expression.value("timestamptz", until)}`),
     refuse: (found) =>
       Effect.suspend(() => {
+        // It did nothing, and says what time it is.
+        if (single !== undefined) single.isVoid = true
         if (found?.["now"] instanceof Date) ServerClock.learn(client, found["now"].getTime())
-        return Effect.fail(new SqlError({ reason: new UnknownError({ cause: new Void(), operation: "query" }) }))
+        return Effect.fail(new SqlError({ reason: new UnknownError({ cause: tooLate, operation: "query" }) }))
       })
   })
 
 /**
- * Waits until what was sent is void, by the server's clock and whichever server is asked. Gives false where that cannot
- * be known soon: nothing was sent that names an instant, or the server's clock is far from what it was taken for.
+ * Whether what was sent can still take effect: it cannot, because it is `over`; nobody can say, because it is `endless`
+ * and names no instant; or its instant is further away than one can be, because the server's clock was set meanwhile.
  */
-export const over = (client: SqlClient, validity: Validity): Effect.Effect<boolean, SqlError> =>
+export type State = "over" | "endless" | "far"
+
+/** Waits until what was sent is void, by the server's clock and whichever server is asked, where that comes soon. */
+export const over = (client: SqlClient, validity: Validity): Effect.Effect<State, SqlError> =>
   Effect.withFiber((fiber) => {
     const { until } = validity
-    if (until === undefined) return Effect.succeed(false)
-    if (until === always) return Effect.succeed(true)
+    if (until === undefined) return Effect.succeed("endless")
+    if (until === always) return Effect.succeed("over")
     const { skew, valid } = fiber.getRef(Lifetime)
     return Effect.gen(function* () {
       while (true) {
         const [[now] = []] = yield* client.unsafe("SELECT now()").values
-        if (!(now instanceof Date)) return false
+        if (!(now instanceof Date)) return "far"
         ServerClock.learn(client, now.getTime())
         const left = until + skew - now.getTime()
-        if (left < 0) return true
-        if (left > 2 * (valid + skew)) return false
-        yield* Effect.sleep(left + 1)
+        if (left < 0) return "over"
+        if (left > 2 * (valid + skew)) return "far"
+        yield* ServerClock.sleep(left + 1)
       }
     })
   })

@@ -11,7 +11,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { StatementFailed, UnsupportedFeature } from "../../DsqlError.ts"
 import { carry, classify, orUnknown } from "../errors/classify.ts"
 import { withinDeadline } from "./deadline.ts"
-import { Single } from "./singleStatement.ts"
+import { Single } from "./single.ts"
 
 /** Reserves a connection of one's own, until the scope closes. */
 export type Acquire = Effect.Effect<Connection, SqlError, Scope.Scope>
@@ -33,15 +33,20 @@ export const withTransaction = (sql: SqlClient.SqlClient, acquire: Acquire): Sql
     savepoint: () => Effect.fail(nested),
     rollbackSavepoint: () => Effect.void
   })
-  return (effect) => Effect.withFiber((fiber) => (fiber.getRef(Single) ? Effect.fail(inSingle) : begun(effect)))
+  return (effect) =>
+    Effect.withFiber((fiber) =>
+      fiber.getRef(Single) === undefined ? begun(effect) : Effect.fail(inSingle("a transaction cannot start"))
+    )
 }
 
-const inSingle = carry(
-  new UnsupportedFeature({
-    message: "a transaction cannot start inside Transaction.autocommit, which is one statement: use Transaction.run"
-  }),
-  "query"
-)
+/** What a program of one statement is told that wants more. */
+export const inSingle = (what: string): SqlError =>
+  carry(
+    new UnsupportedFeature({
+      message: `${what} inside Transaction.autocommit, which is one statement: use Transaction.run`
+    }),
+    "query"
+  )
 
 const connection = (acquire: Acquire): Acquire =>
   Effect.catchTag(withinDeadline(acquire), "DeadlineExceeded", (error) => Effect.fail(carry(error, "connect")))

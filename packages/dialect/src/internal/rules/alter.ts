@@ -3,9 +3,9 @@
  */
 import type { AlterTableType } from "libpg-query"
 import * as ParseTree from "../../ParseTree.ts"
-import { addedColumns, addedConstraints, commands, commandsOf } from "./commands.ts"
+import { addedConstraints, commands, commandsOf } from "./commands.ts"
 import type { Definition } from "./definition.ts"
-import { define, found, foundIf, inferred, measured, page, recorded } from "./definition.ts"
+import { define, found, foundIf, inferred, measured, observed, page, recorded } from "./definition.ts"
 
 const lifted = (
   id: string,
@@ -24,25 +24,23 @@ const lifted = (
     when: { AlterTableStmt: commandsOf(...subtypes) }
   })
 
-/** Actions that the user guide does not list among those supported, and PostgreSQL's words for them. */
+/** Actions that the user guide does not list among those supported, and PostgreSQL's words for them in its messages. */
 const never: ReadonlyArray<readonly [words: string, ...subtypes: ReadonlyArray<AlterTableType>]> = [
   ["ALTER COLUMN ... SET COMPRESSION", "AT_SetCompression"],
-  ["ALTER COLUMN ... SET", "AT_SetOptions", "AT_ResetOptions"],
-  [
-    "ENABLE TRIGGER",
-    "AT_EnableTrig",
-    "AT_EnableAlwaysTrig",
-    "AT_EnableReplicaTrig",
-    "AT_EnableTrigAll",
-    "AT_EnableTrigUser"
-  ],
-  ["DISABLE TRIGGER", "AT_DisableTrig", "AT_DisableTrigAll", "AT_DisableTrigUser"],
-  ["ENABLE RULE", "AT_EnableRule", "AT_EnableAlwaysRule", "AT_EnableReplicaRule"],
+  ["ALTER COLUMN ... SET", "AT_SetOptions"],
+  ["ALTER COLUMN ... RESET", "AT_ResetOptions"],
+  ["ENABLE TRIGGER", "AT_EnableTrig"],
+  ["ENABLE ALWAYS TRIGGER", "AT_EnableAlwaysTrig"],
+  ["ENABLE REPLICA TRIGGER", "AT_EnableReplicaTrig"],
+  ["DISABLE TRIGGER", "AT_DisableTrig"],
+  ["ENABLE RULE", "AT_EnableRule"],
+  ["ENABLE ALWAYS RULE", "AT_EnableAlwaysRule"],
+  ["ENABLE REPLICA RULE", "AT_EnableReplicaRule"],
   ["DISABLE RULE", "AT_DisableRule"],
-  ["ENABLE ROW LEVEL SECURITY", "AT_EnableRowSecurity"],
-  ["DISABLE ROW LEVEL SECURITY", "AT_DisableRowSecurity"],
-  ["FORCE ROW LEVEL SECURITY", "AT_ForceRowSecurity"],
-  ["NO FORCE ROW LEVEL SECURITY", "AT_NoForceRowSecurity"],
+  ["ENABLE ROW SECURITY", "AT_EnableRowSecurity"],
+  ["DISABLE ROW SECURITY", "AT_DisableRowSecurity"],
+  ["FORCE ROW SECURITY", "AT_ForceRowSecurity"],
+  ["NO FORCE ROW SECURITY", "AT_NoForceRowSecurity"],
   ["CLUSTER ON", "AT_ClusterOn"],
   ["SET WITHOUT CLUSTER", "AT_DropCluster"],
   ["SET ACCESS METHOD", "AT_SetAccessMethod"],
@@ -65,16 +63,6 @@ const neverWords = new Map(
 )
 
 export const alter: ReadonlyArray<Definition> = [
-  define({
-    id: "add-column-collation",
-    construct: "ALTER TABLE ... ADD COLUMN ... COLLATE",
-    message: "COLLATE clause not supported",
-    hint: "Leave COLLATE out: every column has the collation C.",
-    ...measured,
-    when: {
-      AlterTableStmt: addedColumns(({ collClause }) => foundIf(collClause !== undefined, collClause?.location))
-    }
-  }),
   define({
     id: "alter-column-type",
     construct: "ALTER TABLE ... ALTER COLUMN ... TYPE",
@@ -100,7 +88,7 @@ export const alter: ReadonlyArray<Definition> = [
     construct: "ALTER TABLE ... ALTER COLUMN ... SET NOT NULL",
     message: "unsupported ALTER TABLE ALTER COLUMN ... SET NOT NULL statement",
     hint: "ADD CONSTRAINT ... CHECK (<column> IS NOT NULL) NOT VALID, then ALTER TABLE ASYNC ... VALIDATE CONSTRAINT.",
-    ...inferred(page.alter),
+    ...observed,
     when: { AlterTableStmt: commandsOf("AT_SetNotNull") }
   }),
   define({
@@ -114,6 +102,16 @@ export const alter: ReadonlyArray<Definition> = [
         ({ contype, skip_validation }) =>
           (contype === "CONSTR_CHECK" || contype === "CONSTR_FOREIGN") && skip_validation !== true
       )
+    }
+  }),
+  define({
+    id: "add-deferrable-key",
+    construct: "ALTER TABLE ... ADD UNIQUE USING INDEX ... DEFERRABLE",
+    message: "ALTER TABLE / ADD CONSTRAINT UNIQUE / DEFERRED / INITIALLY DEFERRED not supported",
+    hint: "Only foreign keys can be deferred: leave DEFERRABLE out.",
+    ...measured,
+    when: {
+      AlterTableStmt: addedConstraints(({ contype, deferrable }) => contype === "CONSTR_UNIQUE" && deferrable === true)
     }
   }),
   define({
@@ -192,7 +190,7 @@ export const alter: ReadonlyArray<Definition> = [
   define({
     id: "alter-table-action",
     construct:
-      "ALTER TABLE with an action that DSQL has no use for: row security, triggers, storage options, partitions",
+      "ALTER TABLE with an action that DSQL has no use for: row security, a trigger or rule by name, storage options, partitions",
     message: "unsupported ALTER TABLE {action} statement",
     hint: "Leave it out: DSQL has neither the thing nor a setting for it.",
     ...inferred(page.alter),

@@ -66,6 +66,25 @@ export const reported = (source: string) => ({ evidence: "documented", source })
 /** Measured on clusters from 2026-08-18 to 2026-10-04 by the authors of another local double. */
 export const measured = reported("https://github.com/ministackorg/ministack, ministack/core/pgproxy.py")
 
+/** Recorded on a cluster on 2026-10-10 by the authors of a tool for schemas. */
+export const observed = {
+  evidence: "recorded",
+  source: "https://github.com/winebarrel/pistachio/blob/HEAD/DSQL.md, a cluster's answers on 2026-07-23 and 2026-10-10"
+} as const
+
+/** Measured on a cluster on 2026-10-01 for AWS's own skill. */
+export const measuredLimit = {
+  evidence: "recorded",
+  source: "https://github.com/awslabs/agent-plugins, skills/dsql/references/limits-and-error-codes.md, 2026-10-01"
+} as const
+
+/** Refused by AWS's own linter, whose tests run on a cluster, or absent from the grammar beside it; the text is by analogy. */
+export const linted = {
+  evidence: "inferred",
+  source:
+    "https://github.com/awslabs/aurora-dsql-tools, dsql-lint/tests/common/mod.rs and grammar/dsql_grammar.json, 2026-08-07"
+} as const
+
 /** Not among what a page of the user guide lists as supported; the answer's text is by analogy. */
 export const inferred = (page: string) =>
   ({ evidence: "inferred", source: `https://docs.aws.amazon.com/aurora-dsql/latest/userguide/${page}.html` }) as const

@@ -1,10 +1,11 @@
 /**
  * What DSQL refuses inside of queries: locks, samples, functions.
  */
-import type { FuncCall } from "libpg-query"
+import type { FuncCall, Node } from "libpg-query"
 import * as ParseTree from "../../ParseTree.ts"
+import * as Settings from "../settings.ts"
 import type { Definition } from "./definition.ts"
-import { define, found, foundIf, inferred, page, recorded, reported, statement } from "./definition.ts"
+import { define, found, foundIf, inferred, measured, page, recorded, reported, statement } from "./definition.ts"
 
 const builtin = ({ funcname }: FuncCall): string => {
   const path = ParseTree.names(funcname)
@@ -40,17 +41,29 @@ const geometry: Readonly<Record<string, string>> = {
   radius: "circle"
 }
 
+const namesTable = (node: Node): boolean => {
+  let found = false
+  ParseTree.walk(node, {
+    RangeVar: () => {
+      found = true
+    }
+  })
+  return found
+}
+
 export const queries: ReadonlyArray<Definition> = [
   define({
     id: "text-search",
-    construct: "to_tsvector, to_tsquery and the like",
+    construct: "to_tsvector, to_tsquery and the like with another configuration than simple",
     sqlstate: "42704",
     message: 'text search configuration "{configuration}" does not exist',
-    hint: "Use LIKE on an indexed prefix, or a search service.",
+    hint: "The configuration simple is the only one: to_tsvector('simple', ...); or use LIKE on an indexed prefix.",
     ...recorded,
     when: {
-      FuncCall: (call) =>
-        textSearch.has(builtin(call)) ? found(call.location, { configuration: configuration(call) }) : []
+      FuncCall: (call) => {
+        const name = configuration(call)
+        return foundIf(textSearch.has(builtin(call)) && name !== "simple", call.location, { configuration: name })
+      }
     }
   }),
   define({
@@ -76,14 +89,43 @@ export const queries: ReadonlyArray<Definition> = [
     when: { FuncCall: (call) => (advisory(builtin(call)) ? found(call.location, { name: builtin(call) }) : []) }
   }),
   define({
+    id: "notify-function",
+    construct: "pg_notify",
+    message: "function pg_notify not supported",
+    hint: "Poll a table, or use a message service.",
+    ...inferred(page.subset),
+    when: { FuncCall: (call) => foundIf(builtin(call) === "pg_notify", call.location) }
+  }),
+  define({
+    id: "set-config",
+    construct: "set_config of a setting that SET refuses, and of search_path",
+    message: 'setting configuration parameter "{name}" not supported',
+    hint: "Leave it out; SET search_path is accepted.",
+    ...measured,
+    when: {
+      FuncCall: (call) => {
+        const name = builtin(call) === "set_config" ? ParseTree.text(call.args?.[0])?.toLowerCase() : undefined
+        return foundIf(name !== undefined && (name === "search_path" || !Settings.isSettable(name)), call.location, {
+          name: name ?? ""
+        })
+      }
+    }
+  }),
+  define({
     id: "locking-clause",
-    construct: "FOR SHARE, FOR NO KEY UPDATE",
+    construct: "FOR SHARE, FOR NO KEY UPDATE of a table",
     message: "locking clauses other than FOR UPDATE/FOR KEY SHARE are not supported",
     hint: "FOR KEY SHARE against deletion of the row, FOR UPDATE against any change of it.",
     ...recorded,
     since: "2026-08-25",
     when: {
-      LockingClause: ({ strength }) => foundIf(strength === "LCS_FORSHARE" || strength === "LCS_FORNOKEYUPDATE")
+      // A clause that comes to no table locks nothing, and is accepted.
+      SelectStmt: ({ fromClause, lockingClause }) =>
+        foundIf(
+          ParseTree.all(lockingClause, "LockingClause").some(
+            ({ strength }) => strength === "LCS_FORSHARE" || strength === "LCS_FORNOKEYUPDATE"
+          ) && (fromClause ?? []).some(namesTable)
+        )
     }
   }),
   define({

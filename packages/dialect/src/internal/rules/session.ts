@@ -1,18 +1,13 @@
 /**
  * What DSQL refuses of sessions and of the server: settings, messages between sessions, maintenance.
  */
+import * as Settings from "../settings.ts"
 import type { Definition } from "./definition.ts"
-import { define, found, foundIf, inferred, measured, page, recorded, statement } from "./definition.ts"
+import { define, documented, foundIf, inferred, linted, measured, page, recorded, statement } from "./definition.ts"
 
 const noMessages = "Poll a table, or use a message service."
 
-/** Settings that a cluster was seen to refuse. Others are passed: planner switches and search_path can be set. */
-const refused: ReadonlySet<string> = new Set([
-  "default_statistics_target",
-  "default_transaction_read_only",
-  "statement_timeout",
-  "work_mem"
-])
+const isOwn = (name: string): boolean => name.toLowerCase().startsWith("dsql.")
 
 export const session: ReadonlyArray<Definition> = [
   statement("TruncateStmt", {
@@ -73,14 +68,38 @@ export const session: ReadonlyArray<Definition> = [
   }),
   define({
     id: "set-parameter",
-    construct: "SET statement_timeout, work_mem, default_statistics_target, default_transaction_read_only",
+    construct: "SET of anything but search_path, application_name, time zone, formats and planner switches; SET ROLE",
     message: 'setting configuration parameter "{name}" not supported',
     hint: "Leave it out; a time limit belongs into the client, read-only into BEGIN READ ONLY.",
+    ...documented("accessing"),
+    when: {
+      VariableSetStmt: ({ kind, name = "" }) =>
+        foundIf(
+          (kind === "VAR_SET_VALUE" || kind === "VAR_SET_CURRENT") && !isOwn(name) && !Settings.isSettable(name),
+          undefined,
+          { name: name.toLowerCase() }
+        )
+    }
+  }),
+  define({
+    id: "set-reserved",
+    construct: "SET dsql.… of a name that the service does not have",
+    sqlstate: "42602",
+    message: 'invalid configuration parameter name "{name}"',
+    hint: "dsql.enable_batched_nestloop is the only one.",
     ...measured,
     when: {
-      VariableSetStmt: ({ kind, name }) =>
-        kind === "VAR_SET_VALUE" && name !== undefined && refused.has(name) ? found(undefined, { name }) : []
+      VariableSetStmt: ({ name = "" }) =>
+        foundIf(isOwn(name) && !Settings.isSettable(name), undefined, { name: name.toLowerCase() })
     }
+  }),
+  define({
+    id: "deallocate",
+    construct: "DEALLOCATE of one statement",
+    message: "unsupported statement: Deallocate",
+    hint: "DEALLOCATE ALL, or let the driver close it.",
+    ...linted,
+    when: { DeallocateStmt: ({ name }) => foundIf(name !== undefined) }
   }),
   statement("DiscardStmt", {
     id: "discard",

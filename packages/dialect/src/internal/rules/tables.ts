@@ -1,11 +1,24 @@
 /**
  * What DSQL refuses in CREATE TABLE, and in the columns of ALTER TABLE ... ADD COLUMN where it is the same rule.
  */
-import type { ColumnDef, Constraint, Node } from "libpg-query"
+import type { ColumnDef, Constraint, ConstrType, Node, TypeName } from "libpg-query"
+import * as Limits from "../../Limits.ts"
 import * as ParseTree from "../../ParseTree.ts"
 import { addedColumns, commands } from "./commands.ts"
 import type { Definition, Match } from "./definition.ts"
-import { define, documented, found, foundIf, inferred, page, recorded } from "./definition.ts"
+import {
+  define,
+  documented,
+  found,
+  foundIf,
+  inferred,
+  linted,
+  measured,
+  measuredLimit,
+  observed,
+  page,
+  recorded
+} from "./definition.ts"
 import * as Types from "./types.ts"
 
 const cacheHint = "State a cache size: CACHE 65536 for many inserts, CACHE 1 for few numbers left out."
@@ -78,6 +91,39 @@ const deferrableTable = (table: ParseTree.Fields<"CreateStmt">): ReadonlyArray<M
     .filter(({ contype, deferrable }) => deferrable === true && contype !== "CONSTR_FOREIGN")
     .map(({ location }) => ({ location }))
 
+const collation = ({ collClause }: ColumnDef) => foundIf(collClause !== undefined, collClause?.location)
+
+const compression = ({ compression, location }: ColumnDef) => foundIf(compression !== undefined, location)
+
+const storageOf = (name: string | undefined, location?: number): ReadonlyArray<Match> => {
+  const storage = name?.toUpperCase()
+  return storage === undefined || storage === "PLAIN" || storage === "DEFAULT" ? [] : found(location, { storage })
+}
+
+const storage = ({ location, storage_name }: ColumnDef) => storageOf(storage_name, location)
+
+const precisionOf = (type: TypeName | undefined): ReadonlyArray<Match> => {
+  const digits = Types.builtin(type) === "numeric" ? Types.length(type) : undefined
+  return foundIf(digits !== undefined && digits > 1_000, type?.location, { precision: String(digits) })
+}
+
+const precision = ({ typeName }: ColumnDef) => precisionOf(typeName)
+
+const keyOf = (table: ParseTree.Fields<"CreateStmt">, type: ConstrType): ReadonlyArray<ReadonlyArray<ColumnDef>> => {
+  const listed = Types.listed(table)
+  return [
+    ...listed.filter((column) => constraints(column).some(({ contype }) => contype === type)).map((column) => [column]),
+    ...tableConstraints(table)
+      .filter(({ contype }) => contype === type)
+      .map(({ keys }) => listed.filter(({ colname = "" }) => ParseTree.names(keys).includes(colname)))
+  ]
+}
+
+const primaryKey = (table: ParseTree.Fields<"CreateStmt">) => keyOf(table, "CONSTR_PRIMARY")
+
+/** The columns of each key that a table lists. */
+const keys = (table: ParseTree.Fields<"CreateStmt">) => [...primaryKey(table), ...keyOf(table, "CONSTR_UNIQUE")]
+
 export const tables: ReadonlyArray<Definition> = [
   define({
     id: "temporary-table",
@@ -135,15 +181,15 @@ export const tables: ReadonlyArray<Definition> = [
   }),
   define({
     id: "add-column-constraint",
-    construct: "ALTER TABLE ... ADD COLUMN with NOT NULL, DEFAULT, CHECK, a key, a reference or an identity",
+    construct: "ALTER TABLE ... ADD COLUMN with NOT NULL, DEFAULT, CHECK, GENERATED, a key, a reference or an identity",
     message: "ALTER TABLE ADD COLUMN with constraint not supported",
     hint: "Add the bare column, set its default with ALTER COLUMN, and add a CHECK as NOT VALID and validate it ASYNC.",
     ...recorded,
     when: {
       AlterTableStmt: addedColumns((column) =>
         constraints(column)
-          // A bare NULL is accepted; what becomes of GENERATED ... STORED was never recorded.
-          .filter(({ contype }) => contype !== "CONSTR_NULL" && contype !== "CONSTR_GENERATED")
+          // A bare NULL is accepted: it constrains nothing.
+          .filter(({ contype }) => contype !== "CONSTR_NULL")
           .slice(0, 1)
           .map(({ location }) => ({ location }))
       )
@@ -186,17 +232,19 @@ export const tables: ReadonlyArray<Definition> = [
   define({
     id: "varchar-length",
     construct: "varchar(n) with n above 65535",
-    message: "datatype limit greater than 65535 bytes not supported for character varying",
+    sqlstate: "54000",
+    message: "Datatype limit greater than 65535 bytes not supported for varchar",
     hint: "Use text with a CHECK on its length; a value has at most 1 MiB.",
-    ...inferred(page.quotas),
+    ...measuredLimit,
     when: { CreateStmt: columns(longer("varchar", 65_535)), AlterTableStmt: addedColumns(longer("varchar", 65_535)) }
   }),
   define({
     id: "char-length",
     construct: "char(n) with n above 4096",
-    message: "datatype limit greater than 4096 bytes not supported for character",
+    sqlstate: "54000",
+    message: "Datatype limit greater than 4096 bytes not supported for char",
     hint: "Use varchar or text.",
-    ...inferred(page.quotas),
+    ...measuredLimit,
     when: { CreateStmt: columns(longer("bpchar", 4_096)), AlterTableStmt: addedColumns(longer("bpchar", 4_096)) }
   }),
   define({
@@ -234,20 +282,22 @@ export const tables: ReadonlyArray<Definition> = [
   define({
     id: "deferrable-key",
     construct: "DEFERRABLE on anything but a foreign key",
-    message: "DEFERRABLE not supported for this constraint",
+    message: "DEFERRABLE constraint not supported",
     hint: "Only foreign keys can be deferred: leave DEFERRABLE out.",
-    ...inferred(page.subset),
+    ...measured,
     when: { CreateStmt: (table) => [...Types.listed(table).flatMap(deferrableColumn), ...deferrableTable(table)] }
   }),
   define({
     id: "partitioned-table",
     construct: "PARTITION BY, PARTITION OF",
-    message: "PARTITION not supported for CREATE TABLE",
+    message: "PARTITION {word} clause not supported for CREATE TABLE",
     hint: "Leave partitioning out: DSQL spreads every table by its primary key.",
-    ...inferred(page.subset),
+    ...observed,
     when: {
-      CreateStmt: ({ partbound, partspec }) =>
-        foundIf(partspec !== undefined || partbound !== undefined, partspec?.location ?? partbound?.location)
+      CreateStmt: ({ partbound, partspec }) => [
+        ...foundIf(partbound !== undefined, partbound?.location, { word: "OF" }),
+        ...foundIf(partspec !== undefined, partspec?.location, { word: "BY" })
+      ]
     }
   }),
   define({
@@ -261,6 +311,105 @@ export const tables: ReadonlyArray<Definition> = [
         foundIf(
           (inhRelations ?? []).length > 0 && partbound === undefined,
           ParseTree.as(inhRelations?.[0], "RangeVar")?.location
+        )
+    }
+  }),
+  define({
+    id: "column-collation",
+    construct: "COLLATE on a column",
+    message: "COLLATE clause not supported",
+    hint: "Leave COLLATE out: every column has the collation C.",
+    ...observed,
+    when: { CreateStmt: columns(collation), AlterTableStmt: addedColumns(collation) }
+  }),
+  define({
+    id: "column-compression",
+    construct: "COMPRESSION on a column",
+    message: "COMPRESSION clause not supported",
+    hint: "Leave COMPRESSION out: values are compressed with lz4.",
+    ...observed,
+    when: { CreateStmt: columns(compression), AlterTableStmt: addedColumns(compression) }
+  }),
+  define({
+    id: "column-storage",
+    construct: "STORAGE on a column other than PLAIN and DEFAULT",
+    message: "STORAGE {storage} not supported",
+    hint: "Leave STORAGE out.",
+    ...linted,
+    when: {
+      CreateStmt: columns(storage),
+      AlterTableStmt: commands(({ def, subtype }) => {
+        const column = subtype === "AT_AddColumn" ? ParseTree.as(def, "ColumnDef") : undefined
+        if (column !== undefined) return storage(column)
+        return subtype === "AT_SetStorage" ? storageOf(ParseTree.text(def) ?? ParseTree.name(def)) : []
+      })
+    }
+  }),
+  define({
+    id: "table-options",
+    construct: "CREATE TABLE ... WITH (fillfactor, autovacuum_enabled, ...)",
+    message: "WITH clause not supported for CREATE TABLE",
+    hint: "Leave WITH out: the service runs the storage.",
+    ...linted,
+    when: {
+      CreateStmt: ({ options }) => {
+        const option = ParseTree.all(options, "DefElem").find(({ defname }) => defname !== "oids")
+        return foundIf(option !== undefined, option?.location)
+      }
+    }
+  }),
+  define({
+    id: "table-on-commit",
+    construct: "CREATE TABLE ... ON COMMIT",
+    message: "ON COMMIT clause not supported for CREATE TABLE",
+    hint: "Leave ON COMMIT out: there are no temporary tables.",
+    ...linted,
+    when: { CreateStmt: ({ oncommit }) => foundIf(oncommit !== undefined && oncommit !== "ONCOMMIT_NOOP") }
+  }),
+  define({
+    id: "numeric-precision",
+    construct: "numeric(n) with n above 1000",
+    sqlstate: "22023",
+    message: "NUMERIC precision {precision} must be between 1 and 1000",
+    hint: "State at most 1,000 digits; numeric alone is numeric(18,6).",
+    ...measuredLimit,
+    when: {
+      CreateStmt: columns(precision),
+      AlterTableStmt: addedColumns(precision),
+      TypeCast: ({ typeName }) => precisionOf(typeName)
+    }
+  }),
+  define({
+    id: "table-column-limit",
+    construct: "CREATE TABLE with more than 256 columns",
+    sqlstate: "54011",
+    message: "{problem}",
+    hint: "Move columns that are rarely read into a second table with the same key, or into jsonb.",
+    ...measuredLimit,
+    when: {
+      CreateStmt: (table) =>
+        foundIf(Types.listed(table).length > Limits.tableColumnsSeen, table.relation?.location, {
+          problem:
+            primaryKey(table).length > 0
+              ? `cannot use more than ${Limits.tableColumnsSeen} columns in an index`
+              : `tables can have at most ${Limits.tableColumns} columns`
+        })
+    }
+  }),
+  define({
+    id: "key-declared-bytes",
+    construct: "a PRIMARY KEY or UNIQUE whose columns are declared with more than 2,000 bytes together",
+    sqlstate: "54000",
+    message: "key size greater than 2000 bytes not supported",
+    hint: "Declare shorter columns, or use text: only what is declared is counted.",
+    ...measuredLimit,
+    when: {
+      CreateStmt: (table) =>
+        keys(table).flatMap((key) =>
+          foundIf(
+            key.reduce((total, { typeName }) => total + Types.declaredBytes(typeName), 0) > Limits.declaredKeyBytes,
+            table.relation?.location
+          )
         )
     }
   }),

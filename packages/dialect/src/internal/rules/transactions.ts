@@ -4,7 +4,7 @@
 import type { Node, TransactionStmtKind } from "libpg-query"
 import * as ParseTree from "../../ParseTree.ts"
 import type { Definition, Finder, Match } from "./definition.ts"
-import { define, documented, found, foundIf, inferred, page, recorded } from "./definition.ts"
+import { define, documented, found, foundIf, inferred, linted, page, recorded } from "./definition.ts"
 
 const noSavepoint = "Roll back the whole transaction and run it again; part of one cannot be undone."
 
@@ -48,22 +48,25 @@ export const transactions: ReadonlyArray<Definition> = [
   }),
   define({
     id: "set-transaction",
-    construct: "SET TRANSACTION, SET SESSION CHARACTERISTICS",
+    construct: "SET TRANSACTION; SET SESSION CHARACTERISTICS ... DEFERRABLE",
     message: 'setting configuration parameter "TRANSACTION" not supported',
-    hint: "Say it in BEGIN: BEGIN READ ONLY.",
-    ...recorded,
-    when: { VariableSetStmt: ({ kind }) => foundIf(kind === "VAR_SET_MULTI") }
-  }),
-  define({
-    id: "set-isolation",
-    construct: "SET transaction_isolation, SET default_transaction_isolation",
-    message: 'setting configuration parameter "{name}" not supported',
-    hint: "Leave it out: every transaction is REPEATABLE READ.",
+    hint: "Say it in BEGIN: BEGIN READ ONLY; or for all transactions: SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY.",
     ...recorded,
     when: {
-      VariableSetStmt: ({ kind, name }) =>
-        foundIf(kind !== "VAR_SET_MULTI" && isolation.has(name ?? ""), undefined, { name: name ?? "" })
+      VariableSetStmt: ({ args, kind, name }) =>
+        foundIf(
+          kind === "VAR_SET_MULTI" &&
+            (name !== "SESSION CHARACTERISTICS" || ParseTree.option(args, "transaction_deferrable") !== undefined)
+        )
     }
+  }),
+  define({
+    id: "transaction-chain",
+    construct: "COMMIT AND CHAIN, ROLLBACK AND CHAIN",
+    message: "unsupported transaction statement: AND CHAIN",
+    hint: "BEGIN the next transaction.",
+    ...linted,
+    when: { TransactionStmt: ({ chain }) => foundIf(chain) }
   }),
   define({
     id: "savepoint",

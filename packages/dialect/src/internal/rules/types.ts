@@ -78,6 +78,29 @@ export const isSerial = (type: TypeName | undefined): boolean => serials.has(bui
 export const length = (type: TypeName | undefined): number | undefined =>
   ParseTree.as(type?.typmods?.[0], "A_Const")?.ival?.ival
 
+const fixedBytes: Readonly<Record<string, number>> = {
+  bool: 1,
+  date: 4,
+  float4: 4,
+  float8: 8,
+  int2: 2,
+  int4: 4,
+  int8: 8,
+  interval: 16,
+  time: 8,
+  timestamp: 8,
+  timestamptz: 8,
+  timetz: 12,
+  uuid: 16
+}
+
+/** Bytes that a type is declared with, none where it has no length. */
+export const declaredBytes = (type: TypeName | undefined): number => {
+  const name = builtin(type) ?? ""
+  if (name === "varchar" || name === "bpchar") return length(type) ?? (name === "bpchar" ? 1 : 0)
+  return Object.hasOwn(fixedBytes, name) ? (fixedBytes[name] ?? 0) : 0
+}
+
 /** The columns that a `CREATE TABLE` lists. */
 export const listed = (table: ParseTree.Fields<"CreateStmt">): ReadonlyArray<ColumnDef> =>
   ParseTree.all(table.tableElts, "ColumnDef")

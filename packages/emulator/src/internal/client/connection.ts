@@ -22,7 +22,7 @@ import type { Cut } from "./injection.ts"
 import { isOver, type Session } from "./session.ts"
 import { simple } from "./simpleQuery.ts"
 import { closed, hangUp, type Incoming, leave, protocolViolation, receive, writer } from "./socket.ts"
-import { backendParameters, type Certificate, opening } from "./startup.ts"
+import { backendParameters, type Certificate, objection, opening } from "./startup.ts"
 
 /** What all connections of an emulator share. */
 export interface Setting extends Door {
@@ -58,7 +58,7 @@ export const serve = Effect.fnUntraced(function* (
   }
   receive(socket, opened.rest, setting.maxMessageBytes, inbox, onUnit, () => setting.desk.delay(connection.label))
   const write = writer(socket)
-  const refusal = yield* authenticate(opened, setting, label, inbox, write)
+  const refusal = (yield* authenticate(opened, setting, label, inbox, write)) ?? objection(opened.parameters)
   if (refusal !== undefined) return hangUp(socket, refusal)
 
   const parameters = backendParameters(opened.parameters)

@@ -57,9 +57,12 @@ export const run = Effect.fnUntraced(function* (
   const injected = yield* strike(client.desk.faults.decide("statement", client.connection.label))
   if (injected !== undefined) return Outcome.failure(injected)
   const { plan } = call.prepared
-  if (plan._tag === "Plain" && plan.waits) {
-    if (alone && client.transaction === undefined) return yield* wait(client, call, preamble, execution)
-    return Outcome.failure(Transaction.isFailed(client.transaction) ? Refusal.aborted : Refusal.waitInTransaction)
+  if (plan._tag === "Plain" && plan.lonely !== undefined) {
+    if (!alone || client.transaction !== undefined) {
+      const isFailed = Transaction.isFailed(client.transaction)
+      return Outcome.failure(isFailed ? Refusal.aborted : Refusal.inTransaction(plan.lonely))
+    }
+    if (plan.waits) return yield* wait(client, call, preamble, execution)
   }
   const [complete, all] = yield* supplied(client, call, execution)
   return alone && client.transaction === undefined
@@ -101,6 +104,10 @@ export const answer = (client: Client, prepared: Prepared, alone: boolean): Resu
               ServerMessage.dataRow([plan.value]),
               ServerMessage.commandComplete(plan.tag)
             ])
+      )
+    case "Nothing":
+      return Effect.succeed(
+        isFailed ? Outcome.failure(Refusal.aborted) : Outcome.success([ServerMessage.commandComplete(plan.tag)])
       )
     case "Ddl":
       return define(client, prepared, alone)

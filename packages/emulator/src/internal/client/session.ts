@@ -37,8 +37,11 @@ export interface Portal {
   readonly rest: Buffer
 }
 
-const notSql = (error: Statement.SyntaxError): Frame.Frame =>
-  ServerMessage.error({ sqlstate: error.sqlstate, message: error.message, position: error.offset + 1 })
+/** PostgreSQL's grammar refuses some clauses that it has read well; the parser gives the words alone. */
+const isUnsupported = (message: string): boolean => /cannot be marked|not (?:yet )?implemented/.test(message)
+
+const notSql = ({ message, offset, sqlstate }: Statement.SyntaxError): Frame.Frame =>
+  ServerMessage.error({ sqlstate: isUnsupported(message) ? "0A000" : sqlstate, message, position: offset + 1 })
 
 /** The statements of a text, or what one is answered with that has none. */
 export const read = (session: Session, sql: Encoding.Text): Effect.Effect<ReadonlyArray<Prepared>, Frame.Frame> =>
@@ -46,11 +49,21 @@ export const read = (session: Session, sql: Encoding.Text): Effect.Effect<Readon
     ? Effect.fail(ServerMessage.error(Refusal.unreadable(sql.bytes)))
     : Effect.mapError(session.prepare(sql.text), notSql)
 
+/** PostgreSQL's word for a query that wants too much room, in the service's. */
+const said = (error: Frame.Frame): Frame.Frame =>
+  ServerMessage.readError(error).message.startsWith("temporary file size exceeds temp_file_limit")
+    ? ServerMessage.error(Refusal.tempSpace)
+    : error
+
 /** Ends a unit: what it is answered with, and how the transaction stands. */
 export const finish = (session: Session, frames: ReadonlyArray<Frame.Frame>, error: Frame.Frame | undefined) =>
   Effect.suspend(() => {
     session.answered()
-    return session.write([...frames, ...(error === undefined ? [] : [error]), ServerMessage.ready(status(session))])
+    return session.write([
+      ...frames,
+      ...(error === undefined ? [] : [said(error)]),
+      ServerMessage.ready(status(session))
+    ])
   })
 
 /** Whether the connection is older than the service lets it be, and not in a transaction. */

@@ -57,7 +57,8 @@ export const receive = (
     })
     if (problem !== undefined) {
       broken = true
-      deliver({ _tag: "Malformed", problem }, wait)
+      // A cluster was seen to hang up without a word on a message that is too long.
+      deliver(problem === Frame.tooLong ? { _tag: "Terminate" } : { _tag: "Malformed", problem }, wait)
     } else if (Queue.sizeUnsafe(inbox) > 1_000) socket.pause()
   }
   const gone = () => {

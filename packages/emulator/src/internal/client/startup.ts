@@ -1,10 +1,13 @@
 /**
  * How a client's connection begins: TLS where it asks for it, and its startup message.
  */
+import { Dialect } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import type { Duplex } from "node:stream"
 import { TLSSocket } from "node:tls"
 import * as ClientMessage from "../protocol/clientMessage.ts"
+import * as Refusal from "../statement/refusal.ts"
+import { ownSettings } from "../statement/version.ts"
 import { hangUp, protocolViolation } from "./socket.ts"
 
 /** A certificate and its key, PEM. */
@@ -67,9 +70,35 @@ export const opening = (first: Duplex, tls: Certificate | undefined): Effect.Eff
     listen()
   })
 
-/** What a client may say about its session at startup goes to PostgreSQL as it came. */
+/** What a startup message says that is no setting. */
+const addressing: ReadonlySet<string> = new Set(["database", "options", "replication", "user"])
+
+/** The settings in the options of a startup message: `-c name=value` and `--name=value`, as PostgreSQL reads them. */
+const optionsOf = (text: string): ReadonlyArray<string> => {
+  const words = [...text.matchAll(/(?:\\.|\S)+/gs)].map(([word]) => word.replaceAll(/\\(.)/gs, "$1"))
+  return words.flatMap((word, n) => {
+    const setting = word === "-c" ? words[n + 1] : /^(?:-c|--)(.+)$/s.exec(word)?.[1]
+    const name = setting?.split("=", 1)[0]
+    return name === undefined ? [] : [name.replaceAll("-", "_")]
+  })
+}
+
+/** Clients that are given a URL say to any server what goes without saying here. */
+const isUnderstood = (name: string, value: string): boolean =>
+  name === "default_transaction_isolation" && value === "repeatable read"
+
+/** Why a session may not begin with its settings: none that SET refuses. */
+export const objection = (parameters: ReadonlyMap<string, string>): Refusal.Refusal | undefined => {
+  const named = [...parameters].flatMap(([name, value]) =>
+    addressing.has(name) || name.startsWith("_pq_.") || isUnderstood(name, value) ? [] : [name]
+  )
+  const refused = [...named, ...optionsOf(parameters.get("options") ?? "")].find((name) => !Dialect.isSettable(name))
+  return refused === undefined ? undefined : Refusal.notSettable(refused)
+}
+
+/** What a client may say about its session at startup goes to PostgreSQL, but for what only the service has. */
 export const backendParameters = (parameters: ReadonlyMap<string, string>): Map<string, string> => {
-  const own = new Map(parameters)
+  const own = new Map([...parameters].filter(([name]) => !(name in ownSettings)))
   own.set("user", parameters.get("user") ?? "admin")
   own.set("database", parameters.get("database") ?? parameters.get("user") ?? "postgres")
   own.set("default_transaction_isolation", "repeatable read")

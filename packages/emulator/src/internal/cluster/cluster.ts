@@ -37,7 +37,8 @@ const parametersOf = (database: string): ReadonlyArray<readonly [string, string]
   ["user", "postgres"],
   ["database", database],
   ["application_name", "effect-dsql emulator"],
-  ["client_encoding", "UTF8"]
+  ["client_encoding", "UTF8"],
+  ["temp_file_limit", "-1"]
 ]
 
 /** Joins a backend to a database until the scope closes. */
@@ -64,7 +65,7 @@ export const join = Effect.fnUntraced(function* (database: Database, backend: Ba
 /** Runs jobs one after the other, each as the service does: from submitted to completed or failed. */
 const work = Effect.fnUntraced(function* (worker: Member, job: string) {
   const [row] = yield* worker.backend.query(
-    `UPDATE dsql_emulator.jobs j SET status = 'processing' WHERE job_id = ${Quote.literal(job)} AND status = 'submitted'
+    `UPDATE pg_catalog.dsql_emulator_jobs j SET status = 'processing' WHERE job_id = ${Quote.literal(job)} AND status = 'submitted'
      RETURNING command, job_type <> 'INDEX_BUILD' OR EXISTS (SELECT FROM pg_index WHERE indexrelid = j.object_id)`
   )
   const command = row?.[0]
@@ -81,7 +82,7 @@ const work = Effect.fnUntraced(function* (worker: Member, job: string) {
     }
   }
   yield* worker.backend.query(
-    `UPDATE dsql_emulator.jobs SET status = ${Quote.literal(status)}, details = ${Quote.literal(details)}, update_time = now() WHERE job_id = ${Quote.literal(job)}`
+    `UPDATE pg_catalog.dsql_emulator_jobs SET status = ${Quote.literal(status)}, details = ${Quote.literal(details)}, update_time = now() WHERE job_id = ${Quote.literal(job)}`
   )
   worker.database.version++
 })
@@ -120,7 +121,6 @@ export const make = Effect.fnUntraced(function* (
     let worker: Member | undefined
     const perform = (job: string, done: Deferred.Deferred<void>) =>
       Effect.gen(function* () {
-        yield* options.sleep(options.jobDelay)
         worker ??= yield* Scope.provide(
           Effect.flatMap(connected, (backend) => join(database, backend)),
           own
@@ -128,6 +128,7 @@ export const make = Effect.fnUntraced(function* (
         yield* work(worker, job)
       }).pipe(
         queue.withPermits(1),
+        (turn) => Effect.andThen(options.sleep(options.jobDelay), turn),
         Effect.catch((lost) => Effect.logError(`job ${job} was lost`, lost.error.message)),
         Effect.ensuring(
           Effect.andThen(
@@ -166,8 +167,10 @@ export const make = Effect.fnUntraced(function* (
     }
     databases.set(name, { database, scope: own })
     // Jobs that the emulator was stopped over are taken up again.
-    const left = yield* ask("SELECT job_id FROM dsql_emulator.jobs WHERE status IN ('submitted', 'processing')")
-    yield* ask("UPDATE dsql_emulator.jobs SET status = 'submitted' WHERE status = 'processing'")
+    const left = yield* ask(
+      "SELECT job_id FROM pg_catalog.dsql_emulator_jobs WHERE status IN ('submitted', 'processing')"
+    )
+    yield* ask("UPDATE pg_catalog.dsql_emulator_jobs SET status = 'submitted' WHERE status = 'processing'")
     yield* database.work(left.flatMap(([job]) => job ?? []))
     return database
   })

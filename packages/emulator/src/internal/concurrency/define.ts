@@ -24,12 +24,12 @@ export const define = Effect.fnUntraced(function* (
   transaction: Transaction,
   prepared: Prepared
 ): Effect.fn.Return<Outcome.Outcome, BackendLost> {
-  const refusal = Begin.objection(member, transaction, prepared) ?? (yield* primaryKeyColumn(member, prepared))
+  const refusal = Begin.objection(member, transaction, prepared) ?? (yield* primaryKey(member, prepared))
   if (refusal !== undefined) return Outcome.failure(refusal)
   if (prepared.plan._tag !== "Ddl") return Outcome.success([])
   transaction.mix = "ddl"
-  const { async } = prepared.plan
-  const text = textOf(prepared.sql, async)
+  const { async, instead = prepared.sql } = prepared.plan
+  const text = textOf(instead, async)
   const { error, to } = yield* Parking.sendAll(member, {
     begin: Begin.batch(member, transaction),
     own: [ClientMessage.query(text)]
@@ -40,17 +40,23 @@ export const define = Effect.fnUntraced(function* (
   return Outcome.success(to.own.frames)
 })
 
-/** Why a column may not be dropped. */
-const primaryKeyColumn = Effect.fnUntraced(function* (
+/** Why a part of a primary key, or all of it, may not be dropped. */
+const primaryKey = Effect.fnUntraced(function* (
   member: Member,
   { plan, tables: [table] }: Prepared
 ): Effect.fn.Return<Refusal.Refusal | undefined, BackendLost> {
-  if (plan._tag !== "Ddl" || plan.drops.length === 0 || table === undefined) return undefined
-  const [row] = yield* member.backend.query(Catalogue.primaryKeyColumn(qualified(table), plan.drops))
-  const column = row?.[0]
-  return column === undefined || column === null
+  if (plan._tag !== "Ddl" || table === undefined) return undefined
+  if (plan.drops.length > 0) {
+    const [row] = yield* member.backend.query(Catalogue.primaryKeyColumn(qualified(table), plan.drops))
+    const column = row?.[0]
+    if (column !== undefined && column !== null)
+      return { sqlstate: "0A000", message: `cannot drop primary key column ${column}` }
+  }
+  if (plan.unties.length === 0) return undefined
+  const [row] = yield* member.backend.query(Catalogue.primaryKeyConstraint(qualified(table), plan.unties))
+  return row === undefined
     ? undefined
-    : { sqlstate: "0A000", message: `cannot drop primary key column ${column}` }
+    : { sqlstate: "0A000", message: "unsupported ALTER TABLE DROP CONSTRAINT statement" }
 })
 
 /** What PostgreSQL does at once: its job checks whether an index is unique, and validates a constraint. */

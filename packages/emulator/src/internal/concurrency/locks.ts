@@ -63,7 +63,7 @@ export const of = Effect.fnUntraced(function* (
 
 /** Looks through every table that has a lock. */
 const scanned = (member: Member): Effect.Effect<ReadonlyArray<RowLocks>, BackendLost> =>
-  Effect.map(member.backend.query("SELECT * FROM dsql_emulator.row_locks()"), (rows) =>
+  Effect.map(member.backend.query("SELECT * FROM pg_catalog.dsql_emulator_row_locks()"), (rows) =>
     rows.map(([target, strength, condition]) => ({
       target: target ?? "",
       strength: strength ?? "",

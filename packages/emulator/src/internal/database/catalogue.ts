@@ -7,10 +7,10 @@ import * as Draws from "./draws.ts"
 /** SQL that makes what finds a key that a snapshot sees twice. */
 export const definitions = `
 -- Whether this transaction sees two rows with one key: one of its own, and one that somebody else deleted since.
-CREATE FUNCTION dsql_emulator.has_ghosts(target regclass) RETURNS boolean
+CREATE FUNCTION pg_catalog.dsql_emulator_has_ghosts(target regclass) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-  own text[] := dsql_emulator.transaction_ids(pg_backend_pid())::text[];
+  own text[] := pg_catalog.dsql_emulator_transaction_ids(pg_backend_pid())::text[];
   condition text;
   found boolean := false;
 BEGIN
@@ -29,7 +29,7 @@ END $$;
 
 -- Whether this transaction sees a row that refers to one which it has taken out of a table: a row that somebody else
 -- took away since, so that no action of a foreign key came to it. What waits for COMMIT may dangle until then.
-CREATE FUNCTION dsql_emulator.has_danglers(parent regclass) RETURNS boolean
+CREATE FUNCTION pg_catalog.dsql_emulator_has_danglers(parent regclass) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   child regclass;
@@ -65,7 +65,7 @@ const draws = (tree: string): string => `EXISTS (
 const reached = `
 WITH RECURSIVE own AS (
   SELECT oid, provolatile FROM pg_catalog.pg_proc WHERE oid >= 16384
-    AND pronamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'sys', 'dsql_emulator'))
+    AND pronamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'sys'))
 ), drawing AS (
   SELECT oid::text FROM pg_catalog.pg_proc WHERE oid < 16384 AND proname IN (${[...Draws.functions].map(Quote.literal).join(", ")})
 ), reached (kind, class, object) AS (
@@ -137,12 +137,13 @@ FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND c.relkind = 'r'
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dsql_emulator')
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid)`
 
 const asks = (what: "has_danglers" | "has_ghosts", tables: ReadonlyArray<string>): ReadonlyArray<string> =>
   tables.map(
-    (table) => `coalesce(dsql_emulator.${what}(to_regclass(${Quote.literal(Quote.identifier(table))})), false)`
+    (table) =>
+      `coalesce(pg_catalog.dsql_emulator_${what}(to_regclass(${Quote.literal(Quote.identifier(table))})), false)`
   )
 
 /** Whether the transaction sees a key twice in one of the first tables, or what refers to nothing in one of the others. */
@@ -153,6 +154,12 @@ export const isTorn = (gained: ReadonlyArray<string>, lost: ReadonlyArray<string
 export const copiedColumns = (table: string): string => `
 SELECT count(*) FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass(${Quote.literal(table)})
   AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`
+
+/** The first of some constraints that is the primary key of a table. */
+export const primaryKeyConstraint = (table: string, constraints: ReadonlyArray<string>): string => `
+SELECT conname FROM pg_catalog.pg_constraint
+WHERE conrelid = pg_catalog.to_regclass(${Quote.literal(table)}) AND contype = 'p'
+  AND conname IN (${constraints.map(Quote.literal).join(", ")}) LIMIT 1`
 
 /** The first of some columns that is in the primary key of a table. */
 export const primaryKeyColumn = (table: string, columns: ReadonlyArray<string>): string => `

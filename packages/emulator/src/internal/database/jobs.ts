@@ -10,7 +10,7 @@ export const unfinished = "DSQLJ"
 
 /** SQL that makes what jobs need in a database. */
 export const definitions = `
-CREATE TABLE dsql_emulator.jobs (
+CREATE TABLE pg_catalog.dsql_emulator_jobs (
   job_id text PRIMARY KEY,
   status text NOT NULL DEFAULT 'submitted',
   details text,
@@ -27,7 +27,7 @@ CREATE VIEW sys.jobs AS
     (SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE c.oid = j.object_id) AS object_name,
     j.start_time, j.update_time
-  FROM dsql_emulator.jobs j
+  FROM pg_catalog.dsql_emulator_jobs j
   WHERE j.update_time IS NULL OR j.update_time > now() - interval '30 minutes';
 GRANT SELECT ON sys.jobs TO PUBLIC;
 
@@ -39,7 +39,7 @@ BEGIN
   IF job_id !~ '^[a-z2-7]{26}$' THEN
     RAISE EXCEPTION USING ERRCODE = '22P02', MESSAGE = 'Unable to convert text to UUID';
   END IF;
-  SELECT j.status INTO status FROM dsql_emulator.jobs j WHERE j.job_id = wait_for_job.job_id;
+  SELECT j.status INTO status FROM pg_catalog.dsql_emulator_jobs j WHERE j.job_id = wait_for_job.job_id;
   IF NOT FOUND THEN
     RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('unknown job %s', job_id);
   ELSIF status IN ('submitted', 'processing') THEN
@@ -49,24 +49,24 @@ BEGIN
 END $$;
 
 -- A new index is not valid before its job has checked it, and enforces uniqueness all the same.
-CREATE FUNCTION dsql_emulator.submit_index(job text, target regclass, is_unique boolean) RETURNS void
+CREATE FUNCTION pg_catalog.dsql_emulator_submit_index(job text, target regclass, is_unique boolean) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   index oid := (SELECT max(indexrelid) FROM pg_index WHERE indrelid = target);
 BEGIN
   UPDATE pg_index SET indisvalid = false, indisunique = is_unique WHERE indexrelid = index;
-  INSERT INTO dsql_emulator.jobs (job_id, job_type, class_id, object_id, command)
+  INSERT INTO pg_catalog.dsql_emulator_jobs (job_id, job_type, class_id, object_id, command)
     VALUES (job, 'INDEX_BUILD', 1259, index, 'REINDEX INDEX ' || index::regclass);
 END $$;
 
-CREATE FUNCTION dsql_emulator.submit_validation(job text, target regclass, name text) RETURNS void
+CREATE FUNCTION pg_catalog.dsql_emulator_submit_validation(job text, target regclass, name text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = target AND conname = name) THEN
     RAISE EXCEPTION USING ERRCODE = '42704', MESSAGE = format('constraint "%s" of relation "%s" does not exist', name,
       (SELECT relname FROM pg_class WHERE oid = target));
   END IF;
-  INSERT INTO dsql_emulator.jobs (job_id, job_type, class_id, object_id, command)
+  INSERT INTO pg_catalog.dsql_emulator_jobs (job_id, job_type, class_id, object_id, command)
     VALUES (job, 'VALIDATE_CONSTRAINT', 1259, target, format('ALTER TABLE %s VALIDATE CONSTRAINT %I', target, name));
 END $$;
 `
@@ -87,5 +87,5 @@ export const makeId = (): string => {
 /** Submits a job, in the transaction of the statement that asks for it. */
 export const submit = (id: string, job: Async): string =>
   job._tag === "Index"
-    ? `SELECT dsql_emulator.submit_index(${Quote.literal(id)}, ${Quote.literal(job.table)}, ${job.unique})`
-    : `SELECT dsql_emulator.submit_validation(${Quote.literal(id)}, ${Quote.literal(job.table)}, ${Quote.literal(job.constraint)})`
+    ? `SELECT pg_catalog.dsql_emulator_submit_index(${Quote.literal(id)}, ${Quote.literal(job.table)}, ${job.unique})`
+    : `SELECT pg_catalog.dsql_emulator_submit_validation(${Quote.literal(id)}, ${Quote.literal(job.table)}, ${Quote.literal(job.constraint)})`

@@ -5,14 +5,18 @@ import { Quote } from "@effect-dsql/dialect"
 
 /** SQL that makes what reads row locks. */
 export const definitions = `
+-- The function of the extension pgrowlocks without the extension, which a cluster does not have.
+CREATE FUNCTION pg_catalog.dsql_emulator_pgrowlocks(relname text, OUT locked_row tid, OUT locker xid, OUT multi boolean,
+  OUT xids xid[], OUT modes text[], OUT pids integer[]) RETURNS SETOF record LANGUAGE c STRICT AS '$libdir/pgrowlocks', 'pgrowlocks';
+
 -- Transaction ids, that of the base savepoint included, by which a backend's locks on rows are known.
-CREATE FUNCTION dsql_emulator.transaction_ids(backend int) RETURNS xid[] LANGUAGE sql AS $$
+CREATE FUNCTION pg_catalog.dsql_emulator_transaction_ids(backend int) RETURNS xid[] LANGUAGE sql AS $$
   SELECT ARRAY(SELECT transactionid FROM pg_catalog.pg_locks
     WHERE pid = backend AND locktype = 'transactionid' AND mode = 'ExclusiveLock')
 $$;
 
 -- The rows that this transaction has locked without changing them: a table, a strength, and which rows.
-CREATE FUNCTION dsql_emulator.row_locks(OUT target text, OUT strength text, OUT condition text) RETURNS SETOF record
+CREATE FUNCTION pg_catalog.dsql_emulator_row_locks(OUT target text, OUT strength text, OUT condition text) RETURNS SETOF record
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   tids tid[];
@@ -24,7 +28,7 @@ BEGIN
     SELECT c.oid::regclass::text, m.mode, array_agg(DISTINCT r.locked_row)
     FROM (SELECT DISTINCT relation AS oid FROM mine WHERE locktype = 'relation' AND mode = 'RowShareLock') l
     JOIN pg_class c USING (oid),
-    dsql_emulator.pgrowlocks(c.oid::regclass::text) r,
+    pg_catalog.dsql_emulator_pgrowlocks(c.oid::regclass::text) r,
     -- Of several lockers of a row pgrowlocks calls the weakest otherwise than of one.
     LATERAL (SELECT xid, replace(mode, 'For ', '') FROM unnest(r.xids, r.modes) AS u (xid, mode)
       WHERE mode IN ('For Update', 'For Key Share', 'Key Share')) AS m (xid, mode)
@@ -67,7 +71,7 @@ export const isInConflict = (backend: number, locks: ReadonlyArray<RowLocks>): s
           )
         ]
   )
-  return `WITH accused AS MATERIALIZED (SELECT dsql_emulator.transaction_ids(${backend}) AS ids)
+  return `WITH accused AS MATERIALIZED (SELECT pg_catalog.dsql_emulator_transaction_ids(${backend}) AS ids)
 SELECT ${questions.join(" OR ")}`
 }
 
@@ -75,7 +79,7 @@ SELECT ${questions.join(" OR ")}`
 const isAnyInConflict = ({ strength, target }: RowLocks, conditions: ReadonlyArray<string>): string => {
   const rows = `FROM ONLY ${target} WHERE (${[...new Set(conditions)].join(" OR ")})`
   return `CASE WHEN EXISTS (SELECT ${rows} AND xmax <> 0) THEN EXISTS (
-  SELECT FROM accused, dsql_emulator.pgrowlocks(${Quote.literal(target)}) l
+  SELECT FROM accused, pg_catalog.dsql_emulator_pgrowlocks(${Quote.literal(target)}) l
   JOIN (SELECT ctid AS place ${rows}) r ON r.place = l.locked_row,
   unnest(l.xids, l.modes) AS m (xid, mode)
   WHERE m.xid = ANY (accused.ids)

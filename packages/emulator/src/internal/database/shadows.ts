@@ -6,7 +6,7 @@ import { Quote } from "@effect-dsql/dialect"
 /** SQL that makes what copies tables. */
 export const definitions = `
 -- Private copies, in pg_temp, of tables and of what foreign keys tie to them, as this transaction sees them.
-CREATE FUNCTION dsql_emulator.shadow(names text[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_catalog.dsql_emulator_shadow(names text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   target oid;
   targets oid[];
@@ -35,8 +35,8 @@ BEGIN
     FOR columns IN SELECT attname FROM pg_attribute WHERE attrelid = item.oid AND attidentity <> '' LOOP
       sequence := pg_get_serial_sequence(format('%I.%I', item.nspname, item.relname), columns)::regclass;
       copy := format('pg_temp.%I', item.relname)::regclass;
-      EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT dsql_emulator.nextval(%L)', copy, columns, sequence);
-      PERFORM dsql_emulator.watch_identity(copy,
+      EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT pg_catalog.dsql_emulator_nextval(%L)', copy, columns, sequence);
+      PERFORM pg_catalog.dsql_emulator_watch_identity(copy,
         (SELECT attnum FROM pg_attribute WHERE attrelid = copy AND attname = columns), sequence);
     END LOOP;
   END LOOP;
@@ -61,7 +61,7 @@ BEGIN
 END $$;
 
 -- Puts into a table the rows of its copy that later commands wrote, and drops all copies.
-CREATE FUNCTION dsql_emulator.bring_home(target regclass, command bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_catalog.dsql_emulator_bring_home(target regclass, command bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   copy text;
   columns text := (SELECT string_agg(quote_ident(attname), ',') FROM pg_attribute
@@ -81,8 +81,8 @@ export const lastCommand = (table: string): string =>
 
 /** Puts into a table what later commands than this one put into its copy, and drops all copies. */
 export const bringHome = (table: string, command: string): string =>
-  `SELECT dsql_emulator.bring_home(${Quote.literal(table)}, ${Quote.literal(command)})`
+  `SELECT pg_catalog.dsql_emulator_bring_home(${Quote.literal(table)}, ${Quote.literal(command)})`
 
 /** Copies tables, and what foreign keys tie to them, into `pg_temp`. */
 export const copy = (tables: ReadonlyArray<string>): string =>
-  `SELECT dsql_emulator.shadow(ARRAY[${tables.map(Quote.literal).join(", ")}])`
+  `SELECT pg_catalog.dsql_emulator_shadow(ARRAY[${tables.map(Quote.literal).join(", ")}])`

@@ -1,4 +1,5 @@
 /** A PostgreSQL process on a cluster, beneath a supervisor that outlives nobody, until a scope closes. */
+import { Limits } from "@effect-dsql/dialect"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -59,6 +60,8 @@ export const run = Effect.fnUntraced(function* ({
     unix_socket_directories: "",
     port,
     timezone: "UTC",
+    // In kilobytes: what a query of the service may use.
+    temp_file_limit: Limits.queryBytes / 1024,
     ...settings
   }).flatMap(([name, value]) => ["-c", `${name}=${value}`])
   yield* Effect.acquireRelease(

@@ -57,7 +57,7 @@ export const makeFramer = (limit: number) => {
     while (bytes.length >= 5) {
       const size = bytes.readInt32BE(1)
       if (size < 4) return `invalid message length ${size}`
-      if (size > limit) return `message of ${size} bytes exceeds the limit of ${limit}`
+      if (size > limit) return tooLong
       if (bytes.length < size + 1) {
         needed = size + 1
         break
@@ -70,6 +70,9 @@ export const makeFramer = (limit: number) => {
     return undefined
   }
 }
+
+/** What is wrong with a message that nobody reads to its end. */
+export const tooLong = "message is too long"
 
 /** A message of a type and a body. */
 export const make = (type: number, ...parts: ReadonlyArray<Buffer>): Frame => {

@@ -5,7 +5,7 @@ import { ParseTree, Statement } from "@effect-dsql/dialect"
 import * as Reach from "./reach.ts"
 import * as Refusal from "./refusal.ts"
 import { qualified, type Table } from "./tables.ts"
-import { version } from "./version.ts"
+import { ownSettings, settings } from "./version.ts"
 
 /** What a statement that PostgreSQL runs as it stands does to rows. */
 export type Effects = "read" | "lock" | "write" | "set"
@@ -40,13 +40,18 @@ export interface Plain {
   readonly takes: Taken | undefined
   /** Waits for a job. */
   readonly waits: boolean
+  /** What cannot run in a transaction of others. */
+  readonly lonely: string | undefined
 }
 
-/** A statement that defines something: the job that it submits, and the columns that it drops. */
+/** A statement that defines something: the job that it submits, and the columns and constraints that it drops. */
 export interface Ddl {
   readonly _tag: "Ddl"
   readonly async: Async | undefined
   readonly drops: ReadonlyArray<string>
+  readonly unties: ReadonlyArray<string>
+  /** What PostgreSQL runs in its place. */
+  readonly instead: string | undefined
 }
 
 /** What the emulator does with a statement. */
@@ -57,6 +62,7 @@ export type Plan =
   | { readonly _tag: "Refused"; readonly refusal: Refusal.Refusal }
   | { readonly _tag: "Control"; readonly request: string }
   | { readonly _tag: "Constant"; readonly column: string; readonly value: string; readonly tag: string }
+  | { readonly _tag: "Nothing"; readonly tag: string }
   | Ddl
   | Plain
 
@@ -76,7 +82,7 @@ const inflating: ReadonlySet<string> = new Set([
   "jsonb_agg"
 ])
 
-const transaction = ({ chain, kind, options }: ParseTree.Fields<"TransactionStmt">): Plan | undefined => {
+const transaction = ({ kind, options }: ParseTree.Fields<"TransactionStmt">): Plan | undefined => {
   switch (kind) {
     case "TRANS_STMT_BEGIN":
     case "TRANS_STMT_START": {
@@ -84,9 +90,9 @@ const transaction = ({ chain, kind, options }: ParseTree.Fields<"TransactionStmt
       return { _tag: "Begin", readOnly: ParseTree.as(readOnly, "A_Const")?.ival?.ival === 1 }
     }
     case "TRANS_STMT_COMMIT":
-      return chain === true ? undefined : { _tag: "Commit" }
+      return { _tag: "Commit" }
     case "TRANS_STMT_ROLLBACK":
-      return chain === true ? undefined : { _tag: "Rollback" }
+      return { _tag: "Rollback" }
     default:
       return undefined
   }
@@ -104,7 +110,8 @@ const waiting: Plain = {
   skips: false,
   inflates: false,
   takes: undefined,
-  waits: true
+  waits: true,
+  lonely: "sys.wait_for_job"
 }
 
 const call = ({ funccall }: ParseTree.Fields<"CallStmt">): Plan | undefined => {
@@ -115,11 +122,19 @@ const call = ({ funccall }: ParseTree.Fields<"CallStmt">): Plan | undefined => {
     : undefined
 }
 
+const shown: ReadonlyMap<string, string> = new Map([...Object.entries(settings), ...Object.entries(ownSettings)])
+
 const show = ({ name }: ParseTree.Fields<"VariableShowStmt">): Plan | undefined => {
   const column = name?.toLowerCase()
-  if (column !== "server_version" && column !== "server_version_num") return undefined
-  const value = column === "server_version" ? version.server : version.number
-  return { _tag: "Constant", column, value, tag: "SHOW" }
+  const value = shown.get(column ?? "")
+  return column === undefined || value === undefined ? undefined : { _tag: "Constant", column, value, tag: "SHOW" }
+}
+
+/** Settings that PostgreSQL does not have, or does not reset. */
+const set = ({ kind, name = "" }: ParseTree.Fields<"VariableSetStmt">): Plan | undefined => {
+  if (kind === "VAR_RESET" && name === "transaction_isolation") return { _tag: "Nothing", tag: "RESET" }
+  if (!Object.hasOwn(ownSettings, name)) return undefined
+  return { _tag: "Nothing", tag: kind === "VAR_RESET" ? "RESET" : "SET" }
 }
 
 const asyncOf = ({ async, node }: Statement.Statement, target: Table | undefined): Async | undefined => {
@@ -136,8 +151,22 @@ const commandsOf = (node: ParseTree.Node) => ParseTree.all(ParseTree.as(node, "A
 const ddl = (statement: Statement.Statement, tables: ReadonlyArray<Table>): Ddl => ({
   _tag: "Ddl",
   async: asyncOf(statement, tables[0]),
-  drops: commandsOf(statement.node).flatMap(({ name, subtype }) => (subtype === "AT_DropColumn" ? (name ?? []) : []))
+  drops: namedBy(statement.node, "AT_DropColumn"),
+  unties: namedBy(statement.node, "AT_DropConstraint"),
+  instead: withoutTriggers(statement.node, tables[0])
 })
+
+const namedBy = (node: ParseTree.Node, kind: string): ReadonlyArray<string> =>
+  commandsOf(node).flatMap(({ name, subtype }) => (subtype === kind ? (name ?? []) : []))
+
+/** ENABLE and DISABLE TRIGGER ALL: PostgreSQL would ask for the triggers of foreign keys, which only a superuser may turn. */
+const withoutTriggers = (node: ParseTree.Node, table: Table | undefined): string | undefined => {
+  const commands = commandsOf(node)
+  const isOfAll = commands.every(({ subtype }) => subtype === "AT_EnableTrigAll" || subtype === "AT_DisableTrigAll")
+  return commands.length > 0 && isOfAll && table !== undefined
+    ? `ALTER TABLE ${qualified(table)} ENABLE TRIGGER USER`
+    : undefined
+}
 
 const effectsOf = (statement: Statement.Statement, writes: boolean, locks: boolean, sets: boolean): Effects => {
   if (writes) return "write"
@@ -201,7 +230,8 @@ const plain = (statement: Statement.Statement): Plain => {
     opaque: "DoStmt" in statement.node || "CallStmt" in statement.node,
     inflates,
     takes: takenBy(statement.node),
-    waits: false
+    waits: false,
+    lonely: "VacuumStmt" in statement.node ? "ANALYZE" : undefined
   }
 }
 
@@ -213,6 +243,8 @@ const special = (node: ParseTree.Node): Plan | undefined => {
       return transaction(statement.node)
     case "CallStmt":
       return call(statement.node)
+    case "VariableSetStmt":
+      return set(statement.node)
     case "VariableShowStmt":
       return show(statement.node)
     default:

@@ -23,7 +23,7 @@ const of = (statement: Statement.Statement): Prepared => {
   const tables = Tables.named(statement)
   return {
     text: statement.text,
-    sql: statement.postgres,
+    sql: Statement.withoutWaiting(statement),
     plan: Plan.of(statement, tables),
     tables,
     names: Tables.names(statement),

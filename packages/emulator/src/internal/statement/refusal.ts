@@ -1,7 +1,7 @@
 /**
  * What Aurora DSQL refuses, and how the emulator says so.
  */
-import { Dialect, type Statement } from "@effect-dsql/dialect"
+import { Dialect, Limits, type Statement } from "@effect-dsql/dialect"
 import * as Option from "effect/Option"
 
 /** An error that the service answers with. */
@@ -48,6 +48,15 @@ export const aborted: Refusal = {
   message: "current transaction is aborted, commands ignored until end of transaction block"
 }
 
+export const notSettable = (name: string): Refusal =>
+  unsupported(`setting configuration parameter "${name.toLowerCase()}" not supported`)
+
+/** For what PostgreSQL may not put into temporary files. */
+export const tempSpace: Refusal = {
+  sqlstate: "54000",
+  message: `query requires more than allowed temp space of ${Limits.queryBytes / 1024} KB to execute`
+}
+
 export const rowLimit: Refusal = { sqlstate: "54000", message: "transaction row limit exceeded" }
 
 export const sizeLimit = (bytes: number): Refusal => ({
@@ -56,10 +65,10 @@ export const sizeLimit = (bytes: number): Refusal => ({
   detail: `Current transaction size ${Math.ceil(bytes / (1024 * 1024))}mb > 10mb`
 })
 
-export const waitInTransaction: Refusal = {
+export const inTransaction = (what: string): Refusal => ({
   sqlstate: "25001",
-  message: "sys.wait_for_job cannot run inside a transaction block"
-}
+  message: `${what} cannot run inside a transaction block`
+})
 
 export const ageLimit: Refusal = { sqlstate: "54000", message: "transaction age limit of 300s exceeded" }
 

@@ -55,7 +55,7 @@ export const currentWithRun = (
     columns: Object.fromEntries(
       currentColumns.map((column) => [
         column,
-        column === "last_write_version" ? version : Expression.sql`found.${Expression.name(column)}`
+        column === "last_write_version" ? version : Expression.sql`found.${Expression.column(column)}`
       ])
     ),
     holds,

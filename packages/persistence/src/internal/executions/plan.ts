@@ -68,9 +68,12 @@ export const make = Effect.fnUntraced(function* <E = never>(
 export const check = (plan: Plan<unknown>, operation: string): Effect.Effect<void, LimitExceeded | TextInvalid> =>
   Storable.checkAll(plan.rows, { operation, deleted: plan.deleted })
 
-/** Sends what was collected. A key that the guards saw free is taken only by somebody who committed since. */
+/**
+ * Sends what was collected. Its writes are of runs that differ, or of parts that are put where others are removed. A key
+ * that the guards saw free is taken only by somebody who committed since.
+ */
 export const send = <E>({ guards, tells, writes }: Plan<E>): Effect.Effect<Guarded.Told, E | SqlError, Transaction> =>
-  Guarded.write({ guards, tells, writes, free: seenFree })
+  Guarded.write({ guards, tells, writes, independent: true, free: seenFree })
 
 const seenFree = [
   "current_chasm_executions_pkey",
@@ -175,7 +178,7 @@ export const replace = <E>(plan: Plan<Guards.RunRefusal | E>, name: string, run:
       idType,
       rows.map((row) => row[id])
     )
-    plan.writes.push(removal(table, keys, Expression.sql`${Expression.name(id)} <> ALL (${kept})`))
+    plan.writes.push(removal(table, keys, Expression.sql`${Expression.column(id)} <> ALL (${kept})`))
     put(plan, keys, part, rows)
   }
   plan.writes.push(BufferedEvents.clear(keys.bound))
@@ -191,7 +194,9 @@ export const mutate = <E>(plan: Plan<Guards.RunRefusal | E>, name: string, run: 
     put(plan, keys, part, Parts.rowsOf(part, run.put, removed))
     if (removed === undefined || removed.size === 0) continue
     plan.deleted += removed.size
-    plan.writes.push(removal(table, keys, Expression.sql`${Expression.name(id)} = ANY (${ids(idType, [...removed])})`))
+    plan.writes.push(
+      removal(table, keys, Expression.sql`${Expression.column(id)} = ANY (${ids(idType, [...removed])})`)
+    )
   }
   if (run.clearBufferedEvents === true) plan.writes.push(BufferedEvents.clear(keys.bound))
   if (run.bufferEvents !== undefined && run.bufferEvents.length > 0) {

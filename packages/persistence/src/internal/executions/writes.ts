@@ -111,7 +111,7 @@ export const remove = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
   })
   for (const { id, table } of tables) {
     const own = Expression.key(table, key)
-    const column = Expression.name(id)
+    const column = Expression.column(id)
     const first = Expression.sql`SELECT ${column} FROM ${Expression.name(table)} WHERE ${own} ORDER BY ${column} LIMIT ${most}`
     plan.writes.push(Write.remove({ table, where: Expression.sql`${own} AND ${column} IN (${first})` }))
   }

@@ -4,13 +4,11 @@
  */
 import * as Expression from "@effect-dsql/core/Expression"
 import type * as Guard from "@effect-dsql/core/Guard"
-import * as Guarded from "@effect-dsql/core/Guarded"
+import type * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { Fragment } from "effect/sql/Statement"
 import { Encoding } from "../../DataBlob.ts"
 import type { BranchRange, HistoryNode } from "../../HistoryBranch.ts"
 import type { BranchId, ShardId, TreeId } from "../../Identifiers.ts"
@@ -145,8 +143,10 @@ export const upsert = <E>(
   branchId: BranchId,
   nodes: ReadonlyArray<HistoryNode>,
   beside: ReadonlyArray<{ readonly guard: Guard.Guard<E>; readonly write: Write.Write }>
-) => {
-  const values = Object.keys(types).map((column) => [column, Expression.sql`node.${Expression.name(column)}`] as const)
+): Guarded.Statement<E> => {
+  const values = Object.keys(types).map(
+    (column) => [column, Expression.sql`node.${Expression.column(column)}`] as const
+  )
   const write = Write.insert({
     into: table,
     columns: {
@@ -158,13 +158,7 @@ export const upsert = <E>(
     from: Expression.records("node", types, nodes.map(toRecord)),
     onConflict: Write.replacing(keyColumns, ["prev_txn_id", "data", "data_encoding"])
   })
-  return Effect.asVoid(
-    Guarded.write({
-      guards: beside.map(({ guard }) => guard),
-      writes: [...beside.map(({ write }) => write), write],
-      tells: { written: Expression.literal("TRUE") }
-    })
-  )
+  return { guards: beside.map(({ guard }) => guard), writes: [...beside.map(({ write }) => write), write] }
 }
 
 const types = {
@@ -176,27 +170,37 @@ const types = {
 } as const
 
 /** Deletes single nodes. */
-export const remove = Effect.fnUntraced(function* (
+export const remove = (
   { shardId, treeId }: Tree,
   nodes: ReadonlyArray<Pick<NodeKey, "branchId" | "nodeId" | "txnId">>
-) {
-  const sql = yield* Transaction.sql
-  const given = Expression.records(
-    "node",
-    { branch_id: "uuid", node_id: "bigint", txn_id: "bigint" },
-    nodes.map(({ branchId, nodeId, txnId }) => ({ branch_id: branchId, node_id: nodeId, txn_id: -txnId }))
-  )
-  yield* sql`
-    WITH doomed AS MATERIALIZED (
-      SELECT ${shardId}::integer AS shard_id, ${treeId}::uuid AS tree_id, node.*
-      FROM ${Expression.fragment(sql, given)}
+): Write.Write =>
+  removing(
+    Expression.records(
+      "doomed",
+      { shard_id: "integer", tree_id: "uuid", branch_id: "uuid", node_id: "bigint", txn_id: "bigint" },
+      nodes.map(({ branchId, nodeId, txnId }) => ({
+        shard_id: shardId,
+        tree_id: treeId,
+        branch_id: branchId,
+        node_id: nodeId,
+        txn_id: -txnId
+      }))
     )
-    DELETE FROM history_node USING doomed WHERE ${matches(sql)}`
-})
+  )
 
 /**
- * The condition that a node is one of `doomed`, by all columns of the key from there. Were the shard and the tree given
- * as values, a planner that knows nothing of the table's size would go over the whole tree for each node.
+ * Deletes the nodes whose keys are `doomed`, a list as it stands in FROM, by all columns of the key from there. Were
+ * the shard and the tree given as values, a planner that knows nothing of the table's size would go over the whole
+ * tree for each node.
  */
-export const matches = (sql: SqlClient): Fragment =>
-  sql`${sql.and(keyColumns.map((column) => sql`history_node.${sql(column)} = doomed.${sql(column)}`))}`
+export const removing = (doomed: Expression.Expression): Write.Write =>
+  Write.remove({
+    table,
+    using: doomed,
+    where: Expression.all(
+      keyColumns.map((column) => {
+        const name = Expression.column(column)
+        return Expression.sql`history_node.${name} = doomed.${name}`
+      })
+    )
+  })

@@ -3,7 +3,9 @@
  */
 import * as Batch from "@effect-dsql/core/Batch"
 import * as Expression from "@effect-dsql/core/Expression"
+import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Branch from "../../HistoryBranch.ts"
@@ -22,7 +24,7 @@ export const removeNodes = (
 ) =>
   Stream.fromIterable(nodes).pipe(
     Stream.grouped(perTransaction),
-    Stream.runForEach((some) => repeatable("DeleteHistoryNodes", Nodes.remove(tree, some)))
+    Stream.runForEach((some) => repeatable("DeleteHistoryNodes", { guards: [], writes: [Nodes.remove(tree, some)] }))
   )
 
 /** The nodes up to a node that are not on the chain which ends there. One round trip for each thousand that are read. */
@@ -108,38 +110,37 @@ export const doomed = (branch: Branch.HistoryBranch, branches: ReadonlyArray<Bra
 }
 
 /** Deletes as many nodes as a transaction takes; with the last of them the row of the branch that ends, if one does. */
-export const removeSome = Effect.fnUntraced(function* (
+export const removeSome = (
   { shardId, treeId }: Nodes.Tree,
   parts: ReturnType<typeof doomed>,
   ending: BranchId | undefined
-) {
-  const sql = yield* Transaction.sql
+) => {
+  const tree = { shard_id: Expression.value("integer", shardId), tree_id: Expression.value("uuid", treeId) }
   const part = Expression.records("part", { branch_id: "uuid", begin_node_id: "bigint" }, parts)
-  const [answer] = yield* sql<{ readonly deleted: bigint }>`
-    WITH doomed AS (
-      SELECT node.* FROM ${Expression.fragment(sql, part)}
-      CROSS JOIN LATERAL (
-        SELECT shard_id, tree_id, branch_id, node_id, txn_id FROM history_node
-        WHERE shard_id = ${shardId} AND tree_id = ${treeId} AND branch_id = part.branch_id
-          AND node_id >= part.begin_node_id
-        ORDER BY node_id, txn_id
-        LIMIT ${perTransaction}
-      ) AS node
-      LIMIT ${perTransaction}
-    ),
-    deleted AS (
-      DELETE FROM history_node USING doomed WHERE ${Nodes.matches(sql)}
-    )
-    ${
-      ending === undefined
-        ? sql``
-        : sql`,
-    ended AS (
-      DELETE FROM history_tree
-      WHERE shard_id = ${shardId} AND tree_id = ${treeId} AND branch_id = ${ending}
-        AND (SELECT count(*) FROM doomed) < ${perTransaction}
-    )`
-    }
-    SELECT count(*) AS deleted FROM doomed`
-  return Number(answer?.deleted ?? 0n)
-})
+  const own = Expression.all([Expression.key(Nodes.table, tree), Expression.literal("branch_id = part.branch_id")])
+  const nodes = Expression.sql`
+    SELECT node.* FROM ${part} CROSS JOIN LATERAL (
+      SELECT shard_id, tree_id, branch_id, node_id, txn_id FROM history_node
+      WHERE ${own} AND node_id >= part.begin_node_id
+      ORDER BY node_id, txn_id LIMIT ${perTransaction}
+    ) AS node LIMIT ${perTransaction}`
+  const isLast = Expression.sql`(SELECT count(*) FROM (${nodes}) AS doomed) < ${perTransaction}`
+  const ended = Write.remove({
+    table: Tree.table,
+    where: Expression.all([
+      Expression.key(Tree.table, { ...tree, branch_id: Expression.value("uuid", ending ?? null) }),
+      isLast
+    ])
+  })
+  return Effect.map(
+    Guarded.write({
+      guards: [],
+      // The row first: one transaction sees what it has deleted.
+      writes: [
+        ...(ending === undefined ? [] : [ended]),
+        Write.counted("deleted", Nodes.removing(Expression.sql`(${nodes}) AS doomed`))
+      ]
+    }),
+    ({ deleted }) => Number(deleted)
+  )
+}

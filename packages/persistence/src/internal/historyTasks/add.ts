@@ -5,8 +5,6 @@ import * as Expression from "@effect-dsql/core/Expression"
 import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { Fragment } from "effect/sql/Statement"
 import type { HistoryTask } from "../../HistoryTask.ts"
 import type { OwnedShard } from "../../Shard.ts"
 import * as Shard from "../shards/guard.ts"
@@ -47,12 +45,14 @@ export const verify = Effect.fnUntraced(function* (
   let found = 0
   let same = 0
   for (const { fixed, order, table, tasks: group } of groups(tasks)) {
-    const joined = order.map((column) => sql`${sql(column)} = ${value(sql, column, added(sql, column))}`)
+    const own = inQueue({ equal: { shard_id: shardId, ...fixed } })
+    const joined = Expression.all(
+      order.map((column) => Expression.sql`stored.${Expression.column(column)} = ${value(column, added[column])}`)
+    )
+    const both = Expression.sql`(SELECT * FROM ${Expression.name(table)} WHERE ${own}) AS stored JOIN ${rows(group)} ON ${joined}`
     const stored = yield* sql<{ readonly same: boolean }>`
       SELECT stored.data = added.data AND stored.data_encoding = added.data_encoding AS same
-      FROM (SELECT * FROM ${sql(table)} WHERE ${inQueue(sql, { table, order, equal: { shard_id: shardId, ...fixed } })})
-        AS stored
-      JOIN ${rows(sql, group)} ON ${sql.and(joined.map((on) => sql`stored.${on}`))}`
+      FROM ${Expression.fragment(sql, both)}`
     found += stored.length
     same += stored.filter((row) => row.same).length
   }
@@ -81,8 +81,10 @@ const row = (task: HistoryTask) => ({
 
 const types = { fire_time: "bigint", task_id: "bigint", data: "bytea", data_encoding: "text" } as const
 
-const rows = (sql: SqlClient, tasks: ReadonlyArray<HistoryTask>): Fragment =>
-  Expression.fragment(sql, Expression.records("added", types, tasks.map(row)))
+const rows = (tasks: ReadonlyArray<HistoryTask>): Expression.Expression =>
+  Expression.records("added", types, tasks.map(row))
 
-const added = (sql: SqlClient, column: "visibility_timestamp" | "task_id"): Fragment =>
-  column === "visibility_timestamp" ? sql`added.fire_time` : sql`added.task_id`
+const added = {
+  visibility_timestamp: Expression.literal("added.fire_time"),
+  task_id: Expression.literal("added.task_id")
+}

@@ -6,7 +6,7 @@ import type * as Size from "@effect-dsql/core/Size"
 import * as Write from "@effect-dsql/core/Write"
 import type { HistoryTask } from "../../HistoryTask.ts"
 import type { ShardId } from "../../Identifiers.ts"
-import { timestampOf } from "./fireTime.ts"
+import { toTimestamp } from "./fireTime.ts"
 import { type TaskTable, taskTable } from "./table.ts"
 
 const types: Expression.Columns = {
@@ -48,8 +48,10 @@ export const groups = (tasks: ReadonlyArray<HistoryTask>): ReadonlyArray<Group> 
   return [...tables.values()].map(({ rows, to }) => {
     const names = [...to.key.slice(1), "data", "data_encoding"]
     const columns = Object.fromEntries(names.map((name) => [name, types[name] ?? "text"]))
-    const value = (name: string) =>
-      Expression.literal(name === "visibility_timestamp" ? timestampOf(`task.${name}`) : `task.${name}`)
+    const value = (name: string) => {
+      const given = Expression.literal(`task.${name}`)
+      return name === "visibility_timestamp" ? toTimestamp(given) : given
+    }
     return {
       to,
       rows,

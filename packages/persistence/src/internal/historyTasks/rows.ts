@@ -2,11 +2,11 @@
  * The rows of one queue of history tasks, whatever table holds them: read in order, taken away one by one or as a
  * range.
  */
+import * as Expression from "@effect-dsql/core/Expression"
 import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { Fragment } from "effect/sql/Statement"
 import { type DataBlob, Encoding } from "../../DataBlob.ts"
 import type * as PageToken from "../../PageToken.ts"
 import * as FireTime from "./fireTime.ts"
@@ -42,15 +42,12 @@ export const page = Effect.fnUntraced(function* <A>(
 ) {
   const tokens = positions.of(`${Row.name({ table: rows.table, key: rows.equal })} from ${range.min} to ${range.max}`)
   const after = yield* List.start(tokens, request)
-  const statement = Effect.flatMap(
-    Transaction.sql,
-    (sql) => sql<Found>`
-      SELECT ${sql.csv(rows.order.map((column) => selected(sql, column)))}, data, data_encoding
-      FROM ${sql(rows.table)}
-      WHERE ${within(sql, rows, range)} ${after._tag === "None" ? sql`` : sql`AND ${compare(sql, rows, ">", after.value)}`}
-      ORDER BY ${sql.csv(rows.order.map((column) => sql`${sql(column)}`))}
-      LIMIT ${List.size(request) + 1}`
-  )
+  const conditions = [within(rows, range), ...(after._tag === "None" ? [] : [compare(rows, ">", after.value)])]
+  const select = Expression.sql`
+    SELECT ${Expression.join(rows.order.map(selected), ", ")}, data, data_encoding
+    FROM ${Expression.name(rows.table)} WHERE ${Expression.all(conditions)}
+    ORDER BY ${Expression.names(rows.order)} LIMIT ${List.size(request) + 1}`
+  const statement = Effect.flatMap(Transaction.sql, (sql) => sql<Found>`${Expression.fragment(sql, select)}`)
   const found = yield* Transaction.autocommit(statement, { operation: "ReadHistoryTasks", readOnly: "proven" })
   const position = (row: Found): Position => rows.order.map((column) => row[names[column]])
   const decode = (row: Found) =>
@@ -65,37 +62,33 @@ export const isEmpty = (rows: TaskRows, range: Range) =>
   Transaction.autocommit(
     Effect.gen(function* () {
       const sql = yield* Transaction.sql
-      const found = yield* sql`SELECT 1 FROM ${sql(rows.table)} WHERE ${within(sql, rows, range)} LIMIT 1`
+      const found = yield* sql`
+        SELECT 1 FROM ${sql(rows.table)} WHERE ${Expression.fragment(sql, within(rows, range))} LIMIT 1`
       return found.length === 0
     }),
     { operation: "IsHistoryTasksEmpty", readOnly: "proven" }
   )
 
 /** Takes one row away. One round trip. */
-export const remove = (rows: TaskRows, position: Position) =>
-  repeatable(
-    "CompleteHistoryTask",
-    Effect.gen(function* () {
-      const sql = yield* Transaction.sql
-      yield* sql`DELETE FROM ${sql(rows.table)} WHERE ${inQueue(sql, rows)} AND ${compare(sql, rows, "=", position)}`
-    })
-  )
+export const remove = ({ table, ...rows }: TaskRows, position: Position) =>
+  repeatable("CompleteHistoryTask", {
+    guards: [],
+    writes: [Write.remove({ table, where: Expression.all([inQueue(rows), compare(rows, "=", position)]) })]
+  })
 
 /** Takes the first rows of a range away, and gives how many went. One round trip for 500. */
 export const removeRange = (rows: TaskRows, range: Range, limit: number | undefined) =>
-  drain(
-    "RangeCompleteHistoryTasks",
-    first({ table: rows.table, order: rows.order, where: (sql) => within(sql, rows, range) }),
-    limit
-  )
+  drain("RangeCompleteHistoryTasks", first({ table: rows.table, order: rows.order, where: within(rows, range) }), limit)
 
 /** The condition that a row is of the queue. */
-export const inQueue = (sql: SqlClient, rows: TaskRows): Fragment =>
-  sql`${sql.and(Object.entries(rows.equal).map(([column, value]) => sql`${sql(column)} = ${value}`))}`
+export const inQueue = ({ equal }: Pick<TaskRows, "equal">): Expression.Expression =>
+  Expression.all(
+    Object.entries(equal).map(([column, value]) => Expression.sql`${Expression.column(column)} = ${value}`)
+  )
 
 /** A value of an ordering column, as the column holds it. */
-export const value = (sql: SqlClient, column: Order[number], of: Fragment): Fragment =>
-  column === "visibility_timestamp" ? FireTime.toTimestamp(sql, of) : of
+export const value = (column: Order[number], of: Expression.Expression): Expression.Expression =>
+  column === "visibility_timestamp" ? FireTime.toTimestamp(of) : of
 
 /** A row as it is selected: a fire time under a name of its own, so that ORDER BY means the column. */
 interface Found {
@@ -109,25 +102,25 @@ const positions = Tokens.codec("history tasks", Schema.Array(Schema.BigInt))
 
 const Columns = Schema.Struct({ data: Schema.Uint8Array, data_encoding: Encoding })
 
-const selected = (sql: SqlClient, column: Order[number]) =>
-  column === "visibility_timestamp"
-    ? sql`${FireTime.toMicros(sql, sql`${sql(column)}`)} AS fire_time`
-    : sql`${sql(column)}`
+const selected = (column: Order[number]) => {
+  const name = Expression.column(column)
+  return column === "visibility_timestamp" ? Expression.sql`${FireTime.toMicros(name)} AS fire_time` : name
+}
 
 const key = (rows: TaskRows, position: Position) => ({
   ...rows.equal,
   ...Object.fromEntries(rows.order.map((column, index) => [column, position[index] ?? 0n]))
 })
 
-const compare = (sql: SqlClient, rows: TaskRows, operator: ">" | "=", position: Position) => {
-  const columns = sql.csv(rows.order.map((column) => sql`${sql(column)}`))
-  const values = sql.csv(rows.order.map((column, index) => value(sql, column, sql`${position[index]}::bigint`)))
-  return sql`(${columns}) ${sql.literal(operator)} (${values})`
+const compare = ({ order }: Pick<TaskRows, "order">, operator: ">" | "=", position: Position) => {
+  const values = order.map((column, index) => value(column, Expression.value("bigint", position[index] ?? 0n)))
+  return Expression.sql`(${Expression.names(order)}) ${Expression.literal(operator)} (${Expression.join(values, ", ")})`
 }
 
 /** The condition that a row is of the queue and in the range. */
-const within = (sql: SqlClient, rows: TaskRows, { max, min }: Range) => {
+const within = (rows: TaskRows, { max, min }: Range) => {
   const [column] = rows.order
-  const bound = (of: bigint) => value(sql, column, sql`${of}::bigint`)
-  return sql`${inQueue(sql, rows)} AND ${sql(column)} >= ${bound(min)} AND ${sql(column)} < ${bound(max)}`
+  const name = Expression.column(column)
+  const bound = (of: bigint) => value(column, Expression.value("bigint", of))
+  return Expression.sql`${inQueue(rows)} AND ${name} >= ${bound(min)} AND ${name} < ${bound(max)}`
 }

@@ -109,7 +109,8 @@ const types: Readonly<Record<string, "bigint" | "integer" | "text">> = {
   queue_partition: "bigint"
 }
 
-const bound = (key: Key) =>
+/** A key, as parameters. */
+export const bound = (key: Key) =>
   Object.fromEntries(
     Object.entries(key).map(([column, value]) => [
       column,

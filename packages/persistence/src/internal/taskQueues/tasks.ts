@@ -19,7 +19,7 @@ import * as Ownership from "./ownership.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
-import { columns, key, type Found, type Layout, matches } from "./layout.ts"
+import { bound, columns, key, type Found, type Layout, matches } from "./layout.ts"
 import * as Storable from "../storable.ts"
 
 /** Which tasks of a queue, from one position on, up to another that is not included. */
@@ -60,7 +60,9 @@ export const add = <P>(layout: Layout<P>, owned: OwnedTaskQueue, tasks: Readonly
     data: "bytea",
     data_encoding: "text"
   }
-  const values = Object.keys(types).map((column) => [column, Expression.sql`task.${Expression.name(column)}`] as const)
+  const values = Object.keys(types).map(
+    (column) => [column, Expression.sql`task.${Expression.column(column)}`] as const
+  )
   const rows = tasks.map((task) => toRow(layout, owned, task))
   return Effect.asVoid(
     Guarded.write({
@@ -137,16 +139,19 @@ export const list = Effect.fnUntraced(function* <P>(
   )
 })
 
-export const removeBefore = <P>(layout: Layout<P>, id: TaskQueueId, before: P, limit: number | undefined) =>
-  drain(
+export const removeBefore = <P>(layout: Layout<P>, id: TaskQueueId, before: P, limit: number | undefined) => {
+  const position = Object.values(layout.toColumns(before)).map((value) => Expression.value("bigint", value))
+  const earlier = Expression.sql`(${Expression.names(layout.order)}) < (${Expression.join(position, ", ")})`
+  return drain(
     "CompleteTasksLessThan",
     first({
       table: layout.tasks,
       order: layout.order,
-      where: (sql) => sql`${matches(sql, key(id))} AND ${compare(sql, layout, "<", before)}`
+      where: Expression.sql`${Expression.key(layout.tasks, bound(id))} AND ${earlier}`
     }),
     limit
   )
+}
 
 const compare = <P>(sql: SqlClient, layout: Layout<P>, operator: ">=" | ">" | "<", position: P | undefined) => {
   if (position === undefined) return sql.literal("TRUE")

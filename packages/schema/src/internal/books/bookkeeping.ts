@@ -117,8 +117,8 @@ export interface NewVersion extends Recorded {
 /**
  * Records a version and adds it to the history, under the lease. The times are the server's, in UTC.
  *
- * It compares the version before, and moves it. So it is repeated after a lost answer, and does nothing if it comes
- * late; and what is recorded already, it has recorded itself.
+ * It compares the version before, and moves it. So it is repeated after a lost answer, and what is recorded already,
+ * it has recorded itself.
  */
 export const record = (
   lease: Lease.Lease,
@@ -201,7 +201,7 @@ const before = (database: string, { from, version }: NewVersion): Guard.Guard<In
  * history stays.
  *
  * It compares nothing that it changes, and under the same lease the next thing is written. So after a lost answer it
- * is looked for, once it cannot come any more.
+ * is looked for.
  */
 export const forget = (lease: Lease.Lease): Effect.Effect<void, LeaseLost | TransactionError, DsqlClient> =>
   resending(

@@ -8,9 +8,9 @@
  *
  * A row only moves forward: to the fence of a later lease, and under one fence
  * from begun to finished or refused. Each write compares what it moves on from,
- * so it is repeated after a lost answer: of the two only one changes anything,
- * even if the first one arrives after all. Only `commit` is looked for instead,
- * because the statement beside it would change its rows again.
+ * so it is repeated after a lost answer, once the first one is void: of the two
+ * only one changes anything. Only `commit` is looked for instead, because the
+ * statement beside it would change its rows again.
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
@@ -169,7 +169,7 @@ export const make = (lease: Lease.Lease, rows: ReadonlyArray<Row>): Journal => {
     refuse: (key, error) =>
       repeating(set(key, { error: value("text", error.slice(0, 1024)) }, sql`finished_at IS NULL`)),
     adopt: (statement) => put(statement, null, true),
-    // Of an earlier lease alone: one that comes late takes nothing that was written since.
+    // Of an earlier lease alone: done again, it takes nothing that was written since.
     remove: (key) =>
       repeating(
         moving(

@@ -161,7 +161,7 @@ export const hold = <A, E, R>(
  * be asked before anybody is told to mend it. Where the answer is lost, nothing is known.
  */
 const stillHeld = (lease: Held): Effect.Effect<void, LeaseLost, DsqlClient> =>
-  Transaction.autocommit(select(lease.database), { operation: "LookAtLease", readOnly: true }).pipe(
+  Transaction.autocommit(select(lease.database), { operation: "LookAtLease", readOnly: "proven" }).pipe(
     Effect.flatMap((row) =>
       row !== undefined && row.owner === lease.owner && row.fence === lease.fence && !row.expired
         ? Effect.void
@@ -176,7 +176,7 @@ const stillHeld = (lease: Held): Effect.Effect<void, LeaseLost, DsqlClient> =>
 /**
  * Ends the lease of this holder, who then cannot write any more; not of one who has taken it since.
  *
- * It compares the fence and moves it, so it is repeated after a lost answer, and does nothing if it comes late.
+ * It compares the fence and moves it, so it is repeated after a lost answer.
  */
 export const revoke = (database: string, { fence }: Row): Effect.Effect<void, TransactionError, DsqlClient> =>
   reconnecting(
@@ -218,8 +218,8 @@ const moved = new LeaseMoved()
 /**
  * Takes a lease that was seen free, and gives its fence; undefined where it is not as it was seen any more.
  *
- * It compares the fence and moves it, so it is repeated after a lost answer, and does nothing if it comes late. Whose
- * it is then, the next look says: perhaps the first one had taken it.
+ * It compares the fence and moves it, so it is repeated after a lost answer. Whose it is then, the next look says:
+ * perhaps the first one had taken it.
  */
 const claim = (database: string, owner: string, duration: Duration.Duration, seen: Row | undefined) => {
   const fence = (seen?.fence ?? 0) + 1
@@ -273,7 +273,6 @@ const acquire = (
     let told = false
     while (true) {
       const seen = yield* reconnecting(
-        // `Books.read` sends the same text where nothing can be written.
         Transaction.autocommit(select(database), { operation: "LookAtLease", readOnly: "proven" })
       )
       const holder = holderOf(seen)
@@ -328,9 +327,9 @@ const keeper = Effect.fnUntraced(function* (
 })
 
 /**
- * Makes it last longer, by the server's clock. It is repeated after a lost answer, and one that comes late does
- * nothing unless the lease is still held: then it lasts until a duration after that. It changes the row that it
- * compares, so it locks none: whoever writes under the lease holds it shared.
+ * Makes it last longer, by the server's clock. It is repeated after a lost answer, and does nothing unless the lease
+ * is still held: then it lasts until a duration after that. It changes the row that it compares, so it locks none:
+ * whoever writes under the lease holds it shared.
  */
 const beat = (lease: Held, duration: Duration.Duration) =>
   reconnecting(
@@ -351,7 +350,7 @@ const beat = (lease: Held, duration: Duration.Duration) =>
 
 /**
  * Gives it back. FOR UPDATE, so that a COMMIT of this owner which is still under way conflicts, and never comes. It
- * compares the owner and changes it, so it is repeated after a lost answer, and does nothing if it comes late.
+ * compares the owner and changes it, so it is repeated after a lost answer.
  */
 const release = (lease: Held) =>
   Transaction.autocommit(

@@ -39,10 +39,12 @@ export const select = (schemas: ReadonlyArray<string>, names: ReadonlyArray<stri
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND ${sql.in("n.nspname", schemas)} AND ${sql.in("c.relname", names)}
         ORDER BY n.nspname, c.relname, a.attnum`
     )
+    // DSQL keeps all other columns with a primary key, and says so in its definition, where nobody wrote it.
     const constraints = yield* Rows.select(
       ConstraintRow,
       (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, k.conname::text AS constraint,
-          pg_catalog.pg_get_constraintdef(k.oid) AS definition
+          CASE WHEN k.contype = 'p' THEN pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' INCLUDE [(].*[)]$', '')
+            ELSE pg_catalog.pg_get_constraintdef(k.oid) END AS definition
         FROM pg_catalog.pg_constraint k
         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -52,7 +54,8 @@ export const select = (schemas: ReadonlyArray<string>, names: ReadonlyArray<stri
     const indexes = yield* Rows.select(
       IndexRow,
       (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, i.indisvalid AS valid,
-          CASE WHEN k.oid IS NULL THEN pg_catalog.pg_get_indexdef(i.indexrelid) END AS definition
+          CASE WHEN k.oid IS NULL
+            THEN pg_catalog.replace(pg_catalog.pg_get_indexdef(i.indexrelid), ' USING btree_index ', ' USING btree ') END AS definition
         FROM pg_catalog.pg_index i
         JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
         JOIN pg_catalog.pg_class t ON t.oid = i.indrelid

@@ -33,7 +33,7 @@ export const of = ({ _tag }: Target): Effect.Effect<string, SqlError, Transactio
  */
 const own = (sql: SqlClient) => sql`WITH n AS (
     SELECT * FROM pg_catalog.pg_namespace
-    WHERE nspname NOT LIKE 'pg\\_%' AND nspname NOT IN ('information_schema', 'sys', 'dsql_emulator')
+    WHERE nspname NOT LIKE 'pg\\_%' AND nspname NOT IN ('information_schema', 'sys')
   ), c AS (
     SELECT c.* FROM pg_catalog.pg_class c JOIN n ON n.oid = c.relnamespace
   )

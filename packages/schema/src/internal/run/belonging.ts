@@ -34,7 +34,7 @@ export const read = (
   database: string
 ): Effect.Effect<void, AnotherSchema | TransactionError, DsqlClient> =>
   ensure(source, books, database, (source, books) =>
-    reconnecting(Transaction.autocommit(hasTables(source, books), { operation: "ReadCatalogue", readOnly: true }))
+    reconnecting(Transaction.autocommit(hasTables(source, books), { operation: "ReadCatalogue", readOnly: "proven" }))
   )
 
 const ensure = <E, R>(

@@ -13,6 +13,7 @@ import * as Books from "../books/books.ts"
 import * as Journal from "../books/journal.ts"
 import * as Tables from "../books/tables.ts"
 import * as Belonging from "./belonging.ts"
+import * as Elsewhere from "./elsewhere.ts"
 import * as Owned from "./owned.ts"
 import * as Route from "./route.ts"
 import * as Run from "./run.ts"
@@ -27,10 +28,11 @@ export const setup = (options: Migration.SetupOptions): Effect.Effect<Migration.
     const before = yield* Books.read(database)
     if (!versioning) return yield* unrecorded(options, before, goal.to.version)
     const decide = (books: Books.Books) =>
-      Effect.andThen(
-        Belonging.read(source, books, database),
-        Route.ofSetup(source, goal, overwrite ? { ...books, ...nothing } : books)
-      )
+      Effect.gen(function* () {
+        yield* Belonging.read(source, books, database)
+        yield* Elsewhere.read(source, books, database)
+        return yield* Route.ofSetup(source, goal, overwrite ? { ...books, ...nothing } : books)
+      })
     return yield* go(options, before, decide, overwrite)
   })
 

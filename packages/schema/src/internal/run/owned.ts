@@ -55,7 +55,7 @@ export const find = (names: ReadonlyArray<Name>): Effect.Effect<ReadonlyArray<Fo
   Effect.gen(function* () {
     const snapshot = yield* Transaction.autocommit(Catalogue.lookup(names), {
       operation: "ReadCatalogue",
-      readOnly: true
+      readOnly: "proven"
     })
     const found = yield* Effect.forEach(names, (name) =>
       Effect.gen(function* () {

@@ -20,6 +20,7 @@ import { compared, display, names } from "../sql/target.ts"
 import type { There } from "../structure/course.ts"
 import * as Differences from "../structure/differences.ts"
 import * as Belonging from "./belonging.ts"
+import * as Elsewhere from "./elsewhere.ts"
 import * as Present from "./present.ts"
 import * as Route from "./route.ts"
 import { databaseOf } from "./run.ts"
@@ -35,6 +36,7 @@ export const make = (
     const read = Effect.gen(function* () {
       const books = yield* Books.select(database)
       yield* Belonging.select(source, books, database)
+      yield* Elsewhere.select(source, books, database)
       const route = yield* books.recorded === undefined
         ? Route.ofSetup(source, goal, books)
         : Route.ofUpdate(source, goal, books, database)

@@ -96,7 +96,7 @@ const invalid = Effect.fnUntraced(function* (
   )
   const { find } = yield* Transaction.autocommit(Catalogue.lookup(indexes.map(({ target }) => target.name)), {
     operation: "ReadCatalogue",
-    readOnly: true
+    readOnly: "proven"
   })
   const found = yield* Effect.forEach(indexes, (each) =>
     Effect.gen(function* () {

@@ -85,7 +85,7 @@ const look = ({ changesRows, target }: SqlStatement): Effect.Effect<Seen, Transa
     target._tag === "Other" || target._tag === "Shared"
       ? Effect.map(Digest.of(target), (digest) => ({ snapshot: noRelations, digest }))
       : Effect.map(Catalogue.lookup(names(target)), (snapshot) => ({ snapshot, digest: null }))
-  return reconnecting(Transaction.autocommit(body, { operation: "ReadCatalogue", readOnly: true }))
+  return reconnecting(Transaction.autocommit(body, { operation: "ReadCatalogue", readOnly: "proven" }))
 }
 
 /** Whether the catalogue shows that a statement has run, where it did not show it `before`. */

@@ -27,7 +27,9 @@ const typeNames: Readonly<Record<string, string>> = {
 export const type = (typeName: Fields<"TypeName"> | undefined): string => {
   const parts = names(typeName?.names).filter((part) => part !== "pg_catalog")
   const name = parts.map((part) => (parts.length === 1 ? (typeNames[part] ?? part) : part)).join(".")
-  const modifiers = (typeName?.typmods ?? []).map(expression)
+  const given = (typeName?.typmods ?? []).map(expression)
+  // What a numeric without digits is on DSQL, as its catalogue may say.
+  const modifiers = name === "numeric" && given.length === 0 ? ["18", "6"] : given
   const array = "[]".repeat(typeName?.arrayBounds?.length ?? 0)
   return `${name}${modifiers.length === 0 ? "" : `(${modifiers.join(", ")})`}${array}`
 }

@@ -34,7 +34,7 @@ export const read = <A, I>(
 
 /** Runs what is one statement by itself. */
 export const alone = <A>(selection: Selection<A>): Reading<A> =>
-  Transaction.autocommit(selection, { operation: "ReadCatalogue", readOnly: true })
+  Transaction.autocommit(selection, { operation: "ReadCatalogue", readOnly: "proven" })
 
 /**
  * An instant as far as a `Date` goes, for a SELECT: a column of the books can hold `infinity`, which somebody may have

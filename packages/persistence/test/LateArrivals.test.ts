@@ -1,0 +1,161 @@
+/**
+ * Writes whose answer is lost, which are done again, and which arrive after all, when others have put back what they
+ * compare or taken away what they wrote: they do nothing any more.
+ */
+import { DsqlClient } from "@effect-dsql/core"
+import {
+  Clusters,
+  HistoryBranches,
+  HistoryTasks,
+  Identifiers,
+  Namespaces,
+  type Persistence,
+  TaskQueues
+} from "@effect-dsql/persistence"
+import { SchemaSource } from "@effect-dsql/schema"
+import { Testing } from "@effect-dsql/testing"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { BriefLifetime } from "../../../test/lifetime.ts"
+import * as Proxy from "../../../test/proxy.ts"
+import { located, node } from "./support/history.ts"
+import { forms, inForm } from "./support/persistence.ts"
+import { blob, clusterName, namespace } from "./support/rows.ts"
+import { queueId } from "./support/taskQueues.ts"
+
+type Write = Effect.Effect<unknown, unknown, Persistence.Persistence>
+
+/** A write that is late, what others do once it is settled, and the table that then stays as it is. */
+interface Case {
+  readonly given?: Write
+  readonly write: Write
+  readonly others: Write
+  readonly table: string
+  /**
+   * Whether it is tried as a statement only: the emulator lets an INSERT commit that meets the INSERT and the DELETE of
+   * its key by others, which a cluster takes for a conflict.
+   */
+  readonly asStatement?: true
+}
+
+const letter = {
+  sourceCluster: Identifiers.ClusterName.make("elsewhere"),
+  shardId: Identifiers.ShardId.make(7),
+  taskId: 1n
+}
+
+const letters = <A, E>(use: (store: HistoryTasks.HistoryTasks["Service"]["replicationDlq"]) => Effect.Effect<A, E>) =>
+  Effect.flatMap(HistoryTasks.HistoryTasks, ({ replicationDlq }) => use(replicationDlq))
+
+const put = letters((store) => store.put({ ...letter, task: blob() }))
+
+const branch = located()
+
+const histories = <A, E>(use: (store: HistoryBranches.HistoryBranches["Service"]) => Effect.Effect<A, E>) =>
+  Effect.flatMap(HistoryBranches.HistoryBranches, use)
+
+const append = histories((store) => store.append({ ...branch, nodes: [node(1, 1)], newBranch: { info: "" } }))
+
+const queue = { id: queueId(), rangeId: 1n }
+
+const queues = <A, E>(use: (store: TaskQueues.TaskQueues["Service"]) => Effect.Effect<A, E>) =>
+  Effect.flatMap(TaskQueues.TaskQueues, use)
+
+const created = queues((store) => store.create({ ...queue, info: blob() }))
+
+const tasks = queues((store) => store.createTasks(queue, [{ position: { taskId: 1n }, task: blob() }]))
+
+const name = clusterName()
+
+const clusters = <A, E>(use: (store: Clusters.Clusters["Service"]) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Clusters.Clusters, use)
+
+const orders = namespace()
+
+const namespaces = <A, E>(use: (store: Namespaces.Namespaces["Service"]) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Namespaces.Namespaces, use)
+
+const cases: Readonly<Record<string, Case>> = {
+  "brings no dead letter back that was deleted": {
+    write: put,
+    others: letters((store) => store.delete(letter)),
+    table: "replication_tasks_dlq",
+    asStatement: true
+  },
+  "deletes no dead letter that was put again": {
+    given: put,
+    write: letters((store) => store.delete(letter)),
+    others: put,
+    table: "replication_tasks_dlq"
+  },
+  "deletes no range of dead letters that were put again": {
+    given: put,
+    write: letters((store) => store.deleteRange({ ...letter, min: 0n, max: 9n })),
+    others: put,
+    table: "replication_tasks_dlq"
+  },
+  "brings no history back that was deleted": {
+    write: append,
+    others: histories((store) => store.delete(branch)),
+    table: "history_node",
+    asStatement: true
+  },
+  "deletes no nodes that were appended again": {
+    given: append,
+    write: histories((store) => store.deleteNodes({ ...branch, nodes: [{ nodeId: 1n, txnId: 1n }] })),
+    others: append,
+    table: "history_node"
+  },
+  "brings no task queue back that was deleted": {
+    write: created,
+    others: queues((store) => store.delete(queue)),
+    table: "task_queues"
+  },
+  "leases no task queue that was deleted": {
+    write: queues((store) => store.lease(queue.id, blob())),
+    others: queues((store) => store.delete(queue)),
+    table: "task_queues"
+  },
+  "deletes no tasks that were added since": {
+    given: Effect.andThen(created, tasks),
+    write: queues((store) => store.deleteTasks(queue.id, { taskId: 9n })),
+    others: tasks,
+    table: "tasks"
+  },
+  "brings no namespace back that was deleted": {
+    write: namespaces((store) => store.create(orders)),
+    others: namespaces((store) => store.deleteById(orders.id)),
+    table: "namespaces"
+  },
+  "brings no cluster back that was deleted": {
+    write: clusters((store) => store.save({ name, metadata: blob() }, 0n)),
+    others: clusters((store) => store.delete(name)),
+    table: "cluster_metadata_info",
+    asStatement: true
+  }
+}
+
+/** Whether a statement changes rows; which one it is, no statement before it has said. */
+const changesRows = (sql: string) => /INSERT INTO|UPDATE "|DELETE FROM/.test(sql)
+
+describe.each(forms)("A write as one %s that is done again", (form) => {
+  const tried = Object.entries(cases).filter(([, { asStatement }]) => form === "statement" || asStatement !== true)
+  it.live.each(tried)("%s", ([, late]) =>
+    Effect.gen(function* () {
+      const { url } = yield* Testing.make({ source: SchemaSource.builtIn() })
+      const proxy = yield* Proxy.make(url)
+      const stores = (url: Proxy.Proxy["url"]) =>
+        Layer.build(inForm(form).pipe(Layer.provide(Layer.fresh(DsqlClient.layerUrl({ url })))))
+      const witness = yield* stores(url)
+      const { sql } = Context.get(witness, DsqlClient.DsqlClient)
+      const rows = sql.unsafe(`SELECT to_jsonb(t)::text AS row FROM ${late.table} AS t ORDER BY 1`)
+      yield* Effect.provideContext(late.given ?? Effect.void, witness)
+      const message = yield* proxy.hold((sql) => (form === "statement" ? changesRows(sql) : sql === "COMMIT"))
+      yield* Effect.provideContext(late.write, yield* stores(proxy.url))
+      yield* Effect.provideContext(late.others, witness)
+      const left = yield* rows
+      assert.isTrue(yield* message.arrive)
+      assert.deepStrictEqual(yield* rows, left)
+    }).pipe(Effect.provide(BriefLifetime))
+  )
+})
