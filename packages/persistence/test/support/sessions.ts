@@ -10,6 +10,7 @@ import { Persistence } from "@effect-dsql/persistence"
 import { Clock, Context, Effect, type Exit, Layer, Queue, Scope, Stream } from "effect"
 import type { SqlClient, SqlConnection, SqlError } from "effect/sql"
 import * as fc from "fast-check"
+import { Single } from "../../../core/src/internal/transaction/single.ts"
 
 /** Changes the text of statements, to take a fence out. */
 export type Rewrite = (text: string) => string
@@ -91,7 +92,12 @@ const stepping = <A, E>(
       Effect.gen(function* () {
         const connection = yield* another
         yield* turn
-        yield* connection.executeUnprepared("BEGIN ISOLATION LEVEL REPEATABLE READ", [], undefined)
+        // A single statement as well is a transaction here, which its client must not know.
+        yield* Effect.provideService(
+          connection.executeUnprepared("BEGIN ISOLATION LEVEL REPEATABLE READ", [], undefined),
+          Single,
+          undefined
+        )
         // The first read takes the snapshot that the whole transaction sees.
         const snapshot = connection.executeUnprepared("SELECT 1 AS one FROM shards LIMIT 1", [], undefined)
         const value = yield* Effect.andThen(snapshot, body(connection)).pipe(
