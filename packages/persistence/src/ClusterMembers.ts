@@ -32,7 +32,7 @@ import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
 import type { MalformedRow, PageError, WriteError } from "./PersistenceError.ts"
-import * as Storable from "./internal/storable.ts"
+import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * What a host says of itself.

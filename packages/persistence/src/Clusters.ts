@@ -30,7 +30,7 @@ import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
 import type { MalformedRow, PageError, ReadError, WriteError } from "./PersistenceError.ts"
-import * as Storable from "./internal/storable.ts"
+import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * Keeps the metadata of clusters. Each operation is one statement and one round trip; a stream is one per page.

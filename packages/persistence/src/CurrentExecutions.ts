@@ -29,7 +29,7 @@ import { route } from "./internal/executions/currentRoute.ts"
 import * as Current from "./internal/executions/currentRow.ts"
 import * as Row from "./internal/page/row.ts"
 import type { ArchetypeUnspecified, MalformedRow, TextInvalid } from "./PersistenceError.ts"
-import * as Storable from "./internal/storable.ts"
+import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * Keeps the current executions of both tables.

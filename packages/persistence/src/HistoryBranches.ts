@@ -27,7 +27,7 @@ import * as List from "./internal/page/list.ts"
 import { repeatable } from "./internal/repeatable.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
 import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
-import * as Storable from "./internal/storable.ts"
+import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * A branch, in the shard of its execution.

@@ -39,7 +39,7 @@ import { taskTable } from "./internal/historyTasks/table.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
 import type { PageError, ShardOwnershipLost, WriteError } from "./PersistenceError.ts"
 import type { OwnedShard } from "./Shard.ts"
-import * as Storable from "./internal/storable.ts"
+import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * A queue of tasks.

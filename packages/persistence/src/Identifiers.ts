@@ -5,7 +5,7 @@
  * @stability unstable
  */
 import * as Schema from "effect/Schema"
-import { isStorable } from "./internal/text.ts"
+import { isStorable } from "./internal/storable/text.ts"
 
 /** Of any version, or of none: Temporal takes 16 bytes, whatever they say of themselves. */
 const uuid = Schema.String.check(Schema.isGUID())

@@ -34,7 +34,7 @@ import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
 import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
 import { type AckLevels, type Message, type MessageRange, MessageRangeInvalid, type QueueType } from "./Queue.ts"
-import * as Storable from "./internal/storable.ts"
+import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * Keeps queues of messages.

@@ -32,7 +32,7 @@ import type * as PageToken from "./PageToken.ts"
 import { MalformedRow, type PageError, type ReadError, type WriteError } from "./PersistenceError.ts"
 import { type Message, type MessageRange, MessageRangeInvalid } from "./Queue.ts"
 import { QueueExists, type QueueInfo, type QueueKey, QueueName, QueueNotFound } from "./QueueV2.ts"
-import * as Storable from "./internal/storable.ts"
+import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * Which messages, and which page of them.

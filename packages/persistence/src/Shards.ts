@@ -28,7 +28,7 @@ import type { ShardId } from "./Identifiers.ts"
 import * as Row from "./internal/page/row.ts"
 import { type MalformedRow, type ReadError, ShardOwnershipLost, type WriteError } from "./PersistenceError.ts"
 import type { OwnedShard, Shard } from "./Shard.ts"
-import * as Storable from "./internal/storable.ts"
+import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * Reads, creates and fences shards.

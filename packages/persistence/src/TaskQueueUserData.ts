@@ -30,7 +30,7 @@ import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
 import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
 import { type UserData, type UserDataChange, UserDataConflict } from "./UserData.ts"
-import * as Storable from "./internal/storable.ts"
+import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * Keeps user data of task queues. Each operation is one statement and one round trip; a stream is one per page.

@@ -22,7 +22,7 @@ import * as Current from "./currentRow.ts"
 import { type Route, route } from "./currentRoute.ts"
 import * as Guards from "./guards.ts"
 import * as Parts from "./parts.ts"
-import * as Storable from "../storable.ts"
+import * as Storable from "../storable/rows.ts"
 
 /** A write below a shard, as far as it is known; `E` is what its guards may refuse with. */
 export interface Plan<E> {

@@ -11,7 +11,7 @@ import * as Shard from "../shards/guard.ts"
 import * as Insert from "./insert.ts"
 import { inQueue, value } from "./rows.ts"
 import { taskTable, type TaskTable } from "./table.ts"
-import * as Storable from "../storable.ts"
+import * as Storable from "../storable/rows.ts"
 
 /** Adds the tasks, or none. Without any it still asks who owns the shard. */
 export const add = Effect.fnUntraced(function* (owned: OwnedShard, tasks: ReadonlyArray<HistoryTask>) {

@@ -22,7 +22,7 @@ import {
 } from "../../Namespace.ts"
 import type { MalformedRow } from "../../PersistenceError.ts"
 import { metadata, noMetadata, partition, select } from "./reads.ts"
-import * as Storable from "../storable.ts"
+import * as Storable from "../storable/rows.ts"
 
 const columns = (namespace: Omit<NamespaceChange, "id">) => ({
   is_global: namespace.isGlobal,

@@ -18,7 +18,7 @@ import {
   NexusTableVersionConflict
 } from "../../NexusEndpoint.ts"
 import { select, status, table } from "./rows.ts"
-import * as Storable from "../storable.ts"
+import * as Storable from "../storable/rows.ts"
 
 const check = ({ id, spec }: Omit<NexusEndpoint, "version">) =>
   Storable.check(table, { id, data: spec.data, data_encoding: spec.encoding }, ["id"])

@@ -19,7 +19,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { type DataBlob, Encoding } from "../../DataBlob.ts"
 import * as Row from "../page/row.ts"
-import * as Storable from "../storable.ts"
+import * as Storable from "../storable/rows.ts"
 
 type Key = Readonly<Record<string, string | number | bigint>>
 

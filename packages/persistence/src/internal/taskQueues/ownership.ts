@@ -18,7 +18,7 @@ import * as Row from "../page/row.ts"
 import type { MalformedRow } from "../../PersistenceError.ts"
 import * as Tokens from "../page/tokens.ts"
 import { bound, key, type Layout, matches } from "./layout.ts"
-import * as Storable from "../storable.ts"
+import * as Storable from "../storable/rows.ts"
 
 export type Table = Layout<unknown>["queues"]
 

@@ -20,7 +20,7 @@ import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
 import { bound, columns, key, type Found, type Layout, matches } from "./layout.ts"
-import * as Storable from "../storable.ts"
+import * as Storable from "../storable/rows.ts"
 
 /** Which tasks of a queue, from one position on, up to another that is not included. */
 export interface Range<P> {

@@ -4,7 +4,7 @@
 import type { LimitExceeded } from "@effect-dsql/core/DsqlError"
 import * as Size from "@effect-dsql/core/Size"
 import * as Effect from "effect/Effect"
-import { TextInvalid } from "../PersistenceError.ts"
+import { TextInvalid } from "../../PersistenceError.ts"
 import { flaw } from "./text.ts"
 
 /** Checks one row. */
