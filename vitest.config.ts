@@ -2,12 +2,18 @@ import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
-/** Files that work through many processes, databases or packages; small files to look at, and minutes to run. */
+/** Files that take longest, the longest first: small files to look at, which work through many databases or processes. */
 const long = [
   "schema/test/Crash.test.ts",
-  "schema/test/Kill.test.ts",
+  "proof/test/outcomes.test.ts",
   "test/published.test.ts",
-  "test/documents.test.ts"
+  "schema/test/Kill.test.ts",
+  "storm/Storm.test.ts",
+  "services/test/services.test.ts",
+  "test/examples.test.ts",
+  "emulator/test/Leaks.test.ts",
+  "schema/test/Migrator.test.ts",
+  "cli/test/dev.test.ts"
 ]
 
 /**
@@ -16,10 +22,10 @@ const long = [
  */
 class LongestFirst extends BaseSequencer {
   override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
-    const isLong = ({ moduleId }: TestSpecification) => long.some((name) => moduleId.endsWith(`/${name}`))
     // oxlint-disable-next-line unicorn/no-array-sort -- the sequencer's, which leaves its array alone
     const sorted = await super.sort(files)
-    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))]
+    const first = long.flatMap((name) => sorted.filter(({ moduleId }) => moduleId.endsWith(`/${name}`)))
+    return [...first, ...sorted.filter((file) => !first.includes(file))]
   }
 }
 
@@ -37,8 +43,8 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     // No file leaves anything behind in its process, and to load Effect anew for each takes as long as many of them.
     isolate: false,
-    // Files wait for servers and processes as much as they compute; the default leaves a core of two idle.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Files wait for servers and processes as much as they compute: with a worker for each core, cores are idle.
+    maxWorkers: availableParallelism() + 1,
     testTimeout: 30_000,
     hookTimeout: 60_000
   }

@@ -11,3 +11,14 @@ export const Migrated = Layer.effectDiscard(
     yield* migrator.setup({ source: yield* SchemaSource.builtIn() })
   })
 ).pipe(Layer.provide(Migrator.layer), Layer.provide(NodeServices.layer))
+
+/** The statements of the built-in schema: the tables whose types and indexes other statements are held to. */
+export const schemaText = Effect.orDie(SchemaSource.builtIn()).pipe(
+  Effect.map(({ versions }) =>
+    versions
+      .flatMap(({ statements }) => statements)
+      .map(({ text }) => `${text};`)
+      .join("\n")
+  ),
+  Effect.provide(NodeServices.layer)
+)

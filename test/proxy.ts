@@ -33,8 +33,8 @@ export interface Proxy {
   readonly port: number
   /** The URL of the server behind, through the proxy. */
   readonly url: Redacted.Redacted
-  /** Cuts the connection that speaks next. */
-  readonly cut: (where: Cut) => Effect.Effect<void>
+  /** Cuts the connection that speaks next, or the one that has the turn. */
+  readonly cut: (where: Cut, which?: Which) => Effect.Effect<void>
   /** Holds the turn back, and cuts its client off. */
   readonly hold: (which: Which) => Effect.Effect<Late>
   /** Lets the turn be answered; from then on nothing reaches anybody. Gives the wait for it, and the statement. */
@@ -219,10 +219,10 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
     const proxy: Proxy = {
       port: address.port,
       url: Redacted.make(through.href),
-      cut: (where) =>
+      cut: (where, which = () => true) =>
         Effect.sync(() => {
           orders.add({
-            which: () => true,
+            which,
             obey: (_, line, bytes) => {
               if (where === "request") return line.drop()
               // The client is cut off once the server has done it: who looks then finds it.

@@ -2,7 +2,7 @@
  * A day in the life of the backend: orders of several rounds and an activity that stands alone, while the shards move
  * from one process to the other and back.
  */
-import { Effect, Fiber, Random, Schedule } from "effect"
+import { Effect, Fiber, Latch, Random, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
 import type { Description } from "./api/HistoryApi.ts"
 import type { Backend } from "./Backend.ts"
@@ -34,8 +34,8 @@ const insisting = <A, E extends { readonly _tag: string }, R>(effect: Effect.Eff
 /** How often what has happened is looked at. */
 const pace = Schedule.spaced("50 millis")
 
-/** Runs an order to its end: whenever a run waits to be told to ship, it is told. */
-const order = Effect.fnUntraced(function* ({ frontend }: Backend, id: string, rounds: number) {
+/** Runs an order to its end: whenever a run waits to be told to ship, it is told, but not before a shard has moved. */
+const order = Effect.fnUntraced(function* ({ frontend }: Backend, moved: Latch.Latch, id: string, rounds: number) {
   const params = { kind: "workflow", id } as const
   const input = { item: id, round: 1, rounds }
   yield* insisting(frontend.start({ params, payload: { name: "order", input, requestId: randomUUID() } }))
@@ -45,6 +45,7 @@ const order = Effect.fnUntraced(function* ({ frontend }: Backend, id: string, ro
     const seen = yield* insisting(frontend.describe({ params }))
     runs.add(seen.runId)
     if (seen.events.includes("TimerFired") && !told.has(seen.runId)) {
+      yield* moved.await
       // The same signal sent twice is one.
       const payload = { runId: seen.runId, signalId: "ship", value: null }
       yield* insisting(frontend.signal({ params: { id, name: "ship" }, payload }))
@@ -70,12 +71,11 @@ const activity = Effect.fnUntraced(function* ({ frontend }: Backend) {
 })
 
 /** Moves shards between the history processes, one after the other. */
-const moving = Effect.fnUntraced(function* ({ histories }: Backend, moved: () => void) {
+const moving = Effect.fnUntraced(function* ({ histories }: Backend, moved: Effect.Effect<unknown>) {
   const one = Effect.gen(function* () {
     const shardId = yield* Random.nextIntBetween(1, 4)
     const to = yield* Random.nextIntBetween(0, histories.length - 1)
-    yield* Effect.ignore(histories[to]?.acquire({ params: { shardId } }) ?? Effect.void)
-    moved()
+    yield* Effect.ignore(Effect.andThen(histories[to]?.acquire({ params: { shardId } }) ?? Effect.void, moved))
   })
   yield* Effect.repeat(one, Schedule.spaced("250 millis"))
 })
@@ -83,12 +83,14 @@ const moving = Effect.fnUntraced(function* ({ histories }: Backend, moved: () =>
 /** Runs everything at once, and gives what came of it. */
 export const run = Effect.fnUntraced(function* (backend: Backend, { orders, rounds }: Options) {
   let moves = 0
-  const mover = yield* Effect.forkChild(moving(backend, () => moves++))
+  const moved = Latch.makeUnsafe()
+  const count = Effect.sync(() => moves++)
+  const mover = yield* Effect.forkChild(moving(backend, Effect.andThen(count, moved.open)))
   const [ended, greeting] = yield* Effect.all(
     [
       Effect.forEach(
         Array.from({ length: orders }, (_, number) => `order-${number + 1}`),
-        (id) => order(backend, id, rounds),
+        (id) => order(backend, moved, id, rounds),
         { concurrency: "unbounded" }
       ),
       activity(backend)

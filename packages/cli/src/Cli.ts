@@ -21,6 +21,7 @@ import { lint } from "./LintCommand.ts"
 import { newMigration } from "./NewMigrationCommand.ts"
 import * as Output from "./Output.ts"
 import { plan } from "./PlanCommand.ts"
+import { probe } from "./ProbeCommand.ts"
 import { repair } from "./RepairCommand.ts"
 import { root } from "./Root.ts"
 import { simulate } from "./SimulateCommand.ts"
@@ -48,6 +49,7 @@ export const command = root.pipe(
     history,
     newMigration,
     doctor,
+    probe,
     lint,
     simulate,
     dev

@@ -8,6 +8,7 @@
 import * as Limits from "@effect-dsql/dialect/Limits"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Connection from "./Connection.ts"
@@ -115,7 +116,7 @@ const questions = (settings: Connection.Settings): Effect.Effect<ReadonlyArray<A
     const asking = Effect.gen(function* () {
       const engine = yield* Engine.read
       const before = yield* Clock.currentTimeMillis
-      const [row] = yield* Transaction.autocommit(
+      const [elapsed, [row]] = yield* Transaction.autocommit(
         Effect.flatMap(
           Transaction.sql,
           (sql) => sql`SELECT current_user::text AS role, current_database()::text AS database,
@@ -130,20 +131,19 @@ const questions = (settings: Connection.Settings): Effect.Effect<ReadonlyArray<A
               AND tablename IN ('schema_version', 'schema_lease', 'schema_journal')) AS books`
         ),
         { operation: "ReadFacts", readOnly: true }
-      )
+      ).pipe(Effect.timed)
       // It says the names and types itself.
       const facts = yield* Effect.orDie(Schema.decodeUnknownEffect(Facts)(row))
-      const after = yield* Clock.currentTimeMillis
       const GuardedForm = yield* Effect.promise(() => import("./internal/guardedForm.ts"))
       const form = facts.books < 3 ? undefined : yield* GuardedForm.tried
-      return { engine, facts, before, after, form }
+      return { engine, facts, before, elapsed: Duration.toMillis(elapsed), form }
     })
     return yield* Effect.match(Connection.run(asStatement(settings), asking), {
       onFailure: (error) => [
         unanswered(error),
         ...["version", "clock", "guarded", "limits"].map(() => skipped("not asked: the role was refused"))
       ],
-      onSuccess: ({ after, before, engine, facts, form }) => [
+      onSuccess: ({ before, elapsed, engine, facts, form }) => [
         role(facts),
         engine === "dsql"
           ? ok(`Aurora DSQL, which says PostgreSQL ${facts.version}`)
@@ -151,7 +151,7 @@ const questions = (settings: Connection.Settings): Effect.Effect<ReadonlyArray<A
               `PostgreSQL ${facts.version}, which is not Aurora DSQL`,
               "fine for development, but it neither conflicts nor refuses as a cluster does: effect-dsql dev is one that does"
             ),
-        clock(DateTime.toEpochMillis(facts.now), before, after),
+        clock(DateTime.toEpochMillis(facts.now), before, elapsed),
         guarded(form, settings.options.guarded),
         limits(facts)
       ]
@@ -208,10 +208,11 @@ const signatureMillis = 5 * 60_000
 // From here on it is worth a word: most clocks are right to the second.
 const skewMillis = 30_000
 
-const clock = (server: number, before: number, after: number): Answer => {
+/** `before`: when the server was asked, by this machine's clock; `elapsed`: milliseconds until it had answered. */
+const clock = (server: number, before: number, elapsed: number): Answer => {
   // The server looked at its clock somewhere between the two.
-  const skew = Math.round((before + after) / 2) - server
-  const amount = `${Math.abs(skew)} ms ${skew < 0 ? "behind" : "ahead of"} the server's, ± ${Math.ceil((after - before) / 2)} ms`
+  const skew = Math.round(before + elapsed / 2) - server
+  const amount = `${Math.abs(skew)} ms ${skew < 0 ? "behind" : "ahead of"} the server's, ± ${Math.ceil(elapsed / 2)} ms`
   return Math.abs(skew) <= skewMillis
     ? ok(`this machine's clock is ${amount}`)
     : failed(

@@ -9,7 +9,7 @@
  * | code | name | meaning |
  * | --- | --- | --- |
  * | 0 | `ok` | done, or nothing to do |
- * | 1 | `failed` | the work itself failed, or was declined; what ran before stays, run again to go on; `lint`, `verify`, `repair`, `doctor`: something was found |
+ * | 1 | `failed` | the work itself failed, or was declined; what ran before stays, run again to go on; `lint`, `verify`, `repair`, `doctor`, `probe`: something was found |
  * | 2 | `usage` | bad input: flags, environment, files; nothing was changed |
  * | 3 | `connection` | cannot connect or authenticate, or the connection was lost |
  * | 4 | `incompatible` | the database is not set up, not up to date, further than the schema, or holds another one |

@@ -144,6 +144,27 @@ export const Listening = Schema.Struct({
 })
 
 /**
+ * `probe`: what a server answered otherwise than the toolkit relies on.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Probing = Schema.Struct({
+  /** Host and port. */
+  target: text,
+  engine: Schema.Literals(["dsql", "postgres"]),
+  /** How many questions were answered. */
+  asked: Schema.Int,
+  /** Questions for which the time did not suffice. */
+  unasked: Schema.Array(text),
+  differences: Schema.Array(
+    Schema.Struct({ id: text, group: text, asks: text, statement: text, expected: text, found: text })
+  ),
+  /** The schema, where it could not be dropped. */
+  left: textOrNull
+})
+
+/**
  * Every failure of every command, on standard error.
  *
  * @since 0.1.0

@@ -4,6 +4,7 @@
  * @since 0.1.0
  * @stability unstable
  */
+import type * as Linter from "@effect-dsql/dialect/Linter"
 import type { ServiceDate } from "@effect-dsql/dialect/Rule"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
@@ -41,23 +42,34 @@ export const lint = Command.make(
       Flag.withMetavar("date"),
       Flag.withDescription("Day of the service whose rules apply, YYYY-MM-DD [default: the newest that is known]"),
       Flag.optional
+    ),
+    fix: Flag.Boolean("fix").pipe(
+      Flag.withDescription(
+        "Show as a diff what has one right answer: ASYNC, identity for serial, NOT VALID and VALIDATE, one DDL per transaction"
+      ),
+      Flag.withDefault(false)
+    ),
+    write: Flag.Boolean("write").pipe(
+      Flag.withDescription("With --fix: write it into the files, and report what is left"),
+      Flag.withDefault(false)
     )
   },
   Effect.fnUntraced(function* (input) {
     const shared = yield* root
     yield* Connection.connectsToNothing(shared, "lint")
+    yield* fixable(input, shared.format)
     const at = Option.isSome(input.at) ? yield* serviceDate(input.at.value) : undefined
     const [listed, missing] = yield* Effect.partition(input.paths, Files.sql)
-    const [sources, unreadable] = yield* Effect.partition(new Set(listed.flat()), (path) =>
-      Effect.map(Files.text(path), (text) => ({ file: Files.named(path), text }))
+    const [sources, unreadable] = yield* Effect.partition(new Set(listed.flatMap(({ files }) => files)), (path) =>
+      Effect.map(Files.text(path), (text): Read => ({ path, file: Files.named(path), text }))
     )
     // Loaded now: the parser is WebAssembly, and help and bad usage need none.
-    const Linter = yield* Effect.promise(() => import("@effect-dsql/dialect/Linter"))
+    const { lint } = yield* Effect.promise(() => import("@effect-dsql/dialect/Linter"))
     const Report = yield* Effect.promise(() => import("@effect-dsql/dialect/Report"))
-    const found = (yield* Effect.forEach(sources, ({ file, text }) =>
-      Linter.lint(text, { file, at, transaction: input.transaction })
-    )).flat()
-    const unread = [...missing, ...unreadable]
+    const options = { at, transaction: input.transaction }
+    const texts = input.fix ? yield* corrected(shared, sources, options, input.write) : sources
+    const found = (yield* Effect.forEach(texts, ({ file, text }) => lint(text, { file, ...options }))).flat()
+    const unread = [...missing, ...listed.flatMap(({ unreadable }) => unreadable), ...unreadable]
     if (sources.length > 0) {
       yield* Output.findings(shared, (paint) => {
         switch (shared.format) {
@@ -88,9 +100,56 @@ export const lint = Command.make(
       command: "pg_dump --schema-only app | effect-dsql lint -",
       description: "What of a PostgreSQL schema needs changing?"
     },
+    { command: "effect-dsql lint --fix schema/", description: "What of it has one right answer? --write writes it" },
     { command: "effect-dsql lint --format sarif schema/ > lint.sarif", description: "For a code scanning service" }
   ])
 )
+
+/** A file that was read: its path, its name in messages, and its text. */
+interface Read {
+  readonly path: string
+  readonly file: string
+  readonly text: string
+}
+
+const fixable = (
+  { fix, paths, write }: { readonly fix: boolean; readonly write: boolean; readonly paths: ReadonlyArray<string> },
+  format: "text" | "json" | "sarif"
+): Effect.Effect<void, Failure.InvalidUsage> => {
+  const problem =
+    write && !fix
+      ? "--write is for --fix: give both"
+      : fix && !write && format !== "text"
+        ? `--fix shows a diff, which --format ${format} cannot: give --write too, or leave the format out`
+        : write && paths.includes(Files.standardInput)
+          ? "--write cannot write to standard input: name files, or leave it out for a diff"
+          : undefined
+  return problem === undefined ? Effect.void : Effect.fail(new Failure.InvalidUsage({ message: problem }))
+}
+
+/** Corrects files: shows what would change, and leaves them as they are, or writes it. */
+const corrected = Effect.fnUntraced(function* (
+  shared: { readonly quiet: boolean },
+  sources: ReadonlyArray<Read>,
+  options: Linter.Options,
+  write: boolean
+) {
+  const { fix } = yield* Effect.promise(() => import("@effect-dsql/dialect/Fix"))
+  const { createTwoFilesPatch } = yield* Effect.promise(() => import("diff"))
+  return yield* Effect.forEach(
+    sources,
+    Effect.fnUntraced(function* (source) {
+      const { text } = yield* fix(source.text, options)
+      if (text === source.text) return source
+      if (!write) {
+        yield* Output.diff(shared, createTwoFilesPatch(source.file, source.file, source.text, text))
+        return source
+      }
+      yield* Files.write(source.path, text)
+      return { ...source, text }
+    })
+  )
+})
 
 const isServiceDate = (text: string): text is ServiceDate => {
   const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? new Date(`${text}T00:00:00Z`).getTime() : Number.NaN
@@ -102,5 +161,5 @@ const serviceDate = (text: string): Effect.Effect<ServiceDate, Failure.InvalidUs
   isServiceDate(text)
     ? Effect.succeed(text)
     : Effect.fail(
-        new Failure.InvalidUsage({ message: `--at ${JSON.stringify(text)} is not a day: write it as 2026-09-18` })
+        new Failure.InvalidUsage({ message: `--at ${JSON.stringify(text)} is not a day: write it as 2026-11-28` })
       )

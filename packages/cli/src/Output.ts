@@ -87,6 +87,27 @@ export const findings = (
   })
 
 /**
+ * Prints a unified diff.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const diff = (options: { readonly quiet: boolean }, patch: string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (options.quiet) return
+    const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
+    const paint = painter(canColor)
+    const lines = patch
+      .trimEnd()
+      .split("\n")
+      .map((line) => {
+        if (/^(\+\+\+|---|===)/.test(line)) return line
+        return line.startsWith("+") ? paint("good", line) : line.startsWith("-") ? paint("bad", line) : line
+      })
+    yield* Console.log(lines.join("\n"))
+  })
+
+/**
  * Colours a text, where there are colours.
  *
  * @since 0.1.0

@@ -54,8 +54,8 @@ export const root = Command.make("effect-dsql").pipe(
   What is always the same stands in effect-dsql.json, in this directory or one above it: endpoint, port, user, database,
   region, tls, db-name and schema-dir. Flags and the environment win over it.
 
-  Exit codes: 0 done, or nothing to do; 1 the work failed, run again to go on, or lint, verify, repair or doctor found
-  something; 2 bad flags, environment or files; 3 cannot connect or authenticate; 4 not set up, not up to date,
+  Exit codes: 0 done, or nothing to do; 1 the work failed, run again to go on, or lint, verify, repair, doctor or
+  probe found something; 2 bad flags, environment or files; 3 cannot connect or authenticate; 4 not set up, not up to date,
   incompatible, or another schema; 70 a defect; 74 the output could not be written; 129 terminal closed; 130 interrupted; 141 reader gone.`)
 )
 

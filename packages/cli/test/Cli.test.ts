@@ -98,7 +98,7 @@ describe("Cli.run", () => {
     [["status", "--format", "sarif"], "--format sarif is for lint alone: give text or json"],
     [["lint"], "Missing required argument: file: see effect-dsql lint --help"],
     [["lint", "-ep", "h", "a.sql"], "lint connects to nothing: leave --endpoint out"],
-    [["lint", "--at", "2026-02-30", "a.sql"], '--at "2026-02-30" is not a day: write it as 2026-09-18'],
+    [["lint", "--at", "2026-02-30", "a.sql"], '--at "2026-02-30" is not a day: write it as 2026-11-28'],
     [["dev", "-ep", "h"], "dev connects to nothing: leave --endpoint out"],
     [["dev", "-p", "70000"], '--port "70000" is not a port: give a number from 1 to 65535'],
     [["dev", "--data-dir", "x", "--ephemeral"], "--data-dir and --ephemeral exclude each other: give one"],

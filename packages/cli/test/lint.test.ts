@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { readFile, symlink } from "node:fs/promises"
+import { join } from "node:path"
 import { tree } from "./support/files.ts"
 import { run } from "./support/process.ts"
 import { call } from "./support/program.ts"
@@ -32,6 +34,29 @@ describe("effect-dsql lint", () => {
       })
       const { code, stdout } = yield* call(["lint", "d", "d/a.sql"], {}, { cwd })
       assert.deepStrictEqual([code, stdout], [0, "0 errors, 0 warnings in 2 files\n"])
+    })
+  )
+
+  it.live("ends where links lead in a circle, and takes .SQL for what it is", () =>
+    Effect.gen(function* () {
+      const cwd = yield* tree({ "d/A.SQL": truncate, "d/e/b.sql": "SELECT 1" })
+      yield* Effect.promise(() =>
+        Promise.all(["one", "two"].map((name) => symlink(join(cwd, "d"), join(cwd, "d", "e", name))))
+      )
+      const { code, stdout } = yield* call(["lint", "d"], {}, { cwd })
+      assert.strictEqual(code, 1)
+      assert.include(stdout, "d/A.SQL:2:1: error")
+      assert.include(stdout, "1 error, 0 warnings in 2 files\n")
+    })
+  )
+
+  it.live("says which link leads nowhere, and lints the rest", () =>
+    Effect.gen(function* () {
+      const cwd = yield* tree({ "d/a.sql": "SELECT 1" })
+      yield* Effect.promise(() => symlink("nowhere", join(cwd, "d", "b.sql")))
+      const { code, stderr, stdout } = yield* call(["lint", "d"], {}, { cwd })
+      assert.deepStrictEqual([code, stdout], [2, "0 errors, 0 warnings in 1 file\n"])
+      assert.strictEqual(stderr, "error: cannot read d/b.sql: there is nothing there: check the path\n")
     })
   )
 
@@ -72,4 +97,46 @@ describe("effect-dsql lint", () => {
       assert.include(stdout, 'a.sql:1:8: error: syntax error at or near "TABEL" (42601) [syntax-error]')
     })
   )
+
+  describe("--fix", () => {
+    const files = { "a.sql": "CREATE TABLE t (id int);\nCREATE INDEX i ON t (id);\n", "b.sql": "TRUNCATE t;\n" }
+
+    it.live("shows a diff, and leaves the files as they are", () =>
+      Effect.gen(function* () {
+        const cwd = yield* tree(files)
+        const { code, stdout } = yield* call(["lint", "--fix", "a.sql", "b.sql"], {}, { cwd })
+        assert.strictEqual(code, 1)
+        assert.include(stdout, "--- a.sql\n+++ a.sql\n@@ -1,2 +1,2 @@\n CREATE TABLE t (id int);\n")
+        assert.include(stdout, "\n-CREATE INDEX i ON t (id);\n+CREATE INDEX ASYNC i ON t (id);\n")
+        assert.include(stdout, "2 errors, 0 warnings in 2 files\n")
+        assert.strictEqual(yield* Effect.promise(() => readFile(join(cwd, "a.sql"), "utf8")), files["a.sql"])
+      })
+    )
+
+    it.live("writes it where --write asks for it, and reports what is left", () =>
+      Effect.gen(function* () {
+        const cwd = yield* tree(files)
+        const { code, stdout } = yield* call(["lint", "--fix", "--write", "a.sql", "b.sql"], {}, { cwd })
+        assert.strictEqual(code, 1)
+        assert.notInclude(stdout, "index-async")
+        assert.include(stdout, "b.sql:1:1: error: unsupported statement: Truncate")
+        assert.strictEqual(
+          yield* Effect.promise(() => readFile(join(cwd, "a.sql"), "utf8")),
+          "CREATE TABLE t (id int);\nCREATE INDEX ASYNC i ON t (id);\n"
+        )
+      })
+    )
+
+    it.live.each([
+      ["--write alone", ["--write", "a.sql"], "--write is for --fix: give both"],
+      ["a diff as JSON", ["--fix", "--format", "json", "a.sql"], "--fix shows a diff, which --format json cannot"],
+      ["writing to standard input", ["--fix", "--write", "-"], "--write cannot write to standard input"]
+    ] as const)("refuses %s in one line", ([, args, says]) =>
+      Effect.gen(function* () {
+        const { code, stderr, stdout } = yield* call(["lint", ...args], {}, { cwd: yield* tree(files) })
+        assert.deepStrictEqual([code, stdout.includes("SourceUnreadable")], [2, false])
+        assert.include(stderr, says)
+      })
+    )
+  })
 })

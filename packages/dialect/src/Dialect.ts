@@ -13,12 +13,14 @@ import type { Definition, Finder, Match } from "./internal/rules/definition.ts"
 import { indexes } from "./internal/rules/indexes.ts"
 import { objects } from "./internal/rules/objects.ts"
 import { queries } from "./internal/rules/queries.ts"
+import { routines } from "./internal/rules/routines.ts"
 import * as Settings from "./internal/settings.ts"
 import { session } from "./internal/rules/session.ts"
 import { tables } from "./internal/rules/tables.ts"
 import { mixtures, transactions } from "./internal/rules/transactions.ts"
 import * as ParseTree from "./ParseTree.ts"
 import * as Rule from "./Rule.ts"
+import type * as Source from "./Source.ts"
 import * as Statement from "./Statement.ts"
 
 /**
@@ -37,6 +39,7 @@ const ofStatements: ReadonlyArray<Definition> = [
   ...transactions,
   ...session,
   ...objects,
+  ...routines,
   ...tables,
   ...alter,
   ...indexes,
@@ -105,27 +108,41 @@ const indexOf = (at: Rule.ServiceDate | undefined): Index => {
 const filled = (message: string, words: Match["with"]): string =>
   Object.entries(words ?? {}).reduce((text, [name, word]) => text.replaceAll(`{${name}}`, () => word), message)
 
-const refusalOf = (rule: Rule.Rule, match: Match, statement: Statement.Statement): Rule.Refusal => ({
+interface Found {
+  readonly entry: Entry
+  readonly match: Match
+  /** The statement itself, or one of those that it runs. */
+  readonly statement: Statement.Statement
+}
+
+const refusalOf = (
+  { entry: { definition: rule }, match, statement }: Found,
+  asked: Statement.Statement
+): Rule.Refusal => ({
   rule: rule.id,
   sqlstate: rule.sqlstate,
   message: filled(rule.message, match.with),
   hint: rule.hint,
-  // -1 is the tree's way to say that a node was not written.
-  location: match.location === undefined || match.location < 0 ? undefined : Statement.at(statement, match.location)
+  location: match.place ?? locationOf(match, statement) ?? (statement === asked ? undefined : beginning(statement))
 })
+
+const locationOf = ({ location }: Match, statement: Statement.Statement): Source.Place | undefined =>
+  // -1 is the tree's way to say that a node was not written.
+  location === undefined || location < 0 ? undefined : Statement.at(statement, location)
+
+const beginning = ({ column, line, offset }: Statement.Statement): Source.Place => ({ column, line, offset })
 
 const answerOf = ({ hint, id, message, sqlstate }: Rule.Rule): Rule.Refusal => ({ rule: id, sqlstate, message, hint })
 
-type Found = readonly [entry: Entry, match: Match]
-
-const search = (statement: Statement.Statement, options: Options | undefined): ReadonlyArray<Found> => {
-  const index = indexOf(options?.at)
+// What a body runs is refused when the function is made, as a cluster was seen to do with one in SQL.
+const search = (statement: Statement.Statement, index: Index): ReadonlyArray<Found> => {
   const found: Array<Found> = []
   ParseTree.each(statement.node, (tag, fields) => {
     for (const entry of index.get(tag) ?? []) {
-      for (const match of entry.find(fields as never, statement)) found.push([entry, match])
+      for (const match of entry.find(fields as never, statement)) found.push({ entry, match, statement })
     }
   })
+  for (const inner of statement.body?.statements ?? []) found.push(...search(inner, index))
   return found
 }
 
@@ -150,10 +167,10 @@ const search = (statement: Statement.Statement, options: Options | undefined): R
  */
 export const refusal = (statement: Statement.Statement, options?: Options): Option.Option<Rule.Refusal> => {
   let first: Found | undefined
-  for (const found of search(statement, options)) {
-    if (first === undefined || found[0].order < first[0].order) first = found
+  for (const found of search(statement, indexOf(options?.at))) {
+    if (first === undefined || found.entry.order < first.entry.order) first = found
   }
-  return first === undefined ? Option.none() : Option.some(refusalOf(first[0].definition, first[1], statement))
+  return first === undefined ? Option.none() : Option.some(refusalOf(first, statement))
 }
 
 /**
@@ -163,8 +180,8 @@ export const refusal = (statement: Statement.Statement, options?: Options): Opti
  * @category checks
  */
 export const refusals = (statement: Statement.Statement, options?: Options): ReadonlyArray<Rule.Refusal> =>
-  search(statement, options)
-    .map(([{ definition }, match]) => refusalOf(definition, match, statement))
+  search(statement, indexOf(options?.at))
+    .map((found) => refusalOf(found, statement))
     .toSorted((a, b) => (a.location?.offset ?? 0) - (b.location?.offset ?? 0))
 
 /**
@@ -178,7 +195,8 @@ export type Mix = "empty" | "ddl" | "dml"
 
 /**
  * Adds a statement to a transaction: what the transaction has then done, or what the server would answer because of
- * what it did before. One DDL statement fills a transaction; GRANT, REVOKE and CREATE INDEX ASYNC count.
+ * what it did before. One DDL statement fills a transaction; GRANT, REVOKE and CREATE INDEX ASYNC count. Of a DO block
+ * count the statements that each run of it runs.
  *
  * @since 0.1.0
  * @category checks
@@ -187,7 +205,13 @@ export const mix = (
   before: Mix,
   statement: Statement.Statement
 ): { readonly mix: Mix; readonly refusal: Option.Option<Rule.Refusal> } => {
-  const { kind } = statement
+  const { body, kind, node } = statement
+  if ("DoStmt" in node && body !== undefined) {
+    return body.always.reduce<ReturnType<typeof mix>>(
+      (state, inner) => (Option.isSome(state.refusal) ? state : mix(state.mix, inner)),
+      { mix: before, refusal: Option.none() }
+    )
+  }
   if (kind !== "ddl" && kind !== "dml") return { mix: before, refusal: Option.none() }
   if (before === "empty" || (before === "dml" && kind === "dml")) return { mix: kind, refusal: Option.none() }
   const rule = before === "ddl" && kind === "ddl" ? mixtures.multipleDdl : mixtures.ddlAndDml

@@ -19,11 +19,14 @@ import * as Dialect from "./Dialect.ts"
 import type { Finding, LintRule, Severity } from "./Finding.ts"
 import type { Token } from "./internal/engine.ts"
 import * as Engine from "./internal/engine.ts"
+import { bodyChecks } from "./internal/lint/bodies.ts"
 import type { Directive } from "./internal/lint/directives.ts"
 import { directives, names } from "./internal/lint/directives.ts"
 import { jobChecks } from "./internal/lint/jobs.ts"
+import { planChecks } from "./internal/lint/plans.ts"
 import { queryChecks } from "./internal/lint/queries.ts"
-import { recover } from "./internal/lint/recovery.ts"
+import { read } from "./internal/lint/reading.ts"
+import type { Region } from "./internal/lint/regions.ts"
 import { schemaChecks } from "./internal/lint/schema.ts"
 import type { Check } from "./internal/lint/script.ts"
 import { script } from "./internal/lint/script.ts"
@@ -46,6 +49,8 @@ export interface Options {
   readonly at?: ServiceDate | undefined
   /** `statement`: each statement commits by itself unless BEGIN says otherwise (the default); `file`: all is one message. */
   readonly transaction?: "statement" | "file" | undefined
+  /** SQL that made the tables which the text works on: rules that ask for types and indexes know them. It is not linted. */
+  readonly schema?: string | undefined
   /** Ids of rules that are not asked. */
   readonly disable?: ReadonlyArray<string> | undefined
 }
@@ -55,8 +60,18 @@ const checks: ReadonlyArray<Check> = [
   ...jobChecks,
   ...writeChecks,
   ...queryChecks,
-  ...schemaChecks
+  ...schemaChecks,
+  ...bodyChecks,
+  ...planChecks
 ]
+
+const includeRule: LintRule = {
+  id: "included-file",
+  severity: "info",
+  description: "a command of psql that reads another file",
+  hint: "Lint that file too.",
+  source: "https://www.postgresql.org/docs/16/app-psql.html"
+}
 
 const syntaxRule: LintRule = {
   id: "syntax-error",
@@ -88,6 +103,7 @@ const elsewhere: ReadonlySet<string> = new Set([
  */
 export const rules: ReadonlyArray<LintRule> = [
   syntaxRule,
+  includeRule,
   unusedRule,
   ...checks.map(({ description, hint, id, severity, source, sqlstate }): LintRule => ({
     id,
@@ -127,16 +143,15 @@ const whole = (statement: Statement.Statement): Place => ({
   end: statement.source.place(statement.offset + statement.text.length)
 })
 
-// A place in the tree is a token's first character; the token is what is underlined.
+// A place in the tree is a token's first character, and the token is what is underlined; other places stand for a line.
 const narrowed = (
   statement: Statement.Statement,
   offset: number | undefined,
   ends: ReadonlyMap<number, number>
 ): Place => {
-  const end = offset === undefined ? undefined : ends.get(offset)
-  return offset === undefined || end === undefined
-    ? whole(statement)
-    : { start: statement.source.place(offset), end: statement.source.place(end) }
+  if (offset === undefined) return whole(statement)
+  const { place, text } = statement.source
+  return { start: place(offset), end: place(ends.get(offset) ?? endOfLine(text, offset)) }
 }
 
 const placed = (
@@ -165,6 +180,52 @@ const placed = (
   },
   statementLine
 })
+
+const endOfLine = (text: string, offset: number): number => {
+  const end = text.indexOf("\n", offset)
+  return end === -1 ? text.length : end
+}
+
+/** The ends of tokens by their beginnings, those in the bodies of functions included. */
+const tokenEnds = (tokens: ReadonlyArray<Token>, statements: ReadonlyArray<Statement.Statement>) => {
+  const ends = new Map<number, number>()
+  const addBody = ({ body }: Statement.Statement): void => {
+    for (const inner of body?.statements ?? []) {
+      const { fromByte } = Source.make(inner.text)
+      for (const { end, start } of Engine.tokensOf(inner.text) ?? []) {
+        ends.set(inner.offset + fromByte(start), inner.offset + fromByte(end))
+      }
+      addBody(inner)
+    }
+  }
+  for (const statement of statements) addBody(statement)
+  for (const { end, start } of tokens) ends.set(start, end)
+  return ends
+}
+
+const mostShown = 40
+
+/** The parser's message, which shows all of a literal that is not closed, and what was not read because of it. */
+const unreadable = (source: Source.Source, { line, message }: Statement.SyntaxError, to: number): string => {
+  const [first = ""] = message.split("\n")
+  const shown = first === message && message.length <= 2 * mostShown ? message : `${first.slice(0, mostShown + 20)}…"`
+  const next = source.place(to)
+  if (next.line <= line + 1) return shown
+  return to === source.text.length
+    ? `${shown}: nothing behind it was read`
+    : `${shown}: nothing was read up to line ${next.line}`
+}
+
+const includes: ReadonlySet<string> = new Set(["i", "ir", "include", "include_relative"])
+
+const included = (file: string, source: Source.Source, commands: ReadonlyArray<Region>): ReadonlyArray<Placed> =>
+  commands.flatMap(({ from, to }) => {
+    const [command = "", ...words] = source.text.slice(from, to).trim().slice(1).split(/\s+/)
+    const place = { start: source.place(from), end: source.place(to) }
+    return includes.has(command)
+      ? [placed(file, includeRule, place, `${words.join(" ")} was not read`, place.start.line)]
+      : []
+  })
 
 const silences = (directive: Directive, { finding, statementLine }: Placed): boolean =>
   finding.rule !== syntaxRule.id &&
@@ -202,17 +263,28 @@ const acrossStatements = (
   file: string,
   statements: ReadonlyArray<Statement.Statement>,
   ends: ReadonlyMap<number, number>,
-  options: Options
+  options: Options,
+  schema: ReadonlyArray<Statement.Statement>
 ): ReadonlyArray<Placed> => {
-  const steps = script(statements, options.transaction === "file")
+  const steps = script(statements, options.transaction === "file", schema)
   return checks.flatMap((check) =>
-    check.find(steps).map(({ hint, location, message, statement }) => {
-      const offset = location === undefined ? undefined : statement.source.fromByte(location)
+    check.find(steps).map(({ hint, location, message, place, statement }) => {
+      const offset = place?.offset ?? (location === undefined ? undefined : statement.source.fromByte(location))
       const rule = hint === undefined ? check : { ...check, hint }
       return placed(file, rule, narrowed(statement, offset, ends), message, statement.line)
     })
   )
 }
+
+let last: { readonly schema: string; readonly statements: ReadonlyArray<Statement.Statement> } | undefined
+
+// Whoever lints statement by statement gives the same schema again and again.
+const statementsOf = Effect.fnUntraced(function* (schema: string) {
+  if (last?.schema === schema) return last.statements
+  const { statements } = yield* read(schema)
+  last = { schema, statements }
+  return statements
+})
 
 const inOrder = (a: Finding, b: Finding): number => a.line - b.line || a.column - b.column
 
@@ -237,20 +309,19 @@ export const lint = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<ReadonlyArray<Finding>> {
   const file = options.file ?? "<sql>"
-  // A byte order mark is no part of the first statement.
-  const text = sql.startsWith("\uFEFF") ? ` ${sql.slice(1)}` : sql
-  const { errors, statements } = yield* recover(text)
-  const tokens: ReadonlyArray<Token> = (yield* Engine.scan(text)) ?? []
-  const source = Source.make(text)
-  const ends = new Map(tokens.map(({ end, start }) => [source.fromByte(start), source.fromByte(end)]))
-  const syntax = errors.map((error): Placed => {
-    const end = source.place(ends.get(error.offset) ?? Math.min(error.offset + 1, text.length))
-    return placed(file, { ...syntaxRule, sqlstate: error.sqlstate }, { start: error, end }, error.message, error.line)
+  const { commands, errors, source, statements, tokens } = yield* read(sql)
+  const ends = tokenEnds(tokens, statements)
+  const schema = options.schema === undefined ? [] : yield* statementsOf(options.schema)
+  const syntax = errors.map(({ error, to }): Placed => {
+    const end = source.place(ends.get(error.offset) ?? to)
+    const message = unreadable(source, error, to)
+    return placed(file, { ...syntaxRule, sqlstate: error.sqlstate }, { start: error, end }, message, error.line)
   })
   const found = [
     ...syntax,
+    ...included(file, source, commands),
     ...inStatements(file, statements, ends, options),
-    ...acrossStatements(file, statements, ends, options)
+    ...acrossStatements(file, statements, ends, options, schema)
   ]
   const comments = directives(tokens, source)
   const loud = found.filter((placed) => !comments.some((directive) => silences(directive, placed)))

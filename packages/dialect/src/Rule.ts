@@ -20,22 +20,24 @@ export type ServiceDate = `${number}-${number}-${number}`
 
 /**
  * The newest day that these rules know of. Nothing that AWS announced after it is in them.
- * Source: Aurora DSQL release notes, newest entry 2026-09-15, and a cluster's answers recorded up to 2026-09-18.
+ * Source: Aurora DSQL release notes, newest entry 2026-09-15; a cluster's answers recorded up to 2026-09-18; others'
+ * reports of clusters up to 2026-10-10; and AWS's page about PL/pgSQL, which has no date and was read on this day.
  *
  * @since 0.1.0
  * @category constants
  */
-export const newest: ServiceDate = "2026-09-18"
+export const newest: ServiceDate = "2026-11-28"
 
 /**
  * How a rule is known: `recorded` is what a cluster answered, word for word; `documented` is AWS's documentation, or the
  * report of somebody who met it, with the text they give; `inferred` means that AWS does not list the construct among
- * what is supported, but nobody recorded the answer, so that the text follows the pattern of its neighbours.
+ * what is supported, but nobody recorded the answer, so that the text follows the pattern of its neighbours; `unknown`
+ * means that nobody recorded or documented whether it works, and that it is refused so that nobody relies on a guess.
  *
  * @since 0.1.0
  * @category models
  */
-export type Evidence = "recorded" | "documented" | "inferred"
+export type Evidence = "recorded" | "documented" | "inferred" | "unknown"
 
 /**
  * A rule, as data: what a table of the dialect shows.

@@ -4,69 +4,31 @@
  * DSQL's grammar is PostgreSQL 16's plus one word: `CREATE INDEX ASYNC` and
  * `ALTER TABLE ASYNC`. `parse` splits a text of any number of statements with
  * PostgreSQL's own parser, having taken that word out with PostgreSQL's own
- * lexer.
+ * lexer. What a function, a procedure or a DO block runs is read with it, in
+ * SQL and in PL/pgSQL.
  *
  * @since 0.1.0
  * @stability stable
  */
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { Node, RawStmt } from "libpg-query"
 import * as Engine from "./internal/engine.ts"
 import type { Kind } from "./internal/kinds.ts"
 import { kinds } from "./internal/kinds.ts"
+import { readBody } from "./internal/statement/body.ts"
+import type { Inside, Statement, SyntaxError } from "./internal/statement/model.ts"
+import { syntaxError } from "./internal/statement/model.ts"
+import { moved } from "./internal/statement/moved.ts"
+import { routine } from "./internal/statement/routine.ts"
 import * as Tokens from "./internal/tokens.ts"
 import { waitingWords } from "./internal/waiting.ts"
 import * as ParseTree from "./ParseTree.ts"
 import * as Source from "./Source.ts"
 
 export type { Kind } from "./internal/kinds.ts"
-
-/**
- * One statement. Compare by `text`: a tree holds its places in the source that it was parsed from.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Statement {
-  /** The statement as written, from its first token to its last: no comment around it, no semicolon. */
-  readonly text: string
-  /** The same length, as PostgreSQL 16 understands it: DSQL's ASYNC replaced by spaces. */
-  readonly postgres: string
-  /** Where `text` begins in the source: UTF-16 units from 0. */
-  readonly offset: number
-  /** The line that `text` begins on, from 1. */
-  readonly line: number
-  /** The column that `text` begins at, from 1, in UTF-16 units. */
-  readonly column: number
-  /** Whether it is `CREATE INDEX ASYNC` or `ALTER TABLE ASYNC`. */
-  readonly async: boolean
-  /** What it is for. */
-  readonly kind: Kind
-  /** PostgreSQL's raw parse tree; its `location`s are read with {@link at}. */
-  readonly node: Node
-  /** The text that the statement was parsed from. */
-  readonly source: Source.Source
-}
-
-/**
- * A text that is not SQL, with the place where the parser gave up.
- *
- * @since 0.1.0
- * @category errors
- */
-export class SyntaxError extends Data.TaggedError("SyntaxError")<{
-  /** `42601`; `54001` for a text nested too deeply to parse; `22021` for a NUL character. */
-  readonly sqlstate: "42601" | "54001" | "22021"
-  /** PostgreSQL's message, for example `syntax error at or near "FORM"`. */
-  readonly message: string
-  readonly offset: number
-  readonly line: number
-  readonly column: number
-}> {}
-
-const syntaxError = (source: Source.Source, sqlstate: SyntaxError["sqlstate"], message: string, offset: number) =>
-  new SyntaxError({ sqlstate, message, ...source.place(offset) })
+export type { Body, Inside, Statement } from "./internal/statement/model.ts"
+export { SyntaxError } from "./internal/statement/model.ts"
 
 const explained = (query: Node | undefined, options: ReadonlyArray<Node> | undefined): Kind => {
   const analyze = ParseTree.all(options, "DefElem").some(
@@ -96,23 +58,13 @@ const changesRows = (node: Node): boolean =>
     return query !== undefined && kinds[ParseTree.tagged(query).tag] === "dml"
   })
 
-const blank = (text: string, offsets: ReadonlyArray<number>): string => {
-  let result = ""
-  let from = 0
-  for (const offset of offsets) {
-    result += text.slice(from, offset) + " ".repeat(Tokens.async.length)
-    from = offset + Tokens.async.length
-  }
-  return result + text.slice(from)
-}
-
 const parseText = Effect.fnUntraced(function* (
   source: Source.Source,
   tokens: ReadonlyArray<Engine.Token> | undefined
 ): Effect.fn.Return<{ readonly stmts: ReadonlyArray<RawStmt>; readonly asyncs: ReadonlyArray<number> }, SyntaxError> {
   let asyncs = Tokens.certainAsyncs(tokens ?? []).map((token) => source.fromByte(token.start))
   while (true) {
-    const parsed = yield* Engine.parse(blank(source.text, asyncs))
+    const parsed = yield* Engine.parse(Tokens.withoutAsync(source.text, asyncs))
     if (parsed._tag === "Tree") return { stmts: parsed.tree.stmts ?? [], asyncs }
     if (parsed._tag === "TooDeep") {
       return yield* syntaxError(source, "54001", "stack depth limit exceeded: the statement is nested too deeply", 0)
@@ -162,7 +114,7 @@ const statement = (
       postgres:
         own.length === 0
           ? text
-          : blank(
+          : Tokens.withoutAsync(
               text,
               own.map((offset) => offset - from)
             ),
@@ -193,8 +145,17 @@ const statement = (
  * @category constructors
  */
 export const parse = Effect.fnUntraced(function* (
-  sql: string
+  sql: string,
+  inside?: Inside
 ): Effect.fn.Return<ReadonlyArray<Statement>, SyntaxError> {
+  const parsed = yield* Effect.result(parseAlone(sql))
+  if (inside === undefined) return yield* Effect.fromResult(parsed)
+  if (Result.isSuccess(parsed)) return parsed.success.map((statement) => moved(statement, inside))
+  const { message, offset, sqlstate } = parsed.failure
+  return yield* syntaxError(inside.source, sqlstate, message, inside.at(offset))
+})
+
+const parseAlone = Effect.fnUntraced(function* (sql: string): Effect.fn.Return<ReadonlyArray<Statement>, SyntaxError> {
   // The parser takes an empty text for a missing one.
   if (sql === "") return []
   const source = Source.make(sql)
@@ -204,7 +165,13 @@ export const parse = Effect.fnUntraced(function* (
   // Scanning costs as much as parsing: it is left out where there is neither a comment nor ASYNC to find.
   const tokens = Tokens.mayHaveComment(sql) || Tokens.mentions(sql, Tokens.async) ? yield* Engine.scan(sql) : undefined
   const { asyncs, stmts } = yield* parseText(source, tokens)
-  return stmts.flatMap((stmt) => statement(source, stmt, asyncs, tokens))
+  const statements = stmts.flatMap((stmt) => statement(source, stmt, asyncs, tokens))
+  return yield* Effect.forEach(statements, (statement) => {
+    const program = routine(statement.node)
+    return program === undefined
+      ? Effect.succeed(statement)
+      : Effect.map(readBody(statement, program, parse), (body): Statement => ({ ...statement, body }))
+  })
 })
 
 /**

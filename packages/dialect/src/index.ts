@@ -6,6 +6,7 @@
 export * as Analyzer from "./Analyzer.ts"
 export * as Dialect from "./Dialect.ts"
 export type * as Finding from "./Finding.ts"
+export * as Fix from "./Fix.ts"
 export * as Limits from "./Limits.ts"
 export * as Linter from "./Linter.ts"
 export * as ParseTree from "./ParseTree.ts"

@@ -110,7 +110,17 @@ const refused: ReadonlyArray<
     "CREATE FUNCTION f() RETURNS int4range LANGUAGE sql AS 'SELECT 1'",
     "datatype int4range not supported"
   ],
-  ["procedure", "CREATE PROCEDURE p() LANGUAGE sql AS 'SELECT 1'"],
+  ["do-block", "DO $$ BEGIN NULL; END $$", undefined, "2026-10-01"],
+  ["procedure", "CREATE PROCEDURE p() LANGUAGE sql AS 'SELECT 1'", undefined, "2026-10-01"],
+  [
+    "function-plpgsql",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+    "CREATE FUNCTION with language plpgsql not supported",
+    "2026-10-01"
+  ],
+  ["exception-block", "DO $$ BEGIN NULL; EXCEPTION WHEN others THEN NULL; END $$"],
+  ["transaction-in-body", "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$"],
+  ["transaction-in-body", "DO $$ BEGIN IF true THEN ROLLBACK; END IF; END $$"],
   [
     "function-language",
     "CREATE FUNCTION f() RETURNS int LANGUAGE C AS 'x'",

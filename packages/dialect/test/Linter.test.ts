@@ -56,14 +56,104 @@ describe("a syntax error", () => {
     "TRUNCATE a;\nSELECT 1 FORM t;\nSELECT '😀' x y z; TRUNCATE b;\nTRUNCATE c",
     ["truncate 1:1", "syntax-error 2:15", "syntax-error 3:15", "truncate 3:20", "truncate 4:1"]
   )
-  finds("in a string without end takes the rest of the text", "TRUNCATE a;\nSELECT 'é;\nTRUNCATE b", [
+  finds("in a string without end takes the rest of its line", "TRUNCATE a;\nSELECT 'é;\nTRUNCATE b", [
     "truncate 1:1",
-    "syntax-error 2:8"
+    "syntax-error 2:8",
+    "truncate 3:1"
   ])
+  finds(
+    "before a literal that it opens takes the rest of its line",
+    "INSERT INTO t VALUES ('it's');\nTRUNCATE a;\nSELECT 'x';\nTRUNCATE b",
+    ["syntax-error 1:27", "truncate 2:1", "truncate 4:1"]
+  )
+  finds(
+    "that the lexer finds takes the rest of its line",
+    "TRUNCATE a;\nSELECT 1a;\nTRUNCATE b;\nSELECT E'\\u00';\nTRUNCATE c",
+    ["truncate 1:1", "syntax-error 2:8", "truncate 3:1", "syntax-error 4:10", "truncate 5:1"]
+  )
+  finds(
+    "in a function's own statements takes no more than the function",
+    "TRUNCATE a;\nCREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2 FORM t; END",
+    ["truncate 1:1", "syntax-error 2:70", "no-transaction 2:73"]
+  )
+  it.effect("in a dollar quote or a comment without end takes the rest of the text, and says so", () =>
+    Effect.gen(function* () {
+      for (const open of ["DO $$ BEGIN", "/*"]) {
+        const [before, error, ...others] = yield* Linter.lint(`TRUNCATE a;\n${open}\nTRUNCATE b;\nTRUNCATE c;`)
+        assert.deepStrictEqual([before?.rule, error?.rule, others], ["truncate", "syntax-error", []])
+        assert.match(error?.message ?? "", /^unterminated [^\n]+: nothing behind it was read$/)
+        assert.strictEqual(error?.endLine, 4)
+      }
+    })
+  )
+  it.effect("hides nothing, however many of them there are", () =>
+    Effect.gen(function* () {
+      const findings = yield* Linter.lint("SELECT 1 FORM t x;\nTRUNCATE t;\nSELECT 'it's';\n".repeat(40))
+      const count = (rule: string) => findings.filter((finding) => finding.rule === rule).length
+      assert.deepStrictEqual([count("syntax-error"), count("truncate")], [80, 40])
+    })
+  )
   finds("cannot be silenced", "-- dsql-lint-disable-next-line\nSELECT 1 FORM t;", [
     "unused-disable 1:1",
     "syntax-error 2:15"
   ])
+})
+
+describe("a script of psql", () => {
+  const rows = "COPY public.t (id, v) FROM stdin;\n1\tit's\n\\N\t2\n\\.\n"
+  finds(
+    "is read past its commands and the rows of COPY",
+    `\\restrict it's\nTRUNCATE a;\n${rows}\\unrestrict x\nTRUNCATE b;\n${rows}${rows}TRUNCATE c`,
+    ["truncate 2:1", "truncate 8:1", "truncate 17:1"]
+  )
+  finds("may take a statement and its command from one line", "TRUNCATE a \\g\nSELECT 1 \\gexec\nTRUNCATE b;\n", [
+    "truncate 1:1",
+    "truncate 3:1"
+  ])
+  finds(
+    "has no command in a literal or a comment",
+    "SELECT '\n\\x\n'; TRUNCATE a;\n/*\n\\x\n*/ TRUNCATE b;\nSELECT $$\n\\x\n$$; TRUNCATE c",
+    ["truncate 3:4", "truncate 6:4", "truncate 9:5"]
+  )
+  finds("may read another file, which is said", "\\i other.sql\n\\echo done\n", ["included-file 1:1"])
+  finds("has no rows behind COPY where nothing ends them", "COPY t FROM STDIN;\nTRUNCATE b", ["truncate 2:1"])
+})
+
+describe("rules over bodies", () => {
+  finds(
+    "a DO block is held to the rules of what it runs, each at its place",
+    "DO $$\nDECLARE\n  n int := (SELECT 1 FROM t FOR SHARE);\nBEGIN\n  CREATE TABLE x (id serial);\n  IF n > 1 THEN\n    TRUNCATE x;\n  END IF;\nEND $$",
+    ["locking-clause 3:12", "serial 5:22", "truncate 7:5"]
+  )
+  finds(
+    "INTO, PERFORM, an assignment and EXECUTE of a constant are read",
+    "DO $$ DECLARE r record; BEGIN\nSELECT 1 INTO STRICT r FROM t FOR SHARE;\nPERFORM 1 FROM t FOR SHARE;\nr.x := (SELECT 1 FROM t FOR SHARE);\nEXECUTE 'VACUUM';\nEND $$",
+    ["locking-clause 2:1", "locking-clause 3:2", "locking-clause 4:7", "vacuum 5:9"]
+  )
+  finds(
+    "a function in SQL, and one whose quotes are doubled",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1; TRUNCATE t';\nDO 'BEGIN INSERT INTO t VALUES (''a''); VACUUM; END'",
+    ["truncate 1:60", "vacuum 2:4"]
+  )
+  finds("ASYNC is DSQL's word in a body too", "DO $$ BEGIN ALTER TABLE ASYNC t VALIDATE CONSTRAINT c; END $$", [])
+  finds(
+    "what a DO block always runs shares its transaction, what it runs under a condition may not run",
+    "DO $$ BEGIN CREATE TABLE a (id int); CREATE TABLE b (id int); END $$;\nDO $$ BEGIN IF x THEN CREATE TABLE a (id int); ELSE CREATE TABLE b (id int); END IF; END $$;\nBEGIN; INSERT INTO t VALUES (1); DO $$ BEGIN CREATE TABLE a (id int); END $$; COMMIT",
+    ["multiple-ddl 1:38", "ddl-and-dml 3:46"]
+  )
+  finds(
+    "what a procedure always runs shares a transaction, whoever calls it",
+    "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE a (id int); INSERT INTO a VALUES (1); END $$",
+    ["ddl-and-dml 1:76"]
+  )
+  finds(
+    "one that could not be read is said, and so is a text that is put together when it runs",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN FORM x; END $$;\nDO $$ BEGIN\nEXECUTE 'DROP TABLE ' || x; END $$",
+    ["body-not-read 1:55", "dynamic-sql 3:9"]
+  )
+  finds("a service date before PL/pgSQL refuses it", "DO $$ BEGIN NULL; END $$", ["do-block 1:1"], {
+    at: "2026-10-01"
+  })
 })
 
 describe("rules over a transaction", () => {
@@ -221,6 +311,43 @@ describe("rules over tables", () => {
   )
   finds("the 256th column", `CREATE TABLE t (${Array.from({ length: 256 }, (_, i) => `c${i} int`).join(", ")})`, [
     "table-columns 1:1"
+  ])
+})
+
+describe("rules over conditions", () => {
+  const schema = `CREATE TABLE t (id bigint PRIMARY KEY, at timestamptz, price numeric, f real, name text, v int);
+    CREATE INDEX ASYNC ON t (at); CREATE INDEX ASYNC ON t (price); CREATE INDEX ASYNC ON t (f);
+    CREATE TABLE u (id uuid PRIMARY KEY, t numeric, day date);
+    CREATE INDEX ASYNC ON u (t, day)`
+  const asks = (name: string, sql: string, expected: ReadonlyArray<string>) => finds(name, sql, expected, { schema })
+  asks(
+    "types across which no index is used",
+    "SELECT 1 FROM t WHERE id = 1.5;\nUPDATE t SET v = 1 WHERE at > '2026-01-01'::timestamp;\nDELETE FROM t AS x WHERE 1.5::float8 = x.price;\nSELECT 1 FROM t WHERE f = $1::float8",
+    ["comparison-type 1:26", "comparison-type 2:29", "comparison-type 3:38", "comparison-type 4:25"]
+  )
+  asks("a column that is cast", "SELECT 1 FROM t WHERE id::text = $1", ["comparison-type 1:32"])
+  asks("columns of a join", "SELECT 1 FROM t JOIN u ON t.id = u.t AND u.day = t.at", [
+    "comparison-type 1:32",
+    "comparison-type 1:48",
+    "comparison-type 1:48"
+  ])
+  asks(
+    "integers of all sizes, numbers that become the column's, literals and parameters",
+    "SELECT 1 FROM t WHERE id = 1 AND id < $1::smallint AND price = 1 AND f = 1.5 AND at = '2026-01-01' AND id = $2 AND id = ANY($3::int[])",
+    []
+  )
+  asks(
+    "a condition on columns that begin no index",
+    "SELECT 1 FROM t WHERE name = $1 AND v > 1;\nDELETE FROM u WHERE (day, id::text) > ($1, $2);\nUPDATE t SET v = 1 WHERE name IS NULL",
+    ["filter-index 1:1", "filter-index 2:1", "filter-index 3:1"]
+  )
+  asks(
+    "one that asks for the beginning of one as well, or of a table that is not known",
+    "SELECT 1 FROM t WHERE name = $1 AND id > $2;\nSELECT 1 FROM u WHERE (t, day) > ($1, $2);\nSELECT 1 FROM x WHERE name = $1;\nSELECT 1 FROM t WHERE name <> $1 ORDER BY id LIMIT 9;\nWITH t AS (SELECT 1 AS v) SELECT 1 FROM t WHERE v = 1",
+    []
+  )
+  finds("the tables of the script itself", "CREATE TABLE t (id int PRIMARY KEY, v int);\nSELECT 1 FROM t WHERE v = 1", [
+    "filter-index 2:1"
   ])
 })
 

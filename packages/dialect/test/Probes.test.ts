@@ -69,7 +69,7 @@ const next = (session: Session, statement: Statement.Statement): readonly [Sessi
   if (isKind(statement, "TRANS_STMT_COMMIT", "TRANS_STMT_ROLLBACK")) return [closed, "accepted"]
   if (session.failed) return [session, answer(Dialect.answers.aborted)]
   const { mix, refusal: mixed } = Dialect.mix(session.mix, statement)
-  const refusal = Option.orElse(Dialect.refusal(statement), () => mixed)
+  const refusal = Option.orElse(Dialect.refusal(statement, { at: "2026-09-18" }), () => mixed)
   if (Option.isSome(refusal)) return [{ ...session, failed: session.open }, answer(refusal.value)]
   if (isKind(statement, "TRANS_STMT_BEGIN")) return [{ ...session, open: true }, "accepted"]
   return [{ ...session, mix }, "accepted"]

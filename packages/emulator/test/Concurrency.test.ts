@@ -26,7 +26,6 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       yield* tells(admin, "INSERT INTO t VALUES (1, 10, 'a'), (2, 20, 'b'), (3, 30, 'c')", "INSERT 0 3")
       return admin
     })
-    const begun = Effect.tap(Shared.wire(), (client) => tells(client, "BEGIN", "BEGIN"))
 
     it.effect("RETURNING gives the row as its snapshot has it, in the form that the client asked for", () =>
       Effect.scoped(
@@ -52,7 +51,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       Effect.scoped(
         Effect.gen(function* () {
           const admin = yield* table
-          const client = yield* begun
+          const client = yield* Shared.begun
           yield* gives(client, "SELECT count(*) FROM t", [["3"]])
           yield* tells(admin, "INSERT INTO t VALUES (4, 1, 'other')", "INSERT 0 1")
           yield* gives(
@@ -78,7 +77,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
           Effect.scoped(
             Effect.gen(function* () {
               const admin = yield* table
-              const client = yield* begun
+              const client = yield* Shared.begun
               yield* ask(admin, sql)
               const seen = yield* rows(admin, "SELECT * FROM t ORDER BY id")
               yield* tells(client, "UPDATE t SET n = n + 1 WHERE id = 2", "UPDATE 1")
@@ -86,7 +85,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
               yield* gives(client, `INSERT INTO public.t ${skipping}`, [["9", "new"]])
               yield* gives(client, "SELECT note FROM t WHERE id IN (1, 9) ORDER BY id", [["a"], ["new"]])
               // Brought back, it does the same again.
-              const rival = yield* begun
+              const rival = yield* Shared.begun
               yield* tells(rival, "UPDATE t SET n = 0 WHERE id = 2", "UPDATE 1")
               yield* tells(rival, "ROLLBACK", "ROLLBACK")
               yield* tells(client, "INSERT INTO t VALUES (1, 0, 'again') ON CONFLICT DO NOTHING", "INSERT 0 0")
@@ -102,7 +101,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       Effect.scoped(
         Effect.gen(function* () {
           const admin = yield* table
-          const client = yield* begun
+          const client = yield* Shared.begun
           yield* tells(admin, "INSERT INTO t VALUES (4, 1, 'other')", "INSERT 0 1")
           yield* tells(client, "INSERT INTO t VALUES (4, 2, 'mine') ON CONFLICT DO NOTHING", "INSERT 0 1")
           yield* gives(client, "SELECT note FROM t WHERE id = 4", [["mine"]])
@@ -115,7 +114,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       Effect.scoped(
         Effect.gen(function* () {
           const admin = yield* table
-          const [one, two] = [yield* begun, yield* begun]
+          const [one, two] = [yield* Shared.begun, yield* Shared.begun]
           yield* tells(one, "INSERT INTO t VALUES (5, 1, 'one')", "INSERT 0 1")
           yield* tells(two, "INSERT INTO t VALUES (5, 2, 'two')", "INSERT 0 1")
           yield* tells(two, "COMMIT", "COMMIT")
@@ -129,7 +128,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       Effect.scoped(
         Effect.gen(function* () {
           const admin = yield* table
-          const client = yield* begun
+          const client = yield* Shared.begun
           yield* gives(client, "SELECT count(*) FROM t", [["3"]])
           yield* tells(admin, "INSERT INTO t VALUES (6, 1, 'other')", "INSERT 0 1")
           const told = yield* ask(client, "INSERT INTO t VALUES (1, 1, 'taken')")
@@ -143,7 +142,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       Effect.scoped(
         Effect.gen(function* () {
           const admin = yield* table
-          const client = yield* begun
+          const client = yield* Shared.begun
           yield* tells(client, "UPDATE t SET n = n + 1 WHERE id = 1", "UPDATE 1")
           yield* tells(admin, "UPDATE t SET n = 1000", "UPDATE 3")
           yield* tells(client, "INSERT INTO t SELECT id + 10, n, note FROM t", "INSERT 0 3")
@@ -162,7 +161,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       Effect.scoped(
         Effect.gen(function* () {
           const admin = yield* table
-          const [one, two] = [yield* begun, yield* begun]
+          const [one, two] = [yield* Shared.begun, yield* Shared.begun]
           for (let n = 0; n < 5; n++) {
             yield* tells(one, "UPDATE t SET n = n + 1 WHERE id = 1", "UPDATE 1")
             yield* tells(two, "UPDATE t SET n = n + 100 WHERE id = 1", "UPDATE 1")
@@ -180,7 +179,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       Effect.scoped(
         Effect.gen(function* () {
           yield* table
-          const [one, two] = [yield* begun, yield* begun]
+          const [one, two] = [yield* Shared.begun, yield* Shared.begun]
           yield* tells(one, "UPDATE t SET n = 1 WHERE id = 1", "UPDATE 1")
           yield* tells(two, "UPDATE t SET n = 2 WHERE id = 2", "UPDATE 1")
           const both = yield* Effect.all(
@@ -198,7 +197,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       Effect.scoped(
         Effect.gen(function* () {
           const admin = yield* table
-          const [one, two] = [yield* begun, yield* begun]
+          const [one, two] = [yield* Shared.begun, yield* Shared.begun]
           yield* tells(one, "UPDATE t SET n = 1 WHERE id = 1", "UPDATE 1")
           yield* tells(two, "UPDATE t SET n = 2 WHERE id = 1", "UPDATE 1")
           yield* tells(two, "ROLLBACK", "ROLLBACK")
@@ -212,7 +211,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       Effect.scoped(
         Effect.gen(function* () {
           const admin = yield* table
-          const client = yield* begun
+          const client = yield* Shared.begun
           yield* tells(client, "UPDATE t SET n = 1 WHERE id = 1", "UPDATE 1")
           yield* tells(admin, "UPDATE t SET n = 2 WHERE id = 1", "UPDATE 1")
           yield* gives(client, "SELECT n FROM t WHERE id = 1", [["1"]])
@@ -225,7 +224,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       Effect.scoped(
         Effect.gen(function* () {
           const admin = yield* table
-          const client = yield* begun
+          const client = yield* Shared.begun
           yield* gives(client, "SELECT n FROM t WHERE id = 1", [["10"]])
           yield* tells(admin, "UPDATE t SET n = 2", "UPDATE 3")
           yield* gives(client, "SELECT n FROM t WHERE id = 1", [["10"]])

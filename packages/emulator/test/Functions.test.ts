@@ -41,10 +41,9 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a f
       Effect.scoped(
         Effect.gen(function* () {
           const admin = yield* reset
-          const [first, second] = [yield* Shared.wire(), yield* Shared.wire()]
-          yield* tells(first, "BEGIN", "BEGIN")
+          const first = yield* Shared.begun
           assert.isUndefined((yield* first.query(sql)).error)
-          yield* tells(second, "BEGIN", "BEGIN")
+          const second = yield* Shared.begun
           yield* tells(second, "UPDATE f SET n = n + 10 WHERE id = 1", "UPDATE 1")
           yield* tells(second, "ROLLBACK", "ROLLBACK")
           yield* tells(first, "COMMIT", "COMMIT")
@@ -67,9 +66,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a f
     Effect.scoped(
       Effect.gen(function* () {
         yield* reset
-        const [first, second] = [yield* Shared.wire(), yield* Shared.wire()]
-        yield* tells(first, "BEGIN", "BEGIN")
-        yield* tells(second, "BEGIN", "BEGIN")
+        const [first, second] = [yield* Shared.begun, yield* Shared.begun]
         yield* tells(first, "SELECT hold_row(1)", "SELECT 1")
         yield* tells(first, "COMMIT", "COMMIT")
         yield* tells(second, "UPDATE f SET n = 5 WHERE id = 1", "UPDATE 1")
@@ -105,8 +102,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a f
           admin,
           "CREATE OR REPLACE FUNCTION peek(key int) RETURNS int LANGUAGE sql AS 'SELECT n FROM f WHERE id = key'"
         )
-        const reader = yield* Shared.wire()
-        yield* tells(reader, "BEGIN", "BEGIN")
+        const reader = yield* Shared.begun
         yield* gives(reader, "SELECT peek(1)", [["0"]])
         yield* tells(admin, "UPDATE f SET n = 7", "UPDATE 2")
         yield* gives(reader, "SELECT peek(1)", [["0"]])
@@ -136,6 +132,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a v
     yield* tells(admin, "INSERT INTO hot VALUES (1, 0)", "INSERT 0 1")
     return admin
   })
+  /** Another client's transaction, which wants the row that the first one has changed. */
+  const rival = Effect.tap(Shared.begun, (client) => tells(client, "UPDATE hot SET n = 2", "UPDATE 1"))
   const all = "SELECT * FROM d ORDER BY id"
   const notNull = '23502 null value in column "key" of relation "altered" violates not-null constraint'
 
@@ -151,15 +149,13 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a v
       Effect.scoped(
         Effect.gen(function* () {
           const admin = yield* reset
-          const [first, second] = [yield* Shared.wire(), yield* Shared.wire()]
-          yield* tells(first, "BEGIN", "BEGIN")
+          const first = yield* Shared.begun
           assert.isUndefined((yield* first.query(sql)).error)
           const told = yield* rows(first, all)
           assert.isAbove(told.length, 0)
           yield* tells(first, `INSERT INTO child VALUES (1, ${told[0]?.[0]})`, "INSERT 0 1")
           yield* tells(first, "UPDATE hot SET n = 1", "UPDATE 1")
-          yield* tells(second, "BEGIN", "BEGIN")
-          yield* tells(second, "UPDATE hot SET n = 2", "UPDATE 1")
+          const second = yield* rival
           yield* gives(first, all, told)
           yield* tells(first, "UPDATE hot SET n = 3", "UPDATE 1")
           yield* tells(first, "COMMIT", "COMMIT")
@@ -174,8 +170,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a v
     Effect.scoped(
       Effect.gen(function* () {
         const admin = yield* reset
-        const first = yield* Shared.wire()
-        yield* tells(first, "BEGIN", "BEGIN")
+        const first = yield* Shared.begun
         yield* tells(first, "INSERT INTO d DEFAULT VALUES", "INSERT 0 1")
         const told = yield* rows(first, all)
         yield* tells(first, "UPDATE hot SET n = 1", "UPDATE 1")
@@ -207,12 +202,10 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a v
             change.includes("DROP I") ? notNull : "INSERT 0 1"
           )
         }
-        const rival = yield* Shared.wire()
         yield* tells(admin, "BEGIN", "BEGIN")
         const told = yield* rows(admin, "INSERT INTO altered (n) VALUES (2), (3) RETURNING key")
         yield* tells(admin, "UPDATE hot SET n = 1", "UPDATE 1")
-        yield* tells(rival, "BEGIN", "BEGIN")
-        yield* tells(rival, "UPDATE hot SET n = 2", "UPDATE 1")
+        yield* rival
         yield* tells(admin, "COMMIT", "COMMIT")
         yield* gives(admin, "SELECT key FROM altered WHERE n > 1 ORDER BY n", told)
       })
@@ -223,13 +216,11 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a v
     Effect.scoped(
       Effect.gen(function* () {
         const admin = yield* reset
-        const [first, second] = [yield* Shared.wire(), yield* Shared.wire()]
-        yield* tells(first, "BEGIN", "BEGIN")
+        const first = yield* Shared.begun
         yield* tells(first, "INSERT INTO d (n) VALUES (setval('s', 1000))", "INSERT 0 1")
         yield* tells(first, "UPDATE hot SET n = 1", "UPDATE 1")
-        yield* tells(second, "UPDATE hot SET n = 2 WHERE false", "UPDATE 0")
-        yield* tells(second, "BEGIN", "BEGIN")
-        yield* tells(second, "UPDATE hot SET n = 2", "UPDATE 1")
+        yield* tells(admin, "UPDATE hot SET n = 2 WHERE false", "UPDATE 0")
+        const second = yield* rival
         yield* gives(second, "SELECT nextval('s')", [["1001"]])
         yield* tells(second, "ROLLBACK", "ROLLBACK")
         yield* tells(first, "COMMIT", "COMMIT")

@@ -14,8 +14,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
     yield* tells(admin, "SELECT 1", "SELECT 1")
     yield* admin.query("DELETE FROM test")
     yield* tells(admin, "INSERT INTO test (id, value) VALUES (1, 10), (2, 20)", "INSERT 0 2")
-    const begun = Effect.tap(Shared.wire(), (client) => tells(client, "BEGIN", "BEGIN"))
-    return { admin, begun }
+    return admin
   })
 
   const scenario = (name: string, body: Effect.Effect<void, never, Shared.Shared | Scope.Scope>) =>
@@ -25,7 +24,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
     scenario(
       `${begin} takes the snapshot, however late the first statement comes`,
       Effect.gen(function* () {
-        const { admin } = yield* table
+        const admin = yield* table
         const one = yield* Shared.wire()
         yield* ask(one, begin)
         yield* tells(admin, "UPDATE test SET value = 11 WHERE id = 1", "UPDATE 1")
@@ -42,8 +41,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "G0: write cycles are prevented",
     Effect.gen(function* () {
-      const { admin, begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      const admin = yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* tells(one, "UPDATE test SET value = 11 WHERE id = 1", "UPDATE 1")
       yield* tells(two, "UPDATE test SET value = 12 WHERE id = 1", "UPDATE 1")
       yield* tells(one, "UPDATE test SET value = 21 WHERE id = 2", "UPDATE 1")
@@ -64,8 +63,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "G1a: aborted reads are prevented",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* tells(one, "UPDATE test SET value = 101 WHERE id = 1", "UPDATE 1")
       yield* gives(two, "SELECT * FROM test ORDER BY id", [
         ["1", "10"],
@@ -83,8 +82,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "G1b: intermediate reads are prevented",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* tells(one, "UPDATE test SET value = 101 WHERE id = 1", "UPDATE 1")
       yield* gives(two, "SELECT value FROM test WHERE id = 1", [["10"]])
       yield* tells(one, "UPDATE test SET value = 11 WHERE id = 1", "UPDATE 1")
@@ -97,8 +96,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "G1c: circular information flow is prevented",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* tells(one, "UPDATE test SET value = 11 WHERE id = 1", "UPDATE 1")
       yield* tells(two, "UPDATE test SET value = 22 WHERE id = 2", "UPDATE 1")
       yield* gives(one, "SELECT value FROM test WHERE id = 2", [["20"]])
@@ -111,13 +110,13 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "OTV: observed transactions do not vanish",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* tells(one, "UPDATE test SET value = 11 WHERE id = 1", "UPDATE 1")
       yield* tells(one, "UPDATE test SET value = 19 WHERE id = 2", "UPDATE 1")
       yield* tells(two, "UPDATE test SET value = 12 WHERE id = 1", "UPDATE 1")
       yield* tells(one, "COMMIT", "COMMIT")
-      const three = yield* begun
+      const three = yield* Shared.begun
       yield* gives(three, "SELECT value FROM test WHERE id = 1", [["11"]])
       yield* tells(two, "UPDATE test SET value = 18 WHERE id = 2", "UPDATE 1")
       yield* gives(three, "SELECT value FROM test WHERE id = 2", [["19"]])
@@ -130,8 +129,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "PMP: predicates with many preceders are prevented for reads",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* gives(one, "SELECT * FROM test WHERE value = 30", [])
       yield* tells(two, "INSERT INTO test (id, value) VALUES (3, 30)", "INSERT 0 1")
       yield* tells(two, "COMMIT", "COMMIT")
@@ -143,8 +142,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "PMP: predicates with many preceders are prevented for writes",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* tells(one, "UPDATE test SET value = value + 10", "UPDATE 2")
       yield* tells(two, "DELETE FROM test WHERE value = 20", "DELETE 1")
       yield* tells(one, "COMMIT", "COMMIT")
@@ -156,8 +155,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "P4: lost updates are prevented",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* gives(one, "SELECT value FROM test WHERE id = 1", [["10"]])
       yield* gives(two, "SELECT value FROM test WHERE id = 1", [["10"]])
       yield* tells(one, "UPDATE test SET value = 11 WHERE id = 1", "UPDATE 1")
@@ -170,8 +169,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "G-single: read skew is prevented",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* gives(one, "SELECT value FROM test WHERE id = 1", [["10"]])
       yield* gives(two, "SELECT value FROM test ORDER BY id", [["10"], ["20"]])
       yield* tells(two, "UPDATE test SET value = 12 WHERE id = 1", "UPDATE 1")
@@ -185,8 +184,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "G-single: read skew through predicates is prevented",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* gives(one, "SELECT id FROM test WHERE value % 5 = 0 ORDER BY id", [["1"], ["2"]])
       yield* tells(two, "UPDATE test SET value = 12 WHERE value = 10", "UPDATE 1")
       yield* tells(two, "COMMIT", "COMMIT")
@@ -198,8 +197,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "G-single: read skew with a write through a predicate is prevented",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* gives(one, "SELECT value FROM test WHERE id = 1", [["10"]])
       yield* gives(two, "SELECT * FROM test ORDER BY id", [
         ["1", "10"],
@@ -216,8 +215,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "G2-item: write skew is allowed",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* gives(one, "SELECT value FROM test WHERE id IN (1, 2) ORDER BY id", [["10"], ["20"]])
       yield* gives(two, "SELECT value FROM test WHERE id IN (1, 2) ORDER BY id", [["10"], ["20"]])
       yield* tells(one, "UPDATE test SET value = 11 WHERE id = 1", "UPDATE 1")
@@ -230,8 +229,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "G2-item: FOR UPDATE on what was read refuses write skew",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* tells(one, "SELECT value FROM test WHERE id IN (1, 2) FOR UPDATE", "SELECT 2")
       yield* tells(two, "SELECT value FROM test WHERE id IN (1, 2) FOR UPDATE", "SELECT 2")
       yield* tells(one, "UPDATE test SET value = 11 WHERE id = 1", "UPDATE 1")
@@ -244,8 +243,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "G2: write skew through predicates is allowed",
     Effect.gen(function* () {
-      const { admin, begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      const admin = yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* gives(one, "SELECT * FROM test WHERE value % 3 = 0", [])
       yield* gives(two, "SELECT * FROM test WHERE value % 3 = 0", [])
       yield* tells(one, "INSERT INTO test (id, value) VALUES (3, 30)", "INSERT 0 1")
@@ -259,12 +258,12 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
   scenario(
     "G2: a reader between two writers sees a state that no order of them gives, as Fekete showed",
     Effect.gen(function* () {
-      const { begun } = yield* table
-      const [one, two] = [yield* begun, yield* begun]
+      yield* table
+      const [one, two] = [yield* Shared.begun, yield* Shared.begun]
       yield* gives(one, "SELECT value FROM test ORDER BY id", [["10"], ["20"]])
       yield* tells(two, "UPDATE test SET value = value + 5 WHERE id = 2", "UPDATE 1")
       yield* tells(two, "COMMIT", "COMMIT")
-      const three = yield* begun
+      const three = yield* Shared.begun
       yield* gives(three, "SELECT value FROM test ORDER BY id", [["10"], ["25"]])
       yield* tells(three, "COMMIT", "COMMIT")
       yield* tells(one, "UPDATE test SET value = 0 WHERE id = 1", "UPDATE 1")

@@ -27,6 +27,9 @@ export const layer = (options: Emulator.Options = {}) =>
 export const wire = (parameters?: Readonly<Record<string, string>>) =>
   Effect.flatMap(Shared, ({ database, emulator }) => WireClient.make(emulator.connect, database, parameters))
 
+/** A client that has begun a transaction, and taken its snapshot. */
+export const begun = Effect.suspend(() => Effect.tap(wire(), (client) => WireClient.tells(client, "BEGIN", "BEGIN")))
+
 /** A client of node-postgres. */
 export const client = (options: ClientConfig = {}) =>
   Effect.flatMap(Shared, ({ url }) =>

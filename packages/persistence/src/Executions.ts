@@ -32,7 +32,7 @@ import {
 } from "./Execution.ts"
 import type { ConflictResolution, CreateMode, Replacement, Snapshot, Update } from "./ExecutionWrite.ts"
 import type { RunId } from "./Identifiers.ts"
-import * as Edge from "./internal/edge.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as Current from "./internal/executions/currentRow.ts"
 import { route } from "./internal/executions/currentRoute.ts"
 import * as Outcome from "./internal/executions/outcome.ts"

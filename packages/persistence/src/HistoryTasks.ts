@@ -30,7 +30,7 @@ import {
   type ScheduledRange,
   type ScheduledTask
 } from "./HistoryTask.ts"
-import * as Edge from "./internal/edge.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as Add from "./internal/historyTasks/add.ts"
 import * as List from "./internal/page/list.ts"
 import { repeatable } from "./internal/repeatable.ts"

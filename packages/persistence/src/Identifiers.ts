@@ -8,8 +8,8 @@
  * @stability unstable
  */
 import * as Schema from "effect/Schema"
-import { isStorable } from "./internal/text.ts"
-import { anyLetters, Uuid } from "./internal/uuid.ts"
+import { isStorable } from "./internal/storable/text.ts"
+import { anyLetters, Uuid } from "./internal/storable/uuid.ts"
 
 const name = Schema.NonEmptyString.check(isStorable, Schema.isMaxCodePoints(255))
 

@@ -5,7 +5,7 @@
  * @stability unstable
  */
 import * as Schema from "effect/Schema"
-import { isStorable } from "./internal/text.ts"
+import { isStorable } from "./internal/storable/text.ts"
 
 const id = (tag: string) => `@effect-dsql/persistence/QueueV2/${tag}`
 

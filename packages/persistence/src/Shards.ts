@@ -26,7 +26,7 @@ import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import { Encoding, equals } from "./DataBlob.ts"
 import type { ShardId } from "./Identifiers.ts"
-import * as Edge from "./internal/edge.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as Row from "./internal/page/row.ts"
 import {
   type MalformedRow,

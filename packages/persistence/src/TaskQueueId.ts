@@ -14,7 +14,7 @@ import { createHash } from "node:crypto"
 import * as Schema from "effect/Schema"
 import { NamespaceId, TaskQueueName } from "./Identifiers.ts"
 import { fingerprint32 } from "./internal/taskQueues/farmhash.ts"
-import { Uuid } from "./internal/uuid.ts"
+import { Uuid } from "./internal/storable/uuid.ts"
 
 /**
  * The key of a task queue in all tables, as earlier systems on Aurora DSQL derive it.

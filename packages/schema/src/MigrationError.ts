@@ -11,7 +11,7 @@
 import type { DsqlError, TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
-import { commandFor } from "./internal/command.ts"
+import { commandFor } from "./internal/advice/command.ts"
 import type { UnknownVersion } from "./SourceError.ts"
 
 /**

@@ -17,13 +17,37 @@ export interface Name {
 }
 
 /**
+ * What a statement brings about or takes away that is no relation, or a part of one: the `columns` and `constraints` of
+ * a table, and where its sequence begins (`restart`), or a sequence does.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CatalogueObject {
+  readonly kind:
+    | "cast"
+    | "columns"
+    | "constraints"
+    | "domain constraints"
+    | "function"
+    | "relation"
+    | "restart"
+    | "role"
+    | "schema"
+    | "statistics"
+    | "type"
+  /** Of a cast, one of its types; of a part, the whole. */
+  readonly name: Name
+}
+
+/**
  * What a statement leaves behind in the catalogue, by which one can see that it has run.
  *
  * - `CreateTable` to `CreateRelation`: something is there that was not.
  * - `AddColumn` to `ValidateConstraint`: a table has changed.
  * - `RenameRelation`, `Drop`: something is gone.
- * - `Shared`: what all databases of a server share has changed: roles, what they may and how they are set.
- * - `Other`: anything else; the whole catalogue shows whether it changed.
+ * - `Repeatable`: it leaves the same however often it runs, so whether it has run need not be known.
+ * - `Other`: objects that are no relations, or parts of one, have come, gone or changed.
  *
  * @since 0.1.0
  * @category models
@@ -40,8 +64,8 @@ export type Target =
   | { readonly _tag: "ValidateConstraint"; readonly table: Name; readonly constraint: string }
   | { readonly _tag: "RenameRelation"; readonly name: Name; readonly to: Name }
   | { readonly _tag: "Drop"; readonly name: Name; readonly kind: "table" | "index" | "view" | "sequence" }
-  | { readonly _tag: "Shared" }
-  | { readonly _tag: "Other" }
+  | { readonly _tag: "Repeatable" }
+  | { readonly _tag: "Other"; readonly objects: ReadonlyArray<CatalogueObject> }
 
 /**
  * A statement of a schema file.

@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { commandFor } from "./internal/command.ts"
+import { commandFor } from "./internal/advice/command.ts"
 import { IncompatibleVersion } from "./MigrationError.ts"
 import { Version } from "./Version.ts"
 

@@ -1,108 +1,165 @@
 /**
- * A migrator's process that is killed with SIGKILL after every single step that it takes on the emulated Aurora DSQL:
- * the next run ends where an undisturbed one does.
+ * A migrator that is gone after every single step that it takes on the emulated Aurora DSQL: the next run ends where an
+ * undisturbed one does. That a process which is killed leaves what a client leaves that falls silent is seen at a few of
+ * the steps, and the others are taken by such clients.
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Emulator } from "@effect-dsql/emulator"
 import { Migrator } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Fiber, Layer, Redacted } from "effect"
 import { spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { sharedPostgres } from "../../../test/postgres.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import { rows } from "./support/database.ts"
 import { everything, kinds } from "./support/kinds.ts"
-import { version } from "./support/schemas.ts"
+import { atEveryPoint } from "./support/points.ts"
 import type { Order } from "./support/process.ts"
+import { version } from "./support/schemas.ts"
 
-/** Processes at once. */
-const together = 6
+/**
+ * Steps are statements that change something, and COMMIT. To be gone after one that only reads, or inside a transaction,
+ * leaves the server as it was.
+ */
+const isStep = () => {
+  let open = 0
+  return (sql: string) => {
+    if (sql.startsWith("BEGIN")) open += 1
+    else if (sql === "COMMIT" || sql === "ROLLBACK") open -= 1
+    return sql === "COMMIT" || (open === 0 && !/^(ROLLBACK|SELECT|WITH c AS|WITH n AS)/.test(sql.trimStart()))
+  }
+}
 
-/** A statement that only reads leaves the server as it was, so to be killed after it is to be killed before the next. */
-const writes = (sql: string) => !/^(BEGIN|SELECT|WITH c AS|WITH n AS)/.test(sql.trimStart())
+/** The nth that is asked for. */
+const nth = (n: number, isAsked: (sql: string) => boolean) => {
+  let asked = 0
+  return (sql: string) => isAsked(sql) && ++asked === n
+}
 
-/** Runs an order in a process that is killed after its nth step. Gives the step; undefined where it ended before. */
-const killed = (work: Order, n: number) =>
+const client = (url: Redacted.Redacted) =>
+  Layer.provideMerge(Migrator.layer, DsqlClient.layerUrl({ url, maxConnections: 2 }))
+
+/** Carries out an order. */
+const obeyed = ({ command, source, url, version }: Order) =>
+  Effect.flatMap(Migrator.Migrator, (migrator) => migrator[command]({ source, version })).pipe(
+    Effect.provide(client(Redacted.make(url)))
+  )
+
+/** Has an order carried out by somebody who hears and says nothing any more after one step; gives the step. */
+const silenced = <E, R>(
+  work: Order,
+  after: (sql: string) => boolean,
+  carriedOut: (order: Order) => Effect.Effect<unknown, E, R>
+) =>
   Effect.gen(function* () {
     const proxy = yield* Proxy.make(Redacted.make(work.url))
-    let steps = 0
-    const stopped = yield* proxy.silence((sql) => writes(sql) && ++steps === n)
-    const child = spawn(process.execPath, [join(import.meta.dirname, "support", "process.ts")], {
-      stdio: ["pipe", "ignore", "pipe"]
-    })
-    const said: Array<string> = []
-    child.stderr.on("data", (chunk: Buffer) => said.push(chunk.toString()))
-    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)))
-    const order: Order = { ...work, url: Redacted.value(proxy.url) }
-    child.stdin.write(`${JSON.stringify(order)}\n`)
-    const step = yield* Effect.raceFirst(
-      stopped,
-      Effect.as(
-        Effect.promise(() => ended),
-        undefined
-      )
-    )
-    child.kill("SIGKILL")
-    const code = yield* Effect.promise(() => ended)
-    if (step === undefined) assert.strictEqual(code, 0, said.join(""))
-    return step
+    const stopped = yield* proxy.silence(after)
+    const ended = Effect.as(carriedOut({ ...work, url: Redacted.value(proxy.url) }), undefined)
+    return yield* Effect.raceFirst(stopped, ended)
   }).pipe(Effect.scoped)
 
-describe("a migrator's process", () => {
+/** Whoever has fallen silent is cut off before it is interrupted, so that it cleans up nothing. */
+const vanished = (work: Order, after: (sql: string) => boolean) =>
+  Effect.flatMap(Effect.scope, (scope) =>
+    silenced(work, after, (order) => Effect.flatMap(Effect.forkIn(obeyed(order), scope), Fiber.join))
+  ).pipe(Effect.scoped)
+
+/** The same by a process, which is killed. */
+const killed = (work: Order, after: (sql: string) => boolean) =>
+  silenced(work, after, (order) =>
+    Effect.callback<void>((resume) => {
+      const child = spawn(process.execPath, [join(import.meta.dirname, "support", "process.ts")], {
+        stdio: ["pipe", "ignore", "pipe"]
+      })
+      const said: Array<string> = []
+      child.stderr.on("data", (chunk: Buffer) => said.push(chunk.toString()))
+      const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)))
+      ended.then((code) => resume(code === 0 ? Effect.void : Effect.die(said.join(""))))
+      child.stdin.write(`${JSON.stringify(order)}\n`)
+      return Effect.promise(() => (child.kill("SIGKILL"), ended))
+    })
+  )
+
+/** Where orders are carried out, each on a database of its own which is as it was before. */
+const laboratory = Effect.fnUntraced(function* (command: Order["command"]) {
+  const emulator = yield* Emulator.make({ postgres: sharedPostgres(), jobDelay: 0, log: false })
+  const source = yield* kinds
+  const order = (name: string, command: Order["command"]): Order => ({
+    url: Redacted.value(emulator.url(name)),
+    command,
+    source,
+    version: version(command === "setup" ? "1.0" : "1.1")
+  })
+  const make = (template?: string) =>
+    Effect.acquireRelease(
+      Effect.suspend(() => {
+        const name = `kill_${randomUUID().replaceAll("-", "")}`
+        return Effect.as(emulator.createDatabase(name, template), name)
+      }),
+      (name) => Effect.ignore(emulator.dropDatabase(name))
+    )
+  const before = yield* make()
+  // What the emulator adds to a database that somebody connects to, its copies have.
+  yield* command === "update"
+    ? obeyed(order(before, "setup"))
+    : Effect.provide(rows("SELECT 1"), client(emulator.url(before)))
+  return Effect.map(make(before), (name) => ({
+    order: order(name, command),
+    on: Effect.provide(client(emulator.url(name)))
+  }))
+})
+
+describe("a migrator", () => {
   it.live.each(["setup", "update"] as ReadonlyArray<Order["command"]>)(
-    "may be killed after any step, and the next one ends where an undisturbed one ends: %s",
+    "may be gone after any step, and the next one ends where an undisturbed one ends: %s",
     (command) =>
       Effect.gen(function* () {
-        const emulator = yield* Emulator.make({ postgres: sharedPostgres(), jobDelay: 0, log: false })
-        const source = yield* kinds
-        const url = (name: string) => Redacted.value(emulator.url(name))
-        const run = (order: Order["command"]) =>
-          Effect.flatMap(Migrator.Migrator, (migrator) =>
-            order === "setup" ? migrator.setup({ source, version: version("1.0") }) : migrator.update({ source })
-          )
-        const on = <A, E>(name: string, use: Effect.Effect<A, E, DsqlClient.DsqlClient | Migrator.Migrator>) =>
-          Effect.provide(
-            use,
-            Layer.provideMerge(
-              Migrator.layer,
-              DsqlClient.layerUrl({ url: Redacted.make(url(name)), maxConnections: 2 })
-            )
-          )
-        const name = (suffix: string | number) => `kill_${process.pid}_${command}_${suffix}`
-        yield* emulator.createDatabase(name("before"))
-        if (command === "update") yield* on(name("before"), run("setup"))
-        yield* emulator.createDatabase(name("expected"), name("before"))
-        const expected = yield* on(name("expected"), Effect.andThen(run(command), everything))
+        const database = yield* laboratory(command)
+        const undisturbed = yield* database
+        yield* obeyed(undisturbed.order)
+        const expected = yield* undisturbed.on(everything)
         const steps: Array<string> = []
         const at = (n: number) =>
           Effect.gen(function* () {
-            yield* emulator.createDatabase(name(n), name("before"))
-            const step = yield* killed(
-              { url: url(name(n)), command, source, version: version(command === "setup" ? "1.0" : "1.1") },
-              n
-            )
-            yield* on(
-              name(n),
-              Effect.gen(function* () {
-                // The lease of the dead would last for a while yet; the database's clock is moved on.
-                yield* Effect.ignore(rows("UPDATE schema_lease SET expires_at = now()"))
-                yield* run(command)
-                assert.deepStrictEqual(yield* everything, expected, `killed after ${n}: ${step}`)
-              })
-            )
-            yield* emulator.dropDatabase(name(n))
+            const { on, order } = yield* database
+            const step = yield* vanished(order, nth(n, isStep()))
             if (step !== undefined) steps.push(step)
+            // The lease of the dead would last for a while yet; the database's clock is moved on.
+            yield* on(Effect.ignore(rows("UPDATE schema_lease SET expires_at = now()")))
+            yield* obeyed(order)
+            assert.deepStrictEqual(yield* on(everything), expected, `gone after ${n}: ${step}`)
             return step !== undefined
-          })
-        for (let n = 1, reached = true; reached; n += together) {
-          const batch = Array.from({ length: together }, (_, i) => n + i)
-          reached = (yield* Effect.forEach(batch, at, { concurrency: together })).every((is) => is)
-        }
-        yield* Effect.log(`${command}: a process was killed after each of ${steps.length} steps`)
-        assert.isAbove(steps.length, 15)
+          }).pipe(Effect.scoped)
+        const points = yield* atEveryPoint(Effect.succeed(at))
+        yield* Effect.log(`${command}: a migrator was gone after each of ${points} steps`)
+        assert.isAbove(points, 15)
         assert.isAbove(steps.filter((step) => step === "COMMIT").length, 3)
       }),
     { timeout: 600_000 }
+  )
+
+  it.live(
+    "leaves when its process is killed what it leaves when it falls silent",
+    () =>
+      Effect.gen(function* () {
+        const database = yield* laboratory("update")
+        const left = Effect.fnUntraced(function* (gone: typeof killed | typeof vanished, n: number) {
+          const { on, order } = yield* database
+          // How often a lease is renewed is the clock's choice, so it is COMMITs that are counted.
+          const step = yield* gone(
+            order,
+            nth(n, (sql) => sql === "COMMIT")
+          )
+          return { step, ...(yield* on(everything)) }
+        }, Effect.scoped)
+        for (const n of [2, 3, 4]) {
+          const bySilence = yield* left(vanished, n)
+          assert.strictEqual(bySilence.step, "COMMIT")
+          assert.deepStrictEqual(yield* left(killed, n), bySilence)
+        }
+      }),
+    { timeout: 120_000 }
   )
 })

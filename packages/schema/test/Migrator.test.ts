@@ -1,16 +1,20 @@
 import { Event, Migrator, Version } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { execute, history, rows, snapshot, PlainMigrator, TestMigrator } from "./support/database.ts"
+import { execute, history, rows, snapshot, PlainMigrator, SetUpMigrator, TestMigrator } from "./support/database.ts"
 import { temporal, version } from "./support/schemas.ts"
 
-/** The catalogue and rows that every way to 1.1 has to end in. */
-const reference = Effect.gen(function* () {
-  const { setup } = yield* temporal
-  yield* setup()
-  return yield* snapshot
-  // On a database of its own, not on that of the test that compares with it.
-}).pipe(Effect.provide(Layer.fresh(TestMigrator)), Effect.scoped)
+/** The catalogue and rows that every way to 1.1 has to end in, found once. */
+const reference = Effect.runSync(
+  Effect.cached(
+    Effect.gen(function* () {
+      const { setup } = yield* temporal
+      yield* setup()
+      return yield* snapshot
+      // On a database of its own, not on that of the test that compares with it.
+    }).pipe(Effect.provide(Layer.fresh(TestMigrator)), Effect.scoped)
+  )
+)
 
 describe("Migrator.setup", () => {
   it.live("records the version once, with its minimum and one row of history", () =>
@@ -46,12 +50,11 @@ describe("Migrator.setup", () => {
   it.live("changes nothing the second time", () =>
     Effect.gen(function* () {
       const { setup } = yield* temporal
-      yield* setup()
       const before = { ...(yield* snapshot), history: yield* history }
       const report = yield* setup()
       assert.isFalse(report.changed)
       assert.deepStrictEqual({ ...(yield* snapshot), history: yield* history }, before)
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(SetUpMigrator))
   )
 
   const ways: ReadonlyArray<
@@ -175,7 +178,6 @@ describe("Migrator.setup", () => {
   it.live("drops only the schema's own tables when it overwrites, and says which", () =>
     Effect.gen(function* () {
       const { setup, source } = yield* temporal
-      yield* setup()
       yield* execute("CREATE TABLE mine (id INTEGER PRIMARY KEY)", "INSERT INTO mine VALUES (1)")
       yield* execute(`INSERT INTO shards VALUES (1, 1, '', '')`)
       const owned = yield* (yield* Migrator.Migrator).owned(source)
@@ -189,6 +191,6 @@ describe("Migrator.setup", () => {
       assert.deepStrictEqual(yield* rows("SELECT * FROM mine"), [{ id: 1 }])
       yield* execute("DROP TABLE mine")
       assert.deepStrictEqual(yield* snapshot, yield* reference)
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(SetUpMigrator))
   )
 })

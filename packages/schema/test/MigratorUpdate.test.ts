@@ -1,7 +1,7 @@
 import { Migrator, Version } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { execute, history, rows, PlainMigrator, TestMigrator } from "./support/database.ts"
+import { execute, history, rows, PlainMigrator, SetUpMigrator, TestMigrator } from "./support/database.ts"
 import { sourceOf, temporal, version } from "./support/schemas.ts"
 
 describe("Migrator.update", () => {
@@ -73,20 +73,18 @@ describe("Migrator.update", () => {
 
   it.live("refuses to go back", () =>
     Effect.gen(function* () {
-      const { setup, update } = yield* temporal
-      yield* setup()
+      const { update } = yield* temporal
       const error = yield* Effect.flip(update({ version: version("1.0") }))
       assert.strictEqual(
         error.message,
         "the database is at 1.1, after 1.0: there is no way back but a backup (see Rollback in docs/migrations.md): use a tool that knows 1.1"
       )
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(SetUpMigrator))
   )
 
   it.live("never takes a failure to read the version for an empty database", () =>
     Effect.gen(function* () {
-      const { setup, update } = yield* temporal
-      yield* setup()
+      const { update } = yield* temporal
       yield* execute(
         "ALTER TABLE schema_version RENAME TO kept",
         `CREATE VIEW schema_version AS SELECT version_partition, db_name, creation_time,
@@ -96,7 +94,7 @@ describe("Migrator.update", () => {
       const error = yield* Effect.flip(update())
       assert.strictEqual(error._tag, "StatementFailed")
       assert.deepStrictEqual(yield* history, before)
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(SetUpMigrator))
   )
 
   it.live.each([
@@ -104,12 +102,11 @@ describe("Migrator.update", () => {
     ["'one'", 'its curr_version is "one", which is no version']
   ])("does not trust a recorded version of %s", ([value, problem]) =>
     Effect.gen(function* () {
-      const { setup, update } = yield* temporal
-      yield* setup()
+      const { update } = yield* temporal
       yield* execute(`UPDATE schema_version SET curr_version = ${value}`)
       const error = yield* Effect.flip(update())
       assert.strictEqual(error.message, `schema_version cannot be trusted: ${problem}`)
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(SetUpMigrator))
   )
 
   it.live("does not use a schema_version of somebody else", () =>
@@ -147,15 +144,14 @@ describe("Migrator.update", () => {
 
   it.live("leaves a database alone that is further than the schema, if it still works with it", () =>
     Effect.gen(function* () {
-      const { setup, status, update } = yield* temporal
-      yield* setup()
+      const { status, update } = yield* temporal
       yield* execute("UPDATE schema_version SET curr_version = '2.0', min_compatible_version = '1.1'")
       assert.deepStrictEqual((yield* status).state, "ahead")
       assert.isFalse((yield* update()).changed)
       yield* execute("UPDATE schema_version SET min_compatible_version = '1.2'")
       assert.deepStrictEqual((yield* status).state, "incompatible")
       assert.strictEqual((yield* Effect.flip(update()))._tag, "Downgrade")
-    }).pipe(Effect.provide(TestMigrator))
+    }).pipe(Effect.provide(SetUpMigrator))
   )
 })
 

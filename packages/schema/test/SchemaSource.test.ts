@@ -261,6 +261,16 @@ layer(NodeServices.layer)("SchemaSource", (it) => {
         sql(`${create}\nCREATE INDEX a_id ON a (id);`),
         "/v1.0/a.sql:2:1: unsupported mode. please use CREATE INDEX ASYNC. (index-async): "
       ],
+      [
+        "a DO block that does what Aurora DSQL refuses",
+        sql("DO $$ BEGIN\n  CREATE TABLE x (id serial);\nEND $$;"),
+        '/v1.0/a.sql:2:22: type "serial" does not exist (serial): '
+      ],
+      [
+        "a DO block that defines and changes rows, each under a condition",
+        sql("DO $$ BEGIN IF x THEN CREATE TABLE a (id int); ELSE DELETE FROM b WHERE id = 1; END IF; END $$;"),
+        "/v1.0/a.sql:1:1: a block that defines something and changes rows cannot be recorded with either"
+      ],
       ["a directory that is no version", { "v1.x/manifest.json": manifest("1.0") }, "/v1.x: its name is not a version"],
       [
         "one version twice",

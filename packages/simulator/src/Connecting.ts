@@ -13,10 +13,13 @@ import * as ConnectionBudget from "@effect-dsql/core/ConnectionBudget"
 import * as ConnectionPool from "@effect-dsql/core/ConnectionPool"
 import { ConnectionThrottled, TooManyConnections } from "@effect-dsql/core/DsqlError"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as References from "effect/References"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 
@@ -145,23 +148,23 @@ const inVirtualTime = <A>(effect: Effect.Effect<A>): Effect.Effect<A> =>
   }).pipe(Effect.provide(TestClock.layer()))
 
 /** Milliseconds until a condition holds, as finely as it is looked at; null where it does not in time. */
-const until = Effect.fnUntraced(function* (condition: Effect.Effect<boolean>) {
-  const start = yield* Clock.currentTimeMillis
-  for (;;) {
-    if (yield* condition) return (yield* Clock.currentTimeMillis) - start
-    if ((yield* Clock.currentTimeMillis) - start > patience) return null
-    yield* Effect.sleep("100 millis")
-  }
-})
+const until = (condition: Effect.Effect<boolean>): Effect.Effect<number | null> =>
+  condition.pipe(
+    Effect.repeat({ until: (holds) => holds, schedule: Schedule.spaced("100 millis") }),
+    Effect.timeoutOption(patience),
+    Effect.timed,
+    Effect.map(([elapsed, held]) => (Option.isSome(held) ? Duration.toMillis(elapsed) : null))
+  )
 
 const makeCluster = Effect.fnUntraced(function* (latency: number) {
   const clock = yield* Clock.Clock
+  const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const open = new Set<(reason: ConnectionPool.EndReason) => void>()
   let tokens = service.burst
-  let filledAt = clock.currentTimeMillisUnsafe()
+  let filledAt = millis()
   let refused = 0
   const taken = () => {
-    const now = clock.currentTimeMillisUnsafe()
+    const now = millis()
     tokens = Math.min(service.burst, tokens + ((now - filledAt) / 1_000) * service.rate)
     filledAt = now
     if (tokens < 1) return false

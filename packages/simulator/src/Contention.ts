@@ -10,7 +10,7 @@
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Transaction from "@effect-dsql/core/Transaction"
-import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
@@ -134,20 +134,16 @@ const contest = (options: Scenario, policy: Named["policy"]) =>
   Effect.gen(function* () {
     const client = yield* cluster.make(options.latency)
     const contender = Effect.replicateEffect(one(options, policy), options.transactions)
-    const start = yield* Clock.currentTimeMillis
     const fiber = yield* Effect.forkChild(
       Effect.all(
         Array.from({ length: options.contenders }, () => contender),
         { concurrency: "unbounded" }
-      ).pipe(
-        Effect.flatMap((results) => Effect.map(Clock.currentTimeMillis, (end) => ({ results: results.flat(), end }))),
-        Effect.provideContext(client)
-      )
+      ).pipe(Effect.timed, Effect.provideContext(client))
     )
     // Every policy ends, so any time that is long enough will do: what is measured is when they were done.
     while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 hour")
-    const { end, results } = yield* Fiber.join(fiber)
-    return { results, finish: end - start }
+    const [finish, results] = yield* Fiber.join(fiber)
+    return { results: results.flat(), finish: Duration.toMillis(finish) }
   }).pipe(Effect.provide(TestClock.layer()))
 
 const one = (options: Scenario, policy: Named["policy"]): Effect.Effect<One, never, DsqlClient> =>
@@ -160,10 +156,9 @@ const one = (options: Scenario, policy: Named["policy"]): Effect.Effect<One, nev
       yield* sql`SELECT value FROM hot WHERE id = ${row}`
       yield* sql`UPDATE hot SET value = value + 1 WHERE id = ${row}`
     })
-    const start = yield* Clock.currentTimeMillis
-    const result = yield* Effect.result(Transaction.run(body, { operation: "Simulated", policy }))
-    const end = yield* Clock.currentTimeMillis
-    return { attempts, millis: Result.isSuccess(result) ? end - start : undefined }
+    const run = Effect.result(Transaction.run(body, { operation: "Simulated", policy }))
+    const [elapsed, result] = yield* Effect.timed(run)
+    return { attempts, millis: Result.isSuccess(result) ? Duration.toMillis(elapsed) : undefined }
   })
 
 /** By nearest rank; NaN where there is nothing. */

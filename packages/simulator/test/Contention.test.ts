@@ -2,9 +2,6 @@ import { Contention, Policies } from "@effect-dsql/simulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 
-const compared = (contenders: number) =>
-  Effect.forEach(Policies.all, (policy) => Contention.simulate({ ...Contention.scenario, contenders, runs: 8 }, policy))
-
 describe("contention in virtual time", () => {
   it.effect("commits at once where nobody contends", () =>
     Effect.gen(function* () {
@@ -35,23 +32,6 @@ describe("contention in virtual time", () => {
       const first = yield* Contention.simulate(options, Policies.standard)
       assert.deepStrictEqual(yield* Contention.simulate(options, Policies.standard), first)
       assert.notDeepEqual(yield* Contention.simulate({ ...options, seed: "2" }, Policies.standard), first)
-    })
-  )
-
-  it.effect("justifies the default: of 10 nobody gives up, of 100 at most one, with fewer attempts than others", () =>
-    Effect.gen(function* () {
-      for (const [contenders, share] of [
-        [10, 0],
-        [100, 0.01]
-      ] as const) {
-        const [own, ...others] = yield* compared(contenders)
-        assert.isDefined(own)
-        assert.isAtMost(own.giveUpShare, share)
-        for (const other of others) {
-          assert.isBelow(own.attemptsPerCommit, other.attemptsPerCommit, other.policy)
-          assert.isBelow(own.giveUpShare, other.giveUpShare, other.policy)
-        }
-      }
     })
   )
 

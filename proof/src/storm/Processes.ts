@@ -55,7 +55,7 @@ export const worker = Effect.fnUntraced(function* (
   }
   const end = (handle: Handle) => Effect.ignore(Stream.run(Stream.empty, handle.stdin))
   return {
-    /** Completes when the worker has begun. */
+    /** Completes when the worker has done each kind of its work. */
     ready: Deferred.await(ready),
     /** Runs it, anew whenever it was killed, until it comes to its end by itself. */
     lives: Effect.gen(function* () {

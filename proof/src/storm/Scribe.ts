@@ -1,9 +1,9 @@
 /**
  * Writes a worker's ledger while it works.
  */
-import { Cause, Context, Effect, Exit, Layer, Predicate } from "effect"
+import { Cause, Context, Effect, Exit, Latch, Layer, Predicate } from "effect"
 import { closeSync, openSync, writeSync } from "node:fs"
-import { type Deed, encode, type Entry, type Outcome } from "./Ledger.ts"
+import { Deed, encode, type Entry, type Outcome } from "./Ledger.ts"
 
 export class Scribe extends Context.Service<
   Scribe,
@@ -17,6 +17,8 @@ export class Scribe extends Context.Service<
       write: Effect.Effect<A, E, R>,
       value?: (result: A) => bigint
     ) => Effect.Effect<A, E, R>
+    /** Completes when a write of each kind has been applied. */
+    readonly practised: Effect.Effect<void>
     /** The time, for `delivered`. */
     readonly now: Effect.Effect<bigint>
     /** Says which tasks were read, before they are completed. */
@@ -38,6 +40,8 @@ export const layer = (worker: string, path: string) =>
         (file) => Effect.sync(() => closeSync(file))
       )
       let ops = 0
+      const applied = new Set<Deed["_tag"]>()
+      const all = Latch.makeUnsafe()
       const write = (entry: Entry) => Effect.sync(() => void writeSync(file, `${encode(entry)}\n`))
       // All processes of a machine share this clock, so that what one did can be ordered after what another was told.
       const now = Effect.sync(() => process.hrtime.bigint())
@@ -51,8 +55,10 @@ export const layer = (worker: string, path: string) =>
             ? { outcome: "Applied" as const, ...(value !== undefined && { value: value(exit.value) }) }
             : refusal(exit.cause)
           yield* write({ _tag: "Ended", op, at: yield* now, ...told })
+          if (told.outcome === "Applied" && applied.add(deed._tag).size === Deed.members.length) yield* all.open
           return yield* exit
         }),
+        practised: all.await,
         delivered: (queue, at, tasks) => write({ _tag: "Delivered", queue, at, tasks })
       })
     })

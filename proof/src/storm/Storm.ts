@@ -4,7 +4,7 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Quote } from "@effect-dsql/dialect"
 import type { Control } from "@effect-dsql/emulator"
-import { Clock, type Context, Effect, FileSystem, Hash, Redacted, Schedule } from "effect"
+import { Clock, type Context, Effect, FileSystem, Hash, Redacted, Schedule, Schema } from "effect"
 import { join } from "node:path"
 import { type Check, checks } from "./Checks.ts"
 import * as Ledger from "./Ledger.ts"
@@ -90,6 +90,8 @@ const ask = (request: typeof Control.Request.Type) =>
     // A server that has just come back finds connections of before its end.
   }).pipe(Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 5 }))
 
+const happenedOf = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Int)))
+
 /** Makes the weather of the forecast, and counts what came of it. */
 const weather = (
   options: Options,
@@ -100,9 +102,18 @@ const weather = (
   Effect.gen(function* () {
     const happened = new Map<string, number>()
     const count = (name: string, more = 1) => happened.set(name, (happened.get(name) ?? 0) + more)
-    const countFaults = Effect.map(ask({ happened: true }), (answer) => {
-      const faults: unknown = typeof answer === "string" ? JSON.parse(answer) : answer
-      for (const [name, more] of Object.entries(faults ?? {})) count(name, Number(more))
+    /** What was asked of the emulator since it began. */
+    const asked = new Set<string>()
+    // Nobody is told when a fault has happened; at work, each of them happens sooner or later.
+    const faults = Effect.map(ask({ happened: true }), happenedOf).pipe(
+      Effect.repeat({
+        until: (found) => [...asked].every((name) => name in found),
+        schedule: Schedule.spaced("50 millis")
+      })
+    )
+    const countFaults = Effect.map(faults, (found) => {
+      for (const [name, more] of Object.entries(found)) count(name, more)
+      asked.clear()
     })
     const start = yield* Clock.currentTimeMillis
     for (const { at, event } of yield* Weather.forecast(options)) {
@@ -110,6 +121,7 @@ const weather = (
       switch (event._tag) {
         case "Fault":
           yield* ask({ inject: event.rule })
+          asked.add(`${event.rule.fault}@${event.rule.on}`)
           break
         case "Latency":
           yield* ask({ latency: { millis: event.millis, for: Weather.label } })

@@ -1,5 +1,6 @@
 /**
- * A process that does all kinds of work at once, until its input ends or it is killed. It says a word when it begins.
+ * A process that does all kinds of work at once, until its input ends or it is killed. It says a word when it has done
+ * each kind once.
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Persistence } from "@effect-dsql/persistence"
@@ -27,11 +28,14 @@ const program = Effect.gen(function* () {
   let over = false
   process.stdin.once("end", () => (over = true)).resume()
   const isOver = Effect.sync(() => over)
-  yield* Console.log("ready")
   const owning = own({ ...owner, isOver })
-  yield* Effect.all([owning, owning, match(isOver), register(isOver), publish(isOver)], {
-    concurrency: "unbounded",
-    discard: true
+  yield* Effect.gen(function* () {
+    const scribe = yield* Scribe.Scribe
+    yield* Effect.forkChild(Effect.andThen(scribe.practised, Console.log("ready")))
+    yield* Effect.all([owning, owning, match(isOver), register(isOver), publish(isOver)], {
+      concurrency: "unbounded",
+      discard: true
+    })
   }).pipe(
     Random.withSeed(`${seed} ${worker}`),
     Effect.provide(Layer.provideMerge(Persistence.layer, client)),

@@ -7,30 +7,62 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
+import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import { InvalidUsage } from "../Failure.ts"
 
 /** How a command line names standard input. */
 export const standardInput = "-"
 
-/** The SQL files that a path stands for: itself, or those of a directory and the directories in it. */
+/** The SQL files that a path stands for, and what of it cannot be looked into. */
+export interface Listed {
+  readonly files: ReadonlyArray<string>
+  readonly unreadable: ReadonlyArray<SourceUnreadable>
+}
+
+const isSql = (name: string): boolean => name.toLowerCase().endsWith(".sql")
+
+/** Lists the SQL files that a path stands for: itself, or those of a directory and the directories in it, each once. */
 export const sql = Effect.fnUntraced(function* (
   path: string
-): Effect.fn.Return<ReadonlyArray<string>, SourceUnreadable, FileSystem.FileSystem | Path.Path> {
-  if (path === standardInput) return [path]
-  const files = yield* FileSystem.FileSystem
+): Effect.fn.Return<Listed, SourceUnreadable, FileSystem.FileSystem | Path.Path> {
+  if (path === standardInput) return { files: [path], unreadable: [] }
+  const system = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
-  const unreadable = Effect.mapError(unreadableAt(path))
-  if ((yield* unreadable(files.stat(path))).type !== "Directory") return [path]
-  const names = yield* unreadable(files.readDirectory(path, { recursive: true }))
-  const found = names.filter((name) => name.endsWith(".sql") && !name.split(paths.sep).some(isForeign))
-  if (found.length === 0) {
+  const files: Array<string> = []
+  const unreadable: Array<SourceUnreadable> = []
+  const entered = new Set<string>()
+  /** What is in a directory that was not looked into before; undefined for a file. */
+  const inside = Effect.fnUntraced(function* (
+    at: string
+  ): Effect.fn.Return<ReadonlyArray<string> | undefined, PlatformError> {
+    if ((yield* system.stat(at)).type !== "Directory") return undefined
+    // Links may lead back to where they stand.
+    const real = yield* system.realPath(at)
+    if (entered.has(real)) return []
+    entered.add(real)
+    const names = yield* system.readDirectory(at)
+    return names.filter((name) => !isForeign(name)).map((name) => paths.join(at, name))
+  })
+  const pending = [path]
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    const seen = yield* Effect.result(inside(at))
+    if (Result.isFailure(seen)) {
+      const error = unreadableAt(at)(seen.failure)
+      if (at === path) return yield* error
+      // A link that leads nowhere matters where it should be SQL.
+      if (seen.failure.reason._tag !== "NotFound" || isSql(at)) unreadable.push(error)
+    } else if (seen.success !== undefined) pending.push(...seen.success)
+    else if (at === path || isSql(at)) files.push(at)
+  }
+  if (files.length === 0 && unreadable.length === 0) {
     return yield* new SourceUnreadable({
       path,
       problem: "there are no .sql files in it: name files, or another directory"
     })
   }
-  return found.toSorted().map((name) => paths.join(path, name))
+  return { files: files.toSorted(), unreadable }
 })
 
 /** Reads a file, or standard input, as text. */
@@ -40,6 +72,15 @@ export const text = (path: string): Effect.Effect<string, SourceUnreadable, File
       try: () => new TextDecoder("utf-8", { fatal: true }).decode(content),
       catch: () => new SourceUnreadable({ path: named(path), problem: "it is not UTF-8 text: save it as UTF-8" })
     })
+  )
+
+/** Writes a text into a file. */
+export const write = (path: string, text: string): Effect.Effect<void, InvalidUsage, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (files) =>
+    Effect.mapError(
+      files.writeFileString(path, text),
+      (error) => new InvalidUsage({ message: `cannot write ${path}: ${problem(error)}` })
+    )
   )
 
 /** The name of a file in messages. */

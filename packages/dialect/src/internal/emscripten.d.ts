@@ -17,7 +17,7 @@ declare module "libpg-query/wasm/libpg-query.js" {
 }
 
 declare module "libpg-query-scanner/wasm/libpg-query.js" {
-  /** One instance of PostgreSQL 18's lexer. */
+  /** One instance of PostgreSQL 18's lexer, and of PL/pgSQL's parser. */
   export interface ScannerModule {
     readonly _malloc: (bytes: number) => number
     readonly _free: (pointer: number) => void
@@ -25,6 +25,7 @@ declare module "libpg-query-scanner/wasm/libpg-query.js" {
     readonly stringToUTF8: (text: string, pointer: number, bytes: number) => void
     readonly UTF8ToString: (pointer: number) => string
     readonly _wasm_scan: (text: number) => number
+    readonly _wasm_parse_plpgsql: (text: number) => number
     readonly _wasm_free_string: (text: number) => void
   }
   const factory: () => Promise<ScannerModule>

@@ -6,7 +6,7 @@
  * leaves it unusable for every statement after it, so this module makes the
  * instances itself and drops one that crashed. The 16 build has no scanner;
  * the lexer is taken from the 18 build, which differs only in which words are
- * keywords.
+ * keywords, and with it PL/pgSQL's parser, which has not changed since 16.
  */
 import * as Effect from "effect/Effect"
 import type { ParseResult } from "libpg-query"
@@ -97,7 +97,12 @@ const controls = (text: string): string => {
   return from === 0 ? text : clean + text.slice(from)
 }
 
-const scanWith = (module: ScannerModule, text: string): ReadonlyArray<Token> | undefined => {
+/** What the lexer made of a text; its message ends with the token that it gave up in. */
+export type Scanned =
+  | { readonly _tag: "Tokens"; readonly tokens: ReadonlyArray<Token> }
+  | { readonly _tag: "Refused"; readonly message: string }
+
+const scanWith = (module: ScannerModule, text: string): Scanned => {
   // The scanner writes control characters into its JSON unescaped; a space in their place moves no token.
   const json = withText(module, controls(text), (pointer) => {
     const result = module._wasm_scan(pointer)
@@ -105,30 +110,58 @@ const scanWith = (module: ScannerModule, text: string): ReadonlyArray<Token> | u
     module._wasm_free_string(result)
     return json
   })
-  // Anything else is the lexer's error message, which `parse` reports with its place.
-  return json.startsWith("{") ? (JSON.parse(json) as { readonly tokens: ReadonlyArray<Token> }).tokens : undefined
+  if (!json.startsWith("{")) return { _tag: "Refused", message: json }
+  const { tokens } = JSON.parse(json) as { readonly tokens: ReadonlyArray<Token> }
+  return { _tag: "Tokens", tokens }
 }
 
-const scanOrDrop = (module: ScannerModule, text: string): Effect.Effect<ReadonlyArray<Token> | undefined> =>
-  Effect.try({ try: () => scanWith(module, text), catch: () => "overflow" as const }).pipe(
+const scanOrDrop = <A>(module: ScannerModule, use: (module: ScannerModule) => A, overflown: A): Effect.Effect<A> =>
+  Effect.try({ try: () => use(module), catch: () => "overflow" as const }).pipe(
     Effect.catch(() =>
-      Effect.sync((): ReadonlyArray<Token> | undefined => {
+      Effect.sync(() => {
         scanner = undefined
-        return undefined
+        return overflown
       })
     )
   )
 
-/** Splits a text into tokens, comments included; `undefined` for a text that the lexer refuses. */
-export const scan = (text: string): Effect.Effect<ReadonlyArray<Token> | undefined> =>
+const withScanner = <A>(use: (module: ScannerModule) => A, overflown: A): Effect.Effect<A> =>
   Effect.suspend(() =>
     scanner === undefined
-      ? Effect.flatMap(loadScanner, (module) => scanOrDrop(module, text))
-      : scanOrDrop(scanner, text)
+      ? Effect.flatMap(loadScanner, (module) => scanOrDrop(module, use, overflown))
+      : scanOrDrop(scanner, use, overflown)
+  )
+
+/** Splits a text into tokens, comments included, or says why the lexer does not. */
+export const scanned = (text: string): Effect.Effect<Scanned> =>
+  withScanner((module) => scanWith(module, text), { _tag: "Refused", message: "" })
+
+const tokensIn = (scanned: Scanned) => (scanned._tag === "Tokens" ? scanned.tokens : undefined)
+
+/** Splits a text into tokens, comments included; `undefined` for a text that the lexer refuses. */
+export const scan = (text: string): Effect.Effect<ReadonlyArray<Token> | undefined> =>
+  Effect.map(scanned(text), tokensIn)
+
+/** What PL/pgSQL's own parser made of a function, a procedure or a DO block: a tree of plain JSON, or its error. */
+export type Procedural =
+  | { readonly _tag: "Tree"; readonly tree: unknown }
+  | { readonly _tag: "Refused"; readonly message: string }
+
+/** Parses the PL/pgSQL in a statement that creates a function or is a DO block. */
+export const parsePlPgSql = (statement: string): Effect.Effect<Procedural> =>
+  withScanner(
+    (module): Procedural =>
+      withText(module, statement, (pointer) => {
+        const result = module._wasm_parse_plpgsql(pointer)
+        const json = module.UTF8ToString(result)
+        module._wasm_free_string(result)
+        return json.startsWith("{") ? { _tag: "Tree", tree: JSON.parse(json) } : { _tag: "Refused", message: json }
+      }),
+    { _tag: "Refused", message: "it is nested too deeply" }
   )
 
 /** The tokens of a text that was parsed before, without an Effect: the scanner was loaded with the parser. */
 export const tokensOf = (text: string): ReadonlyArray<Token> | undefined => {
   const loaded = scanner
-  return loaded === undefined ? undefined : scanWith(loaded, text)
+  return loaded === undefined ? undefined : tokensIn(scanWith(loaded, text))
 }

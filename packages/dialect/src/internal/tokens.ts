@@ -45,6 +45,24 @@ export const asyncBefore = (tokens: ReadonlyArray<Token>, isPast: (token: Token)
   return isWord(token, async) && (followsCreateIndex(code, last) || followsAlterTable(code, last)) ? token : undefined
 }
 
+/** The text with spaces for the ASYNCs at these offsets: what PostgreSQL can read. */
+export const withoutAsync = (text: string, offsets: ReadonlyArray<number>): string => {
+  let result = ""
+  let from = 0
+  for (const offset of offsets) {
+    result += text.slice(from, offset) + " ".repeat(async.length)
+    from = offset + async.length
+  }
+  return result + text.slice(from)
+}
+
+/** The reverse, for those of the offsets that are in the text. */
+export const withAsync = (text: string, offsets: ReadonlyArray<number>): string =>
+  offsets.reduce(
+    (text, at) => (at < 0 || at >= text.length ? text : `${text.slice(0, at)}${async}${text.slice(at + async.length)}`),
+    text
+  )
+
 /** The bytes from the first token to the last of those between two bytes, comments left out. */
 export const extent = (tokens: ReadonlyArray<Token>, start: number, end: number): ReadonlyArray<number> => {
   let low = 0

@@ -2,10 +2,11 @@
  * A database of its own for each test, on an emulated Aurora DSQL or on the PostgreSQL beneath it.
  */
 import { Transaction } from "@effect-dsql/core"
-import { Migrator } from "@effect-dsql/schema"
+import { Migrator, SchemaSource } from "@effect-dsql/schema"
+import { Testing } from "@effect-dsql/testing"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
-import { TestCluster, TestDatabase } from "../../../../test/database.ts"
+import { guarded, TestCluster, TestDatabase } from "../../../../test/database.ts"
 import { ProvingReads } from "../../../../test/proving.ts"
 
 /**
@@ -14,6 +15,13 @@ import { ProvingReads } from "../../../../test/proving.ts"
  */
 export const TestMigrator = Migrator.layer.pipe(
   Layer.provideMerge(TestCluster()),
+  Layer.provideMerge(NodeServices.layer),
+  Layer.provideMerge(ProvingReads)
+)
+
+/** The same where the built-in schema has been set up already. */
+export const SetUpMigrator = Migrator.layer.pipe(
+  Layer.provideMerge(Testing.layer({ client: { guarded }, source: SchemaSource.builtIn() })),
   Layer.provideMerge(NodeServices.layer),
   Layer.provideMerge(ProvingReads)
 )

@@ -36,15 +36,15 @@ const words = (token: Token): readonly [command: string, rules: ReadonlyArray<st
 export const names = (directive: Directive, rule: string): boolean =>
   directive.rules.length === 0 || directive.rules.includes(rule)
 
-/** The directives among the comments of a text. */
+/** The directives among the comments of a text, whose tokens are placed by UTF-16 units. */
 export const directives = (tokens: ReadonlyArray<Token>, source: Source.Source): ReadonlyArray<Directive> => {
   const found: Array<Directive> = []
-  const lineOf = (byte: number) => source.place(source.fromByte(byte)).line
+  const lineOf = (offset: number) => source.place(offset).line
   for (const [i, token] of tokens.entries()) {
     if (!Tokens.isComment(token)) continue
     const [command, rules] = words(token)
-    const place = source.place(source.fromByte(token.start))
-    const end = source.place(source.fromByte(token.end))
+    const place = source.place(token.start)
+    const end = source.place(token.end)
     const at = (firstLine: number, lastLine: number, whole: boolean) =>
       found.push({ place, end, rules, firstLine, lastLine, whole })
     if (command === sameLine) at(place.line, place.line, false)

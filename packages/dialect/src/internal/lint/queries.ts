@@ -38,8 +38,8 @@ const leftJoinLateral: Check = {
   hint: "Select the outer column outside of the subquery, or use CROSS or INNER JOIN LATERAL.",
   sqlstate: "42804",
   source: "https://github.com/Dreamescaper/dsql-emulator, answers of a cluster recorded until 2026-09-18",
-  find: ({ steps }) =>
-    steps.flatMap(({ statement }) => {
+  find: ({ statements }) =>
+    statements.flatMap((statement) => {
       const spots: Array<Spot> = []
       ParseTree.walk(statement.node, {
         JoinExpr: ({ jointype, rarg }) => {

@@ -154,3 +154,11 @@ export const tables = ({ steps }: Script, observe: Observer = () => undefined): 
   }
   return [...known.values()]
 }
+
+/** The tables of the schema that the script works on, and its own. */
+export const knownTables = ({ schema, steps, ...script }: Script): ReadonlyArray<Table> =>
+  tables({
+    ...script,
+    schema: [],
+    steps: [...schema.map((statement) => ({ statement, transaction: -1, explicit: false })), ...steps]
+  })

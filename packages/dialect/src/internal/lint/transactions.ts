@@ -12,18 +12,27 @@ import * as ParseTree from "../../ParseTree.ts"
 import type { Check, Script, Spot, Step } from "./script.ts"
 import { boundary, guide } from "./script.ts"
 
-const mixed = (script: Script): ReadonlyArray<readonly [Refusal, Step]> => {
-  const found: Array<readonly [Refusal, Step]> = []
+type Mixed = readonly [refusal: Refusal, statement: Statement.Statement]
+
+const mixedIn = (statements: ReadonlyArray<Statement.Statement>): ReadonlyArray<Mixed> => {
   let mix: Mix = "empty"
-  let current = -1
-  for (const step of script.steps) {
-    if (step.transaction !== current) mix = "empty"
-    current = step.transaction
-    const next = Dialect.mix(mix, step.statement)
-    mix = next.mix
-    if (Option.isSome(next.refusal)) found.push([next.refusal.value, step])
-  }
-  return found
+  // The statements of a DO block are here themselves.
+  return statements
+    .filter(({ node }) => !("DoStmt" in node))
+    .flatMap((statement): ReadonlyArray<Mixed> => {
+      const next = Dialect.mix(mix, statement)
+      mix = next.mix
+      return Option.isSome(next.refusal) ? [[next.refusal.value, statement]] : []
+    })
+}
+
+/** In each transaction, and in each body that will run in one. */
+const mixed = ({ statements, steps }: Script): ReadonlyArray<Mixed> => {
+  const transactions = Map.groupBy(steps, ({ transaction }) => transaction)
+  const bodies = statements.filter(({ node }) => "CreateFunctionStmt" in node).map(({ body }) => body?.always ?? [])
+  return [...[...transactions.values()].map((steps) => steps.map(({ statement }) => statement)), ...bodies].flatMap(
+    mixedIn
+  )
 }
 
 const mixture = (rule: typeof mixtures.multipleDdl): Check => ({
@@ -36,7 +45,7 @@ const mixture = (rule: typeof mixtures.multipleDdl): Check => ({
   find: (script) =>
     mixed(script)
       .filter(([refusal]) => refusal.rule === rule.id)
-      .map(([refusal, { statement }]): Spot => ({ statement, message: refusal.message }))
+      .map(([refusal, statement]): Spot => ({ statement, message: refusal.message }))
 })
 
 const valuesRows = ({ node }: Statement.Statement): number =>
@@ -119,8 +128,8 @@ const waiting: Check = {
   description: "SKIP LOCKED or NOWAIT",
   hint: "Claim with UPDATE ... WHERE and a token, spread claimants over the rows, and retry the conflict.",
   source: guide("working-with-concurrency-control"),
-  find: ({ steps }) =>
-    steps.flatMap(({ statement }) =>
+  find: ({ statements }) =>
+    statements.flatMap((statement) =>
       Statement.locks(statement)
         .filter(({ wait }) => wait !== "block")
         .map(({ wait }): Spot => ({

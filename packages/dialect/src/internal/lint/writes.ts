@@ -15,8 +15,8 @@ const withoutWhere: Check = {
   description: "UPDATE or DELETE without WHERE",
   hint: "Change at most 3,000 rows at a time, by ranges of the primary key, each in a transaction of its own.",
   source: guide("CHAP_quotas"),
-  find: ({ steps }) =>
-    steps.flatMap(({ statement }) => {
+  find: ({ statements }) =>
+    statements.flatMap((statement) => {
       const found: Array<{ readonly location: number | undefined; readonly verb: string }> = []
       ParseTree.walk(statement.node, {
         DeleteStmt: ({ relation, whereClause }) => found.push(...unbounded(whereClause, relation, "DELETE")),
@@ -36,8 +36,8 @@ const copied: Check = {
   description: "INSERT ... SELECT from a table without LIMIT or WHERE",
   hint: "Insert at most 3,000 rows at a time, by ranges of the source's primary key.",
   source: guide("CHAP_quotas"),
-  find: ({ steps }) =>
-    steps.flatMap(({ statement }): ReadonlyArray<Spot> => {
+  find: ({ statements }) =>
+    statements.flatMap((statement): ReadonlyArray<Spot> => {
       const insert = ParseTree.as(statement.node, "InsertStmt")
       const select = ParseTree.as(insert?.selectStmt, "SelectStmt")
       const named = new Map(

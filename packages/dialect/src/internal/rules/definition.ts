@@ -2,12 +2,15 @@
  * How a rule is written down: the rule itself, and for each node that it looks at a function that finds it.
  */
 import type { Rule } from "../../Rule.ts"
+import type { Place } from "../../Source.ts"
 import type { Statement } from "../../Statement.ts"
 import type { Fields, Tag } from "../../ParseTree.ts"
 
 /** A found construct: where (a `location` of the tree) and what stands for the braces of the message. */
 export interface Match {
   readonly location?: number | undefined
+  /** Where it is no node of the tree. */
+  readonly place?: Place | undefined
   readonly with?: Readonly<Record<string, string>> | undefined
 }
 
@@ -86,11 +89,18 @@ export const linted = {
 export const inferred = (page: string) =>
   ({ evidence: "inferred", source: `https://docs.aws.amazon.com/aurora-dsql/latest/userguide/${page}.html` }) as const
 
+/** Nobody recorded or documented what a cluster does: refused, so that nobody relies on a guess. */
+export const unknown = {
+  evidence: "unknown",
+  source: "effect-dsql: `effect-dsql probe` asks a cluster"
+} as const
+
 /** The pages of the user guide that the rules cite. */
 export const page = {
   alter: "alter-table-syntax-support",
   concurrency: "working-with-concurrency-control",
   ddl: "working-with-ddl",
+  plpgsql: "working-with-plpgsql",
   foreignKeys: "working-with-foreign-key-constraints",
   index: "create-index-syntax-support",
   quotas: "CHAP_quotas",

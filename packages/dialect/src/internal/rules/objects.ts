@@ -7,7 +7,6 @@ import type { Node } from "libpg-query"
 import type { Definition, Match } from "./definition.ts"
 import {
   define,
-  documented,
   found,
   foundIf,
   inferred,
@@ -38,11 +37,6 @@ const domainActions: Readonly<Record<string, string>> = {
 const otherType = (options: ReadonlyArray<Node> | undefined): ReadonlyArray<Match> => {
   const type = ParseTree.as(ParseTree.option(options, "as")?.arg, "TypeName")
   return foundIf(type !== undefined && Types.builtin(type) !== "int8", type?.location, { type: Types.display(type) })
-}
-
-const language = (node: ParseTree.Fields<"CreateFunctionStmt">): string => {
-  const name = ParseTree.name(ParseTree.option(node.options, "language")?.arg)
-  return name?.toLowerCase() ?? "sql"
 }
 
 /** Kinds of objects that DSQL never has, so that their DROP has nothing to name. */
@@ -392,27 +386,6 @@ export const objects: ReadonlyArray<Definition> = [
     hint: "Leave it out on this service date.",
     ...inferred(page.releases),
     until: "2026-08-27"
-  }),
-  define({
-    id: "procedure",
-    construct: "CREATE PROCEDURE",
-    message: "PROCEDURE is not supported",
-    hint: "Run the statements from the application, in one transaction.",
-    ...documented(page.subset),
-    when: { CreateFunctionStmt: ({ is_procedure }) => foundIf(is_procedure) }
-  }),
-  define({
-    id: "function-language",
-    construct: "CREATE FUNCTION in a language other than sql",
-    message: "CREATE FUNCTION with language {language} not supported",
-    hint: "Write it in LANGUAGE sql, or in the application.",
-    ...recorded,
-    when: {
-      CreateFunctionStmt: (node) =>
-        foundIf(language(node) !== "sql", ParseTree.option(node.options, "language")?.location, {
-          language: language(node)
-        })
-    }
   }),
   define({
     id: "function-result",

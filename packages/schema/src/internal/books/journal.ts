@@ -34,7 +34,7 @@ const Row = Schema.Struct({
   ...History.Statement.fields,
   started: Schema.DateTimeUtcFromDate,
   finished: Schema.NullOr(Schema.DateTimeUtcFromDate),
-  /** Before a statement whose effect has no name, a digest of the catalogue: whether it changed tells whether it ran. */
+  /** Before a statement whose effect has no name, a digest of what it names: whether it changed tells whether it ran. */
   catalogue: Schema.NullOr(Schema.String)
 })
 

@@ -29,7 +29,7 @@ export const shows = (target: Target, { find }: Snapshot): boolean => {
       return find(target.to) !== undefined && find(target.name) === undefined
     case "Drop":
       return find(target.name) === undefined
-    case "Shared":
+    case "Repeatable":
     case "Other":
       return false
   }

@@ -96,8 +96,8 @@ interface Looked {
   readonly there: There
 }
 
-/** Whether the catalogue has changed since a statement began whose effect has no name, and whose end is not known. */
+/** Whether a statement has run that was begun, and whose end is not known, by what it brings about that has no name. */
 const hasChanged = (row: Journal.Row, { target }: SqlStatement) =>
-  Journal.isOpen(row) && row.catalogue !== null
-    ? Effect.map(Digest.of(target), (now) => now !== row.catalogue)
+  Journal.isOpen(row) && target._tag === "Other" && target.objects.length > 0 && Digest.isOwn(row.catalogue)
+    ? Effect.map(Digest.of(target.objects), (now) => now !== row.catalogue)
     : Effect.succeed(false)

@@ -2,7 +2,8 @@
  * One statement of a schema, run once. It is looked for in the journal and in
  * the catalogue, run in a transaction of its own where it is missing, and waited
  * for where the service does the work later. Nothing is decided by the text of an
- * error: whatever a statement ended with, the catalogue says whether it ran.
+ * error: where it is not known what a statement ended with, the catalogue says
+ * whether it ran.
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
@@ -48,7 +49,8 @@ export const run = (step: Keyed, setting: Setting): Effect.Effect<void, StepErro
     const row = journal.find(key)
     if (row !== undefined && row.finished !== null) return yield* emit(Event.Present({ location, summary }))
     const seen = yield* look(statement)
-    const before = row !== undefined && Journal.isOpen(row) ? row.catalogue : seen.digest
+    const isOpen = row !== undefined && Journal.isOpen(row)
+    const before = isOpen ? row.catalogue : seen.digest
     if (yield* hasRun(statement, before, seen, setting)) {
       yield* settle(statement, setting, row?.job ?? undefined)
       yield* journal.adopt(step)
@@ -58,7 +60,7 @@ export const run = (step: Keyed, setting: Setting): Effect.Effect<void, StepErro
     if (statement.changesRows) {
       yield* refusing(manipulate(step, setting), step, journal)
     } else {
-      const job = yield* refusing(define(statement, seen, setting), step, journal)
+      const job = yield* refusing(define(statement, isOpen, seen, setting), step, journal)
       if (job !== undefined) yield* journal.attach(key, job)
       yield* settle(statement, setting, job).pipe(
         Effect.tapError((error) =>
@@ -81,9 +83,12 @@ const noRelations: Catalogue.Snapshot = { find: () => undefined }
 
 const look = ({ changesRows, target }: SqlStatement): Effect.Effect<Seen, TransactionError, DsqlClient> => {
   if (changesRows) return Effect.succeed({ snapshot: noRelations, digest: null })
+  if (target._tag === "Repeatable" || (target._tag === "Other" && target.objects.length === 0)) {
+    return Effect.succeed({ snapshot: noRelations, digest: null })
+  }
   const body: Effect.Effect<Seen, SqlError, Transaction.Transaction> =
-    target._tag === "Other" || target._tag === "Shared"
-      ? Effect.map(Digest.of(target), (digest) => ({ snapshot: noRelations, digest }))
+    target._tag === "Other"
+      ? Effect.map(Digest.of(target.objects), (digest) => ({ snapshot: noRelations, digest }))
       : Effect.map(Catalogue.lookup(names(target)), (snapshot) => ({ snapshot, digest: null }))
   return reconnecting(Transaction.autocommit(body, { operation: "ReadCatalogue", readOnly: "proven" }))
 }
@@ -96,7 +101,7 @@ const hasRun = (
   { schema }: Setting
 ): Effect.Effect<boolean, ObjectDiffers | TransactionError, DsqlClient> => {
   if (statement.changesRows) return Effect.succeed(false)
-  if (digest !== null) return Effect.succeed(digest !== before)
+  if (digest !== null) return Effect.succeed(Digest.isOwn(before) && digest !== before)
   if (!Evidence.shows(statement.target, snapshot)) return Effect.succeed(false)
   const about = compared(statement.target)
   if (about.length === 0) return Effect.succeed(true)
@@ -119,9 +124,14 @@ const retrying = <A, E, R>(effect: Effect.Effect<A, E | Again, R>) =>
     Effect.mapError((error) => (error instanceof Again ? error.error : error))
   )
 
-/** Runs DDL in a transaction of its own, and gives the job that it started, if any. */
-const define = (statement: SqlStatement, before: Seen, setting: Setting) => {
+/**
+ * Runs DDL in a transaction of its own, and gives the job that it started, if any. What the server has refused has not
+ * run, and what is there by then is somebody else's; unless it was sent before, by this run or an earlier one, and how
+ * that ended is not known.
+ */
+const define = (statement: SqlStatement, wasSent: boolean, before: Seen, setting: Setting) => {
   const { engine, journal } = setting
+  let isInDoubt = wasSent
   return retrying(
     Transaction.run(
       Effect.gen(function* () {
@@ -138,7 +148,10 @@ const define = (statement: SqlStatement, before: Seen, setting: Setting) => {
       Effect.catch(
         Effect.fnUntraced(function* (error) {
           if (error._tag === "LeaseLost") return yield* error
-          if (yield* hasRun(statement, before.digest, yield* look(statement), setting)) return undefined
+          isInDoubt ||= error._tag === "CommitOutcomeUnknown"
+          // What has a name is compared with the schema, so it may be another migrator's: several create the books at once.
+          const isAsked = isInDoubt || compared(statement.target).length > 0
+          if (isAsked && (yield* hasRun(statement, before.digest, yield* look(statement), setting))) return undefined
           return yield* isLost(error) ? new Again({ error }) : Effect.fail(error)
         })
       )

@@ -28,9 +28,14 @@ export const make = (statement: Statement.Statement, location: string): SqlState
   }
 }
 
-/** DO and CALL may: of what they do, the catalogue shows nothing, so it is recorded as a change of rows is. */
-const changesRows = ({ kind, node }: Statement.Statement): boolean =>
-  kind === "dml" || "DoStmt" in node || "CallStmt" in node
+/**
+ * DO and CALL may: of what they do, the catalogue shows nothing, so it is recorded as a change of rows is. A block that
+ * defines something shares its transaction with no change of rows, and so with no record of it either.
+ */
+const changesRows = ({ body, kind, node }: Statement.Statement): boolean =>
+  kind === "dml" || "CallStmt" in node || ("DoStmt" in node && !(body?.statements ?? []).some(defines))
+
+const defines = ({ kind }: Statement.Statement): boolean => kind === "ddl"
 
 /**
  * Reads the statements of a file. What Aurora DSQL would refuse is refused, with
@@ -69,7 +74,9 @@ export const parse = (
     return statements.map((statement) => make(statement, `${path}:${statement.line}`))
   })
 
-const problemOf = ({ kind, node }: Statement.Statement): string | undefined => {
+const changes = ({ kind }: Statement.Statement): boolean => kind === "dml"
+
+const problemOf = ({ body, kind, node }: Statement.Statement): string | undefined => {
   if (usesSession.some((tag) => tag in node)) {
     return "a schema file cannot use what a session holds, its statements may run on several connections: remove it"
   }
@@ -81,6 +88,9 @@ const problemOf = ({ kind, node }: Statement.Statement): string | undefined => {
     case "query":
       return "a schema file cannot hold a statement that only reads: remove it"
     default:
+      if ("DoStmt" in node && [defines, changes].every((does) => body?.statements.some(does) === true)) {
+        return "a block that defines something and changes rows cannot be recorded with either: make two statements of it"
+      }
       if ("CopyStmt" in node) {
         return "a schema file cannot hold COPY, whose rows come from the client and not from the file: write INSERT"
       }

@@ -1,8 +1,9 @@
 /**
  * Reads what a statement leaves behind in the catalogue from its parse tree.
  */
-import { type Fields, names as namesIn, type Node, tagged } from "@effect-dsql/dialect/ParseTree"
+import { type Fields, names as namesIn, type Node } from "@effect-dsql/dialect/ParseTree"
 import type { Name, Target } from "../../SqlStatement.ts"
+import * as Unnamed from "./unnamed.ts"
 
 /** A name as one writes it. */
 export const display = (name: Name): string => (name.schema === undefined ? name.name : `${name.schema}.${name.name}`)
@@ -17,7 +18,7 @@ export const names = (target: Target): ReadonlyArray<Name> => {
       return [target.name]
     case "RenameRelation":
       return [target.name, target.to]
-    case "Shared":
+    case "Repeatable":
     case "Other":
       return []
     default:
@@ -40,7 +41,10 @@ export const compared = (target: Target): ReadonlyArray<Name> => {
 }
 
 /** Reads a parsed statement. */
-export const of = (node: Node): Target => {
+export const of = (node: Node): Target => named(node) ?? Unnamed.of(node)
+
+/** By the name of what it leaves; undefined where that has none in the catalogue of relations. */
+const named = (node: Node): Target | undefined => {
   if ("CreateStmt" in node) return { _tag: "CreateTable", name: nameOf(node.CreateStmt.relation) }
   if ("IndexStmt" in node) {
     const { idxname, relation, unique } = node.IndexStmt
@@ -50,7 +54,7 @@ export const of = (node: Node): Target => {
   if ("ViewStmt" in node) {
     // CREATE OR REPLACE changes a view that is there, so its being there says nothing.
     const { replace, view } = node.ViewStmt
-    return replace === true ? other : { _tag: "CreateRelation", name: nameOf(view), kind: "view" }
+    return replace === true ? undefined : { _tag: "CreateRelation", name: nameOf(view), kind: "view" }
   }
   if ("CreateSeqStmt" in node) {
     return { _tag: "CreateRelation", name: nameOf(node.CreateSeqStmt.sequence), kind: "sequence" }
@@ -58,32 +62,7 @@ export const of = (node: Node): Target => {
   if ("AlterTableStmt" in node) return alteration(node.AlterTableStmt)
   if ("RenameStmt" in node) return renaming(node.RenameStmt)
   if ("DropStmt" in node) return drop(node.DropStmt)
-  return isShared(node) ? { _tag: "Shared" } : other
-}
-
-const other: Target = { _tag: "Other" }
-
-const sharedKinds: ReadonlySet<string | undefined> = new Set(["OBJECT_ROLE", "OBJECT_DATABASE"])
-
-const isShared = (node: Node): boolean => {
-  const { node: fields, tag } = tagged(node)
-  switch (tag) {
-    case "CreateRoleStmt":
-    case "AlterRoleStmt":
-    case "AlterRoleSetStmt":
-    case "DropRoleStmt":
-    case "GrantRoleStmt":
-    case "AlterDatabaseStmt":
-    case "AlterDatabaseSetStmt":
-      return true
-    case "GrantStmt":
-    case "CommentStmt":
-      return sharedKinds.has(fields.objtype)
-    case "AlterOwnerStmt":
-      return sharedKinds.has(fields.objectType)
-    default:
-      return false
-  }
+  return undefined
 }
 
 type Relation = { readonly schemaname?: string; readonly relname?: string }
@@ -93,28 +72,28 @@ const nameOf = (relation: Relation | undefined): Name => ({
   name: relation?.relname ?? ""
 })
 
-const alteration = ({ cmds, relation }: Fields<"AlterTableStmt">): Target => {
+const alteration = ({ cmds, relation }: Fields<"AlterTableStmt">): Target | undefined => {
   const [only, ...more] = cmds ?? []
-  if (only === undefined || more.length > 0 || !("AlterTableCmd" in only)) return other
+  if (only === undefined || more.length > 0 || !("AlterTableCmd" in only)) return undefined
   const { def, name, subtype } = only.AlterTableCmd
   const table = nameOf(relation)
   switch (subtype) {
     case "AT_AddColumn": {
       const column = def !== undefined && "ColumnDef" in def ? def.ColumnDef.colname : undefined
-      return column === undefined ? other : { _tag: "AddColumn", table, column }
+      return column === undefined ? undefined : { _tag: "AddColumn", table, column }
     }
     case "AT_AddConstraint": {
       const constraint = def !== undefined && "Constraint" in def ? def.Constraint.conname : undefined
-      return constraint === undefined ? other : { _tag: "AddConstraint", table, constraint }
+      return constraint === undefined ? undefined : { _tag: "AddConstraint", table, constraint }
     }
     case "AT_DropColumn":
-      return name === undefined ? other : { _tag: "DropColumn", table, column: name }
+      return name === undefined ? undefined : { _tag: "DropColumn", table, column: name }
     case "AT_DropConstraint":
-      return name === undefined ? other : { _tag: "DropConstraint", table, constraint: name }
+      return name === undefined ? undefined : { _tag: "DropConstraint", table, constraint: name }
     case "AT_ValidateConstraint":
-      return name === undefined ? other : { _tag: "ValidateConstraint", table, constraint: name }
+      return name === undefined ? undefined : { _tag: "ValidateConstraint", table, constraint: name }
     default:
-      return other
+      return undefined
   }
 }
 
@@ -125,14 +104,13 @@ const relations: ReadonlySet<string | undefined> = new Set([
   "OBJECT_SEQUENCE"
 ])
 
-const renaming = ({ newname, relation, renameType, subname }: Fields<"RenameStmt">): Target => {
-  if (newname === undefined) return other
+const renaming = ({ newname, relation, renameType, subname }: Fields<"RenameStmt">): Target | undefined => {
+  if (newname === undefined) return undefined
   const name = nameOf(relation)
   if (renameType === "OBJECT_COLUMN" && subname !== undefined) {
     return { _tag: "RenameColumn", table: name, column: subname, to: newname }
   }
-  if (sharedKinds.has(renameType)) return { _tag: "Shared" }
-  return relations.has(renameType) ? { _tag: "RenameRelation", name, to: { ...name, name: newname } } : other
+  return relations.has(renameType) ? { _tag: "RenameRelation", name, to: { ...name, name: newname } } : undefined
 }
 
 const dropped = {
@@ -144,12 +122,14 @@ const dropped = {
 
 const isDropped = (kind: string | undefined): kind is keyof typeof dropped => kind !== undefined && kind in dropped
 
-const drop = ({ objects, removeType }: Fields<"DropStmt">): Target => {
+const drop = ({ objects, removeType }: Fields<"DropStmt">): Target | undefined => {
   const [only, ...more] = objects ?? []
-  if (only === undefined || more.length > 0 || !("List" in only) || !isDropped(removeType)) return other
+  if (only === undefined || more.length > 0 || !("List" in only) || !isDropped(removeType)) return undefined
   const parts = namesIn(only.List.items)
   const name = parts.at(-1)
-  return name === undefined ? other : { _tag: "Drop", name: { schema: parts.at(-2), name }, kind: dropped[removeType] }
+  return name === undefined
+    ? undefined
+    : { _tag: "Drop", name: { schema: parts.at(-2), name }, kind: dropped[removeType] }
 }
 
 // Long enough to tell statements apart, short enough for a line.

@@ -1,7 +1,7 @@
 /**
  * The command lines that messages advise.
  */
-import { builtInNames } from "../Outline.ts"
+import { builtInNames } from "../../Outline.ts"
 
 /** The name that versions are recorded under where none is given: the earlier tool always wrote this one. */
 export const defaultDatabase = "postgres"

@@ -4,7 +4,7 @@
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Effect from "effect/Effect"
-import { NumberInvalid, TextInvalid, type ValueInvalid } from "../PersistenceError.ts"
+import { NumberInvalid, TextInvalid, type ValueInvalid } from "../../PersistenceError.ts"
 import { flaw } from "./text.ts"
 
 /** The largest BIGINT. */

@@ -1,0 +1,205 @@
+/**
+ * Asks a server: in a schema of its own, on two connections, for a bounded time. Whatever ends it, the schema goes.
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import { ConnectionLost, StatementFailed } from "@effect-dsql/core/DsqlError"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { Connection } from "effect/sql/SqlConnection"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Answer, Expected, Probe, Step } from "./probe.ts"
+import { difference, wanted } from "./probe.ts"
+
+/** A step whose answer is not the one that is relied on. */
+export interface Different {
+  readonly statement: string
+  readonly expected: string
+  readonly found: string
+}
+
+/** A question with what it was answered; without answers it was not asked, because the time was over. */
+export interface Asked {
+  readonly probe: Probe
+  readonly answers: ReadonlyArray<ReadonlyArray<Answer>> | undefined
+  readonly different: ReadonlyArray<Different>
+}
+
+/** How a server is asked. */
+export interface Options {
+  /** The schema that is made, and dropped again. */
+  readonly schema: string
+  /** What makes the tables and rows that the questions are about. */
+  readonly setup: ReadonlyArray<string>
+  /** After so long no further question is asked. */
+  readonly time: Duration.Duration
+  /** How long an answer may take before the other session goes on: on a server where sessions wait for each other. */
+  readonly patience: Duration.Duration
+}
+
+/** Whether a server said it: an SQLSTATE has five characters and a digit, which the codes of broken sockets have not. */
+const hasCode = (cause: unknown): cause is { readonly code: string; readonly message: string } =>
+  typeof cause === "object" && cause !== null && "code" in cause && /^(?=.*\d)[0-9A-Z]{5}$/.test(String(cause.code))
+
+const shown = (value: unknown): string | null => {
+  if (value === null || value === undefined) return null
+  if (typeof value === "boolean") return value ? "t" : "f"
+  if (value instanceof Date) return value.toISOString()
+  if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString("hex")}`
+  return typeof value === "object" ? JSON.stringify(value) : String(value)
+}
+
+interface Result {
+  readonly command: string
+  readonly rowCount: number
+  readonly rows: ReadonlyArray<object>
+  readonly fields: ReadonlyArray<unknown>
+}
+
+const counted: ReadonlySet<string> = new Set(["COPY", "DELETE", "FETCH", "MERGE", "SELECT", "UPDATE"])
+
+/** The command tag; of one of several words the driver keeps the first, so that the others are those that are relied on. */
+const tag = ({ command, rowCount }: Result, expected: Expected | undefined): string => {
+  if (command === "INSERT") return `INSERT 0 ${rowCount}`
+  if (counted.has(command)) return `${command} ${rowCount}`
+  return expected !== undefined && "ok" in expected && expected.ok.startsWith(`${command} `) ? expected.ok : command
+}
+
+const ask = (connection: Connection, { expected, params = [], sql }: Step): Effect.Effect<Answer, SqlError> =>
+  connection.executeRaw(sql, params).pipe(
+    Effect.map((raw): Answer => {
+      // The driver's own result, which its raw answers are.
+      const result = raw as Result
+      const answered = result.fields.length === 0 ? null : result.rows.map((row) => Object.values(row).map(shown))
+      return { ok: tag(result, expected), rows: answered }
+    }),
+    Effect.catch((error): Effect.Effect<Answer, SqlError> => {
+      const { cause } = error.reason
+      return hasCode(cause) ? Effect.succeed({ sqlstate: cause.code, message: cause.message }) : Effect.fail(error)
+    })
+  )
+
+const isStale = (error: SqlError): boolean => hasCode(error.reason.cause) && error.reason.cause.code === "40001"
+
+const patiently = Schedule.max([Schedule.spaced("200 millis"), Schedule.recurs(50)])
+
+/** What prepares and cleans up runs again where the session did not know the schema yet. */
+const define = (connection: Connection, sql: string): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(Effect.retry(connection.executeUnprepared(sql, [], undefined), { while: isStale, schedule: patiently }))
+
+/** Ends what a question left open, and lets the session learn of a schema that others have changed. */
+const settled = Effect.fnUntraced(function* (connection: Connection) {
+  yield* define(connection, "ROLLBACK")
+  yield* define(
+    connection,
+    "SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = current_schema()::regnamespace"
+  )
+})
+
+const lastPatience = Duration.seconds(30)
+
+/** Asks one question. */
+const askOne = Effect.fnUntraced(function* (
+  connections: readonly [Connection, Connection],
+  probe: Probe,
+  patience: Duration.Duration
+): Effect.fn.Return<ReadonlyArray<ReadonlyArray<Answer>>, SqlError, Scope.Scope> {
+  const answers: [Array<Answer>, Array<Answer>] = [[], []]
+  const pending: [Array<Fiber.Fiber<Answer, SqlError>>, Array<Fiber.Fiber<Answer, SqlError>>] = [[], []]
+  const next: [number, number] = [0, 0]
+  /** Takes what a session was answered, and leaves what is still waiting. */
+  const take = Effect.fnUntraced(function* (session: 0 | 1, wait: Duration.Duration) {
+    for (let fiber = pending[session][0]; fiber !== undefined; fiber = pending[session][0]) {
+      const answer = yield* Effect.timeoutOption(Fiber.join(fiber), wait)
+      if (Option.isNone(answer)) return
+      pending[session].shift()
+      answers[session].push(answer.value)
+    }
+  })
+  for (const session of probe.order) {
+    const step = probe.sessions[session]?.[next[session]++]
+    if (step === undefined) continue
+    // A session says one thing after the other, unless it is to send several at once.
+    if (probe.sessions[session]?.[next[session] - 2]?.pipelined !== true) yield* take(session, lastPatience)
+    pending[session].push(yield* Effect.forkScoped(ask(connections[session], step), { startImmediately: true }))
+    if (step.pipelined !== true) yield* take(session, patience)
+  }
+  for (const session of [0, 1] as const) yield* take(session, lastPatience)
+  return answers
+})
+
+const compared = (probe: Probe, answers: ReadonlyArray<ReadonlyArray<Answer>>): ReadonlyArray<Different> =>
+  probe.sessions.flatMap((steps, session) =>
+    steps.flatMap(({ expected, sql }, i): ReadonlyArray<Different> => {
+      if (expected === undefined) return []
+      const answer = answers[session]?.[i]
+      const found = answer === undefined ? "no answer" : difference(expected, answer)
+      return found === undefined ? [] : [{ statement: sql, expected: wanted(expected), found }]
+    })
+  )
+
+/** What was answered, and whether the schema is still there. */
+export interface Answered {
+  readonly asked: ReadonlyArray<Asked>
+  readonly left: boolean
+}
+
+/** Asks all questions, one after the other; `begun` runs when the schema is there. */
+export const askAll = (
+  probes: ReadonlyArray<Probe>,
+  { patience, schema, setup, time }: Options,
+  begun: Effect.Effect<void>
+): Effect.Effect<Answered, ConnectionLost | StatementFailed, DsqlClient> =>
+  Effect.gen(function* () {
+    const { reserve } = yield* DsqlClient
+    const deadline = (yield* Clock.currentTimeMillis) + Duration.toMillis(time)
+    let left = false
+    const using = <A>(use: (connection: Connection) => Effect.Effect<A, SqlError>) =>
+      Effect.scoped(Effect.flatMap(reserve, use))
+    const asked = yield* Effect.acquireUseRelease(
+      using((connection) => define(connection, `CREATE SCHEMA ${schema}`)),
+      () =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            yield* begun
+            const entered = Effect.tap(reserve, (connection) => define(connection, `SET search_path = ${schema}`))
+            const first = yield* entered
+            for (const sql of setup) yield* define(first, sql)
+            // Opened behind the setup, it knows the schema from its beginning.
+            const connections = [first, yield* entered] as const
+            return yield* Effect.forEach(probes, (probe) =>
+              Effect.gen(function* (): Effect.fn.Return<Asked, SqlError> {
+                if ((yield* Clock.currentTimeMillis) >= deadline) return { probe, answers: undefined, different: [] }
+                for (const connection of connections) yield* settled(connection)
+                const answers = yield* Effect.scoped(askOne(connections, probe, patience))
+                return { probe, answers, different: compared(probe, answers) }
+              })
+            )
+          })
+        ),
+      () =>
+        Effect.exit(using((connection) => define(connection, `DROP SCHEMA ${schema} CASCADE`))).pipe(
+          Effect.map((exit) => {
+            left = Exit.isFailure(exit)
+          })
+        )
+    )
+    return { asked, left }
+  }).pipe(Effect.mapError(ended))
+
+const ended = (error: SqlError): ConnectionLost | StatementFailed => {
+  const { cause } = error.reason
+  return hasCode(cause)
+    ? new StatementFailed({
+        sqlState: cause.code,
+        message: `cannot prepare the questions: ${cause.message}: connect as a role that may create a schema`,
+        cause: error
+      })
+    : // What no server answers is a connection that is not there any more.
+      new ConnectionLost({ phase: "statement", message: error.message, cause: error })
+}

@@ -1,0 +1,102 @@
+/**
+ * What a cluster is asked: statements of one session or of two, in an order, each with the answer that the toolkit
+ * relies on.
+ */
+
+/** An answer that is relied on: what comes back, as PostgreSQL writes it, or an error. */
+export type Expected =
+  | { readonly ok: string; readonly rows?: ReadonlyArray<ReadonlyArray<string | null>> | undefined }
+  | { readonly sqlstate: string; readonly message?: string | undefined }
+
+/** One statement. */
+export interface Step {
+  readonly sql: string
+  /** The arrays that are bound to its parameters. */
+  readonly params?: ReadonlyArray<ReadonlyArray<number | Uint8Array>> | undefined
+  /** Left out where whatever comes back is right. */
+  readonly expected?: Expected | undefined
+  /** Sent with the one after it, before it is answered. */
+  readonly pipelined?: boolean | undefined
+}
+
+/** A question. */
+export interface Probe {
+  readonly id: string
+  readonly group: string
+  /** What it asks, in a few words. */
+  readonly asks: string
+  readonly sessions: readonly [ReadonlyArray<Step>] | readonly [ReadonlyArray<Step>, ReadonlyArray<Step>]
+  /** Which session's next step comes; one session's are in their own order. */
+  readonly order: ReadonlyArray<0 | 1>
+}
+
+/** What one step was answered. */
+export type Answer =
+  | { readonly ok: string; readonly rows: ReadonlyArray<ReadonlyArray<string | null>> | null }
+  | { readonly sqlstate: string; readonly message: string }
+
+/** A question of one session. */
+export const alone = (group: string, id: string, asks: string, steps: ReadonlyArray<Step>): Probe => ({
+  id,
+  group,
+  asks,
+  sessions: [steps],
+  order: steps.map(() => 0)
+})
+
+const said = (steps: ReadonlyArray<readonly [session: 0 | 1, step: Step]>, who: 0 | 1): ReadonlyArray<Step> =>
+  steps.filter(([session]) => session === who).map(([, step]) => step)
+
+/** A question of two sessions, as pairs of a session and what it says. */
+export const beside = (
+  group: string,
+  id: string,
+  asks: string,
+  steps: ReadonlyArray<readonly [session: 0 | 1, step: Step]>
+): Probe => ({
+  id,
+  group,
+  asks,
+  sessions: [said(steps, 0), said(steps, 1)],
+  order: steps.map(([session]) => session)
+})
+
+/** A step that is answered with this command tag, and these rows where they matter. */
+export const answers = (sql: string, ok: string, rows?: ReadonlyArray<ReadonlyArray<string | null>>): Step => ({
+  sql,
+  expected: { ok, rows }
+})
+
+/** A step that is refused. */
+export const refused = (sql: string, sqlstate: string, message?: string): Step => ({
+  sql,
+  expected: { sqlstate, message }
+})
+
+/** How an answer differs from what is relied on; undefined where it does not. */
+export const difference = (expected: Expected | undefined, answer: Answer): string | undefined => {
+  if (expected === undefined) return undefined
+  const found = "ok" in answer ? `accepted: ${answer.ok}` : `${answer.sqlstate} ${answer.message}`
+  if ("sqlstate" in expected) {
+    const same =
+      "sqlstate" in answer &&
+      answer.sqlstate === expected.sqlstate &&
+      (expected.message === undefined || answer.message.includes(expected.message))
+    return same ? undefined : found
+  }
+  if (!("ok" in answer) || answer.ok !== expected.ok) return found
+  if (expected.rows === undefined) return undefined
+  const [got, wanted] = [answer.rows ?? [], expected.rows].map((rows) =>
+    rows
+      .map((row) => JSON.stringify(row))
+      .toSorted()
+      .join()
+  )
+  return got === wanted ? undefined : `rows ${got}`
+}
+
+/** What is relied on, in a few words. */
+export const wanted = (expected: Expected): string =>
+  "ok" in expected
+    ? `${expected.ok}${expected.rows === undefined ? "" : ` ${JSON.stringify(expected.rows)}`}`
+    : `${expected.sqlstate}${expected.message === undefined ? "" : ` ${expected.message}`}`
