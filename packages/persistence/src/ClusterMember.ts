@@ -30,10 +30,13 @@ export type Role = typeof Role.Type
 
 const isShortest = (address: string): boolean => {
   if (isIP(address) !== 6) return isIP(address) === 4
-  // A zone is of one host, and an IPv4 address that is mapped into IPv6 is written as what it is.
-  if (address.includes("%") || address.includes(".")) return false
-  return new URL(`http://[${address}]`).hostname === `[${address}]` && !address.startsWith("::ffff:")
+  // A zone is of one host.
+  if (address.includes("%")) return false
+  return new URL(`http://[${address}]`).hostname === `[${address}]` && !isMapped(address)
 }
+
+/** An IPv4 address inside of IPv6, of which the shortest form is the IPv4 address: `::ffff:` and two groups. */
+const isMapped = (address: string): boolean => /^::ffff:[0-9a-f]+:[0-9a-f]+$/.test(address)
 
 const isAddress = Schema.makeFilter<string>(isShortest, { expected: "an IP address in its shortest form" })
 

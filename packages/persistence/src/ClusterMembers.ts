@@ -10,8 +10,8 @@
  * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -25,14 +25,20 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type * as Stream from "effect/Stream"
 import { type ClusterMember, MemberExpiryInvalid, Role, RpcAddress, RpcPort } from "./ClusterMember.ts"
 import { HostId } from "./Identifiers.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import { drain } from "./internal/drain.ts"
 import { repeatable } from "./internal/repeatable.ts"
 import * as List from "./internal/page/list.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
-import type { MalformedRow, PageError, WriteError } from "./PersistenceError.ts"
-import * as Storable from "./internal/storable/rows.ts"
+import {
+  type MalformedRow,
+  NumberInvalid,
+  type OperationError,
+  type PageError,
+  type WriteError
+} from "./PersistenceError.ts"
 
 /**
  * What a host says of itself.
@@ -56,7 +62,7 @@ export interface MembersRequest extends PageToken.PageRequest {
   readonly hostId?: HostId | undefined
   readonly role?: Role | undefined
   readonly rpcAddress?: RpcAddress | undefined
-  /** Heard of less long ago than this. */
+  /** Heard of less long ago than this; 0 is for ever, as Temporal has it. */
   readonly heartbeatWithin?: Duration.Input | undefined
   /** Then or later, by the hosts' own clocks. */
   readonly sessionStartedAfter?: DateTime.Utc | undefined
@@ -96,9 +102,7 @@ export class ClusterMembers extends Context.Service<
      * Deletes the records that have expired, and gives how many went: all of them, or `limit`. One round trip for 500.
      * Run again after a failure, it goes on where it stopped.
      */
-    readonly deleteExpired: (options?: {
-      readonly limit?: number | undefined
-    }) => Effect.Effect<number, TransactionError>
+    readonly deleteExpired: (options?: { readonly limit?: number | undefined }) => Effect.Effect<number, OperationError>
   }
 >()("@effect-dsql/persistence/ClusterMembers") {}
 
@@ -111,14 +115,13 @@ export class ClusterMembers extends Context.Service<
 export const layer: Layer.Layer<ClusterMembers, never, DsqlClient> = Layer.effect(
   ClusterMembers,
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
-    const page = (request: MembersRequest) => connected(list(request))
+    const operation = Edge.connected(client)
+    const page = operation("ClusterMembers.list", list)
     return ClusterMembers.of({
-      upsert: Effect.fn("ClusterMembers.upsert")((heartbeat) => connected(upsert(heartbeat))),
-      list: Effect.fn("ClusterMembers.list")((request = {}) => page(request)),
+      upsert: operation("ClusterMembers.upsert", upsert),
+      list: (request = {}) => page(request),
       stream: (request = {}) => List.stream(request, (each) => page({ ...request, ...each })),
-      deleteExpired: Effect.fn("ClusterMembers.deleteExpired")((options) => connected(deleteExpired(options?.limit)))
+      deleteExpired: operation("ClusterMembers.deleteExpired", deleteExpired)
     })
   })
 )
@@ -132,6 +135,9 @@ const partition = 0
 const clock = "(now() AT TIME ZONE 'UTC')"
 
 const now = (sql: SqlClient) => sql.literal(clock)
+
+/** Milliseconds of 6,300 years: the first TIMESTAMP lies 6,700 years back, and the last one that is read far ahead. */
+const longest = 2e14
 
 const interval = (sql: SqlClient, millis: number) => sql`${millis}::float8 * INTERVAL '1 millisecond'`
 
@@ -153,7 +159,7 @@ const Times = Schema.Struct({ lastHeartbeat: Schema.DateTimeUtcFromDate, recordE
 const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
   const { hostId, role, rpcAddress, rpcPort, sessionStart } = heartbeat
   const expiresIn = Duration.toMillis(Duration.fromInputUnsafe(heartbeat.expiresIn))
-  if (!(expiresIn > 0 && Number.isFinite(expiresIn))) return yield* new MemberExpiryInvalid({ hostId, expiresIn })
+  if (!(expiresIn > 0 && expiresIn <= longest)) return yield* new MemberExpiryInvalid({ hostId, expiresIn })
   const row = {
     membership_partition: partition,
     host_id: hostId,
@@ -162,7 +168,7 @@ const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
     rpc_port: rpcPort,
     session_start: DateTime.toDateUtc(sessionStart)
   }
-  yield* Storable.check(table, row, key)
+  yield* Size.check(table, row, key)
   const now = Expression.literal(clock)
   const expiry = Expression.sql`${now} + ${Expression.value("double precision", expiresIn)} * INTERVAL '1 millisecond'`
   const columns = { ...Expression.row(types, row), last_heartbeat: now, record_expiry: expiry }
@@ -193,17 +199,23 @@ const tokensOf = ({ heartbeatWithin, hostId, role, rpcAddress, sessionStartedAft
 
 const list = Effect.fnUntraced(function* (request: MembersRequest) {
   const tokens = tokensOf(request)
+  const within = Duration.toMillis(Duration.fromInputUnsafe(request.heartbeatWithin ?? Duration.zero))
+  if (!(within >= 0 && (within <= longest || within === Number.POSITIVE_INFINITY))) {
+    const reason = "give milliseconds of no more than 6,300 years, 0 for no limit"
+    return yield* new NumberInvalid({ where: "heartbeatWithin", value: within, reason })
+  }
   const start = yield* List.start(tokens, request)
   const body = Effect.gen(function* () {
     const sql = yield* Transaction.sql
-    const { heartbeatWithin = Duration.infinity, hostId, role, rpcAddress, sessionStartedAfter } = request
+    const { hostId, role, rpcAddress, sessionStartedAfter } = request
     const filters = [sql`membership_partition = ${partition}`, sql`record_expiry > ${now(sql)}`]
     if (Option.isSome(start)) filters.push(sql`host_id > ${start.value.hostId}`)
     if (hostId !== undefined) filters.push(sql`host_id = ${hostId}`)
     if (role !== undefined) filters.push(sql`role = ${encodeRole(role)}`)
     if (rpcAddress !== undefined) filters.push(sql`rpc_address = ${rpcAddress}`)
-    const within = Duration.toMillis(Duration.fromInputUnsafe(heartbeatWithin))
-    if (Number.isFinite(within)) filters.push(sql`last_heartbeat > ${now(sql)} - ${interval(sql, within)}`)
+    if (within > 0 && within <= longest) {
+      filters.push(sql`last_heartbeat > ${now(sql)} - ${interval(sql, within)}`)
+    }
     if (sessionStartedAfter !== undefined) {
       filters.push(sql`session_start >= ${DateTime.toDateUtc(sessionStartedAfter)}`)
     }
@@ -225,7 +237,7 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
  * With their entries in five indexes, 500 records are no more than the 3,000 rows that a transaction may change. A host
  * that is heard of meanwhile has changed its row: this then conflicts, and starts over without it.
  */
-const deleteExpired = (limit: number | undefined) =>
+const deleteExpired = (options?: { readonly limit?: number | undefined }) =>
   drain(
     "PruneClusterMembers",
     (rows) => {
@@ -236,7 +248,7 @@ const deleteExpired = (limit: number | undefined) =>
         where: Expression.sql`${own} AND host_id IN (SELECT host_id FROM cluster_membership WHERE ${expired} LIMIT ${rows})`
       })
     },
-    limit
+    options?.limit
   )
 
 const columnNames = (sql: SqlClient) => sql.csv(Object.keys(Columns.fields).map((column) => sql`${sql(column)}`))

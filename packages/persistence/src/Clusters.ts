@@ -9,11 +9,11 @@
  * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Fence from "@effect-dsql/core/Fence"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -25,12 +25,12 @@ import type * as Stream from "effect/Stream"
 import { type Cluster, ClusterNotFound, ClusterVersionConflict } from "./Cluster.ts"
 import { Encoding, equals } from "./DataBlob.ts"
 import { ClusterName } from "./Identifiers.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as List from "./internal/page/list.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
-import type { MalformedRow, PageError, ReadError, WriteError } from "./PersistenceError.ts"
-import * as Storable from "./internal/storable/rows.ts"
+import type { MalformedRow, OperationError, PageError, ReadError, WriteError } from "./PersistenceError.ts"
 
 /**
  * Keeps the metadata of clusters. Each operation is one statement and one round trip; a stream is one per page.
@@ -68,7 +68,7 @@ export class Clusters extends Context.Service<
     ) => Effect.Effect<Cluster, WriteError | ClusterVersionConflict>
     readonly get: (name: ClusterName) => Effect.Effect<Cluster, ReadError | ClusterNotFound>
     /** Deletes the metadata if there are any, whatever their version. */
-    readonly delete: (name: ClusterName) => Effect.Effect<void, TransactionError>
+    readonly delete: (name: ClusterName) => Effect.Effect<void, OperationError>
     /** One page of all clusters, by name. */
     readonly list: (request?: PageToken.PageRequest) => Effect.Effect<PageToken.Page<Cluster>, PageError>
     /** All clusters, by name. Ends with an error at a row that does not decode. */
@@ -85,14 +85,13 @@ export class Clusters extends Context.Service<
 export const layer: Layer.Layer<Clusters, never, DsqlClient> = Layer.effect(
   Clusters,
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
-    const page = (request: PageToken.PageRequest) => connected(list(request))
+    const operation = Edge.connected(client)
+    const page = operation("Clusters.list", list)
     return Clusters.of({
-      save: Effect.fn("Clusters.save")((cluster, expected) => connected(save(cluster, expected))),
-      get: Effect.fn("Clusters.get")((name) => connected(get(name))),
-      delete: Effect.fn("Clusters.delete")((name) => connected(remove(name))),
-      list: Effect.fn("Clusters.list")((request = {}) => page(request)),
+      save: operation("Clusters.save", save),
+      get: operation("Clusters.get", get),
+      delete: operation("Clusters.delete", remove),
+      list: (request = {}) => page(request),
       stream: (request = {}) => List.stream(request, page)
     })
   })
@@ -107,7 +106,7 @@ const key = (name: string) => ({ metadata_partition: partition, cluster_name: na
 
 const save = Effect.fnUntraced(function* ({ metadata, name }: Omit<Cluster, "version">, expected: bigint) {
   const columns = { data: metadata.data, data_encoding: metadata.encoding }
-  yield* Storable.check(table, { ...key(name), ...columns }, Object.keys(key(name)))
+  yield* Size.check(table, { ...key(name), ...columns }, Object.keys(key(name)))
   const saved: Cluster = { name, metadata, version: expected + 1n }
   const version = Expression.value("bigint", expected)
   const guard = Guard.make({

@@ -16,6 +16,7 @@ import { ConditionFailed, type LimitExceeded } from "@effect-dsql/core/DsqlError
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -25,11 +26,11 @@ import type * as Option from "effect/Option"
 import type { SqlError } from "effect/sql/SqlError"
 import { type CurrentExecution, CurrentExecutionConflict, type Key } from "./CurrentExecution.ts"
 import type { RunId } from "./Identifiers.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import { route } from "./internal/executions/currentRoute.ts"
 import * as Current from "./internal/executions/currentRow.ts"
 import * as Row from "./internal/page/row.ts"
-import type { ArchetypeUnspecified, MalformedRow, TextInvalid } from "./PersistenceError.ts"
-import * as Storable from "./internal/storable/rows.ts"
+import type { ArchetypeUnspecified, MalformedRow, ValueInvalid } from "./PersistenceError.ts"
 
 /**
  * Keeps the current executions of both tables.
@@ -62,7 +63,7 @@ export class CurrentExecutions extends Context.Service<
       row: CurrentExecution
     ) => Effect.Effect<
       void,
-      ArchetypeUnspecified | LimitExceeded | MalformedRow | SqlError | TextInvalid | CurrentExecutionConflict,
+      ArchetypeUnspecified | LimitExceeded | MalformedRow | SqlError | ValueInvalid | CurrentExecutionConflict,
       Transaction.Transaction
     >
     /** Replaces the row if its run is the expected one. */
@@ -71,27 +72,27 @@ export class CurrentExecutions extends Context.Service<
       expectedRunId: RunId
     ) => Effect.Effect<
       void,
-      ArchetypeUnspecified | LimitExceeded | SqlError | TextInvalid | ConditionFailed,
+      ArchetypeUnspecified | LimitExceeded | SqlError | ValueInvalid | ConditionFailed,
       Transaction.Transaction
     >
     readonly find: (
       key: Key
     ) => Effect.Effect<
       Option.Option<CurrentExecution>,
-      ArchetypeUnspecified | MalformedRow | SqlError,
+      ArchetypeUnspecified | MalformedRow | SqlError | ValueInvalid,
       Transaction.Transaction
     >
     /** Deletes the row if its run is this one, and says whether it did. */
     readonly delete: (
       key: Key,
       runId: RunId
-    ) => Effect.Effect<boolean, ArchetypeUnspecified | SqlError, Transaction.Transaction>
+    ) => Effect.Effect<boolean, ArchetypeUnspecified | SqlError | ValueInvalid, Transaction.Transaction>
     /** Reads the row FOR UPDATE: a transaction that changes it as well conflicts. */
     readonly lock: (
       key: Key
     ) => Effect.Effect<
       Option.Option<CurrentExecution>,
-      ArchetypeUnspecified | MalformedRow | SqlError,
+      ArchetypeUnspecified | MalformedRow | SqlError | ValueInvalid,
       Transaction.Transaction
     >
     /**
@@ -102,7 +103,7 @@ export class CurrentExecutions extends Context.Service<
       key: Key
     ) => Effect.Effect<
       Option.Option<CurrentExecution>,
-      ArchetypeUnspecified | MalformedRow | SqlError,
+      ArchetypeUnspecified | MalformedRow | SqlError | ValueInvalid,
       Transaction.Transaction
     >
   }
@@ -116,19 +117,19 @@ export class CurrentExecutions extends Context.Service<
  */
 export const layer: Layer.Layer<CurrentExecutions> = Layer.sync(CurrentExecutions, () =>
   CurrentExecutions.of({
-    insert: Effect.fn("CurrentExecutions.insert")(insert),
-    update: Effect.fn("CurrentExecutions.update")(update),
-    find: Effect.fn("CurrentExecutions.find")((key) => Current.select(key, "")),
-    delete: Effect.fn("CurrentExecutions.delete")(remove),
-    lock: Effect.fn("CurrentExecutions.lock")((key) => Current.select(key, "FOR UPDATE")),
-    lockWithExecution: Effect.fn("CurrentExecutions.lockWithExecution")(lockWithExecution)
+    insert: Edge.operation("CurrentExecutions.insert", insert),
+    update: Edge.operation("CurrentExecutions.update", update),
+    find: Edge.operation("CurrentExecutions.find", (key: Key) => Current.select(key, "")),
+    delete: Edge.operation("CurrentExecutions.delete", remove),
+    lock: Edge.operation("CurrentExecutions.lock", (key: Key) => Current.select(key, "FOR UPDATE")),
+    lockWithExecution: Edge.operation("CurrentExecutions.lockWithExecution", lockWithExecution)
   })
 )
 
 const insert = Effect.fnUntraced(function* (row: CurrentExecution) {
   const to = yield* route(row)
   const columns = Current.toColumns(row)
-  yield* Storable.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
+  yield* Size.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
   const key = Current.bound(to)
   const free = Guard.make({
     name: "current",
@@ -150,7 +151,7 @@ const insert = Effect.fnUntraced(function* (row: CurrentExecution) {
 const update = Effect.fnUntraced(function* (row: CurrentExecution, expectedRunId: RunId) {
   const to = yield* route(row)
   const columns = Current.toColumns(row)
-  yield* Storable.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
+  yield* Size.check(to.table, { ...to.key, ...columns }, Object.keys(to.key))
   const key = Current.bound(to)
   const isExpected = Expression.sql`run_id = ${Expression.value("uuid", expectedRunId)}`
   const guard = Guard.make({

@@ -16,7 +16,6 @@
  * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -33,6 +32,7 @@ import {
 } from "./Execution.ts"
 import type { ConflictResolution, CreateMode, Replacement, Snapshot, Update } from "./ExecutionWrite.ts"
 import type { RunId } from "./Identifiers.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as Current from "./internal/executions/currentRow.ts"
 import { route } from "./internal/executions/currentRoute.ts"
 import * as Outcome from "./internal/executions/outcome.ts"
@@ -40,7 +40,13 @@ import * as Plan from "./internal/executions/plan.ts"
 import * as Read from "./internal/executions/read.ts"
 import * as Validity from "./internal/executions/validity.ts"
 import * as Writes from "./internal/executions/writes.ts"
-import type { ArchetypeUnspecified, ReadError, ShardOwnershipLost, WriteError } from "./PersistenceError.ts"
+import type {
+  ArchetypeUnspecified,
+  OperationError,
+  ReadError,
+  ShardOwnershipLost,
+  WriteError
+} from "./PersistenceError.ts"
 
 /**
  * What every write can end with that found what is stored as it expects it.
@@ -133,7 +139,7 @@ export class Executions extends Context.Service<
     /** Everything that is kept of a run. One round trip. */
     readonly get: (key: RunKey) => Effect.Effect<MutableState, ExecutionReadError>
     /** What can be read of a run, and what cannot, where `get` fails with `MalformedRow`. One round trip. */
-    readonly salvage: (key: RunKey) => Effect.Effect<Salvaged, ArchetypeUnspecified | TransactionError>
+    readonly salvage: (key: RunKey) => Effect.Effect<Salvaged, ArchetypeUnspecified | OperationError>
     /** The current execution. One round trip. */
     readonly getCurrent: (key: Key) => Effect.Effect<CurrentExecution, ExecutionReadError>
     /**
@@ -155,18 +161,17 @@ export class Executions extends Context.Service<
 export const layer: Layer.Layer<Executions, never, DsqlClient> = Layer.effect(
   Executions,
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
+    const operation = Edge.connected(client)
     return Executions.of({
-      create: Effect.fn("Executions.create")((at, mode, run) => connected(create(at, mode, run))),
-      update: Effect.fn("Executions.update")((at, change) => connected(update(at, change))),
-      conflictResolve: Effect.fn("Executions.conflictResolve")((at, change) => connected(conflictResolve(at, change))),
-      set: Effect.fn("Executions.set")((at, run) => connected(set(at, run))),
-      get: Effect.fn("Executions.get")((key) => connected(get(key))),
-      salvage: Effect.fn("Executions.salvage")((key) => connected(salvage(key))),
-      getCurrent: Effect.fn("Executions.getCurrent")((key) => connected(getCurrent(key))),
-      delete: Effect.fn("Executions.delete")((at, runId) => connected(remove(at, runId))),
-      deleteCurrent: Effect.fn("Executions.deleteCurrent")((at, runId) => connected(removeCurrent(at, runId)))
+      create: operation("Executions.create", create),
+      update: operation("Executions.update", update),
+      conflictResolve: operation("Executions.conflictResolve", conflictResolve),
+      set: operation("Executions.set", set),
+      get: operation("Executions.get", get),
+      salvage: operation("Executions.salvage", salvage),
+      getCurrent: operation("Executions.getCurrent", getCurrent),
+      delete: operation("Executions.delete", remove),
+      deleteCurrent: operation("Executions.deleteCurrent", removeCurrent)
     })
   })
 )

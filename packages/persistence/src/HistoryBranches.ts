@@ -9,7 +9,8 @@
  * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
@@ -19,6 +20,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Branch from "./HistoryBranch.ts"
 import type { BranchId, ShardId, TreeId } from "./Identifiers.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as Nodes from "./internal/history/nodes.ts"
 import * as Reading from "./internal/history/reading.ts"
 import * as Removal from "./internal/history/removal.ts"
@@ -26,8 +28,7 @@ import * as Tree from "./internal/history/tree.ts"
 import * as List from "./internal/page/list.ts"
 import { repeatable } from "./internal/repeatable.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
-import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
-import * as Storable from "./internal/storable/rows.ts"
+import type { OperationError, PageError, ReadError, WriteError } from "./PersistenceError.ts"
 
 /**
  * A branch, in the shard of its execution.
@@ -48,7 +49,10 @@ export interface Located {
  */
 export interface Append extends Located {
   readonly nodes: Arr.NonEmptyReadonlyArray<Branch.HistoryNode>
-  /** Makes the branch as well, with this description of whose history it is; another of its id is `BranchExists`. */
+  /**
+   * Makes the branch as well, with this description of whose history it is. The same made twice is one; another branch
+   * of its id, or another description, is `BranchExists`.
+   */
   readonly newBranch?: { readonly info: string } | undefined
 }
 
@@ -75,6 +79,26 @@ export interface NodeRef {
 }
 
 /**
+ * The last valid node of a branch, and whether what comes after it goes too.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Trim extends Located, NodeRef {
+  readonly beyond?: boolean | undefined
+}
+
+/**
+ * Nodes that are to be deleted.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Deletion extends Located {
+  readonly nodes: ReadonlyArray<NodeRef>
+}
+
+/**
  * A branch that is to be made from another.
  *
  * @since 0.1.0
@@ -83,7 +107,7 @@ export interface NodeRef {
 export interface Fork extends Located {
   /** The first node that the new branch has of its own. */
   readonly nodeId: bigint
-  /** The new branch's id. The same fork made twice is one; any other branch of this id is `BranchExists`. */
+  /** The new branch's id. The same fork made twice is one; any other of this id or description is `BranchExists`. */
   readonly branchId: BranchId
   readonly info: string
 }
@@ -113,7 +137,10 @@ export interface Fork extends Located {
 export class HistoryBranches extends Context.Service<
   HistoryBranches,
   {
-    /** Writes nodes of a branch, and the branch itself if it is new; over those that are there. One round trip. */
+    /**
+     * Writes nodes of a branch over those that are there, and the branch itself if it is new. One round trip, two where
+     * the new branch is there already.
+     */
     readonly append: (append: Append) => Effect.Effect<void, WriteError | Branch.BranchExists | Branch.HistoryInvalid>
     /**
      * A page of a branch's history in order, its ancestors' part included. Nodes that never became history are passed
@@ -149,13 +176,9 @@ export class HistoryBranches extends Context.Service<
      * appends to. One round trip for each 1,000 nodes that are looked at, without their events, and one for each 1,000
      * that are deleted; beyond, four.
      */
-    readonly trim: (
-      trim: Located & NodeRef & { readonly beyond?: boolean | undefined }
-    ) => Effect.Effect<number, ReadError | Branch.BrokenChain>
+    readonly trim: (trim: Trim) => Effect.Effect<number, ReadError | Branch.BrokenChain>
     /** Deletes nodes of the branch's own; those that are not there are deleted. One round trip for each 1,000. */
-    readonly deleteNodes: (
-      of: Located & { readonly nodes: ReadonlyArray<NodeRef> }
-    ) => Effect.Effect<void, TransactionError | Branch.HistoryInvalid>
+    readonly deleteNodes: (of: Deletion) => Effect.Effect<void, OperationError | Branch.HistoryInvalid>
     /**
      * Deletes a branch, with all nodes that no other branch of the tree reads. Four round trips for each 1,000 nodes:
      * what may go depends on the other branches, whose rows are read in the same transaction. Stopped anywhere and run
@@ -192,32 +215,55 @@ export class HistoryBranches extends Context.Service<
 export const layer: Layer.Layer<HistoryBranches, never, DsqlClient> = Layer.effect(
   HistoryBranches,
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
-    const listNodes = (range: NodeRange, request: PageRequest = {}) => connected(Reading.page(forward(range), request))
-    const listNodesBackward = (range: NodeRange & { readonly lastTxnId: bigint }, request: PageRequest = {}) =>
-      connected(Effect.flatMap(backward(range), (reading) => Reading.page(reading, request)))
-    const list = (tree: Nodes.Tree, request: PageRequest = {}) => connected(Tree.page(tree, request))
-    const listAll = (request: PageRequest = {}) => connected(Tree.page(undefined, request))
+    const operation = Edge.connected(client)
+    const listNodes = operation("HistoryBranches.listNodes", (range: NodeRange, request: PageRequest) =>
+      Reading.page(forward(small(range)), request)
+    )
+    const listNodesBackward = operation(
+      "HistoryBranches.listNodesBackward",
+      (range: NodeRange & { readonly lastTxnId: bigint }, request: PageRequest) =>
+        Effect.flatMap(backward(small(range)), (reading) => Reading.page(reading, request))
+    )
+    const list = operation("HistoryBranches.list", (tree: Nodes.Tree, request: PageRequest) => Tree.page(tree, request))
+    const listAll = operation("HistoryBranches.listAll", (request: PageRequest) => Tree.page(undefined, request))
     return HistoryBranches.of({
-      append: Effect.fn("HistoryBranches.append")((of) => connected(append(of))),
-      listNodes: Effect.fn("HistoryBranches.listNodes")(listNodes),
+      append: operation("HistoryBranches.append", (of: Append) => append(small(of))),
+      listNodes: (range, request = {}) => listNodes(range, request),
       streamNodes: (range, request = {}) => List.stream(request, (next) => listNodes(range, next)),
-      listNodesBackward: Effect.fn("HistoryBranches.listNodesBackward")(listNodesBackward),
+      listNodesBackward: (range, request = {}) => listNodesBackward(range, request),
       streamNodesBackward: (range, request = {}) => List.stream(request, (next) => listNodesBackward(range, next)),
-      fork: Effect.fn("HistoryBranches.fork")((of) => connected(fork(of))),
-      trim: Effect.fn("HistoryBranches.trim")((of) => connected(trim(of))),
-      deleteNodes: Effect.fn("HistoryBranches.deleteNodes")((of) => connected(deleteNodes(of))),
-      delete: Effect.fn("HistoryBranches.delete")((of) =>
-        connected(Stream.runDrain(Removal.removeBranch(tree(of), of.branch)))
-      ),
-      list: Effect.fn("HistoryBranches.list")(list),
+      fork: operation("HistoryBranches.fork", (of: Fork) => fork({ ...small(of), branchId: lower(of.branchId) })),
+      trim: operation("HistoryBranches.trim", (of: Trim) => trim(small(of))),
+      deleteNodes: operation("HistoryBranches.deleteNodes", (of: Deletion) => deleteNodes(small(of))),
+      delete: operation("HistoryBranches.delete", (of: Located) => remove(small(of))),
+      list: (tree, request = {}) => list(tree, request),
       stream: (tree, request = {}) => List.stream(request, (next) => list(tree, next)),
-      listAll: Effect.fn("HistoryBranches.listAll")(listAll),
+      listAll: (request = {}) => listAll(request),
       streamAll: (request = {}) => List.stream(request, listAll)
     })
   })
 )
+
+/** The same id: letters have no case in a UUID. */
+const lower = <Id extends BranchId | TreeId>(id: Id) => id.toLowerCase() as Id
+
+/**
+ * A branch in the letters of its columns. What was cast to be an id is looked at as well: of a branch in other letters
+ * it would be unknown which nodes others read.
+ */
+const small = <A extends Located>(of: A): A => {
+  const { ancestors, branchId, treeId } = of.branch
+  const branch = {
+    treeId: lower(treeId),
+    branchId: lower(branchId),
+    ancestors: ancestors.map(({ beginNodeId, branchId, endNodeId }) => ({
+      branchId: lower(branchId),
+      beginNodeId,
+      endNodeId
+    }))
+  }
+  return { ...of, branch }
+}
 
 const tree = ({ branch, shardId }: Located): Nodes.Tree => ({ shardId, treeId: branch.treeId })
 
@@ -242,6 +288,9 @@ const invalid = (branch: Branch.HistoryBranch, reason: string) =>
 
 /** Nodes before its beginning are its ancestors', and none of a branch's business. */
 const own = (branch: Branch.HistoryBranch, nodes: ReadonlyArray<NodeRef>) => {
+  if (nodes.some(({ txnId }) => -txnId > Edge.largest)) {
+    return Effect.fail(invalid(branch, "a transaction id is stored negated, and the lowest BIGINT has no opposite"))
+  }
   const begin = Branch.beginNodeId(branch)
   const foreign = nodes.find(({ nodeId }) => nodeId < begin)
   return foreign === undefined
@@ -257,39 +306,46 @@ const append = Effect.fnUntraced(function* ({ branch, newBranch, nodes, shardId 
   if (nodes.length === 0) return yield* invalid(branch, "there are no nodes to append")
   const empty = nodes.find(({ events }) => events.data.length === 0)
   if (empty !== undefined) return yield* invalid(branch, `the batch of node ${empty.nodeId} has no events`)
-  const forkTime = yield* DateTime.now
-  const made = newBranch === undefined ? undefined : Tree.toRow({ branch, forkTime, info: newBranch.info }, shardId)
+  const info = newBranch && { branch, forkTime: yield* DateTime.now, info: newBranch.info }
   const of = { shardId, treeId: branch.treeId }
-  if (newBranch !== undefined) yield* Storable.text("the info of a branch", newBranch.info)
-  yield* Storable.checkAll([
-    ...(made === undefined ? [] : [{ table: Tree.table, row: made, key: Tree.keyColumns }]),
+  yield* Size.checkAll([
+    ...(info === undefined ? [] : [Tree.toWrite(info, shardId)]),
     ...nodes.map((node) => Nodes.toWrite(of, branch.branchId, node))
   ])
-  yield* repeatable(
-    "AppendHistoryNodes",
-    Nodes.upsert(of, branch.branchId, nodes, made === undefined ? [] : [Tree.make(branch, made)])
+  const operation = "AppendHistoryNodes"
+  const alone = Effect.asVoid(repeatable(operation, Nodes.upsert<never>(of, branch.branchId, nodes, [])))
+  if (info === undefined) return yield* alone
+  const made = Transaction.autocommit(
+    Effect.map(
+      Guarded.write(Nodes.upsert(of, branch.branchId, nodes, [Tree.make(info, shardId)])),
+      (): Tree.Made => "made"
+    ),
+    { operation, repeat: true, verify: () => Tree.verifyMade(info, shardId) }
   )
+  const branchIs = yield* Effect.catchTag(made, "BranchMade", () => Effect.succeed<Tree.Made>("there"))
+  // Whoever made it, these nodes may not be there.
+  if (branchIs === "there") yield* alone
 })
 
 const fork = Effect.fnUntraced(function* ({ branch, branchId, info, nodeId, shardId }: Fork) {
   if (nodeId <= Branch.firstNodeId) {
     return yield* invalid(branch, `a fork at node ${nodeId} would share nothing; fork at node 2 or later`)
   }
-  const made = Branch.fork(branch, nodeId, branchId)
   if (Branch.ranges(branch).some((range) => range.branchId === branchId)) {
     return yield* invalid(branch, `it has nodes of branch ${branchId}, which a fork cannot be; take a new id`)
   }
-  const row = Tree.toRow({ branch: made, forkTime: yield* DateTime.now, info }, shardId)
-  yield* Storable.text("the info of a branch", info)
-  yield* Storable.check(Tree.table, row, Tree.keyColumns)
-  yield* Transaction.autocommit(Tree.fork(branch, shardId, Tree.make(made, row)), {
+  const made = { branch: Branch.fork(branch, nodeId, branchId), forkTime: yield* DateTime.now, info }
+  const { key, row, table } = Tree.toWrite(made, shardId)
+  yield* Size.check(table, row, key)
+  const written = Transaction.autocommit(Tree.fork(branch, shardId, Tree.make(made, shardId)), {
     operation: "ForkHistoryBranch",
     verify: () => Tree.verifyFork(branch, shardId, made)
   })
-  return made
+  yield* Effect.catchTag(written, "BranchMade", () => Effect.void)
+  return made.branch
 })
 
-const trim = Effect.fnUntraced(function* (of: Located & NodeRef & { readonly beyond?: boolean | undefined }) {
+const trim = Effect.fnUntraced(function* (of: Trim) {
   const off = yield* Removal.offChain(tree(of), of.branch, of)
   yield* Removal.removeNodes(tree(of), off)
   if (of.beyond !== true) return off.length
@@ -297,7 +353,7 @@ const trim = Effect.fnUntraced(function* (of: Located & NodeRef & { readonly bey
   return off.length + after
 })
 
-const deleteNodes = Effect.fnUntraced(function* (of: Located & { readonly nodes: ReadonlyArray<NodeRef> }) {
+const deleteNodes = Effect.fnUntraced(function* (of: Deletion) {
   yield* own(of.branch, of.nodes)
   const { branchId } = of.branch
   yield* Removal.removeNodes(
@@ -305,3 +361,5 @@ const deleteNodes = Effect.fnUntraced(function* (of: Located & { readonly nodes:
     of.nodes.map((node) => ({ ...node, branchId }))
   )
 })
+
+const remove = (of: Located) => Stream.runDrain(Removal.removeBranch(tree(of), of.branch))

@@ -108,12 +108,15 @@ export const outbound: ImmediateCategory = immediate(7)
 
 /**
  * When a scheduled task is due: microseconds since 1970-01-01 UTC, as finely as the database keeps them. A
- * `DateTime` would cut them to milliseconds, and tasks of one millisecond would lose their order.
+ * `DateTime` would cut them to milliseconds, and tasks of one millisecond would lose their order. The first is that of
+ * a TIMESTAMP, in 4714 BC, the last that of 64 bits.
  *
  * @since 0.1.0
  * @category models
  */
-export const FireTime = Schema.BigInt.pipe(Schema.brand("FireTime"))
+export const FireTime = Schema.BigInt.check(
+  Schema.isBetweenBigInt({ minimum: -210_866_803_200_000_000n, maximum: 2n ** 63n - 1n })
+).pipe(Schema.brand("FireTime"))
 
 /**
  * @since 0.1.0

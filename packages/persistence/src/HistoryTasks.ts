@@ -9,8 +9,8 @@
  * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
+import * as Size from "@effect-dsql/core/Size"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -30,6 +30,7 @@ import {
   type ScheduledRange,
   type ScheduledTask
 } from "./HistoryTask.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as Add from "./internal/historyTasks/add.ts"
 import * as List from "./internal/page/list.ts"
 import { repeatable } from "./internal/repeatable.ts"
@@ -37,9 +38,8 @@ import type { Position, Range, TaskRows } from "./internal/historyTasks/rows.ts"
 import * as Rows from "./internal/historyTasks/rows.ts"
 import { taskTable } from "./internal/historyTasks/table.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
-import type { PageError, ShardOwnershipLost, WriteError } from "./PersistenceError.ts"
+import type { OperationError, PageError, ShardOwnershipLost, WriteError } from "./PersistenceError.ts"
 import type { OwnedShard } from "./Shard.ts"
-import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * A queue of tasks.
@@ -53,7 +53,7 @@ export interface Queue<Range, Key, Task> {
   /** A range in order, from the token on, in the memory of one page. One round trip for each page. */
   readonly stream: (range: Range, request?: PageRequest) => Stream.Stream<Task, PageError>
   /** Takes a task away that is complete; one that is not there is. One round trip. */
-  readonly delete: (key: Key) => Effect.Effect<void, TransactionError>
+  readonly delete: (key: Key) => Effect.Effect<void, OperationError>
   /**
    * Takes a range away, the first ones first, and gives how many went: all of them, or `limit`. One round trip for 500
    * tasks. Run again after a failure, it goes on where it stopped.
@@ -61,7 +61,7 @@ export interface Queue<Range, Key, Task> {
   readonly deleteRange: (
     range: Range,
     options?: { readonly limit?: number | undefined }
-  ) => Effect.Effect<number, TransactionError>
+  ) => Effect.Effect<number, OperationError>
 }
 
 /**
@@ -104,7 +104,7 @@ export class HistoryTasks extends Context.Service<
       /** Keeps a dead letter; one that is there already stays as it is. One round trip. */
       readonly put: (letter: DeadLetter) => Effect.Effect<void, WriteError>
       /** Whether a range has no dead letters. One round trip. */
-      readonly isEmpty: (range: DeadLetterRange) => Effect.Effect<boolean, TransactionError>
+      readonly isEmpty: (range: DeadLetterRange) => Effect.Effect<boolean, OperationError>
     }
   }
 >()("@effect-dsql/persistence/HistoryTasks") {}
@@ -118,32 +118,31 @@ export class HistoryTasks extends Context.Service<
 export const layer: Layer.Layer<HistoryTasks, never, DsqlClient> = Layer.effect(
   HistoryTasks,
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
+    const operation = Edge.connected(client)
     const queue = <R extends Range, Key, Task>(kind: Kind<R, Key, Task>): Queue<R, Key, Task> => {
-      const page = (range: R, request: PageRequest = {}) =>
-        connected(Rows.page(kind.rows(range), range, request, (position, task) => kind.make(range, position, task)))
+      const page = operation(`${kind.name}.list`, (range: R, request: PageRequest) =>
+        Rows.page(kind.rows(range), range, request, (position, task) => kind.make(range, position, task))
+      )
       return {
-        list: Effect.fn(`${kind.name}.list`)(page),
+        list: (range, request = {}) => page(range, request),
         stream: (range, request = {}) => List.stream(request, (next) => page(range, next)),
-        delete: Effect.fn(`${kind.name}.delete`)((key: Key) =>
-          connected(Rows.remove(kind.rows(key), kind.position(key)))
-        ),
-        deleteRange: Effect.fn(`${kind.name}.deleteRange`)(
+        delete: operation(`${kind.name}.delete`, (key: Key) => Rows.remove(kind.rows(key), kind.position(key))),
+        deleteRange: operation(
+          `${kind.name}.deleteRange`,
           (range: R, options?: { readonly limit?: number | undefined }) =>
-            connected(Rows.removeRange(kind.rows(range), range, options?.limit))
+            Rows.removeRange(kind.rows(range), range, options?.limit)
         )
       }
     }
     return HistoryTasks.of({
-      add: Effect.fn("HistoryTasks.add")((owned, tasks) => connected(Add.add(owned, tasks))),
+      add: operation("HistoryTasks.add", Add.add),
       immediate: queue(immediate),
       scheduled: queue(scheduled),
       replicationDlq: {
         ...queue(deadLetters),
-        put: Effect.fn("HistoryTasks.replicationDlq.put")((letter) => connected(put(letter))),
-        isEmpty: Effect.fn("HistoryTasks.replicationDlq.isEmpty")((range) =>
-          connected(Rows.isEmpty(deadLetters.rows(range), range))
+        put: operation("HistoryTasks.replicationDlq.put", put),
+        isEmpty: operation("HistoryTasks.replicationDlq.isEmpty", (range: DeadLetterRange) =>
+          Rows.isEmpty(deadLetters.rows(range), range)
         )
       }
     })
@@ -203,7 +202,7 @@ const put = Effect.fnUntraced(function* (letter: DeadLetter) {
     data_encoding: letter.task.encoding
   }
   const key = ["source_cluster_name", "shard_id", "task_id"]
-  yield* Storable.check(table, row, key)
+  yield* Size.check(table, row, key)
   const types = {
     source_cluster_name: "text",
     shard_id: "integer",

@@ -1,14 +1,15 @@
 /**
  * The ids of what is stored. Each is its own type, so that none is taken for another.
  *
+ * Those that are UUIDs are taken in any letters and kept in small ones, as the database gives them: the same id is the
+ * same text.
+ *
  * @since 0.1.0
  * @stability unstable
  */
 import * as Schema from "effect/Schema"
 import { isStorable } from "./internal/storable/text.ts"
-
-/** Of any version, or of none: Temporal takes 16 bytes, whatever they say of themselves. */
-const uuid = Schema.String.check(Schema.isGUID())
+import { anyLetters, Uuid } from "./internal/storable/uuid.ts"
 
 const name = Schema.NonEmptyString.check(isStorable, Schema.isMaxCodePoints(255))
 
@@ -32,7 +33,7 @@ export type ShardId = typeof ShardId.Type
  * @since 0.1.0
  * @category models
  */
-export const NamespaceId = uuid.pipe(Schema.brand("NamespaceId"))
+export const NamespaceId = anyLetters(Uuid.pipe(Schema.brand("NamespaceId")))
 
 /**
  * @since 0.1.0
@@ -46,7 +47,7 @@ export type NamespaceId = typeof NamespaceId.Type
  * @since 0.1.0
  * @category models
  */
-export const RunId = uuid.pipe(Schema.brand("RunId"))
+export const RunId = anyLetters(Uuid.pipe(Schema.brand("RunId")))
 
 /**
  * @since 0.1.0
@@ -75,7 +76,7 @@ export type BusinessId = typeof BusinessId.Type
  * @since 0.1.0
  * @category models
  */
-export const TreeId = uuid.pipe(Schema.brand("TreeId"))
+export const TreeId = anyLetters(Uuid.pipe(Schema.brand("TreeId")))
 
 /**
  * @since 0.1.0
@@ -89,7 +90,7 @@ export type TreeId = typeof TreeId.Type
  * @since 0.1.0
  * @category models
  */
-export const BranchId = uuid.pipe(Schema.brand("BranchId"))
+export const BranchId = anyLetters(Uuid.pipe(Schema.brand("BranchId")))
 
 /**
  * @since 0.1.0
@@ -131,7 +132,7 @@ export type ClusterName = typeof ClusterName.Type
  * @since 0.1.0
  * @category models
  */
-export const HostId = uuid.pipe(Schema.brand("HostId"))
+export const HostId = anyLetters(Uuid.pipe(Schema.brand("HostId")))
 
 /**
  * @since 0.1.0
@@ -145,7 +146,7 @@ export type HostId = typeof HostId.Type
  * @since 0.1.0
  * @category models
  */
-export const EndpointId = uuid.pipe(Schema.brand("EndpointId"))
+export const EndpointId = anyLetters(Uuid.pipe(Schema.brand("EndpointId")))
 
 /**
  * @since 0.1.0

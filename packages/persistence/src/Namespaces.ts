@@ -18,13 +18,13 @@
  * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Stream from "effect/Stream"
 import type { DataBlob } from "./DataBlob.ts"
 import type { NamespaceId, NamespaceName } from "./Identifiers.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as List from "./internal/page/list.ts"
 import * as Reads from "./internal/namespaces/reads.ts"
 import * as Writes from "./internal/namespaces/writes.ts"
@@ -36,7 +36,7 @@ import type {
   NamespaceVersionConflict
 } from "./Namespace.ts"
 import type * as PageToken from "./PageToken.ts"
-import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
+import type { OperationError, PageError, ReadError, WriteError } from "./PersistenceError.ts"
 
 /**
  * Keeps namespaces. Each operation is one statement and one round trip; a stream is one per page.
@@ -81,9 +81,9 @@ export class Namespaces extends Context.Service<
       expectedVersion: bigint
     ) => Effect.Effect<void, WriteError | NamespaceVersionConflict | NamespaceNotFound | NamespaceAlreadyExists>
     /** Deletes the namespace if there is one. The global version stays. */
-    readonly deleteById: (id: NamespaceId) => Effect.Effect<void, TransactionError>
+    readonly deleteById: (id: NamespaceId) => Effect.Effect<void, OperationError>
     /** Deletes the namespace if there is one. The global version stays. */
-    readonly deleteByName: (name: NamespaceName) => Effect.Effect<void, TransactionError>
+    readonly deleteByName: (name: NamespaceName) => Effect.Effect<void, OperationError>
     /** One page of all namespaces, by id. */
     readonly list: (request?: PageToken.PageRequest) => Effect.Effect<PageToken.Page<Namespace>, PageError>
     /** All namespaces, by id. Ends with an error at a row that does not decode. */
@@ -102,23 +102,20 @@ export class Namespaces extends Context.Service<
 export const layer: Layer.Layer<Namespaces, never, DsqlClient> = Layer.effect(
   Namespaces,
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
-    const page = (request: PageToken.PageRequest) => connected(Reads.list(request))
+    const operation = Edge.connected(client)
+    const page = operation("Namespaces.list", Reads.list)
     return Namespaces.of({
-      create: Effect.fn("Namespaces.create")((namespace) => connected(Writes.create(namespace))),
-      initializeSystem: Effect.fn("Namespaces.initializeSystem")((detail) =>
-        connected(Writes.initializeSystem(detail))
-      ),
-      getById: Effect.fn("Namespaces.getById")((id) => connected(Reads.get("id", id))),
-      getByName: Effect.fn("Namespaces.getByName")((name) => connected(Reads.get("name", name))),
-      update: Effect.fn("Namespaces.update")((change, expected) => connected(Writes.update(change, expected))),
-      rename: Effect.fn("Namespaces.rename")((change, expected) => connected(Writes.rename(change, expected))),
-      deleteById: Effect.fn("Namespaces.deleteById")((id) => connected(Writes.remove("id", id))),
-      deleteByName: Effect.fn("Namespaces.deleteByName")((name) => connected(Writes.remove("name", name))),
-      list: Effect.fn("Namespaces.list")((request = {}) => page(request)),
+      create: operation("Namespaces.create", Writes.create),
+      initializeSystem: operation("Namespaces.initializeSystem", Writes.initializeSystem),
+      getById: operation("Namespaces.getById", (id: NamespaceId) => Reads.get("id", id)),
+      getByName: operation("Namespaces.getByName", (name: NamespaceName) => Reads.get("name", name)),
+      update: operation("Namespaces.update", Writes.update),
+      rename: operation("Namespaces.rename", Writes.rename),
+      deleteById: operation("Namespaces.deleteById", (id: NamespaceId) => Writes.remove("id", id)),
+      deleteByName: operation("Namespaces.deleteByName", (name: NamespaceName) => Writes.remove("name", name)),
+      list: (request = {}) => page(request),
       stream: (request = {}) => List.stream(request, page),
-      version: Effect.withSpan(connected(Reads.version), "Namespaces.version")
+      version: operation("Namespaces.version", () => Reads.version)()
     })
   })
 )

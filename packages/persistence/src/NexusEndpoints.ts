@@ -20,6 +20,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { EndpointId } from "./Identifiers.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as List from "./internal/page/list.ts"
 import { decode, select, table } from "./internal/nexus/rows.ts"
 import * as Writes from "./internal/nexus/writes.ts"
@@ -126,19 +127,14 @@ export class NexusEndpoints extends Context.Service<
 export const layer: Layer.Layer<NexusEndpoints, never, DsqlClient> = Layer.effect(
   NexusEndpoints,
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
-    const page = (request: ListRequest) => connected(list(request))
+    const operation = Edge.connected(client)
+    const page = operation("NexusEndpoints.list", list)
     return NexusEndpoints.of({
-      create: Effect.fn("NexusEndpoints.create")((endpoint, tableVersion) =>
-        connected(Writes.create(endpoint, tableVersion))
-      ),
-      update: Effect.fn("NexusEndpoints.update")((endpoint, tableVersion) =>
-        connected(Writes.update(endpoint, tableVersion))
-      ),
-      delete: Effect.fn("NexusEndpoints.delete")((id, tableVersion) => connected(Writes.remove(id, tableVersion))),
-      get: Effect.fn("NexusEndpoints.get")((id) => connected(get(id))),
-      list: Effect.fn("NexusEndpoints.list")((request = {}) => page(request)),
+      create: operation("NexusEndpoints.create", Writes.create),
+      update: operation("NexusEndpoints.update", Writes.update),
+      delete: operation("NexusEndpoints.delete", Writes.remove),
+      get: operation("NexusEndpoints.get", get),
+      list: (request = {}) => page(request),
       stream: (request = {}) => List.stream(request, (each) => page({ ...each, tableVersion: request.tableVersion }))
     })
   })

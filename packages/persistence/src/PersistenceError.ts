@@ -106,7 +106,7 @@ export class PageSizeInvalid extends Schema.TaggedError<PageSizeInvalid>(id("Pag
  * @category errors
  */
 export class TextInvalid extends Schema.TaggedError<TextInvalid>(id("TextInvalid"))("TextInvalid", {
-  /** The column, or what else the text was to be. */
+  /** Where it was given. */
   where: Schema.String,
   reason: Schema.String
 }) {
@@ -116,12 +116,45 @@ export class TextInvalid extends Schema.TaggedError<TextInvalid>(id("TextInvalid
 }
 
 /**
+ * A number that no column takes, or that means nothing where it was given. Nothing was sent.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class NumberInvalid extends Schema.TaggedError<NumberInvalid>(id("NumberInvalid"))("NumberInvalid", {
+  /** Where it was given. */
+  where: Schema.String,
+  value: Schema.Union([Schema.BigInt, Schema.Number]),
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `${this.where}: ${this.value}: ${this.reason}`
+  }
+}
+
+/**
+ * What every operation can end with that is given texts or numbers.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ValueInvalid = NumberInvalid | TextInvalid
+
+/**
+ * What every operation can end with, whatever it does.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type OperationError = TransactionError | ValueInvalid
+
+/**
  * What every operation that reads what is stored can end with.
  *
  * @since 0.1.0
  * @category models
  */
-export type ReadError = TransactionError | MalformedRow
+export type ReadError = OperationError | MalformedRow
 
 /**
  * What every page of a list can end with.
@@ -137,4 +170,4 @@ export type PageError = ReadError | PageSizeInvalid | PageTokenInvalid
  * @since 0.1.0
  * @category models
  */
-export type WriteError = ReadError | LimitExceeded | TextInvalid
+export type WriteError = ReadError | LimitExceeded

@@ -11,10 +11,11 @@
  * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import { ConditionFailed, type TransactionError } from "@effect-dsql/core/DsqlError"
+import { ConditionFailed } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -25,6 +26,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { type DataBlob, equals } from "./DataBlob.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as AckLevel from "./internal/queues/ackLevels.ts"
 import { drain, first } from "./internal/drain.ts"
 import * as List from "./internal/page/list.ts"
@@ -32,9 +34,14 @@ import * as Log from "./internal/queues/messageLog.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
-import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
+import {
+  NumberInvalid,
+  type OperationError,
+  type PageError,
+  type ReadError,
+  type WriteError
+} from "./PersistenceError.ts"
 import { type AckLevels, type Message, type MessageRange, MessageRangeInvalid, type QueueType } from "./Queue.ts"
-import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * Keeps queues of messages.
@@ -92,7 +99,7 @@ export class Queues extends Context.Service<
     readonly deleteMessages: (
       queue: QueueType,
       range: MessageRange
-    ) => Effect.Effect<number, MessageRangeInvalid | TransactionError>
+    ) => Effect.Effect<number, MessageRangeInvalid | OperationError>
     /** How far each cluster has acknowledged. One round trip. */
     readonly ackLevels: (queue: QueueType) => Effect.Effect<AckLevels, ReadError>
     /** Replaces how far each cluster has acknowledged, if the version is the expected one. One round trip. */
@@ -123,24 +130,19 @@ export class Queues extends Context.Service<
 export const layer: Layer.Layer<Queues, never, DsqlClient> = Layer.effect(
   Queues,
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
+    const operation = Edge.connected(client)
     const senders = Log.makeSenders()
-    const page = Effect.fn("Queues.listMessages")(
-      (queue: QueueType, request: MessageRange & PageToken.PageRequest = {}) => connected(list(queue, request))
-    )
+    const page = operation("Queues.listMessages", list)
     return Queues.of({
-      enqueue: Effect.fn("Queues.enqueue")((queue, message) => connected(enqueue(queue, message, senders(log(queue))))),
-      listMessages: page,
-      streamMessages: (queue, request = {}) => List.stream(request, (each) => page(queue, { ...request, ...each })),
-      deleteMessages: Effect.fn("Queues.deleteMessages")((queue, range) => connected(remove(queue, range))),
-      ackLevels: Effect.fn("Queues.ackLevels")((queue) => connected(ackLevels(queue))),
-      updateAckLevels: Effect.fn("Queues.updateAckLevels")((queue, levels, expected) =>
-        connected(updateAckLevels(queue, levels, expected))
+      enqueue: operation("Queues.enqueue", (queue: QueueType, message: DataBlob) =>
+        enqueue(queue, message, senders(log(queue)))
       ),
-      acknowledge: Effect.fn("Queues.acknowledge")((queue, cluster, upTo) =>
-        connected(acknowledge(queue, cluster, upTo))
-      )
+      listMessages: (queue, request = {}) => page(queue, request),
+      streamMessages: (queue, request = {}) => List.stream(request, (each) => page(queue, { ...request, ...each })),
+      deleteMessages: operation("Queues.deleteMessages", remove),
+      ackLevels: operation("Queues.ackLevels", ackLevels),
+      updateAckLevels: operation("Queues.updateAckLevels", updateAckLevels),
+      acknowledge: operation("Queues.acknowledge", acknowledge)
     })
   })
 )
@@ -177,7 +179,7 @@ const enqueueFirst = Effect.fnUntraced(function* (queue: QueueType, message: Dat
 })
 
 const list = Effect.fnUntraced(function* (queue: QueueType, request: MessageRange & PageToken.PageRequest) {
-  const { after: first = -1n, upTo = most } = request
+  const { after: first = -1n, upTo = Edge.largest } = request
   const tokens = Tokens.codec(Row.name(log(queue).messages), Schema.BigInt).of(`after ${first} up to ${upTo}`)
   const after = Option.getOrElse(yield* List.start(tokens, request), () => first)
   const body = Effect.flatMap(
@@ -197,10 +199,7 @@ const list = Effect.fnUntraced(function* (queue: QueueType, request: MessageRang
   )
 })
 
-/** The largest BIGINT. */
-const most = 2n ** 63n - 1n
-
-const remove = Effect.fnUntraced(function* (queue: QueueType, { after = -1n, upTo = most }: MessageRange) {
+const remove = Effect.fnUntraced(function* (queue: QueueType, { after = -1n, upTo = Edge.largest }: MessageRange) {
   if (upTo < 0n) return yield* new MessageRangeInvalid({ upTo })
   const rows = first({
     table: "queue",
@@ -221,10 +220,24 @@ const select = Effect.fnUntraced(function* (queue: QueueType, lock: "" | "FOR UP
   return rows[0] === undefined ? none : yield* AckLevel.decode(rows[0], { queue_type: queue })
 })
 
+/** Levels beyond this would leave no numbers for the messages that come behind the last acknowledged one. */
+const highest = 2n ** 62n
+
+const checkLevel = (cluster: string, value: bigint): Effect.Effect<void, NumberInvalid> => {
+  const reason = `a level is the number of a message, -1 before the first, and no more than ${highest}`
+  return value >= -1n && value <= highest
+    ? Effect.void
+    : Effect.fail(new NumberInvalid({ where: `the level of ${cluster}`, value, reason }))
+}
+
 const updateAckLevels = Effect.fnUntraced(function* (queue: QueueType, levels: AckLevels["levels"], expected: bigint) {
-  for (const cluster of Object.keys(levels)) yield* Storable.text("the name of a cluster", cluster)
+  for (const [cluster, level] of Object.entries(levels)) yield* checkLevel(cluster, level)
+  yield* replaceAckLevels(queue, levels, expected)
+})
+
+const replaceAckLevels = Effect.fnUntraced(function* (queue: QueueType, levels: AckLevels["levels"], expected: bigint) {
   const { data, data_encoding } = AckLevel.encode(levels)
-  yield* Storable.check("queue_metadata", { queue_type: queue, data, data_encoding, version: expected }, ["queue_type"])
+  yield* Size.check("queue_metadata", { queue_type: queue, data, data_encoding, version: expected }, ["queue_type"])
   const key = { queue_type: Expression.value("integer", queue) }
   const version = Expression.value("bigint", expected)
   const guard = Guard.make({
@@ -265,8 +278,9 @@ const updateAckLevels = Effect.fnUntraced(function* (queue: QueueType, levels: A
 
 const acknowledge = (queue: QueueType, cluster: string, upTo: bigint) =>
   Effect.gen(function* () {
+    yield* checkLevel(cluster, upTo)
     const { levels, version } = yield* ackLevels(queue)
     const level = levels[cluster]
     if (level !== undefined && level >= upTo) return
-    yield* updateAckLevels(queue, { ...levels, [cluster]: upTo }, version)
+    yield* replaceAckLevels(queue, { ...levels, [cluster]: upTo }, version)
   }).pipe(Effect.retry({ while: (error) => error._tag === "ConditionFailed", times: 100 }))

@@ -13,6 +13,7 @@ import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -22,6 +23,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { DataBlob } from "./DataBlob.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import { drain, first } from "./internal/drain.ts"
 import * as List from "./internal/page/list.ts"
 import * as Log from "./internal/queues/messageLog.ts"
@@ -32,7 +34,6 @@ import type * as PageToken from "./PageToken.ts"
 import { MalformedRow, type PageError, type ReadError, type WriteError } from "./PersistenceError.ts"
 import { type Message, type MessageRange, MessageRangeInvalid } from "./Queue.ts"
 import { QueueExists, type QueueInfo, type QueueKey, QueueName, QueueNotFound } from "./QueueV2.ts"
-import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * Which messages, and which page of them.
@@ -117,24 +118,19 @@ export class QueuesV2 extends Context.Service<
 export const layer: Layer.Layer<QueuesV2, never, DsqlClient> = Layer.effect(
   QueuesV2,
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
+    const operation = Edge.connected(client)
     const senders = Log.makeSenders()
-    const page = Effect.fn("QueuesV2.listMessages")((queue: QueueKey, request: ReadRequest = {}) =>
-      connected(listMessages(queue, request))
-    )
-    const queues = Effect.fn("QueuesV2.list")((type: number, request: PageToken.PageRequest = {}) =>
-      connected(list(type, request))
-    )
+    const page = operation("QueuesV2.listMessages", listMessages)
+    const queues = operation("QueuesV2.list", list)
     return QueuesV2.of({
-      create: Effect.fn("QueuesV2.create")((queue) => connected(create(queue))),
-      enqueue: Effect.fn("QueuesV2.enqueue")((queue, message) =>
-        connected(enqueue(queue, message, senders(log(queue))))
+      create: operation("QueuesV2.create", create),
+      enqueue: operation("QueuesV2.enqueue", (queue: QueueKey, message: DataBlob) =>
+        enqueue(queue, message, senders(log(queue)))
       ),
-      listMessages: page,
+      listMessages: (queue, request = {}) => page(queue, request),
       streamMessages: (queue, request = {}) => List.stream(request, (each) => page(queue, { ...request, ...each })),
-      deleteMessages: Effect.fn("QueuesV2.deleteMessages")((queue, range) => connected(deleteMessages(queue, range))),
-      list: queues,
+      deleteMessages: operation("QueuesV2.deleteMessages", deleteMessages),
+      list: (type, request = {}) => queues(type, request),
       stream: (type, request = {}) => List.stream(request, (each) => queues(type, each))
     })
   })
@@ -155,7 +151,7 @@ const metadata = (minMessageId: bigint) => ({
 
 const create = Effect.fnUntraced(function* (queue: QueueKey) {
   const row = { ...keyOf(queue), ...metadata(0n) }
-  yield* Storable.check("queues", row, Object.keys(keyOf(queue)))
+  yield* Size.check("queues", row, Object.keys(keyOf(queue)))
   const absent = Guard.make({
     name: "queue",
     row: Guard.row("queues", bound(queue), ["queue_name"], undefined),
@@ -243,7 +239,7 @@ const listMessages = Effect.fnUntraced(function* (
 
 const deleteMessages = Effect.fnUntraced(function* (
   queue: QueueKey,
-  { upTo = 2n ** 63n - 1n }: Pick<MessageRange, "upTo">
+  { upTo = Edge.largest }: Pick<MessageRange, "upTo">
 ) {
   if (upTo < 0n) return yield* new MessageRangeInvalid({ upTo })
   const { deleted, min } = yield* Transaction.run(advance(queue, upTo), {

@@ -15,6 +15,7 @@ import * as Expression from "@effect-dsql/core/Expression"
 import * as Fence from "@effect-dsql/core/Fence"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -25,10 +26,16 @@ import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import { Encoding, equals } from "./DataBlob.ts"
 import type { ShardId } from "./Identifiers.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as Row from "./internal/page/row.ts"
-import { type MalformedRow, type ReadError, ShardOwnershipLost, type WriteError } from "./PersistenceError.ts"
+import {
+  type MalformedRow,
+  type ReadError,
+  ShardOwnershipLost,
+  type ValueInvalid,
+  type WriteError
+} from "./PersistenceError.ts"
 import type { OwnedShard, Shard } from "./Shard.ts"
-import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * Reads, creates and fences shards.
@@ -72,7 +79,9 @@ export class Shards extends Context.Service<
      */
     readonly update: (shard: Shard, expectedRangeId: bigint) => Effect.Effect<void, WriteError | ShardOwnershipLost>
     /** Holds the shard for the writes of this transaction: it keeps this range until COMMIT. One round trip. */
-    readonly shared: (owned: OwnedShard) => Effect.Effect<void, ShardOwnershipLost | SqlError, Transaction.Transaction>
+    readonly shared: (
+      owned: OwnedShard
+    ) => Effect.Effect<void, ShardOwnershipLost | SqlError | ValueInvalid, Transaction.Transaction>
     /** Takes the shard against everybody who holds or moves it, and gives its range. One round trip. */
     readonly exclusive: (shardId: ShardId) => Effect.Effect<Option.Option<bigint>, SqlError, Transaction.Transaction>
   }
@@ -87,15 +96,14 @@ export class Shards extends Context.Service<
 export const layer: Layer.Layer<Shards, never, DsqlClient> = Layer.effect(
   Shards,
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
+    const operation = Edge.connected(client)
     return Shards.of({
-      getOrCreate: Effect.fn("Shards.getOrCreate")((shardId, create) => connected(getOrCreate(shardId, create))),
-      find: Effect.fn("Shards.find")((shardId) =>
-        connected(Transaction.autocommit(select(shardId, ""), { operation: "ReadShard", readOnly: "proven" }))
+      getOrCreate: operation("Shards.getOrCreate", getOrCreate),
+      find: operation("Shards.find", (shardId: ShardId) =>
+        Transaction.autocommit(select(shardId, ""), { operation: "ReadShard", readOnly: "proven" })
       ),
-      update: Effect.fn("Shards.update")((shard, expected) => connected(update(shard, expected))),
-      shared: ({ rangeId, shardId }) => ownership(shardId, Fence.shared(guard(shardId), rangeId)),
+      update: operation("Shards.update", update),
+      shared: (owned) => Effect.andThen(Edge.check("Shards.shared", [owned]), shared(owned)),
       exclusive: (shardId) => Effect.map(Fence.exclusive(guard(shardId)), Option.map(toRangeId))
     })
   })
@@ -111,10 +119,14 @@ const columns = (shard: Omit<Shard, "shardId">) => ({
   data_encoding: shard.info.encoding
 })
 
-const check = (shard: Shard) => Storable.check(table, { shard_id: shard.shardId, ...columns(shard) }, ["shard_id"])
+const shared = ({ rangeId, shardId }: OwnedShard) => ownership(shardId, Fence.shared(guard(shardId), rangeId))
+
+const check = (shard: Shard) => Size.check(table, { shard_id: shard.shardId, ...columns(shard) }, ["shard_id"])
 
 const getOrCreate = Effect.fnUntraced(function* (shardId: ShardId, create: () => Omit<Shard, "shardId">) {
   const shard = { shardId, ...create() }
+  // What the caller's function gives is no argument.
+  yield* Edge.check("Shards.getOrCreate", [shard])
   yield* check(shard)
   const key = { shard_id: Expression.value("integer", shardId) }
   const there = Guard.make({

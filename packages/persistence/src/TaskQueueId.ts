@@ -14,6 +14,7 @@ import { createHash } from "node:crypto"
 import * as Schema from "effect/Schema"
 import { NamespaceId, TaskQueueName } from "./Identifiers.ts"
 import { fingerprint32 } from "./internal/taskQueues/farmhash.ts"
+import { Uuid } from "./internal/storable/uuid.ts"
 
 /**
  * The key of a task queue in all tables, as earlier systems on Aurora DSQL derive it.
@@ -25,7 +26,7 @@ export const TaskQueueId = Schema.Struct({
   /** FarmHash Fingerprint32 of the binary id. */
   rangeHash: Schema.BigInt,
   /** The first half of the binary id's SHA-256, marked as a UUID of version 4. */
-  uuid: Schema.String.check(Schema.isGUID())
+  uuid: Uuid
 })
 
 /**

@@ -10,10 +10,10 @@
  * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -24,13 +24,13 @@ import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { Encoding, equals } from "./DataBlob.ts"
 import { type BuildId, type NamespaceId, TaskQueueName } from "./Identifiers.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as List from "./internal/page/list.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
 import type * as PageToken from "./PageToken.ts"
-import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
+import type { OperationError, PageError, ReadError, WriteError } from "./PersistenceError.ts"
 import { type UserData, type UserDataChange, UserDataConflict } from "./UserData.ts"
-import * as Storable from "./internal/storable/rows.ts"
 
 /**
  * Keeps user data of task queues. Each operation is one statement and one round trip; a stream is one per page.
@@ -74,7 +74,7 @@ export class TaskQueueUserData extends Context.Service<
     /** A namespace's user data, by name. */
     readonly stream: (namespaceId: NamespaceId, request?: PageToken.PageRequest) => Stream.Stream<UserData, PageError>
     /** How many task queues use a build id. */
-    readonly countByBuildId: (namespaceId: NamespaceId, buildId: BuildId) => Effect.Effect<number, TransactionError>
+    readonly countByBuildId: (namespaceId: NamespaceId, buildId: BuildId) => Effect.Effect<number, OperationError>
     /** One page of the task queues that use a build id, by name. */
     readonly listByBuildId: (
       namespaceId: NamespaceId,
@@ -99,25 +99,16 @@ export class TaskQueueUserData extends Context.Service<
 export const layer: Layer.Layer<TaskQueueUserData, never, DsqlClient> = Layer.effect(
   TaskQueueUserData,
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
-    type Request = PageToken.PageRequest
-    const page = Effect.fn("TaskQueueUserData.list")((namespaceId: NamespaceId, request: Request = {}) =>
-      connected(list(namespaceId, request))
-    )
-    const used = Effect.fn("TaskQueueUserData.listByBuildId")(
-      (namespaceId: NamespaceId, buildId: BuildId, request: Request = {}) =>
-        connected(listByBuildId(namespaceId, buildId, request))
-    )
+    const operation = Edge.connected(client)
+    const page = operation("TaskQueueUserData.list", list)
+    const used = operation("TaskQueueUserData.listByBuildId", listByBuildId)
     return TaskQueueUserData.of({
-      find: Effect.fn("TaskQueueUserData.find")((namespaceId, name) => connected(find(namespaceId, name))),
-      update: Effect.fn("TaskQueueUserData.update")((namespaceId, updates) => connected(update(namespaceId, updates))),
-      list: page,
+      find: operation("TaskQueueUserData.find", find),
+      update: operation("TaskQueueUserData.update", update),
+      list: (namespaceId, request = {}) => page(namespaceId, request),
       stream: (namespaceId, request = {}) => List.stream(request, (each) => page(namespaceId, each)),
-      countByBuildId: Effect.fn("TaskQueueUserData.countByBuildId")((namespaceId, buildId) =>
-        connected(countByBuildId(namespaceId, buildId))
-      ),
-      listByBuildId: used,
+      countByBuildId: operation("TaskQueueUserData.countByBuildId", countByBuildId),
+      listByBuildId: (namespaceId, buildId, request = {}) => used(namespaceId, buildId, request),
       streamByBuildId: (namespaceId, buildId, request = {}) =>
         List.stream(request, (each) => used(namespaceId, buildId, each))
     })
@@ -158,7 +149,7 @@ const update = Effect.fnUntraced(function* (
     for (const build_id of come) added.push({ build_id, task_queue_name })
     for (const build_id of gone) removed.push({ build_id, task_queue_name })
   }
-  yield* Storable.checkAll([
+  yield* Size.checkAll([
     ...rows.map((row) => ({
       table,
       row: { namespace_id: namespaceId, ...row },

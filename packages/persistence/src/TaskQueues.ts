@@ -14,19 +14,19 @@
  * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { DataBlob } from "./DataBlob.ts"
+import * as Edge from "./internal/storable/edge.ts"
 import * as List from "./internal/page/list.ts"
 import { classic, fair, type Layout } from "./internal/taskQueues/layout.ts"
 import * as Ownership from "./internal/taskQueues/ownership.ts"
 import * as Tasks from "./internal/taskQueues/tasks.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
-import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
+import type { OperationError, PageError, ReadError, WriteError } from "./PersistenceError.ts"
 import type {
   FairPosition,
   NewTask,
@@ -108,7 +108,7 @@ export interface Store<P> {
     id: TaskQueueId,
     before: P,
     options?: { readonly limit?: number | undefined }
-  ) => Effect.Effect<number, TransactionError>
+  ) => Effect.Effect<number, OperationError>
 }
 
 /**
@@ -145,29 +145,37 @@ export class FairTaskQueues extends Context.Service<FairTaskQueues, Store<FairPo
 
 const make = <P>(name: string, layout: Layout<P>): Effect.Effect<Store<P>, never, DsqlClient> =>
   Effect.map(DsqlClient, (client) => {
-    const connected = <A, E>(effect: Effect.Effect<A, E, DsqlClient>) =>
-      Effect.provideService(effect, DsqlClient, client)
+    const operation = Edge.connected(client)
     const table = layout.queues
-    const list = Effect.fn(`${name}.list`)((request: PageRequest = {}) => connected(Ownership.list(table, request)))
-    const listTasks = Effect.fn(`${name}.listTasks`)((id: TaskQueueId, request: TasksRequest<P> = {}) =>
-      connected(Tasks.list(layout, id, request))
+    const list = operation(`${name}.list`, (request: PageRequest) => Ownership.list(table, request))
+    const listTasks = operation(`${name}.listTasks`, (id: TaskQueueId, request: TasksRequest<P>) =>
+      Tasks.list(layout, id, request)
     )
     return {
-      create: Effect.fn(`${name}.create`)((queue) => connected(Ownership.create(table, queue))),
-      find: Effect.fn(`${name}.find`)((id) => connected(Ownership.find(table, id))),
-      lease: Effect.fn(`${name}.lease`)((id, info) => connected(Ownership.lease(table, id, info))),
-      update: Effect.fn(`${name}.update`)((queue, expected) => connected(Ownership.update(table, queue, expected))),
-      delete: Effect.fn(`${name}.delete`)((owned) => connected(Ownership.remove(table, owned))),
-      list,
+      create: operation(`${name}.create`, (queue: TaskQueue) => Ownership.create(table, queue)),
+      find: operation(`${name}.find`, (id: TaskQueueId) => Ownership.find(table, id)),
+      lease: operation(`${name}.lease`, (id: TaskQueueId, info: DataBlob) => Ownership.lease(table, id, info)),
+      update: operation(`${name}.update`, (queue: TaskQueue, expected: bigint) =>
+        Ownership.update(table, queue, expected)
+      ),
+      delete: operation(`${name}.delete`, (owned: OwnedTaskQueue) => Ownership.remove(table, owned)),
+      list: (request = {}) => list(request),
       stream: (request = {}) => List.stream(request, list),
-      createTasks: Effect.fn(`${name}.createTasks`)((owned, tasks) => connected(Tasks.create(layout, owned, tasks))),
-      listTasks,
+      createTasks: operation(`${name}.createTasks`, (owned: OwnedTaskQueue, tasks: ReadonlyArray<NewTask<P>>) =>
+        Tasks.create(layout, owned, tasks)
+      ),
+      listTasks: (id, request = {}) => listTasks(id, request),
       streamTasks: (id, request = {}) => List.stream(request, (page) => listTasks(id, { ...request, ...page })),
-      deleteTasks: Effect.fn(`${name}.deleteTasks`)((id, before, options) =>
-        connected(Tasks.removeBefore(layout, id, before, options?.limit))
+      deleteTasks: operation(`${name}.deleteTasks`, (id: TaskQueueId, before: P, options?: Limited) =>
+        Tasks.removeBefore(layout, id, before, options?.limit)
       )
     }
   })
+
+/** How many tasks are deleted at most. */
+interface Limited {
+  readonly limit?: number | undefined
+}
 
 /**
  * Provides the store.

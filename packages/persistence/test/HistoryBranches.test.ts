@@ -5,6 +5,7 @@ import { DsqlClient } from "@effect-dsql/core"
 import { HistoryBranch, HistoryBranches, PageToken, type PersistenceError } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Array as Arr, Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
 import { branchId, chain, located, node, readAll, readAllBackward, rowsOf, written } from "./support/history.ts"
 import { describeAlone, describeEmulated, describeStores } from "./support/persistence.ts"
@@ -203,6 +204,44 @@ describeStores("HistoryBranches", (it) => {
     })
   )
 
+  it.effect("refuses to make a branch again as another's history, and keeps the time of its fork", () =>
+    Effect.gen(function* () {
+      const history = yield* HistoryBranches.HistoryBranches
+      const base = yield* written(located(), chain(6))
+      const fork = { ...base, nodeId: 4n, branchId: branchId(), info: "one" }
+      yield* TestClock.setTime(Date.UTC(2026, 0, 1))
+      const made = yield* history.fork(fork)
+      yield* TestClock.setTime(Date.UTC(2027, 0, 1))
+      assert.deepStrictEqual(yield* history.fork(fork), made)
+      const append = { ...base, nodes: Arr.make(node(1, 9)) }
+      yield* history.append({ ...append, newBranch: { info: "test" } })
+      const taken = { _tag: "BranchExists", treeId: base.branch.treeId } as const
+      assert.include(yield* Effect.flip(history.fork({ ...fork, info: "another" })), taken)
+      const another = history.append({ ...append, nodes: [node(1, 10)], newBranch: { info: "another" } })
+      assert.include(yield* Effect.flip(another), taken)
+      const { items } = yield* history.list({ shardId: base.shardId, treeId: base.branch.treeId })
+      const found = items.find(({ branch }) => branch.branchId === fork.branchId)
+      assert.deepStrictEqual(found?.forkTime?.epochMilliseconds, Date.UTC(2026, 0, 1))
+      assert.deepStrictEqual(items.map(({ info }) => info).toSorted(), ["one", "test"])
+      assert.strictEqual((yield* readAll(base))[0]?.txnId, 9n)
+    }).pipe(Effect.provide(TestClock.layer()))
+  )
+
+  it.effect("goes on backwards along the chain that its page token is of, and along no other", () =>
+    Effect.gen(function* () {
+      const history = yield* HistoryBranches.HistoryBranches
+      const of = yield* written(located(), chain(5))
+      const { next: token } = yield* history.listNodesBackward({ ...of, lastTxnId: 5n }, { size: 2 })
+      const other = yield* Effect.flip(history.listNodesBackward({ ...of, lastTxnId: 4n }, { token }))
+      assert.strictEqual(other._tag, "PageTokenInvalid")
+      const { items } = yield* history.listNodesBackward({ ...of, lastTxnId: 5n }, { token })
+      assert.deepStrictEqual(
+        items.map(({ nodeId }) => nodeId),
+        [3n, 2n, 1n]
+      )
+    })
+  )
+
   it.effect("refuses to make a branch under the id of another, whose nodes stay what they are", () =>
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches
@@ -342,10 +381,8 @@ describeEmulated("HistoryBranches, when its server is watched or broken,", (it) 
       const branch = HistoryBranch.fork(of.branch, 3n, forking.branchId)
       const tree = { ...of, treeId: of.branch.treeId }
       assert.strictEqual(yield* roundTrips(history.append({ ...of, nodes: [node(4, 4, 3)] })), 1)
-      assert.strictEqual(
-        yield* roundTrips(history.append({ ...of, nodes: [node(4, 4, 3), node(5, 5, 4)], newBranch: { info: "" } })),
-        1
-      )
+      const again = history.append({ ...of, nodes: [node(4, 4, 3), node(5, 5, 4)], newBranch: { info: "test" } })
+      assert.strictEqual(yield* roundTrips(again), 2)
       assert.strictEqual(yield* roundTrips(history.fork(forking)), 1)
       assert.strictEqual(yield* roundTrips(history.listNodes({ ...of, branch })), 1)
       assert.strictEqual(yield* roundTrips(history.listNodesBackward({ ...of, branch, lastTxnId: 2n })), 1)

@@ -241,8 +241,8 @@ describeStores("two branches of one tree, deleted at once", (it) => {
     Effect.gen(function* () {
       const history = yield* HistoryBranches.HistoryBranches
       const base = yield* written(located(), chain(3))
-      const made = HistoryBranch.fork(base.branch, 3n, branchId())
-      const row = Tree.toRow({ branch: made, forkTime: undefined, info: "" }, base.shardId)
+      const branch = HistoryBranch.fork(base.branch, 3n, branchId())
+      const made = Tree.make({ branch, forkTime: undefined, info: "" }, base.shardId)
       const begun = yield* Deferred.make<void>()
       const deleted = yield* Deferred.make<void>()
       const forking = yield* Transaction.run(
@@ -251,7 +251,7 @@ describeStores("two branches of one tree, deleted at once", (it) => {
           yield* sql`SELECT 1 FROM history_tree WHERE tree_id = ${base.branch.treeId}`
           yield* Deferred.succeed(begun, undefined)
           yield* Deferred.await(deleted)
-          yield* Tree.fork(base.branch, base.shardId, Tree.make(made, row))
+          yield* Tree.fork(base.branch, base.shardId, made)
         }),
         { policy }
       ).pipe(Effect.result, Effect.forkChild)

@@ -2,6 +2,7 @@ import { PageToken } from "@effect-dsql/persistence"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import fc from "fast-check"
+import { crc32 } from "node:zlib"
 import * as Tokens from "../src/internal/page/tokens.ts"
 
 const position = Schema.Struct({ id: Schema.BigInt, name: Schema.String })
@@ -36,6 +37,19 @@ describe("PageToken", () => {
       for (const other of [tasks.of("shard 2"), tasks]) {
         assert.strictEqual((yield* Effect.flip(other.decode(token)))._tag, "PageTokenInvalid")
       }
+    })
+  )
+
+  it.effect("refuses the token of a part whose name has the same CRC", () =>
+    Effect.gen(function* () {
+      const [one, other] = [1_758_104_715_314_145n, 1_758_180_111_540_333n].map((max) =>
+        tasks.of(`timer_tasks (shard_id = 7) from 0 to ${max}`)
+      )
+      assert.isDefined(one)
+      assert.isDefined(other)
+      assert.strictEqual(crc32(one.list), crc32(other.list))
+      const refused = yield* Effect.flip(other.decode(one.encode({ id: 1n, name: "a" })))
+      assert.strictEqual(refused._tag, "PageTokenInvalid")
     })
   )
 

@@ -3,21 +3,26 @@
  */
 import {
   Archetype,
+  type ClusterMember,
+  ClusterMembers,
+  Clusters,
   Executions,
   HistoryBranches,
   HistoryTasks,
   Identifiers,
+  Namespaces,
   Queue,
   Queues,
+  QueuesV2,
   QueueV2
 } from "@effect-dsql/persistence"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { Control } from "./support/emulated.ts"
-import { snapshot, standing } from "./support/executions.ts"
+import { mutation, snapshot, standing } from "./support/executions.ts"
 import { branchId, located, node } from "./support/history.ts"
 import { describeEmulated } from "./support/persistence.ts"
-import { blob, key, shardId } from "./support/rows.ts"
+import { blob, key, runId, shardId } from "./support/rows.ts"
 
 const texts = ["a\0b", "a\ud800", "\udc00b"]
 
@@ -42,12 +47,16 @@ describe("A name", () => {
 })
 
 describeEmulated("A text that no column takes", (it) => {
-  it.effect("is refused wherever it is not a name, and nothing is sent", () =>
+  it.effect("is refused wherever it is given, also by a cast, and nothing is sent", () =>
     Effect.gen(function* () {
       const { append, fork } = yield* HistoryBranches.HistoryBranches
       const { replicationDlq } = yield* HistoryTasks.HistoryTasks
       const executions = yield* Executions.Executions
       const queues = yield* Queues.Queues
+      const namedQueues = yield* QueuesV2.QueuesV2
+      const clusters = yield* Clusters.Clusters
+      const namespaces = yield* Namespaces.Namespaces
+      const members = yield* ClusterMembers.ClusterMembers
       const control = yield* Control
       const at = { ...key(Archetype.workflow), rangeId: 1n }
       const of = located()
@@ -63,7 +72,29 @@ describeEmulated("A text that no column takes", (it) => {
           replicationDlq.put({ sourceCluster, shardId: shardId(), taskId: 1n, task: blob() }),
           queues.updateAckLevels(Queue.namespaceReplication, { [text]: 1n }, 0n)
         ]
-        for (const write of writes) assert.strictEqual((yield* Effect.flip(write))._tag, "TextInvalid")
+        const named = {
+          cluster: text as Identifiers.ClusterName,
+          namespace: text as Identifiers.NamespaceName,
+          timer: text as Identifiers.TimerId,
+          queue: { type: 1, name: text as QueueV2.QueueName }
+        }
+        const others: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
+          clusters.get(named.cluster),
+          clusters.delete(named.cluster),
+          namespaces.getByName(named.namespace),
+          namespaces.deleteByName(named.namespace),
+          executions.getCurrent({ ...at, businessId: text as Identifiers.BusinessId }),
+          executions.update(at, {
+            mode: "IgnoreCurrent",
+            mutation: mutation(runId(), 1n, { remove: { timers: new Set([named.timer]) } })
+          }),
+          replicationDlq.deleteRange({ sourceCluster, shardId: shardId(), min: 0n, max: 9n }),
+          queues.acknowledge(Queue.namespaceReplication, text, 1n),
+          namedQueues.enqueue(named.queue, blob()),
+          namedQueues.deleteMessages(named.queue, {}),
+          members.list({ rpcAddress: text as ClusterMember.RpcAddress })
+        ]
+        for (const write of [...writes, ...others]) assert.strictEqual((yield* Effect.flip(write))._tag, "TextInvalid")
       }
       assert.strictEqual((yield* control.counts()).roundTrips, 0)
     })

@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { existsSync, readFileSync } from "node:fs"
+import { methods, suites } from "./support/upstream.ts"
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8")
 
@@ -51,5 +52,19 @@ describe("docs/temporal.md", () => {
       const [, module = "", member = ""] = /^`(\w+)\.(\w+)`$/.exec(here ?? "") ?? []
       assert.match(read(`../src/${module}.ts`), new RegExp(`(readonly|const) ${member}\\b`), operation)
     }
+  })
+
+  it("leaves out none of Temporal's methods and suites, and names no others", () => {
+    const first = (heading: string) =>
+      table(heading)
+        .flatMap(([cell = ""]) => cell.split(", "))
+        // The same method of several interfaces is named with its own.
+        .map((name) => name.replace(/^(Queue|QueueV2|HistoryTaskQueueManager) /, ""))
+    const operations = new Set([...first("Operations"), ...first("Not here")])
+    assert.deepStrictEqual([...operations].toSorted(), methods.toSorted())
+    const named = new Set(first("Suites"))
+    const parts =
+      /^(create|update|conflict resolve|set and delete|operation_mode_validator|workflow_state_status_validator)$/
+    assert.deepStrictEqual([...named].filter((name) => !parts.test(name)).toSorted(), suites.toSorted())
   })
 })

@@ -92,7 +92,30 @@ const clusters: ReadonlyArray<Step> = times(3, (number) => {
   return steps
 }).flat()
 
-const members: ReadonlyArray<Step> = times(4, (number) => {
+const gone = Identifiers.ClusterName.make("cluster 3")
+
+const leaves: Step = {
+  name: "delete the metadata of a cluster",
+  stores: Clusters.Clusters.use((store) => store.delete(gone)),
+  go: Plain.remove("cluster_metadata_info", { metadata_partition: 0, cluster_name: gone })
+}
+
+/** Roles with Temporal's numbers. */
+const roles = [
+  ["Frontend", 1],
+  ["History", 2],
+  ["Matching", 3],
+  ["Worker", 4],
+  ["InternalFrontend", 5]
+] as const
+
+const longAgo = new Date(Date.UTC(2001, 0, 1))
+
+const farAhead = new Date(Date.UTC(2999, 0, 1))
+
+/** The first member is gone again with the microsecond in which it is heard of. */
+const members: ReadonlyArray<Step> = roles.map(([role, roleNumber], index) => {
+  const number = index + 1
   const hostId = Identifiers.HostId.make(uuid(6, number))
   const sessionStart = DateTime.makeUnsafe(1_758_000_000_123)
   return {
@@ -100,11 +123,11 @@ const members: ReadonlyArray<Step> = times(4, (number) => {
     stores: ClusterMembers.ClusterMembers.use((store) =>
       store.upsert({
         hostId,
-        role: "Matching",
+        role,
         rpcAddress: ClusterMember.RpcAddress.make("2001:db8::1"),
         rpcPort: ClusterMember.RpcPort.make(7235),
         sessionStart,
-        expiresIn: "1 hour"
+        expiresIn: number === 1 ? "1 micro" : "1 hour"
       })
     ),
     go: Plain.upsert(
@@ -113,14 +136,22 @@ const members: ReadonlyArray<Step> = times(4, (number) => {
       {
         rpc_address: "2001:db8::1",
         rpc_port: 7235,
-        role: 3,
+        role: roleNumber,
         session_start: DateTime.toDateUtc(sessionStart),
-        last_heartbeat: DateTime.toDateUtc(sessionStart),
-        record_expiry: DateTime.toDateUtc(sessionStart)
+        last_heartbeat: longAgo,
+        record_expiry: number === 1 ? longAgo : farAhead
       }
     )
   }
 })
+
+const expired: Step = {
+  name: "delete the members that have expired",
+  stores: ClusterMembers.ClusterMembers.use((store) => store.deleteExpired()),
+  go: Effect.suspend(() =>
+    Plain.removeRange("cluster_membership", { membership_partition: 0 }, "record_expiry", "<", new Date())
+  )
+}
 
 const endpoint = (number: number) => Identifiers.EndpointId.make(uuid(7, number))
 
@@ -155,4 +186,12 @@ const endpoints: ReadonlyArray<Step> = [
   }
 ]
 
-export const steps: ReadonlyArray<Step> = [...namespaces, deleted, ...clusters, ...members, ...endpoints]
+export const steps: ReadonlyArray<Step> = [
+  ...namespaces,
+  deleted,
+  ...clusters,
+  leaves,
+  ...members,
+  expired,
+  ...endpoints
+]

@@ -3,6 +3,7 @@
  */
 import {
   Archetype,
+  type CurrentExecution,
   type DataBlob,
   type Execution,
   Executions,
@@ -89,12 +90,31 @@ const head = (text: string, nextEventId: bigint) => ({
   state: blob(`state of ${text}`)
 })
 
-const standing = (state: "Completed" | "Running" | "Zombie", status: "Completed" | "ContinuedAsNew" | "Running") =>
+const standing = (state: CurrentExecution.State, status: CurrentExecution.Status) =>
   ExecutionWrite.Standing.make({ createRequestId: "request", state, status, startTime: started })
 
-const numbers = { Running: 2, Completed: 3, Zombie: 4 } as const
+/** States and statuses with Temporal's numbers. */
+const states: Readonly<Record<CurrentExecution.State, number>> = {
+  Created: 1,
+  Running: 2,
+  Completed: 3,
+  Zombie: 4,
+  Corrupted: 6
+}
 
-const statuses = { Running: 1, Completed: 2, ContinuedAsNew: 6 } as const
+const statuses: Readonly<Record<CurrentExecution.Status, number>> = {
+  Running: 1,
+  Completed: 2,
+  Failed: 3,
+  Canceled: 4,
+  Terminated: 5,
+  ContinuedAsNew: 6,
+  TimedOut: 7,
+  Paused: 8
+}
+
+/** How runs end. */
+const endings = ["Completed", "Failed", "Canceled", "Terminated", "ContinuedAsNew", "TimedOut"] as const
 
 type Standing = ReturnType<typeof standing>
 
@@ -134,9 +154,8 @@ const execution = (number: number, archetypeId: Archetype.ArchetypeId): Readonly
   const current = (run: number, of: ReturnType<typeof head>, is: Standing) => ({
     run_id: runId(run),
     create_request_id: is.createRequestId,
-    // The script has no other states and statuses.
-    state: numbers[is.state as keyof typeof numbers],
-    status: statuses[is.status as keyof typeof statuses],
+    state: states[is.state],
+    status: statuses[is.status],
     start_time: DateTime.toDateUtc(started),
     last_write_version: of.lastWriteVersion,
     ...columns(of.state)
@@ -158,6 +177,9 @@ const execution = (number: number, archetypeId: Archetype.ArchetypeId): Readonly
   const [begun, changed, over, next] = [head("begun", 2n), head("changed", 5n), head("over", 7n), head("next", 2n)]
   const [running, continued] = [standing("Running", "Running"), standing("Completed", "ContinuedAsNew")]
   const zombie = standing("Zombie", "Running")
+  const first = standing(number % 2 === 0 ? "Running" : "Created", "Running")
+  const paused = standing("Running", number % 2 === 0 ? "Running" : "Paused")
+  const ended = standing(number % 2 === 0 ? "Completed" : "Corrupted", endings[number % endings.length] ?? "Failed")
   const use: typeof Executions.Executions.use = (write) => Executions.Executions.use(write)
   return [
     {
@@ -166,13 +188,13 @@ const execution = (number: number, archetypeId: Archetype.ArchetypeId): Readonly
         store.create(
           at,
           { _tag: "BrandNew" },
-          { runId: runId(1), ...begun, standing: running, ...parts("begun"), tasks: tasks(1) }
+          { runId: runId(1), ...begun, standing: first, ...parts("begun"), tasks: tasks(1) }
         )
       ),
       go: Effect.all([
         own,
         lockCurrent,
-        Plain.insert(currentTable, { ...currentKey, ...current(1, begun, running) }),
+        Plain.insert(currentTable, { ...currentKey, ...current(1, begun, first) }),
         Plain.insert("executions", { ...key(1), ...row(begun, 1n) }),
         put(1, parts("begun")),
         add(1)
@@ -186,7 +208,7 @@ const execution = (number: number, archetypeId: Archetype.ArchetypeId): Readonly
           mutation: {
             runId: runId(1),
             ...changed,
-            standing: running,
+            standing: paused,
             expected: { dbRecordVersion: 1n },
             put: parts("changed"),
             remove: { timers: new Set([Identifiers.TimerId.make("timer")]) },
@@ -198,7 +220,7 @@ const execution = (number: number, archetypeId: Archetype.ArchetypeId): Readonly
       go: Effect.all([
         own,
         lockCurrent,
-        Plain.update(currentTable, currentKey, current(1, changed, running)),
+        Plain.update(currentTable, currentKey, current(1, changed, paused)),
         lock(1),
         Plain.update("executions", key(1), row(changed, 2n)),
         put(1, parts("changed")),
@@ -280,6 +302,22 @@ const execution = (number: number, archetypeId: Archetype.ArchetypeId): Readonly
         Plain.update("executions", key(1), row(changed, 4n)),
         Effect.forEach(tablesOf(parts("")), ([table]) => Plain.remove(table, key(1))),
         Plain.remove("buffered_events", key(1))
+      ])
+    },
+    {
+      name: `end ${businessId}`,
+      stores: use((store) =>
+        store.update(at, {
+          mode: "UpdateCurrent",
+          mutation: { runId: runId(3), ...over, standing: ended, expected: { dbRecordVersion: 2n } }
+        })
+      ),
+      go: Effect.all([
+        own,
+        lockCurrent,
+        Plain.update(currentTable, currentKey, current(3, over, ended)),
+        lock(3),
+        Plain.update("executions", key(3), row(over, 3n))
       ])
     },
     {

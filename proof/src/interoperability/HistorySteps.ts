@@ -71,6 +71,7 @@ const history = (number: number): ReadonlyArray<Step> => {
     append("append to", root, node(2, 11, 10)),
     append("append once more to", root, node(3, 12, 11)),
     append("try again at", root, node(3, 13, 11)),
+    append("try once more at", root, node(3, 15, 11)),
     {
       name: `fork ${info}`,
       stores: use((store) => store.fork({ shardId, branch: root, nodeId: 3n, branchId: forkId, info })),
@@ -81,6 +82,11 @@ const history = (number: number): ReadonlyArray<Step> => {
       name: `delete a node of ${info}`,
       stores: use((store) => store.deleteNodes({ shardId, branch: root, nodes: [{ nodeId: 3n, txnId: 12n }] })),
       go: Plain.remove("history_node", { shard_id: 1, tree_id: treeId, branch_id: rootId, node_id: 3n, txn_id: -12n })
+    },
+    {
+      name: `trim ${info}`,
+      stores: use((store) => store.trim({ shardId, branch: root, nodeId: 3n, txnId: 15n })),
+      go: Plain.remove("history_node", { shard_id: 1, tree_id: treeId, branch_id: rootId, node_id: 3n, txn_id: -13n })
     },
     {
       name: `delete the base of ${info}`,
@@ -145,20 +151,79 @@ const deadLetters: ReadonlyArray<Step> = times(4, (number) => ({
   })
 }))
 
-const scheduled: Step = {
-  name: "add a scheduled task of another category",
-  stores: HistoryTasks.HistoryTasks.use((store) =>
-    store.add({ shardId, rangeId: 2n }, [
-      { category: HistoryTask.archival, fireTime: HistoryTask.FireTime.make(-1n), taskId: 1n, task: blob("archival") }
-    ])
-  ),
-  go: Plain.insert("history_scheduled_tasks", {
-    shard_id: 1,
-    category_id: 5,
-    visibility_timestamp: "1969-12-31 23:59:59.999999",
-    task_id: 1n,
-    ...columns(blob("archival"))
-  })
-}
+const handled: ReadonlyArray<Step> = [
+  {
+    name: "delete a dead letter",
+    stores: HistoryTasks.HistoryTasks.use(({ replicationDlq }) =>
+      replicationDlq.delete({ sourceCluster, shardId, taskId: 3n })
+    ),
+    go: Plain.remove("replication_tasks_dlq", { source_cluster_name: sourceCluster, shard_id: 1, task_id: 3n })
+  },
+  {
+    name: "delete the first dead letters",
+    stores: HistoryTasks.HistoryTasks.use(({ replicationDlq }) =>
+      replicationDlq.deleteRange({ sourceCluster, shardId, min: 0n, max: 2n })
+    ),
+    go: Plain.removeRange(
+      "replication_tasks_dlq",
+      { source_cluster_name: sourceCluster, shard_id: 1 },
+      "task_id",
+      "<",
+      2n
+    )
+  }
+]
 
-export const steps: ReadonlyArray<Step> = [...times(5, history).flat(), ...tasks, ...deadLetters, scheduled]
+/** A category with a table of its own, and one without; times to the microsecond, before 1970 too. */
+const scheduledCategories = [
+  [HistoryTask.timer, "timer_tasks", {}],
+  [HistoryTask.archival, "history_scheduled_tasks", { category_id: 5 }]
+] as const
+
+const fireTimes = [
+  [-1n, "1969-12-31 23:59:59.999999"],
+  [0n, "1970-01-01 00:00:00"],
+  [1n, "1970-01-01 00:00:00.000001"]
+] as const
+
+const scheduled: ReadonlyArray<Step> = scheduledCategories.flatMap(([category, table, fixed]) => {
+  const use: typeof HistoryTasks.HistoryTasks.use = (write) => HistoryTasks.HistoryTasks.use(write)
+  const [first, second, third] = fireTimes
+  const queue = { shard_id: 1, ...fixed }
+  const task = blob(table)
+  const time = HistoryTask.FireTime.make
+  return [
+    {
+      name: `add ${table}`,
+      stores: use((store) =>
+        store.add(
+          { shardId, rangeId: 2n },
+          fireTimes.map(([micros]) => ({ category, fireTime: time(micros), taskId: 1n, task }))
+        )
+      ),
+      go: Effect.forEach(fireTimes, ([, visibility_timestamp]) =>
+        Plain.insert(table, { ...queue, visibility_timestamp, task_id: 1n, ...columns(task) })
+      )
+    },
+    {
+      name: `complete one of ${table}`,
+      stores: use(({ scheduled }) => scheduled.delete({ shardId, category, fireTime: time(second[0]), taskId: 1n })),
+      go: Plain.remove(table, { ...queue, visibility_timestamp: second[1], task_id: 1n })
+    },
+    {
+      name: `complete the first of ${table}`,
+      stores: use(({ scheduled }) =>
+        scheduled.deleteRange({ shardId, category, min: time(first[0]), max: time(third[0]) })
+      ),
+      go: Plain.removeRange(table, queue, "visibility_timestamp", "<", third[1])
+    }
+  ]
+})
+
+export const steps: ReadonlyArray<Step> = [
+  ...times(5, history).flat(),
+  ...tasks,
+  ...deadLetters,
+  ...handled,
+  ...scheduled
+]

@@ -30,7 +30,7 @@ export const remove = (table: string, key: Row) =>
   Effect.flatMap(Transaction.sql, (sql) => sql`DELETE FROM ${sql(table)} WHERE ${sql.and(equal(sql, key))}`)
 
 /** Deletes the rows of a key whose column is below a bound, or up to it. */
-export const removeRange = (table: string, key: Row, column: string, operator: "<" | "<=", bound: bigint) =>
+export const removeRange = (table: string, key: Row, column: string, operator: "<" | "<=", bound: Value) =>
   Effect.flatMap(
     Transaction.sql,
     (sql) =>

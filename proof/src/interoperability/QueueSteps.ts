@@ -18,9 +18,16 @@ import * as Messages from "./Messages.ts"
 import * as Plain from "./Plain.ts"
 import { blob, columns, namespaceId, type Step, times } from "./Step.ts"
 
-/** The key of a task queue of type 1, made here as the Go system makes it. */
-export const keyOf = (namespace: string, name: string, subqueue: number) => {
-  const type = subqueue === 0 ? [1] : [0x81, subqueue]
+/** Types of task queues with Temporal's numbers. */
+const types = [
+  ["Workflow", 1],
+  ["Activity", 2],
+  ["Nexus", 3]
+] as const
+
+/** The key of a task queue, made here as the Go system makes it. */
+export const keyOf = (namespace: string, name: string, subqueue: number, taskType: number) => {
+  const type = subqueue === 0 ? [taskType] : [taskType | 0x80, subqueue]
   const id = Buffer.concat([Buffer.from(namespace.replaceAll("-", ""), "hex"), Buffer.from(name), Buffer.from(type)])
   const hash = createHash("sha256").update(id).digest()
   hash.writeUInt8((hash.readUInt8(6) & 0x0f) | 0x40, 6)
@@ -34,28 +41,31 @@ export const keyOf = (namespace: string, name: string, subqueue: number) => {
 
 const taskQueue =
   (kind: "classic" | "fair") =>
-  (number: number): ReadonlyArray<Step> => {
+  ([type, taskType]: (typeof types)[number]): ReadonlyArray<Step> => {
     const suffix = kind === "classic" ? "" : "_v2"
-    const name = Identifiers.TaskQueueName.make(`${kind} ${number}`)
-    const known = { namespaceId, name, type: "Workflow" } as const
+    const name = Identifiers.TaskQueueName.make(`${kind} ${type}`)
+    const known = { namespaceId, name, type } as const
     const id = TaskQueueId.make(known)
     const info = {
-      data: Messages.encode("TaskQueueInfo", { namespaceId, name, taskType: 1 }),
+      data: Messages.encode("TaskQueueInfo", { namespaceId, name, taskType }),
       encoding: "Proto3" as const
     }
     const positions = times(3, (task) => ({ pass: BigInt(task), taskId: BigInt(10 * task) }))
-    const key = keyOf(namespaceId, name, 0)
+    const key = keyOf(namespaceId, name, 0, taskType)
     const lock = Plain.read(`task_queues${suffix}`, key, "FOR UPDATE")
     const insert = (subqueue: number) =>
       Effect.forEach(positions, ({ pass, taskId }) =>
         Plain.insert(`tasks${suffix}`, {
-          ...keyOf(namespaceId, name, subqueue),
+          ...keyOf(namespaceId, name, subqueue, taskType),
           ...(kind === "fair" && { pass }),
           task_id: taskId,
           ...columns(blob("task"))
         })
       )
-    type Store = Pick<TaskQueues.Store<(typeof positions)[number]>, "create" | "createTasks" | "deleteTasks" | "update">
+    type Store = Pick<
+      TaskQueues.Store<(typeof positions)[number]>,
+      "create" | "createTasks" | "deleteTasks" | "lease" | "update"
+    >
     /** The same of either store: a classic one passes over what it does not know of a position. */
     const use = <A, E, R>(write: (store: Store) => Effect.Effect<A, E, R>) =>
       kind === "classic" ? TaskQueues.TaskQueues.use(write) : TaskQueues.FairTaskQueues.use(write)
@@ -86,12 +96,17 @@ const taskQueue =
         stores: use((store) =>
           store.deleteTasks(TaskQueueId.make({ ...known, subqueue: 2 }), { pass: 2n, taskId: 20n })
         ),
-        go: Plain.removeRange(`tasks${suffix}`, keyOf(namespaceId, name, 2), "task_id", "<", 20n)
+        go: Plain.removeRange(`tasks${suffix}`, keyOf(namespaceId, name, 2, taskType), "task_id", "<", 20n)
       },
       {
         name: `take task queue ${name}`,
         stores: use((store) => store.update({ id, rangeId: 2n, info }, 1n)),
         go: Effect.andThen(lock, Plain.update(`task_queues${suffix}`, key, { range_id: 2n, ...columns(info) }))
+      },
+      {
+        name: `lease task queue ${name}`,
+        stores: use((store) => store.lease(id, info)),
+        go: Effect.andThen(lock, Plain.update(`task_queues${suffix}`, key, { range_id: 3n, ...columns(info) }))
       }
     ]
   }
@@ -209,8 +224,8 @@ const named = (number: number): ReadonlyArray<Step> => {
 }
 
 export const steps: ReadonlyArray<Step> = [
-  ...times(3, taskQueue("classic")).flat(),
-  ...times(3, taskQueue("fair")).flat(),
+  ...types.flatMap(taskQueue("classic")),
+  ...types.flatMap(taskQueue("fair")),
   ...times(3, userData).flat(),
   ...messages(Queue.namespaceReplication),
   ...messages(Queue.deadLetters(Queue.namespaceReplication)),

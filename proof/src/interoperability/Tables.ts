@@ -38,23 +38,25 @@ const names = Effect.gen(function* () {
 /** Bytes as hexadecimal digits, times and numbers as the database writes them. */
 export const read: Effect.Effect<Tables, unknown, DsqlClient.DsqlClient> = Effect.gen(function* () {
   const { sql } = yield* DsqlClient.DsqlClient
-  const tables = yield* Effect.forEach(yield* names, (name) =>
-    Effect.map(
-      sql.unsafe<{ readonly row: string }>(`SELECT to_jsonb(t)::text AS row FROM ${name} AS t ORDER BY 1`),
-      (rows) => {
-        const kept = rows.map(({ row }) => {
-          const columns: Row = JSON.parse(row, (_, value) =>
-            typeof value === "string" ? value.replace(/^\\x/, "") : value
-          )
-          const left = Object.entries(columns).filter(([column]) => undefinedColumns[name]?.includes(column) !== true)
-          return (messages[name] ?? ((row: Row) => row))(Object.fromEntries(left))
-        })
-        return [name, kept] as const
-      }
-    )
+  const all = yield* names
+  const rows = yield* sql.unsafe<{ readonly name: string; readonly row: string }>(
+    all.map((name) => `SELECT '${name}' AS name, to_jsonb(t)::text AS row FROM ${name} AS t`).join(" UNION ALL ")
   )
-  return new Map(tables)
+  const found = Map.groupBy(rows, ({ name }) => name)
+  return new Map(
+    all.map((name) => {
+      const kept = (found.get(name) ?? []).map(({ row }) => defined(name, row))
+      return [name, kept.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))] as const
+    })
+  )
 })
+
+/** What both systems define of a row. */
+const defined = (name: string, row: string): Row => {
+  const columns: Row = JSON.parse(row, (_, value) => (typeof value === "string" ? value.replace(/^\\x/, "") : value))
+  const left = Object.entries(columns).filter(([column]) => undefinedColumns[name]?.includes(column) !== true)
+  return (messages[name] ?? ((row: Row) => row))(Object.fromEntries(left))
+}
 
 /** Empties all tables but for what a migration puts there. */
 export const clear = Effect.gen(function* () {

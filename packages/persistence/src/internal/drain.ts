@@ -2,10 +2,10 @@
  * Deletes as many rows as there are, in statements of a bounded number of rows that each commit by themselves.
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
+import { NumberInvalid, type OperationError } from "../PersistenceError.ts"
 import { repeatable } from "./repeatable.ts"
 
 /** Rows that one statement deletes at most: far below the 3,000 of a transaction, because a long one conflicts more. */
@@ -22,8 +22,15 @@ export const drain = (
   operation: string,
   removal: (rows: number) => Write.Write,
   limit: number = Number.POSITIVE_INFINITY
-): Effect.Effect<number, TransactionError, DsqlClient> =>
+): Effect.Effect<number, OperationError, DsqlClient> =>
   Effect.gen(function* () {
+    if (!(limit >= 0 && (Number.isInteger(limit) || limit === Number.POSITIVE_INFINITY))) {
+      return yield* new NumberInvalid({
+        where: `the limit of ${operation}`,
+        value: limit,
+        reason: "give a whole number"
+      })
+    }
     let removed = 0
     while (removed < limit) {
       const rows = Math.min(most, limit - removed)

@@ -5,7 +5,7 @@ import type { LimitExceeded } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
 import type * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import type * as Size from "@effect-dsql/core/Size"
+import * as Size from "@effect-dsql/core/Size"
 import type { Transaction } from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
@@ -14,7 +14,7 @@ import type { OwnedKey } from "../../Execution.ts"
 import type { Mutation, Replacement, Snapshot } from "../../ExecutionWrite.ts"
 import type * as HistoryTask from "../../HistoryTask.ts"
 import type { RunId } from "../../Identifiers.ts"
-import type { ArchetypeUnspecified, TextInvalid } from "../../PersistenceError.ts"
+import type { ArchetypeUnspecified } from "../../PersistenceError.ts"
 import * as Tasks from "../historyTasks/insert.ts"
 import * as Shard from "../shards/guard.ts"
 import * as BufferedEvents from "./bufferedEvents.ts"
@@ -22,7 +22,6 @@ import * as Current from "./currentRow.ts"
 import { type Route, route } from "./currentRoute.ts"
 import * as Guards from "./guards.ts"
 import * as Parts from "./parts.ts"
-import * as Storable from "../storable/rows.ts"
 
 /** A write below a shard, as far as it is known; `E` is what its guards may refuse with. */
 export interface Plan<E> {
@@ -65,8 +64,8 @@ export const make = Effect.fnUntraced(function* <E = never>(
 })
 
 /** Checks the sizes of what was collected. */
-export const check = (plan: Plan<unknown>, operation: string): Effect.Effect<void, LimitExceeded | TextInvalid> =>
-  Storable.checkAll(plan.rows, { operation, deleted: plan.deleted })
+export const check = (plan: Plan<unknown>, operation: string): Effect.Effect<void, LimitExceeded> =>
+  Size.checkAll(plan.rows, { operation, deleted: plan.deleted })
 
 /**
  * Sends what was collected. Its writes are of runs that differ, or of parts that are put where others are removed. A key

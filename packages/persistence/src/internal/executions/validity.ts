@@ -110,7 +110,7 @@ const once = (...runs: ReadonlyArray<Run | undefined>): ReadonlyArray<Question> 
   const given = runs.filter((run) => run !== undefined)
   return given.map((run, index) => ({
     run,
-    wrong: given.slice(0, index).some(({ runId }) => runId.toLowerCase() === run.runId.toLowerCase()),
+    wrong: given.slice(0, index).some(({ runId }) => runId === run.runId),
     reason: "one write is given it twice"
   }))
 }

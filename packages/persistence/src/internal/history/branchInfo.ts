@@ -9,7 +9,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { DataBlob } from "../../DataBlob.ts"
-import { BranchInfo, type HistoryBranch } from "../../HistoryBranch.ts"
+import { BranchInfo } from "../../HistoryBranch.ts"
 import { MalformedRow } from "../../PersistenceError.ts"
 import * as Row from "../page/row.ts"
 import { fields, integer, message, nested, readBranch, text, writeBranch } from "./branchMessage.ts"
@@ -22,12 +22,6 @@ export const encode = ({ branch, forkTime, info }: BranchInfo): DataBlob => {
   text(writer, 3, info)
   return { data: writer.finish(), encoding: "Proto3" }
 }
-
-/**
- * The bytes that the data of a branch's row begins with, whatever else it holds: a message's fields are written in the
- * order of their numbers, and the branch is the first.
- */
-export const prefix = (branch: HistoryBranch): Uint8Array => encode({ branch, forkTime: undefined, info: "" }).data
 
 /** Decodes a row's data, or says what is wrong with it. */
 export const decode = (blob: DataBlob, place: Row.Place): Effect.Effect<BranchInfo, MalformedRow> =>

@@ -37,10 +37,10 @@ export const readBranch = (reader: BinaryReader) => {
   const branch = { treeId: "", branchId: "", ancestors }
   fields(reader, {
     1: () => {
-      branch.treeId = reader.string()
+      branch.treeId = readId(reader)
     },
     2: () => {
-      branch.branchId = reader.string()
+      branch.branchId = readId(reader)
     },
     3: () => {
       ancestors.push(readRange(nested(reader)))
@@ -53,7 +53,7 @@ const readRange = (reader: BinaryReader) => {
   const range = { branchId: "", beginNodeId: 0n, endNodeId: 0n }
   fields(reader, {
     1: () => {
-      range.branchId = reader.string()
+      range.branchId = readId(reader)
     },
     2: () => {
       range.beginNodeId = BigInt(reader.int64())
@@ -64,6 +64,9 @@ const readRange = (reader: BinaryReader) => {
   })
   return range
 }
+
+/** An id, in the letters that the tables' columns have it in. */
+const readId = (reader: BinaryReader): string => reader.string().toLowerCase()
 
 /** A message in a field of another. */
 export const message = (writer: BinaryWriter, field: number, write: () => void): void => {

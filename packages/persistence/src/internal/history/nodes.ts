@@ -142,7 +142,7 @@ export const upsert = <E>(
   { shardId, treeId }: Tree,
   branchId: BranchId,
   nodes: ReadonlyArray<HistoryNode>,
-  beside: ReadonlyArray<{ readonly guard: Guard.Guard<E>; readonly write: Write.Write }>
+  beside: ReadonlyArray<{ readonly guard: Guard.Guard<E>; readonly write: Write.Write; readonly free: string }>
 ): Guarded.Statement<E> => {
   const values = Object.keys(types).map(
     (column) => [column, Expression.sql`node.${Expression.column(column)}`] as const
@@ -158,7 +158,11 @@ export const upsert = <E>(
     from: Expression.records("node", types, nodes.map(toRecord)),
     onConflict: Write.replacing(keyColumns, ["prev_txn_id", "data", "data_encoding"])
   })
-  return { guards: beside.map(({ guard }) => guard), writes: [...beside.map(({ write }) => write), write] }
+  return {
+    guards: beside.map(({ guard }) => guard),
+    writes: [...beside.map(({ write }) => write), write],
+    free: beside.map(({ free }) => free)
+  }
 }
 
 const types = {

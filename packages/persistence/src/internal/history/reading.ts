@@ -47,8 +47,9 @@ export const page = Effect.fnUntraced(function* (
   request: PageToken.PageRequest
 ): Effect.fn.Return<PageToken.Page<Branch.HistoryNode>, PageError, DsqlClient> {
   const { branch, direction, max, min } = reading
+  const nodes = `nodes from ${min} to ${max} of transaction ${reading.txnId}`
   const codec = tokens[direction].of(
-    `shard ${reading.shardId}, tree ${branch.treeId}, branch ${branch.branchId}, nodes from ${min} to ${max}`
+    `shard ${reading.shardId}, tree ${branch.treeId}, branch ${branch.branchId}, ${nodes}`
   )
   const start = Option.getOrUndefined(yield* List.start(codec, request))
   const ranges = Branch.clip(Branch.ranges(branch), min, max)

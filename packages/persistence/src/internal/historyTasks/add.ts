@@ -3,6 +3,7 @@
  */
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import type { HistoryTask } from "../../HistoryTask.ts"
@@ -11,11 +12,10 @@ import * as Shard from "../shards/guard.ts"
 import * as Insert from "./insert.ts"
 import { inQueue, value } from "./rows.ts"
 import { taskTable, type TaskTable } from "./table.ts"
-import * as Storable from "../storable/rows.ts"
 
 /** Adds the tasks, or none. Without any it still asks who owns the shard. */
 export const add = Effect.fnUntraced(function* (owned: OwnedShard, tasks: ReadonlyArray<HistoryTask>) {
-  yield* Storable.checkAll(Insert.sizes(owned.shardId, Insert.groups(tasks)))
+  yield* Size.checkAll(Insert.sizes(owned.shardId, Insert.groups(tasks)))
   yield* Transaction.autocommit(insert(owned, tasks), {
     operation: "AddHistoryTasks",
     verify: () => verify(owned, tasks)

@@ -5,6 +5,7 @@ import * as Expression from "@effect-dsql/core/Expression"
 import * as Fence from "@effect-dsql/core/Fence"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
@@ -22,7 +23,6 @@ import {
 } from "../../Namespace.ts"
 import type { MalformedRow } from "../../PersistenceError.ts"
 import { metadata, noMetadata, partition, select } from "./reads.ts"
-import * as Storable from "../storable/rows.ts"
 
 const columns = (namespace: Omit<NamespaceChange, "id">) => ({
   is_global: namespace.isGlobal,
@@ -31,10 +31,7 @@ const columns = (namespace: Omit<NamespaceChange, "id">) => ({
 })
 
 const check = (change: NamespaceChange, name: NamespaceName | undefined) =>
-  Storable.check("namespaces", { partition_id: partition, id: change.id, name, ...columns(change) }, [
-    "partition_id",
-    "id"
-  ])
+  Size.check("namespaces", { partition_id: partition, id: change.id, name, ...columns(change) }, ["partition_id", "id"])
 
 export const create = Effect.fnUntraced(function* (namespace: Omit<Namespace, "notificationVersion">) {
   const { id, name } = namespace

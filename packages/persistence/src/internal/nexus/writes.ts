@@ -5,6 +5,7 @@ import * as Expression from "@effect-dsql/core/Expression"
 import * as Fence from "@effect-dsql/core/Fence"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
@@ -18,10 +19,9 @@ import {
   NexusTableVersionConflict
 } from "../../NexusEndpoint.ts"
 import { select, status, table } from "./rows.ts"
-import * as Storable from "../storable/rows.ts"
 
 const check = ({ id, spec }: Omit<NexusEndpoint, "version">) =>
-  Storable.check(table, { id, data: spec.data, data_encoding: spec.encoding }, ["id"])
+  Size.check(table, { id, data: spec.data, data_encoding: spec.encoding }, ["id"])
 
 /** What a change asks of the endpoint, whose version is given where there is one, and what it writes. */
 interface Change<E> {

@@ -23,9 +23,9 @@ const Text = Schema.Struct({ data: Schema.fromJsonString(Metadata) })
 
 const write = Schema.encodeSync(Schema.fromJsonString(Metadata))
 
-/** The columns that hold them. */
+/** The columns that hold them: a map without entries is left out, as in every message. */
 export const encode = (levels: AckLevels) => ({
-  data: new TextEncoder().encode(write({ clusterAckLevels: levels })),
+  data: new TextEncoder().encode(write(Object.keys(levels).length === 0 ? {} : { clusterAckLevels: levels })),
   data_encoding: "Json"
 })
 

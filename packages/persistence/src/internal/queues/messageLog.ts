@@ -11,6 +11,7 @@ import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
 import * as RetryPolicy from "@effect-dsql/core/RetryPolicy"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
@@ -19,7 +20,6 @@ import * as Semaphore from "effect/Semaphore"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { type DataBlob, Encoding } from "../../DataBlob.ts"
 import * as Row from "../page/row.ts"
-import * as Storable from "../storable/rows.ts"
 
 type Key = Readonly<Record<string, string | number | bigint>>
 
@@ -135,7 +135,7 @@ export const send = <E>(
     Effect.gen(function* () {
       const { key, table } = log.messages
       const row = { ...key, message_id: 0n, message_payload: message.data, message_encoding: message.encoding }
-      yield* Storable.check(table, row, [...Object.keys(key), "message_id"])
+      yield* Size.check(table, row, [...Object.keys(key), "message_id"])
       const last = sender.last ?? (yield* lastId(log))
       // What becomes of a message that fails is not known for sure, so the next one looks again.
       sender.last = undefined

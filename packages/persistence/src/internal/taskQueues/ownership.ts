@@ -4,6 +4,7 @@
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
@@ -18,7 +19,6 @@ import * as Row from "../page/row.ts"
 import type { MalformedRow } from "../../PersistenceError.ts"
 import * as Tokens from "../page/tokens.ts"
 import { bound, key, type Layout, matches } from "./layout.ts"
-import * as Storable from "../storable/rows.ts"
 
 export type Table = Layout<unknown>["queues"]
 
@@ -40,7 +40,7 @@ const data = (info: DataBlob) => ({ data: info.data, data_encoding: info.encodin
 
 const toRow = (queue: TaskQueue) => ({ ...key(queue.id), range_id: queue.rangeId, ...data(queue.info) })
 
-const check = (table: Table, queue: TaskQueue) => Storable.check(table, toRow(queue), Object.keys(key(queue.id)))
+const check = (table: Table, queue: TaskQueue) => Size.check(table, toRow(queue), Object.keys(key(queue.id)))
 
 const columns = ["range_id", "data", "data_encoding"]
 

@@ -4,6 +4,7 @@
 import * as Fence from "@effect-dsql/core/Fence"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
@@ -20,7 +21,6 @@ import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
 import { bound, columns, key, type Found, type Layout, matches } from "./layout.ts"
-import * as Storable from "../storable/rows.ts"
 
 /** Which tasks of a queue, from one position on, up to another that is not included. */
 export interface Range<P> {
@@ -34,9 +34,7 @@ export const create = Effect.fnUntraced(function* <P>(
   tasks: ReadonlyArray<NewTask<P>>
 ) {
   const primary = [...Object.keys(key(owned.id)), ...layout.order]
-  yield* Storable.checkAll(
-    tasks.map((task) => ({ table: layout.tasks, row: toRow(layout, owned, task), key: primary }))
-  )
+  yield* Size.checkAll(tasks.map((task) => ({ table: layout.tasks, row: toRow(layout, owned, task), key: primary })))
   yield* Transaction.autocommit(add(layout, owned, tasks), {
     operation: "CreateTasks",
     verify: () => verify(layout, owned, tasks)

@@ -1,0 +1,47 @@
+/**
+ * What there is of Temporal's persistence (server 1.32.0), by name: the methods of `common/persistence/data_interfaces.go`
+ * and `persistence_interface.go`, and the suites of `common/persistence/tests`, `persistence-tests` and
+ * `sql/sqlplugin/tests`. Left out are visibility, what only Cassandra has, and the drivers that run each suite
+ * with a database.
+ */
+/** Of stores, managers and their factory. */
+export const methods: ReadonlyArray<string> = `
+AddHistoryTasks AppendHistoryNodes AppendRawHistoryNodes AssertShardOwnership Close CompleteHistoryTask
+CompleteTasksLessThan ConflictResolveWorkflowExecution CountTaskQueuesByBuildId CreateNamespace
+CreateOrUpdateNexusEndpoint CreateQueue CreateTaskQueue CreateTasks CreateWorkflowExecution DeleteClusterMetadata
+DeleteCurrentWorkflowExecution DeleteHistoryBranch DeleteHistoryNodes DeleteMessageFromDLQ DeleteMessagesBefore
+DeleteNamespace DeleteNamespaceByName DeleteNexusEndpoint DeleteReplicationTaskFromDLQ DeleteTaskQueue DeleteTasks
+DeleteWorkflowExecution EnqueueMessage EnqueueMessageToDLQ EnqueueTask ForkHistoryBranch GetAckLevels
+GetAllHistoryTreeBranches GetClusterMembers GetClusterMetadata GetClusterName GetCurrentClusterMetadata
+GetCurrentExecution GetDLQAckLevels GetHistoryBranchUtil GetHistoryTasks GetHistoryTreeContainingBranch GetMetadata
+GetName GetNamespace GetNexusEndpoint GetOrCreateShard GetReplicationTasksFromDLQ GetTaskQueue GetTaskQueueUserData
+GetTaskQueuesByBuildId GetTasks GetWorkflowExecution Init InitializeSystemNamespaces IsReplicationDLQEmpty
+ListClusterMetadata ListConcreteExecutions ListNamespaces ListNexusEndpoints ListQueues ListTaskQueue
+ListTaskQueueUserDataEntries NewClusterMetadataStore NewExecutionStore NewFairTaskStore NewMetadataStore
+NewNexusEndpointStore NewQueue NewQueueV2 NewShardStore NewTaskStore PruneClusterMembership PutReplicationTaskToDLQ
+RangeCompleteHistoryTasks RangeDeleteMessages RangeDeleteMessagesFromDLQ RangeDeleteReplicationTaskFromDLQ ReadHistoryBranch
+ReadHistoryBranchByBatch ReadHistoryBranchReverse ReadMessages ReadMessagesFromDLQ ReadRawHistoryBranch ReadRawTasks
+ReadTasks RenameNamespace SaveClusterMetadata SetWorkflowExecution TrimHistoryBranch UpdateAckLevel
+UpdateDLQAckLevel UpdateNamespace UpdateShard UpdateTaskQueue UpdateTaskQueueUserData UpdateWorkflowExecution
+UpsertClusterMembership WatchNamespaces
+`
+  .trim()
+  .split(/\s+/)
+
+/** The suites, and the tests that stand alone. */
+export const suites: ReadonlyArray<string> = `
+ClusterMetadataManagerSuite ExecutionMutableStateSuite ExecutionMutableStateTaskSuite HistoryEventsSuite
+HistoryV2PersistenceSuite MetadataPersistenceSuiteV2 QueuePersistenceSuite RunHistoryTaskQueueManagerTestSuite
+RunNexusEndpointTestSuite RunQueueV2TestSuite RunSQLQueueV2TestSuite ShardSuite TaskQueueFairTaskSuite
+TaskQueueSuite TaskQueueTaskSuite TaskQueueUserDataSuite TestGarbageCleanupInfo
+TestGarbageCleanupInfo_WithColonInWorklfowID TestSQLiteMutableStateTableConformance
+TestSQLiteTransactionContextCancellation connectionSuite historyCurrentExecutionSuite historyExecutionActivitySuite
+historyExecutionBufferSuite historyExecutionChasmSuite historyExecutionChildWorkflowSuite
+historyExecutionRequestCancelSuite historyExecutionSignalRequestSuite historyExecutionSignalSuite
+historyExecutionSuite historyExecutionTimerSuite historyHistoryReplicationDLQTaskSuite
+historyHistoryReplicationTaskSuite historyHistoryTimerTaskSuite historyHistoryTransferTaskSuite
+historyHistoryVisibilityTaskSuite historyNodeSuite historyShardSuite historyTreeSuite matchingTaskQueueSuite
+matchingTaskSuite matchingTaskV2Suite namespaceSuite queueMessageSuite queueMetadataSuite
+`
+  .trim()
+  .split(/\s+/)
