@@ -30,7 +30,7 @@ const schema = Layer.effectDiscard(
   Effect.gen(function* () {
     const { sql } = yield* DsqlClient.DsqlClient
     yield* sql`CREATE TABLE shards (id integer PRIMARY KEY, range bigint NOT NULL, flag boolean, at timestamptz,
-      local timestamp, ratio double precision, data bytea, owner uuid, price numeric)`
+      local timestamp, ratio double precision, data bytea, owner uuid, price numeric(10, 2))`
     yield* sql`CREATE TABLE tasks (id integer PRIMARY KEY)`
     yield* sql`CREATE TABLE parts (id integer, part integer, PRIMARY KEY (id, part))`
     yield* sql`CREATE TABLE copies (id integer PRIMARY KEY, value text)`
