@@ -3,7 +3,7 @@
  */
 import { DsqlError } from "@effect-dsql/core"
 import { Statement as Sql } from "@effect-dsql/dialect"
-import { Cause, Effect, Exit, Predicate, Queue } from "effect"
+import { Cause, Context, Effect, Exit, Predicate, Queue } from "effect"
 import { Statement } from "effect/sql"
 import type { Case } from "./Case.ts"
 import * as Lane from "./Lane.ts"
@@ -169,14 +169,18 @@ const late = Effect.fnUntraced(function* (
 /** Runs the write's statement on a connection of its own, and commits it once the caller has been told. */
 const underWay = Effect.fnUntraced(function* ({ control, witness }: Lane.Lane, write: Lane.Write) {
   const own = yield* Effect.orDie(witness.reserve)
+  // Nothing of the write's: its client must not know of this transaction, nor it of the client's statement.
+  const outside = yield* Effect.context<never>()
+  const apart = <A, E>(effect: Effect.Effect<A, E>) =>
+    Effect.orDie(Effect.updateContext(effect, (_: Context.Context<never>) => outside))
   let begun = false
   const hold: Statement.Transformer = Effect.fnUntraced(function* (statement) {
     const [text, parameters] = statement.compile()
     const [parsed] = yield* Effect.orDie(Sql.parse(text))
     if (begun || parsed?.kind !== "dml") return statement
     begun = true
-    yield* Effect.orDie(own.execute("BEGIN ISOLATION LEVEL REPEATABLE READ", [], undefined))
-    yield* Effect.orDie(own.execute(text, parameters, undefined))
+    yield* apart(own.execute("BEGIN ISOLATION LEVEL REPEATABLE READ", [], undefined))
+    yield* apart(own.execute(text, parameters, undefined))
     yield* control.inject({ on: "statement", fault: "cut", nth: [1], label: Lane.label })
     return statement
   })
