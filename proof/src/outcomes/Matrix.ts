@@ -3,7 +3,7 @@
  */
 import { DsqlError } from "@effect-dsql/core"
 import { Statement as Sql } from "@effect-dsql/dialect"
-import { Cause, Context, Effect, Exit, Predicate, Queue } from "effect"
+import { Cause, Effect, Exit, Predicate, Queue } from "effect"
 import { Statement } from "effect/sql"
 import type { Case } from "./Case.ts"
 import * as Lane from "./Lane.ts"
@@ -172,7 +172,7 @@ const underWay = Effect.fnUntraced(function* ({ control, witness }: Lane.Lane, w
   // Nothing of the write's: its client must not know of this transaction, nor it of the client's statement.
   const outside = yield* Effect.context<never>()
   const apart = <A, E>(effect: Effect.Effect<A, E>) =>
-    Effect.orDie(Effect.updateContext(effect, (_: Context.Context<never>) => outside))
+    Effect.orDie(Effect.updateContext<A, E, never, never>(effect, () => outside))
   let begun = false
   const hold: Statement.Transformer = Effect.fnUntraced(function* (statement) {
     const [text, parameters] = statement.compile()
