@@ -154,13 +154,13 @@ const suite = (name: string, database: Layer.Layer<DsqlClient.Provided, unknown>
       ["date", "'2026-11-28'", "2026-11-28"],
       ["bytea", "'\\x00ff'", "\\x00ff"],
       ["boolean", "true", "true"],
-      ["numeric", "1.50", "1.50"],
+      ["numeric(6, 2)", "1.50", "1.50"],
       ["double precision", "0.1", 0.1],
       ["uuid", "'0e4d2c04-4d5c-4a4c-9c3e-6a5a1a5b1d11'", "0e4d2c04-4d5c-4a4c-9c3e-6a5a1a5b1d11"]
     ] as const)("refuses a token of %s with the one that is there, and takes that one", ([type, stored, token]) =>
       Effect.gen(function* () {
         const { sql } = yield* DsqlClient.DsqlClient
-        const table = `tokens_${type.replace(" ", "_")}`
+        const table = `tokens_${type.replaceAll(/\W+/g, "_")}`
         yield* sql.unsafe(`CREATE TABLE ${table} (id integer PRIMARY KEY, token ${type})`)
         yield* sql.unsafe(`INSERT INTO ${table} VALUES (1, ${stored}), (2, NULL)`)
         const guard = { table, key: { id: 1 }, token: "token" }
@@ -170,7 +170,7 @@ const suite = (name: string, database: Layer.Layer<DsqlClient.Provided, unknown>
           date: "2026-11-29",
           bytea: "\\x01",
           boolean: "false",
-          numeric: "1.51",
+          "numeric(6, 2)": "1.51",
           "double precision": 0.2,
           uuid: "0e4d2c04-4d5c-4a4c-9c3e-6a5a1a5b1d12"
         }[type]
