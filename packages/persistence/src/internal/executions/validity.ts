@@ -110,7 +110,8 @@ const once = (...runs: ReadonlyArray<Run | undefined>): ReadonlyArray<Question> 
   const given = runs.filter((run) => run !== undefined)
   return given.map((run, index) => ({
     run,
-    wrong: given.slice(0, index).some(({ runId }) => runId === run.runId),
+    // Of an id that is a cast nothing says in which letters it is.
+    wrong: given.slice(0, index).some(({ runId }) => runId.toLowerCase() === run.runId.toLowerCase()),
     reason: "one write is given it twice"
   }))
 }
