@@ -32,26 +32,29 @@ describe("docs/retrying.md", () => {
     language === "sh" ? [text.trim()] : []
   )
 
-  it.live("shows what its first command prints and draws, and that the default gives up less and tries less", () =>
-    Effect.gen(function* () {
-      const cwd = yield* tree({})
-      const { outcomes } = decode((yield* typed(`${first} --format json --svg contention.svg`, cwd)).stdout)
-      assert.include(page, Table.render(outcomes))
-      assert.strictEqual(read("docs/contention.svg"), readFileSync(join(cwd, "contention.svg"), "utf8"))
-      for (const [contenders, share] of [
-        [10, 0],
-        [100, 0.01]
-      ] as const) {
-        const [own, ...rest] = outcomes.filter((outcome) => outcome.contenders === contenders)
-        assert.isDefined(own)
-        assert.isAtMost(own.giveUpShare, share)
-        for (const other of rest) {
-          assert.isBelow(own.attemptsPerCommit, other.attemptsPerCommit, other.policy)
-          assert.isBelow(own.giveUpShare, other.giveUpShare, other.policy)
+  it.live(
+    "shows what its first command prints and draws, and that the default gives up less and tries less",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* tree({})
+        const { outcomes } = decode((yield* typed(`${first} --format json --svg contention.svg`, cwd)).stdout)
+        assert.include(page, Table.render(outcomes))
+        assert.strictEqual(read("docs/contention.svg"), readFileSync(join(cwd, "contention.svg"), "utf8"))
+        for (const [contenders, share] of [
+          [10, 0],
+          [100, 0.01]
+        ] as const) {
+          const [own, ...rest] = outcomes.filter((outcome) => outcome.contenders === contenders)
+          assert.isDefined(own)
+          assert.isAtMost(own.giveUpShare, share)
+          for (const other of rest) {
+            assert.isBelow(own.attemptsPerCommit, other.attemptsPerCommit, other.policy)
+            assert.isBelow(own.giveUpShare, other.giveUpShare, other.policy)
+          }
         }
-      }
-    })
+      }),
+    120_000
   )
 
-  it.live.each(others)("has a command that runs as it is written: %s", (command) => typed(command))
+  it.live.each(others)("has a command that runs as it is written: %s", (command) => typed(command), 120_000)
 })

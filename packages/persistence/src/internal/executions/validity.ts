@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { State } from "../../CurrentExecution.ts"
 import { ExecutionInvalid, type OwnedKey } from "../../Execution.ts"
+import { RunId } from "../../Identifiers.ts"
 import type { ConflictResolution, CreateMode, Mutation, Replacement, Snapshot, Update } from "../../ExecutionWrite.ts"
 
 type Run = Pick<Snapshot, "runId" | "standing">
@@ -19,7 +20,7 @@ const judge = (at: OwnedKey, questions: ReadonlyArray<Question>): Effect.Effect<
   const found = questions.find(({ wrong }) => wrong)
   if (found === undefined) return Effect.void
   const { reason, run } = found
-  return Effect.fail(new ExecutionInvalid({ businessId: at.businessId, runId: run.runId, reason }))
+  return Effect.fail(new ExecutionInvalid({ businessId: at.businessId, runId: RunId.make(run.runId), reason }))
 }
 
 export const create = (at: OwnedKey, { _tag }: CreateMode, run: Snapshot) =>
