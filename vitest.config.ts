@@ -45,7 +45,7 @@ export default defineConfig({
     isolate: false,
     // Files wait for servers and processes as much as they compute: with a worker for each core, cores are idle.
     maxWorkers: availableParallelism() + 1,
-    testTimeout: 30_000,
-    hookTimeout: 60_000
+    testTimeout: 60_000,
+    hookTimeout: 120_000
   }
 })
