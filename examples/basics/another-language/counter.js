@@ -36,6 +36,10 @@ async function visitor(url) {
 }
 
 const url = process.argv[2]
+if (url === undefined) {
+  console.error("usage: node counter.js postgres://admin@127.0.0.1:5433/postgres")
+  process.exit(2)
+}
 const client = new pg.Client(url)
 await client.connect()
 await client.query("CREATE TABLE IF NOT EXISTS visits (id integer PRIMARY KEY, n integer NOT NULL)")
