@@ -41,7 +41,7 @@ export const read = (
 ): Effect.Effect<void, SetUpElsewhere | TransactionError, DsqlClient> =>
   isAsked(books)
     ? reconnecting(
-        Transaction.autocommit(select(source, books, database), { operation: "ReadJournals", readOnly: true })
+        Transaction.autocommit(select(source, books, database), { operation: "ReadJournals", readOnly: "proven" })
       )
     : Effect.void
 
