@@ -4,3 +4,4 @@
  * @since 0.1.0
  */
 export * as MissingTables from "./MissingTables.ts"
+export * as PersistedQueue from "./PersistedQueue.ts"
