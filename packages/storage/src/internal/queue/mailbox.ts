@@ -34,11 +34,13 @@ export interface Mailbox {
   readonly finished: () => void
 }
 
-/** Workers are kept in work for so many milliseconds ahead. */
-const ahead = 100
+/** Workers are kept in work for so many milliseconds ahead, and for so many times what a claim takes. */
+const ahead = { millis: 100, claims: 4 }
 
 /** Jobs that are claimed ahead at most. */
 const most = 256
+
+const millisOf = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
 /** Makes a mailbox, until the scope closes; `offered` is opened when a job may have become visible. */
 export const make = Effect.fnUntraced(function* (
@@ -52,16 +54,18 @@ export const make = Effect.fnUntraced(function* (
   let finished = 0
   // Jobs that a millisecond takes, of the time between the last claims.
   let pace = 0
-  let claimedAt = clock.monotonicTimeNanosUnsafe()
+  let claimedAt = millisOf(clock)
+  // Milliseconds that the last claim took.
+  let took = 0
 
   const wanted = () => {
-    const stock = Math.min(most, Math.floor(pace * ahead))
+    const stock = Math.min(most, Math.floor(pace * Math.max(ahead.millis, ahead.claims * took)))
     const inHand = Queue.sizeUnsafe(jobs)
     return waiting === 0 && inHand > stock / 2 ? 0 : Math.max(0, waiting + stock - inHand)
   }
   const measure = () => {
-    const now = clock.monotonicTimeNanosUnsafe()
-    const millis = Number(now - claimedAt) / 1e6
+    const now = millisOf(clock)
+    const millis = now - claimedAt
     pace = millis > 0 ? (pace + finished / millis) / 2 : 0
     finished = 0
     claimedAt = now
@@ -70,7 +74,6 @@ export const make = Effect.fnUntraced(function* (
 
   /** Waits until there is a worker to claim for. What none has come for in the meantime others may have. */
   const idle = Effect.suspend(() => {
-    stirred.closeUnsafe()
     const inHand = Queue.sizeUnsafe(jobs)
     if (inHand === 0) return stirred.await
     return Effect.race(Effect.as(stirred.await, true), Effect.as(Effect.sleep(source.pollInterval), false)).pipe(
@@ -95,6 +98,8 @@ export const make = Effect.fnUntraced(function* (
     while (true) {
       // Whoever is about to come as well is claimed for at once.
       yield* Effect.yieldNow
+      // Closed before it is looked at: whatever stirs after that is not missed.
+      stirred.closeUnsafe()
       const size = wanted()
       if (size === 0) {
         yield* idle
@@ -109,6 +114,7 @@ export const make = Effect.fnUntraced(function* (
           return Queue.offerAll(jobs, claimed)
         })
       )
+      took = millisOf(clock) - claimedAt
       if (!isLast) continue
       // There is nothing to keep in stock.
       pace = 0

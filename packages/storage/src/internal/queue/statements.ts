@@ -25,7 +25,10 @@ const run = (statement: Expression.Expression): Effect.Effect<Rows, SqlError, Tr
 export const milliseconds = (millis: number): Expression.Expression =>
   sql`${value("double precision", millis)} * INTERVAL '1 millisecond'`
 
-/** The first jobs of each bucket in turn that are in a state and visible before some milliseconds ago. */
+/**
+ * The keys of the first jobs of each bucket in turn that are in a state and visible before some milliseconds ago. Rows are
+ * looked up by the whole key of these, and none of it is said again: a plan without statistics would begin there.
+ */
 const firstOf = (
   table: Table,
   queue: string,
@@ -39,7 +42,7 @@ const firstOf = (
   const most = value("integer", size)
   return sql`
     SELECT job.* FROM unnest(${values("integer", buckets)}) AS walk(bucket) CROSS JOIN LATERAL (
-      SELECT bucket, id, attempts, visible_at FROM ${table}
+      SELECT queue_name, bucket, id, visible_at FROM ${table}
       WHERE queue_name = ${value("text", queue)} AND state = '${Expression.literal(state)}' AND bucket = walk.bucket
         AND visible_at <= now() - ${milliseconds(age)}
       ORDER BY visible_at LIMIT ${most}
@@ -74,7 +77,7 @@ export const claim = (table: Table, options: Claim) => {
       last_failure = CASE WHEN ${isAlive} THEN job.last_failure
         ELSE COALESCE(job.last_failure, 'the lease of the last attempt ran out') END
     FROM (${firstOf(table, queue, { state: "pending", buckets, size })}) AS due
-    WHERE job.queue_name = ${value("text", queue)} AND job.bucket = due.bucket AND job.id = due.id
+    WHERE job.queue_name = due.queue_name AND job.bucket = due.bucket AND job.id = due.id
     RETURNING job.bucket, job.id, job.attempts, job.element, job.state = 'pending', due.visible_at`
   return Effect.map(run(statement), (rows) => {
     // The columns are as the table declares them.
@@ -173,7 +176,7 @@ export const remove = (
   Effect.map(
     run(sql`
       DELETE FROM ${table} AS job USING (${firstOf(table, queue, { ...settled, buckets: Buckets.from(0) })}) AS old
-      WHERE job.queue_name = ${value("text", queue)} AND job.bucket = old.bucket AND job.id = old.id
+      WHERE job.queue_name = old.queue_name AND job.bucket = old.bucket AND job.id = old.id
       RETURNING 1`),
     (rows) => rows.length
   )
