@@ -21,7 +21,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { type Difference, summary, type Verification } from "./Difference.ts"
 import * as Books from "./internal/books/books.ts"
-import { defaultDatabase } from "./internal/advice/command.ts"
+import { databaseOf } from "./internal/run/run.ts"
 import * as Belonging from "./internal/run/belonging.ts"
 import * as Differences from "./internal/structure/differences.ts"
 import * as Seeds from "./internal/structure/seeds.ts"
@@ -52,14 +52,15 @@ export const verify = Effect.fn("Verify.verify")(function* (options: {
   readonly source: SchemaSource.SchemaSource
   /** The version to compare with. Default: the recorded one. */
   readonly version?: Version.Version | undefined
-  /** The name that the version is recorded under. Default: `postgres`. */
+  /** The name that the version is recorded under. Default: that of the schema. */
   readonly database?: string | undefined
 }): Effect.fn.Return<
   Verification,
   NotSetUp | AnotherSchema | InvalidBookkeeping | UnknownVersion | TransactionError,
   DsqlClient
 > {
-  const { database = defaultDatabase, source } = options
+  const { source } = options
+  const database = databaseOf(options)
   const at = options.version ?? (yield* recorded(source, database))
   const { version } = yield* SchemaSource.find(source, at)
   return {
