@@ -66,7 +66,13 @@ export const starts = {
     return () => runner.stop()
   },
   "pg-boss, on PostgreSQL": async (url, workers, done) => {
-    const boss = new PgBoss({ connectionString: url, max: connections, supervise: false, schedule: false, migrate: false })
+    const boss = new PgBoss({
+      connectionString: url,
+      max: connections,
+      supervise: false,
+      schedule: false,
+      migrate: false
+    })
     await boss.start()
     // Without full batches it polls twice a second.
     const options = { localConcurrency: workers, batchSize: 10, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }

@@ -127,12 +127,14 @@ const drain = async (processes: ReadonlyArray<Child>, order: Order, jobs: number
     }
   })
   const rate = first === undefined ? Number.NaN : (1_000 * first.left) / (performance.now() - first.at)
-  for (const child of processes) {
-    child.removeAllListeners("message")
-    const stopped = said(child, "stopped")
-    child.send("stop")
-    await stopped
-  }
+  await Promise.all(
+    processes.map((child) => {
+      child.removeAllListeners("message")
+      const stopped = said(child, "stopped")
+      child.send("stop")
+      return stopped
+    })
+  )
   return rate
 }
 

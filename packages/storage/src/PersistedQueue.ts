@@ -211,7 +211,12 @@ const refused = (message: string) =>
 const offered = (
   client: DsqlClient["Service"],
   tableName: string,
-  { delay, element, id, queue }: {
+  {
+    delay,
+    element,
+    id,
+    queue
+  }: {
     readonly queue: string
     readonly id: string
     readonly element: unknown
@@ -225,7 +230,10 @@ const offered = (
     // In a transaction now() is when it began, and a delay counts from here.
     const now = Expression.literal("clock_timestamp()")
     const columns = {
-      ...Expression.row({ queue_name: "text", bucket: "integer", id: "text", element: "text" }, { ...key, element: text }),
+      ...Expression.row(
+        { queue_name: "text", bucket: "integer", id: "text", element: "text" },
+        { ...key, element: text }
+      ),
       state: Expression.literal("'pending'"),
       attempts: Expression.literal("0"),
       visible_at: Expression.sql`${now} + ${Statements.milliseconds(delay === undefined ? 0 : Duration.toMillis(delay))}`,

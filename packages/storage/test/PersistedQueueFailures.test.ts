@@ -104,7 +104,12 @@ layer(Stores.pipe(Layer.provideMerge(Database)), { excludeTestServices: true })(
         await once(child, "exit")
       })
       assert.include((yield* jobsOf(name))[0], { state: "pending", attempts: 1 })
-      assert.strictEqual(yield* elsewhere(Effect.flatMap(queueNamed(name), (queue) => queue.take((_, { attempts }) => Effect.succeed(attempts)))), 2)
+      assert.strictEqual(
+        yield* elsewhere(
+          Effect.flatMap(queueNamed(name), (queue) => queue.take((_, { attempts }) => Effect.succeed(attempts)))
+        ),
+        2
+      )
       assert.include((yield* jobsOf(name))[0], { state: "completed", attempts: 2 })
     })
   )

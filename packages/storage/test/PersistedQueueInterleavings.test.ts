@@ -21,17 +21,11 @@ const offered = Effect.fnUntraced(function* (jobs: number, inOneBucket: boolean)
   const { sql } = yield* DsqlClient.DsqlClient
   const queue = randomUUID()
   const ids = Array.from({ length: jobs }, (_, index) => `job ${index}`)
-  const rows = ids.map((id) => ({
-    queue_name: queue,
-    bucket: inOneBucket ? 7 : Buckets.of(id),
-    id,
-    state: "pending",
-    attempts: 0,
-    element: "1",
-    visible_at: new Date(0),
-    created_at: new Date(0)
-  }))
-  yield* sql`INSERT INTO effect_queue ${sql.insert(rows)}`
+  const buckets = ids.map((id) => (inOneBucket ? 7 : Buckets.of(id)))
+  yield* sql`
+    INSERT INTO effect_queue (queue_name, bucket, id, state, visible_at, attempts, element, created_at)
+    SELECT ${queue}, bucket, id, 'pending', now(), 0, '1', now()
+    FROM unnest(${ids}::text[], ${buckets}::int[]) AS job (id, bucket)`
   return queue
 })
 
@@ -66,10 +60,11 @@ const isTheSeconds = (schedule: ReadonlyArray<number>, rewrite: Rewrite) =>
     yield* lapse(queue)
     const [second] = (yield* claim(1, 10)).jobs
     if (first === undefined || second === undefined) return assert.fail("there is a job")
-    yield* interleave(
-      [settle(first, { _tag: "Completed" }), settle(second, { _tag: "Failed", failure: "boom" })],
-      { schedule, rewrite, table: "effect_queue" }
-    )
+    yield* interleave([settle(first, { _tag: "Completed" }), settle(second, { _tag: "Failed", failure: "boom" })], {
+      schedule,
+      rewrite,
+      table: "effect_queue"
+    })
     return (yield* jobsOf(queue))[0]?.state === "failed"
   })
 

@@ -1,7 +1,7 @@
 /**
  * What `docs/round-trips.md` says of a queue is what it takes.
  */
-import { DsqlClient, Expression, Transaction } from "@effect-dsql/core"
+import { type DsqlClient, Expression, Transaction } from "@effect-dsql/core"
 import { PersistedQueue as Store } from "@effect-dsql/storage"
 import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"

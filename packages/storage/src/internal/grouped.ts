@@ -54,14 +54,16 @@ export const make = <A, B, E>(
       waiting.push(own)
       // Turns come in the order in which they are asked for: who has one was sent already, or is the first who waits.
       const sent = Effect.uninterruptible(Effect.suspend(() => (own.exit === undefined ? sendNext : Effect.void)))
-      return turn.withPermits(1)(sent).pipe(
-        Effect.onInterrupt(() =>
-          Effect.sync(() => {
-            const place = waiting.indexOf(own)
-            if (place !== -1) waiting.splice(place, 1)
-          })
-        ),
-        Effect.flatMap(() => own.exit ?? Effect.die(new Error("a turn ended without an answer")))
-      )
+      return turn
+        .withPermits(1)(sent)
+        .pipe(
+          Effect.onInterrupt(() =>
+            Effect.sync(() => {
+              const place = waiting.indexOf(own)
+              if (place !== -1) waiting.splice(place, 1)
+            })
+          ),
+          Effect.flatMap(() => own.exit ?? Effect.die(new Error("a turn ended without an answer")))
+        )
     })
 }

@@ -13,8 +13,9 @@ const program = Effect.gen(function* () {
     Layer.provide(Store.layerStoreSql({ lockExpiration: "200 millis" })),
     Layer.provide(DsqlClient.layerUrl({ url }))
   )
-  yield* Effect.flatMap(PersistedQueue.make({ name: yield* Config.String("WORKER_QUEUE"), schema: Schema.Any }), (queue) =>
-    queue.take(() => Effect.andThen(Console.log("taken"), Effect.never))
+  yield* Effect.flatMap(
+    PersistedQueue.make({ name: yield* Config.String("WORKER_QUEUE"), schema: Schema.Any }),
+    (queue) => queue.take(() => Effect.andThen(Console.log("taken"), Effect.never))
   ).pipe(Effect.provide(stores))
 })
 

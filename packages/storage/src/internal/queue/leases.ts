@@ -24,7 +24,11 @@ export interface Leases {
 }
 
 /** A row is written anew as a whole: far below what a transaction takes, because a long one conflicts more. */
-const room: Grouped.Room<Claimed> = { count: 500, bytes: 4 * 2 ** 20, weight: ({ element }) => 2 * element.length + 1024 }
+const room: Grouped.Room<Claimed> = {
+  count: 500,
+  bytes: 4 * 2 ** 20,
+  weight: ({ element }) => 2 * element.length + 1024
+}
 
 export const make = Effect.fnUntraced(function* (
   options: Options

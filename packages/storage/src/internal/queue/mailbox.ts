@@ -58,10 +58,11 @@ export const make = Effect.fnUntraced(function* (
   // Milliseconds that the last claim took.
   let took = 0
 
+  const isAwaited = () => waiting > 0
   const wanted = () => {
     const stock = Math.min(most, Math.floor(pace * Math.max(ahead.millis, ahead.claims * took)))
     const inHand = Queue.sizeUnsafe(jobs)
-    return waiting === 0 && inHand > stock / 2 ? 0 : Math.max(0, waiting + stock - inHand)
+    return !isAwaited() && inHand > stock / 2 ? 0 : Math.max(0, waiting + stock - inHand)
   }
   const measure = () => {
     const now = millisOf(clock)
@@ -84,7 +85,7 @@ export const make = Effect.fnUntraced(function* (
   /** Waits until a job may be visible again, and asks for it without claiming. */
   const poll = Effect.gen(function* () {
     let pause = source.pollInterval
-    while (waiting > 0) {
+    while (isAwaited()) {
       const isOffered = yield* Effect.race(Effect.as(offered.await, true), Effect.as(Effect.sleep(pause), false))
       if (isOffered) return
       const millis = yield* source.untilVisible

@@ -32,7 +32,12 @@ export const milliseconds = (millis: number): Expression.Expression =>
 const firstOf = (
   table: Table,
   queue: string,
-  { age = 0, buckets, size, state }: {
+  {
+    age = 0,
+    buckets,
+    size,
+    state
+  }: {
     readonly state: "pending" | "completed" | "failed"
     readonly buckets: ReadonlyArray<number>
     readonly size: number
