@@ -36,7 +36,12 @@ import type { MissingTables } from "./MissingTables.ts"
  * have written since.
  *
  * `table`: the table that the entries are in, `effect_key_value_store` unless it is given. The schema `dsql/storage`
- * makes that one; another one has to have its columns.
+ * makes that one; your own has to make any other:
+ *
+ * ```sql
+ * CREATE TABLE sessions (id TEXT PRIMARY KEY, value BYTEA NOT NULL, value_type SMALLINT NOT NULL,
+ *   revision UUID NOT NULL DEFAULT gen_random_uuid());
+ * ```
  *
  * @example
  * ```ts
@@ -64,8 +69,8 @@ export const layerSql = (
   Layer.effect(
     KeyValueStore.KeyValueStore,
     Effect.gen(function* () {
-      const table = options.table ?? "effect_key_value_store"
-      yield* ensure("KeyValueStore", [table])
+      const { table = "effect_key_value_store" } = options
+      yield* ensure("KeyValueStore", [table], options.table === undefined ? "dsql/storage" : "own")
       return make(table, Statement.make(yield* DsqlClient))
     })
   )

@@ -5,3 +5,4 @@
  */
 export * as KeyValueStore from "./KeyValueStore.ts"
 export * as MissingTables from "./MissingTables.ts"
+export * as Persistence from "./Persistence.ts"

@@ -6,7 +6,7 @@ import type { DsqlClient } from "@effect-dsql/core"
 import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
 import { layer, type Vitest } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Clock, Deferred, Duration, Effect, Layer } from "effect"
 import { guarded } from "../../../../test/database.ts"
 import { BriefLifetime } from "../../../../test/lifetime.ts"
 import { linted } from "../../../../test/linted.ts"
@@ -37,3 +37,16 @@ export const loseAnswer = (when: "before" | "after") =>
       control.inject({ on: "commit", fault: when === "before" ? "cut" : "cut-after", nth: [1] })
     )
   )
+
+/** A clock on which nobody who sleeps for minutes wakes up, and the moment at which the first one goes to sleep. */
+export const sleepless = Effect.map(Deferred.make<void>(), (slept) => {
+  const real = Clock.Clock.defaultValue()
+  const sleep = (duration: Duration.Duration) =>
+    Duration.toMinutes(duration) < 1
+      ? real.sleep(duration)
+      : Effect.andThen(Deferred.succeed(slept, undefined), Effect.never)
+  const clock: Clock.Clock = new Proxy(real, {
+    get: (clock, property) => (property === "sleep" ? sleep : Reflect.get(clock, property, clock))
+  })
+  return { clock, slept }
+})

@@ -9,10 +9,12 @@ import type { Failure, Statements } from "./statement.ts"
 /** Rows that one statement deletes at most: far below the 3,000 of a transaction, because a long one conflicts more. */
 const most = 500
 
-/** The rows of a table for which a condition holds, and the key that orders them. */
+/** The rows of a table for which a condition holds, and its key. */
 export interface Rows {
   readonly table: string
   readonly key: ReadonlyArray<string>
+  /** In which order they go, where not in that of their key: that of an index that finds them. */
+  readonly order?: ReadonlyArray<string> | undefined
   readonly where: Expression.Expression
 }
 
@@ -23,8 +25,8 @@ export const drain = (statements: Statements, operation: string, rows: Rows): Ef
     ({ gone }) => (Number(gone) < most ? Effect.void : drain(statements, operation, rows))
   )
 
-const removal = ({ key, table, where }: Rows): Write.Write => {
+const removal = ({ key, order = key, table, where }: Rows): Write.Write => {
   const names = Expression.names(key)
-  const first = Expression.sql`SELECT ${names} FROM ${Expression.name(table)} WHERE ${where} ORDER BY ${names} LIMIT ${most}`
+  const first = Expression.sql`SELECT ${names} FROM ${Expression.name(table)} WHERE ${where} ORDER BY ${Expression.names(order)} LIMIT ${most}`
   return Write.remove({ table, where: Expression.sql`(${names}) IN (${first})` })
 }
