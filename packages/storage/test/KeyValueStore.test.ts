@@ -2,7 +2,7 @@ import { DsqlClient, DsqlError, Transaction } from "@effect-dsql/core"
 import { KeyValueStore } from "@effect-dsql/storage"
 import { Testing } from "@effect-dsql/testing"
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer, Result, Schema } from "effect"
+import { Effect, Layer, Result, Schema, Struct } from "effect"
 import { Base64 } from "effect/encoding"
 import { KeyValueStore as Effects } from "effect/persistence"
 import { asItIs, interleave } from "../../../test/sessions.ts"
@@ -164,7 +164,7 @@ describeStorage("Writers of one entry", KeyValueStore.layerSql(), (it) => {
     Effect.gen(function* () {
       const unguarded = Layer.effect(
         Store,
-        Effect.map(Store, ({ modify: _, modifyUint8Array: __, ...store }) => Effects.make(store))
+        Effect.map(Store, (store) => Effects.make(Struct.omit(store, ["modify", "modifyUint8Array"])))
       ).pipe(Layer.provide(KeyValueStore.layerSql()))
       assert.strictEqual(yield* overlapping(unguarded), "1")
     })
