@@ -21,7 +21,6 @@ import * as Expression from "@effect-dsql/core/Expression"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
-import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -37,6 +36,7 @@ import type { Claimed, Outcome } from "./internal/queue/job.ts"
 import * as Leases from "./internal/queue/leases.ts"
 import * as Mailbox from "./internal/queue/mailbox.ts"
 import * as Statements from "./internal/queue/statements.ts"
+import * as Statement from "./internal/statement/statement.ts"
 import { ensure } from "./internal/tables/ensure.ts"
 import type { MissingTables } from "./MissingTables.ts"
 
@@ -77,6 +77,7 @@ export const makeStoreSql = Effect.fnUntraced(function* (
   DsqlClient | Scope.Scope
 > {
   const client = yield* DsqlClient
+  const statements = Statement.make(client)
   const tableName = options.tableName ?? "effect_queue"
   const table = Expression.name(tableName)
   const lease = atLeastOne(options.lockExpiration ?? "2 minutes")
@@ -115,7 +116,9 @@ export const makeStoreSql = Effect.fnUntraced(function* (
   })
 
   const offer: PersistedQueue.PersistedQueueStore["Service"]["offer"] = ({ delay, element, id, name }) =>
-    offered(client, tableName, { queue: name, id, element, delay }).pipe(
+    Effect.suspend(() =>
+      offered(statements, tableName, { queue: name, id, element: JSON.stringify(element), delay })
+    ).pipe(
       refused("the element could not be offered"),
       Effect.tap(() => client.sql.afterCommit(Effect.sync(() => queues.get(name)?.offered.openUnsafe())))
     )
@@ -207,9 +210,9 @@ const atLeastOne = (input: Duration.Input) => Duration.max(Duration.fromInputUns
 const refused = (message: string) =>
   Effect.mapError((cause: unknown) => new PersistedQueue.PersistedQueueError({ message, cause }))
 
-/** In the transaction that is open, or else by itself: the same job a second time is none. */
+/** The same job a second time is none. */
 const offered = (
-  client: DsqlClient["Service"],
+  statements: Statement.Statements,
   tableName: string,
   {
     delay,
@@ -219,34 +222,27 @@ const offered = (
   }: {
     readonly queue: string
     readonly id: string
-    readonly element: unknown
+    readonly element: string
     readonly delay: Duration.Duration | undefined
   }
 ) =>
   Effect.gen(function* () {
     const key = { queue_name: queue, bucket: Buckets.of(id), id }
-    const text = JSON.stringify(element)
-    yield* Size.check(tableName, { ...key, element: text }, Object.keys(key))
+    const row = { ...key, element }
+    yield* Size.check(tableName, row, Object.keys(key))
     // In a transaction now() is when it began, and a delay counts from here.
     const now = Expression.literal("clock_timestamp()")
     const columns = {
-      ...Expression.row(
-        { queue_name: "text", bucket: "integer", id: "text", element: "text" },
-        { ...key, element: text }
-      ),
+      ...Expression.row({ queue_name: "text", bucket: "integer", id: "text", element: "text" }, row),
       state: Expression.literal("'pending'"),
       attempts: Expression.literal("0"),
       visible_at: Expression.sql`${now} + ${Statements.milliseconds(delay === undefined ? 0 : Duration.toMillis(delay))}`,
       created_at: Expression.literal("now()")
     }
     const onConflict = Write.replacing(Object.keys(key), [])
-    const write = Guarded.write({ guards: [], writes: [Write.insert({ into: tableName, columns, onConflict })] })
-    const { sql } = client
-    const open = yield* Effect.serviceOption(sql.transactionService)
-    yield* open._tag === "Some"
-      ? Effect.provideService(write, Transaction.Transaction, { sql, attempt: 1, guarded: client.guarded })
-      : Transaction.autocommit(write, { operation: "PersistedQueue.offer", repeat: true })
-  }).pipe(Effect.provideService(DsqlClient, client))
+    const writes = [Write.insert({ into: tableName, columns, onConflict })]
+    yield* statements.write("PersistedQueue.offer", { guards: [], writes })
+  })
 
 const parsed = (text: string): { readonly value: unknown } | undefined => {
   try {

@@ -3,5 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as KeyValueStore from "./KeyValueStore.ts"
 export * as MissingTables from "./MissingTables.ts"
 export * as PersistedQueue from "./PersistedQueue.ts"
+export * as Persistence from "./Persistence.ts"

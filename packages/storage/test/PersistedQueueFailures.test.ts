@@ -3,7 +3,6 @@
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { PersistedQueue as Store } from "@effect-dsql/storage"
-import { Testing } from "@effect-dsql/testing"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schedule } from "effect"
 import { PersistedQueue } from "effect/persistence"
@@ -11,21 +10,14 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import { Database, elsewhere, jobsOf, number, queueNamed, someQueue, Stores } from "./support/queue.ts"
-
-/** Cuts the connection at the next statement that commits by itself: before it took effect, or after. */
-const losing = (fault: "cut" | "cut-after") =>
-  Effect.flatMap(Testing.Control, (control) =>
-    Effect.andThen(control.clear, control.inject({ on: "commit", fault, nth: [1] }))
-  )
+import { loseAnswer } from "./support/storage.ts"
 
 layer(Stores.pipe(Layer.provideMerge(Database)), { excludeTestServices: true })("PersistedQueue", (it) => {
-  for (const fault of ["cut", "cut-after"] as const) {
-    const when = fault === "cut" ? "before" : "after"
-
+  for (const when of ["before", "after"] as const) {
     it.effect(`offers a job once whose answer was lost ${when} COMMIT`, () =>
       Effect.gen(function* () {
         const { name, queue } = yield* someQueue()
-        yield* losing(fault)
+        yield* loseAnswer(when)
         yield* queue.offer({ n: 1 })
         assert.lengthOf(yield* jobsOf(name), 1)
         assert.strictEqual(yield* queue.take(number), 1)
@@ -36,7 +28,7 @@ layer(Stores.pipe(Layer.provideMerge(Database)), { excludeTestServices: true })(
       Effect.gen(function* () {
         const { name, queue } = yield* someQueue()
         yield* queue.offer({ n: 1 })
-        yield* losing(fault)
+        yield* loseAnswer(when)
         assert.strictEqual(yield* queue.take((_, { attempts }) => Effect.succeed(attempts)), 1)
         assert.include((yield* jobsOf(name))[0], { state: "completed", attempts: 1 })
       })
@@ -46,7 +38,7 @@ layer(Stores.pipe(Layer.provideMerge(Database)), { excludeTestServices: true })(
       Effect.gen(function* () {
         const { name, queue } = yield* someQueue()
         yield* queue.offer({ n: 1 })
-        yield* queue.take(() => losing(fault))
+        yield* queue.take(() => loseAnswer(when))
         assert.include((yield* jobsOf(name))[0], { state: "completed", attempts: 1 })
       })
     )
@@ -55,7 +47,7 @@ layer(Stores.pipe(Layer.provideMerge(Database)), { excludeTestServices: true })(
       Effect.gen(function* () {
         const { name, queue } = yield* someQueue()
         yield* queue.offer({ n: 1 })
-        yield* Effect.flip(queue.take(() => Effect.andThen(losing(fault), Effect.fail("boom"))))
+        yield* Effect.flip(queue.take(() => Effect.andThen(loseAnswer(when), Effect.fail("boom"))))
         assert.include((yield* jobsOf(name))[0], { state: "pending", attempts: 1, claim: null })
         assert.strictEqual(yield* queue.take((_, { attempts }) => Effect.succeed(attempts)), 2)
       })
@@ -76,7 +68,7 @@ layer(Stores.pipe(Layer.provideMerge(Database)), { excludeTestServices: true })(
         )
         const work = Effect.gen(function* () {
           yield* longer
-          yield* losing(fault)
+          yield* loseAnswer(when)
           yield* Effect.repeat(longer, { times: 2 })
         })
         yield* Effect.flatMap(queueNamed(name), (queue) => queue.take(() => work)).pipe(

@@ -7,7 +7,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import * as fc from "fast-check"
 import { randomUUID } from "node:crypto"
-import { asItIs, interleave, type Rewrite } from "../../../test/stepping.ts"
+import { asItIs, interleave, type Rewrite } from "../../../test/sessions.ts"
 import * as Buckets from "../src/internal/queue/buckets.ts"
 import * as Claiming from "../src/internal/queue/claiming.ts"
 import type { Claimed, Outcome } from "../src/internal/queue/job.ts"
@@ -40,10 +40,8 @@ const worker = Effect.fnUntraced(function* (queue: string) {
 const areApart = (schedule: ReadonlyArray<number>, inOneBucket: boolean, rewrite: Rewrite) =>
   Effect.gen(function* () {
     const queue = yield* offered(8, inOneBucket)
-    const exits = yield* interleave(
-      Array.from({ length: 3 }, () => worker(queue)),
-      { schedule, rewrite, table: "effect_queue" }
-    )
+    const workers = Array.from({ length: 3 }, () => worker(queue))
+    const exits = yield* interleave(workers, schedule, rewrite)
     const claimed = exits.flatMap((exit) => (Exit.isSuccess(exit) ? exit.value : assert.fail(String(exit.cause))))
     return claimed.length === new Set(claimed).size
   })
@@ -60,11 +58,8 @@ const isTheSeconds = (schedule: ReadonlyArray<number>, rewrite: Rewrite) =>
     yield* lapse(queue)
     const [second] = (yield* claim(1, 10)).jobs
     if (first === undefined || second === undefined) return assert.fail("there is a job")
-    yield* interleave([settle(first, { _tag: "Completed" }), settle(second, { _tag: "Failed", failure: "boom" })], {
-      schedule,
-      rewrite,
-      table: "effect_queue"
-    })
+    const settlements = [settle(first, { _tag: "Completed" }), settle(second, { _tag: "Failed", failure: "boom" })]
+    yield* interleave(settlements, schedule, rewrite)
     return (yield* jobsOf(queue))[0]?.state === "failed"
   })
 

@@ -1,13 +1,13 @@
 /**
- * The stores in sessions that step through real transactions, and the properties that are asked of them.
+ * Properties of the stores in whatever order their sessions step.
  */
 import type { DsqlClient } from "@effect-dsql/core"
 import { Persistence } from "@effect-dsql/persistence"
 import { Effect, Layer } from "effect"
 import * as fc from "fast-check"
-import * as Stepping from "../../../../test/stepping.ts"
+import * as Sessions from "../../../../test/sessions.ts"
 
-export { asItIs, type Rewrite } from "../../../../test/stepping.ts"
+export { asItIs, type Rewrite } from "../../../../test/sessions.ts"
 
 /** How many runs a property has, and where they begin. */
 export type Runs = Required<Pick<fc.Parameters, "numRuns" | "seed">> & Pick<fc.Parameters, "endOnFailure">
@@ -33,13 +33,14 @@ export type Program<A, E> = Effect.Effect<A, E, Persistence.Persistence | DsqlCl
 export const tagOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : String(error)
 
-/** Runs programs at once, each as a process of its own, step by step as the schedule says, then each to its end. */
+/** Runs programs at once, each as a process with stores of its own, step by step as the schedule says. */
 export const interleave = <A, E>(
   programs: ReadonlyArray<Program<A, E>>,
   schedule: ReadonlyArray<number>,
-  rewrite: Stepping.Rewrite = Stepping.asItIs
+  rewrite?: Sessions.Rewrite
 ) =>
-  Stepping.interleave(
+  Sessions.interleave(
     programs.map((program) => Effect.provide(program, Layer.fresh(Persistence.layer))),
-    { schedule, rewrite, table: "shards" }
+    schedule,
+    rewrite
   )

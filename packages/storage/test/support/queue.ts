@@ -2,21 +2,17 @@
  * Queues, their workers, and what is stored of their jobs.
  */
 import { DsqlClient } from "@effect-dsql/core"
-import { SchemaSource } from "@effect-dsql/schema"
 import { PersistedQueue as Store } from "@effect-dsql/storage"
-import { Testing } from "@effect-dsql/testing"
 import { Deferred, Effect, Layer, Schedule, Schema } from "effect"
 import { PersistedQueue } from "effect/persistence"
 import { randomUUID } from "node:crypto"
-import { BriefLifetime } from "../../../../test/lifetime.ts"
 import { ProvingReads } from "../../../../test/proving.ts"
+import * as storage from "./storage.ts"
 
 export const Item = Schema.Struct({ n: Schema.Int })
 
-/** An emulator of the suite's own, with the tables; whatever is said to read is sent where nothing can be written. */
-export const Database = Testing.layer({ source: SchemaSource.builtIn("dsql/storage") }).pipe(
-  Layer.provideMerge(Layer.mergeAll(ProvingReads, BriefLifetime))
-)
+/** A database with the tables, where whatever is said to read is sent where nothing can be written. */
+export const Database = Layer.provideMerge(storage.Database(), ProvingReads)
 
 /** The store as it is under test, impatient. */
 export const Stores = PersistedQueue.layer.pipe(Layer.provideMerge(Store.layerStoreSql({ pollInterval: "10 millis" })))

@@ -1,9 +1,9 @@
 /**
  * Sessions that step through real transactions, on connections of their own, in an order that is given.
  *
- * A step is BEGIN with the snapshot, one statement, or COMMIT. What is sent as one statement that commits by itself is
- * stepped through as these three, which on the wire it is: so a store's own operations, their retries included, can be
- * interleaved at will. Nobody waits for anybody on Aurora DSQL, so a step always ends.
+ * A step is BEGIN with the snapshot, one statement, or COMMIT. What a program sends as one statement that commits by
+ * itself is stepped through as these three, which on the wire it is: so a store's own operations, their retries
+ * included, can be interleaved at will. Nobody waits for anybody on Aurora DSQL, so a step always ends.
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Clock, Context, Effect, type Exit, Queue, Scope, Stream } from "effect"
@@ -15,21 +15,11 @@ export type Rewrite = (text: string) => string
 
 export const asItIs: Rewrite = (text) => text
 
-export interface Options {
-  /** Whose turn it is, again and again: turns that nobody wants any more are passed over. */
-  readonly schedule: ReadonlyArray<number>
-  readonly rewrite?: Rewrite | undefined
-  /** A table to read for the snapshot. */
-  readonly table: string
-}
-
-/** A program that needs a client, as one of several processes would run it. */
-export type Program<A, E> = Effect.Effect<A, E, DsqlClient.DsqlClient>
-
 /** Runs programs at once, each as a process of its own, step by step as the schedule says, then each to its end. */
 export const interleave = Effect.fnUntraced(function* <A, E>(
-  programs: ReadonlyArray<Program<A, E>>,
-  { rewrite = asItIs, schedule, table }: Options
+  programs: ReadonlyArray<Effect.Effect<A, E, DsqlClient.DsqlClient>>,
+  schedule: ReadonlyArray<number>,
+  rewrite: Rewrite = asItIs
 ) {
   const client = yield* DsqlClient.DsqlClient
   const sessions = yield* Effect.forEach(
@@ -38,7 +28,7 @@ export const interleave = Effect.fnUntraced(function* <A, E>(
       const [permits, reports] = [yield* Queue.unbounded<void>(), yield* Queue.unbounded<"waiting" | "done">()]
       const turn = Effect.andThen(Queue.offer(reports, "waiting"), Queue.take(permits))
       const exits: Array<Exit.Exit<A, E>> = []
-      yield* stepping(client, turn, { rewrite, table }, program).pipe(
+      yield* stepping(client, turn, rewrite, program).pipe(
         Effect.onExit((exit) => Effect.sync(() => exits.push(exit))),
         Effect.exit,
         Effect.andThen(Queue.offer(reports, "done")),
@@ -59,12 +49,12 @@ export const interleave = Effect.fnUntraced(function* <A, E>(
   return sessions.flatMap(({ exits }) => exits)
 })
 
-/** Runs a program with a client of its own, whose every step waits for its turn. */
+/** Runs a program on a client of its own, whose every step waits for its turn. */
 const stepping = <A, E>(
   client: DsqlClient.DsqlClient["Service"],
   turn: Effect.Effect<unknown>,
-  { rewrite, table }: { readonly rewrite: Rewrite; readonly table: string },
-  program: Program<A, E>
+  rewrite: Rewrite,
+  program: Effect.Effect<A, E, DsqlClient.DsqlClient>
 ): Effect.Effect<A, E> => {
   const reserve: typeof client.reserve = Effect.provideService(client.reserve, Clock.Clock, real)
   // Who holds a connection is given that one again, so the client must not know that a session holds one.
@@ -83,7 +73,7 @@ const stepping = <A, E>(
           undefined
         )
         // The first read takes the snapshot that the whole transaction sees.
-        const snapshot = connection.executeUnprepared(`SELECT 1 AS one FROM ${table} LIMIT 1`, [], undefined)
+        const snapshot = connection.executeUnprepared("SELECT 1 AS one", [], undefined)
         const value = yield* Effect.andThen(snapshot, body(connection)).pipe(
           Effect.tapError(() => Effect.ignore(connection.executeUnprepared("ROLLBACK", [], undefined)))
         )
