@@ -3,7 +3,7 @@
  */
 import { assert, describe } from "@effect/vitest"
 import { Cause, Effect, Exit, Predicate } from "effect"
-import { asItIs, type Rewrite } from "../../../test/stepping.ts"
+import { asItIs, type Rewrite } from "../../../test/sessions.ts"
 import {
   ack,
   chunk,

@@ -3,7 +3,7 @@
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Effect } from "effect"
-import { asItIs, inSteps, type Rewrite, steps } from "../../../../test/stepping.ts"
+import { asItIs, type Rewrite, stepping } from "../../../../test/sessions.ts"
 
 /** Where something happens: the operation has its snapshot and has sent nothing, or has sent all but its COMMIT. */
 export const moments = { "before its statement": 2, "before its commit": 3 } as const
@@ -30,8 +30,7 @@ export const interleaved = <A, E, B, F>(
         happened = { value }
       })
     })
-    const { autocommitted } = steps(client, { turn, rewrite, table: "cluster_shards" })
-    const exit = yield* Effect.exit(inSteps(client, autocommitted, operation))
+    const exit = yield* Effect.exit(stepping(client, turn, rewrite, operation))
     if (happened === undefined) return yield* Effect.die(new Error(`the operation ended ${moment}`))
     return { exit, meanwhile: happened.value, attempts: Math.ceil(turns / 3) }
   })

@@ -9,8 +9,16 @@ import * as fc from "fast-check"
 import { randomInt, randomUUID } from "node:crypto"
 import { describeAlone } from "../support/persistence.ts"
 import { blob } from "../support/rows.ts"
-import { asItIs, type Rewrite } from "../../../../test/stepping.ts"
-import { interleave, mustFail, parameters, type Runs, type Program, seed } from "../support/sessions.ts"
+import {
+  asItIs,
+  interleave,
+  mustFail,
+  parameters,
+  type Runs,
+  type Program,
+  type Rewrite,
+  seed
+} from "../support/sessions.ts"
 
 interface Queue {
   readonly send: Program<bigint, unknown>

@@ -14,8 +14,17 @@ import * as fc from "fast-check"
 import { Control } from "../support/emulated.ts"
 import { type Fenced, type Store, stores } from "../support/fenced.ts"
 import { describeEmulated, forms, inForm } from "../support/persistence.ts"
-import { asItIs, type Rewrite } from "../../../../test/stepping.ts"
-import { interleave, mustFail, parameters, type Runs, schedules, seed, tagOf } from "../support/sessions.ts"
+import {
+  asItIs,
+  interleave,
+  mustFail,
+  parameters,
+  type Runs,
+  type Rewrite,
+  schedules,
+  seed,
+  tagOf
+} from "../support/sessions.ts"
 
 /** What a session does, and how often it takes the token for moved. */
 interface Operation {

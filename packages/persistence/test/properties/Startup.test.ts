@@ -17,8 +17,17 @@ import * as fc from "fast-check"
 import { place, snapshot } from "../support/executions.ts"
 import { describeAlone } from "../support/persistence.ts"
 import { blob, clusterName, heartbeat, shardId } from "../support/rows.ts"
-import { asItIs, type Rewrite } from "../../../../test/stepping.ts"
-import { interleave, mustFail, parameters, type Runs, schedules, seed, tagOf } from "../support/sessions.ts"
+import {
+  asItIs,
+  interleave,
+  mustFail,
+  parameters,
+  type Runs,
+  type Rewrite,
+  schedules,
+  seed,
+  tagOf
+} from "../support/sessions.ts"
 import { queueId } from "../support/taskQueues.ts"
 
 const starts = fc.tuple(fc.integer({ min: 2, max: 4 }), schedules)

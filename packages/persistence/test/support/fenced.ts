@@ -23,8 +23,7 @@ import { Effect, Option } from "effect"
 import { randomInt, randomUUID } from "node:crypto"
 import { created, event, everything, get, mutation, noParts, place, snapshot, standing } from "./executions.ts"
 import { blob, clusterName, endpoint, namespace } from "./rows.ts"
-import type { Rewrite } from "../../../../test/stepping.ts"
-import type { Program } from "./sessions.ts"
+import type { Program, Rewrite } from "./sessions.ts"
 import { classic, fair, given, type Kind } from "./taskQueues.ts"
 
 /** What a store fences, as its sessions see it; a token is how often it has been moved. */

@@ -1,31 +1,61 @@
 /**
- * Statements and transactions in steps: BEGIN with the snapshot, one statement, or COMMIT, each when it is its turn.
+ * Sessions that step through real transactions, on connections of their own, in an order that is given.
  *
- * What is sent as one statement that commits by itself is stepped through as these three, which on the wire it is: so a
- * store's own operations, their retries included, can be interleaved at will. Nobody waits for anybody on Aurora DSQL,
- * so a step always ends.
+ * A step is BEGIN with the snapshot, one statement, or COMMIT. What a program sends as one statement that commits by
+ * itself is stepped through as these three, which on the wire it is: so a store's own operations, their retries
+ * included, can be interleaved at will. Nobody waits for anybody on Aurora DSQL, so a step always ends.
  */
-import type { DsqlClient } from "@effect-dsql/core"
-import { Clock, Context, Effect, Scope, Stream } from "effect"
+import { DsqlClient } from "@effect-dsql/core"
+import { Clock, Context, Effect, type Exit, Queue, Scope, Stream } from "effect"
 import type { SqlClient, SqlConnection, SqlError } from "effect/sql"
 import { Single } from "../packages/core/src/internal/transaction/single.ts"
-
-type Client = DsqlClient.DsqlClient["Service"]
 
 /** Changes the text of statements, to take a fence out. */
 export type Rewrite = (text: string) => string
 
 export const asItIs: Rewrite = (text) => text
 
-/** How a session goes on: what comes before each step, what its statements become, and where its snapshots are taken. */
-export interface Stepped {
-  readonly turn: Effect.Effect<unknown>
-  readonly rewrite: Rewrite
-  readonly table: string
-}
+/** Runs programs at once, each as a process of its own, step by step as the schedule says, then each to its end. */
+export const interleave = Effect.fnUntraced(function* <A, E>(
+  programs: ReadonlyArray<Effect.Effect<A, E, DsqlClient.DsqlClient>>,
+  schedule: ReadonlyArray<number>,
+  rewrite: Rewrite = asItIs
+) {
+  const client = yield* DsqlClient.DsqlClient
+  const sessions = yield* Effect.forEach(
+    programs,
+    Effect.fnUntraced(function* (program) {
+      const [permits, reports] = [yield* Queue.unbounded<void>(), yield* Queue.unbounded<"waiting" | "done">()]
+      const turn = Effect.andThen(Queue.offer(reports, "waiting"), Queue.take(permits))
+      const exits: Array<Exit.Exit<A, E>> = []
+      yield* stepping(client, turn, rewrite, program).pipe(
+        Effect.onExit((exit) => Effect.sync(() => exits.push(exit))),
+        Effect.exit,
+        Effect.andThen(Queue.offer(reports, "done")),
+        Effect.forkChild
+      )
+      return { permits, reports, exits, state: yield* Queue.take(reports) }
+    })
+  )
+  const step = Effect.fnUntraced(function* (session: (typeof sessions)[number]) {
+    yield* Queue.offer(session.permits, undefined)
+    session.state = yield* Queue.take(session.reports)
+  })
+  for (const index of schedule) {
+    const session = sessions[index % sessions.length]
+    if (session?.state === "waiting") yield* step(session)
+  }
+  for (const session of sessions) while (session.state === "waiting") yield* step(session)
+  return sessions.flatMap(({ exits }) => exits)
+})
 
-/** A connection for statements that commit by themselves, and what runs a transaction, both in steps. */
-export const steps = (client: Client, { rewrite, table, turn }: Stepped) => {
+/** Runs a program on a client of its own, whose every step waits for its turn. */
+export const stepping = <A, E>(
+  client: DsqlClient.DsqlClient["Service"],
+  turn: Effect.Effect<unknown>,
+  rewrite: Rewrite,
+  program: Effect.Effect<A, E, DsqlClient.DsqlClient>
+): Effect.Effect<A, E> => {
   const reserve: typeof client.reserve = Effect.provideService(client.reserve, Clock.Clock, real)
   // Who holds a connection is given that one again, so the client must not know that a session holds one.
   const another: typeof client.reserve = Effect.contextWith((context: Context.Context<Scope.Scope>) =>
@@ -43,7 +73,7 @@ export const steps = (client: Client, { rewrite, table, turn }: Stepped) => {
           undefined
         )
         // The first read takes the snapshot that the whole transaction sees.
-        const snapshot = connection.executeUnprepared(`SELECT 1 AS one FROM ${table} LIMIT 1`, [], undefined)
+        const snapshot = connection.executeUnprepared("SELECT 1 AS one", [], undefined)
         const value = yield* Effect.andThen(snapshot, body(connection)).pipe(
           Effect.tapError(() => Effect.ignore(connection.executeUnprepared("ROLLBACK", [], undefined)))
         )
@@ -64,19 +94,13 @@ export const steps = (client: Client, { rewrite, table, turn }: Stepped) => {
         )
       )
     )
-  return { autocommitted, withTransaction }
-}
-
-/** Runs a program whose statements are those of a session, which goes on at once after a conflict. */
-export const inSteps = <A, E, R>(
-  client: Client,
-  session: SqlConnection.Connection,
-  program: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
-  program.pipe(
-    Effect.provideService(client.sql.transactionService, [session, 0]),
+  const text: typeof client.sql = Object.assign(client.sql.bind(undefined), client.sql, { withTransaction })
+  return program.pipe(
+    Effect.provideService(DsqlClient.DsqlClient, { ...client, sql: text, reserve: Effect.succeed(autocommitted) }),
+    Effect.provideService(client.sql.transactionService, [autocommitted, 0]),
     Effect.provideService(Clock.Clock, hurried)
   )
+}
 
 /** A connection whose statements are rewritten, each of them sent by `around`. */
 const through = (
