@@ -62,6 +62,7 @@ const cleared = Effect.gen(function* () {
   const client = yield* Shared.wire()
   const named =
     yield* client.query(`SELECT 'DROP SCHEMA ' || nspname || ' CASCADE' FROM pg_namespace WHERE nspname ~ '^sc\\d'
+    UNION ALL SELECT format('AWS IAM REVOKE %I FROM %L', pg_role_name, arn) FROM sys.iam_pg_role_mappings
     UNION ALL SELECT format('DROP OWNED BY %I;DROP ROLE %I', rolname, rolname) FROM pg_roles WHERE rolname ~ '^r\\d+b?$'`)
   for (const [sql] of named.results[0]?.rows ?? []) {
     for (const statement of (sql ?? "").split(";")) yield* client.query(statement)
