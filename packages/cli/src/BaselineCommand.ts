@@ -28,7 +28,7 @@ export const baseline = Command.make(
     const shared = yield* Root.shared
     const version = yield* Migrating.version(input.version)
     const settings = yield* Connection.settings(shared)
-    const source = yield* Migrating.sourceOf(input, shared)
+    const { database, source } = yield* Migrating.sourceOf(input, shared)
     const { latest } = yield* Effect.promise(() => import("@effect-dsql/schema/SchemaSource"))
     const { ensure } = yield* Effect.promise(() => import("@effect-dsql/schema/Verify"))
     const onEvent = yield* Progress.onStandardError(shared)
@@ -36,7 +36,7 @@ export const baseline = Command.make(
       migrator.baseline({
         source,
         version,
-        database: shared.dbName,
+        database,
         lease: { wait: input.wait },
         onEvent,
         verify: ensure(source, version ?? latest(source).version)

@@ -5,7 +5,6 @@
  * @stability unstable
  */
 import type { Emulator } from "@effect-dsql/emulator/Emulator"
-import type { SchemaSource } from "@effect-dsql/schema/SchemaSource"
 import { Command, Flag } from "effect/cli"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -76,14 +75,14 @@ export const dev = Command.make(
     const credentials = yield* credentialsOf
     const dataDirectory = yield* kept(input)
     const isAsked = Option.isSome(Option.orElse(input.schemaDir, () => input.schemaName))
-    const source =
+    const asked =
       isAsked || shared.project["schema-dir"] !== undefined ? yield* Migrating.sourceOf(input, shared) : undefined
     // Loaded now: nothing else needs a database of its own.
     const Emulator = yield* Effect.promise(() => import("@effect-dsql/emulator/Emulator"))
     const Token = yield* Effect.promise(() => import("@effect-dsql/emulator/Token"))
     const check = Option.map(input.tokens, (host) => Token.check({ host, credentials }))
     // The schema is set up by nobody who has a token.
-    let isOpen = source !== undefined
+    let isOpen = asked !== undefined
     const authorize = Option.getOrUndefined(
       Option.map(check, (check) => (token: string, user: string) => (isOpen ? "ok" : check(token, user)))
     )
@@ -103,7 +102,7 @@ export const dev = Command.make(
           )
         )
         // What is to go wrong goes wrong after the schema is there.
-        const schema = source === undefined ? null : yield* applied(shared, emulator, source)
+        const schema = asked === undefined ? null : yield* applied(shared, emulator, asked)
         isOpen = false
         for (const scripted of faults) {
           yield* scripted._tag === "Rule"
@@ -156,18 +155,16 @@ const text = ({ dataDirectory, host, port, schema, url }: typeof Json.Listening.
 
 /** Sets a schema up, or brings one that was kept to its latest version. */
 const applied = Effect.fnUntraced(function* (
-  shared: Output.Options & { readonly dbName: string },
+  options: Output.Options,
   emulator: Emulator,
-  source: SchemaSource
+  { database, source }: Migrating.Asked
 ) {
-  const onEvent = yield* Progress.onStandardError(shared)
+  const onEvent = yield* Progress.onStandardError(options)
   const settings: Connection.Settings = {
     _tag: "Server",
     options: { host: emulator.host, port: emulator.port, user: "admin", database: "postgres", maxConnections: 2 }
   }
-  const report = yield* Migrating.migrate(settings, (migrator) =>
-    migrator.setup({ source, database: shared.dbName, onEvent })
-  )
+  const report = yield* Migrating.migrate(settings, (migrator) => migrator.setup({ source, database, onEvent }))
   return { name: report.schema, version: report.to }
 })
 

@@ -26,7 +26,9 @@ export const history = Command.make(
   Effect.fnUntraced(function* () {
     const shared = yield* Root.shared
     const settings = yield* Connection.settings(shared)
-    const found = yield* Migrating.migrate(settings, (migrator) => migrator.history({ database: shared.dbName }))
+    const found = yield* Migrating.migrate(settings, (migrator) =>
+      migrator.history({ database: shared.dbName ?? shared.project["db-name"] })
+    )
     yield* Output.print(shared, Json.History, found, (paint) => text(found, paint))
   })
 ).pipe(

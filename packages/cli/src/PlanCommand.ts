@@ -26,10 +26,8 @@ export const plan = Command.make(
     const shared = yield* Root.shared
     const version = yield* Migrating.version(input.version)
     const settings = yield* Connection.settings(shared)
-    const source = yield* Migrating.sourceOf(input, shared)
-    const found = yield* Migrating.migrate(settings, (migrator) =>
-      migrator.plan({ source, version, database: shared.dbName })
-    )
+    const { database, source } = yield* Migrating.sourceOf(input, shared)
+    const found = yield* Migrating.migrate(settings, (migrator) => migrator.plan({ source, version, database }))
     yield* Output.print(shared, Json.Plan, found, (paint) => text(found, paint))
   })
 ).pipe(

@@ -40,11 +40,11 @@ export const repair = Command.make(
   Effect.fnUntraced(function* ({ accept, rebuild, release, wait, yes, ...input }) {
     const shared = yield* Root.shared
     const settings = yield* Connection.settings(shared)
-    const source = yield* Migrating.sourceOf(input, shared)
+    const { database, source } = yield* Migrating.sourceOf(input, shared)
     const onEvent = yield* Progress.onStandardError(shared)
     const found = yield* Migrating.migrate(settings, (migrator) =>
       Effect.gen(function* () {
-        const common = { source, database: shared.dbName, lease: { wait }, onEvent }
+        const common = { source, database, lease: { wait }, onEvent }
         if (release && !yes) {
           const { lease } = yield* migrator.repair(common)
           if (lease !== null && !lease.expired) {

@@ -41,7 +41,9 @@ export const root = Command.make("effect-dsql").pipe(
     ),
     dbName: Flag.String("db-name").pipe(
       Flag.withMetavar("name"),
-      Flag.withDescription("Name that the version is recorded under [default: postgres, as the earlier tool wrote it]"),
+      Flag.withDescription(
+        "Name that the version is recorded under [default: postgres, as the earlier tool wrote it; a built-in schema but the first has its own]"
+      ),
       Flag.optional
     )
   }),
@@ -71,5 +73,5 @@ export const shared = Effect.gen(function* () {
     return yield* new InvalidUsage({ message: "--format sarif is for lint alone: give text or json" })
   }
   const project = yield* Project.read
-  return { ...flags, format, project, dbName: Option.getOrUndefined(dbName) ?? project["db-name"] ?? "postgres" }
+  return { ...flags, format, project, dbName: Option.getOrUndefined(dbName) }
 })

@@ -52,19 +52,19 @@ export const setupSchema = Command.make(
     yield* checked(input)
     const version = yield* Migrating.version(input.version)
     const settings = yield* Connection.settings(shared)
-    const source = yield* Option.isSome(input.schemaFile)
-      ? Migrating.fileOf(input.schemaFile.value, version)
+    const { database, source } = yield* Option.isSome(input.schemaFile)
+      ? Migrating.fileOf(input.schemaFile.value, version, shared)
       : Migrating.sourceOf(input, shared)
     const report = yield* Migrating.running(shared, settings, (migrator, onEvent) =>
       Effect.gen(function* () {
         if (input.overwrite && !input.yes) {
-          const owned = yield* migrator.owned(source, shared.dbName)
+          const owned = yield* migrator.owned(source, database)
           if (owned.length > 0) yield* confirm(shared.format, "--overwrite", loss(owned))
         }
         return yield* migrator.setup({
           source,
           version,
-          database: shared.dbName,
+          database,
           versioning: !input.disableVersioning,
           overwrite: input.overwrite,
           lease: { wait: input.wait },

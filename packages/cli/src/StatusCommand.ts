@@ -29,8 +29,8 @@ export const status = Command.make(
   Effect.fnUntraced(function* (input) {
     const shared = yield* Root.shared
     const settings = yield* Connection.settings(shared)
-    const source = yield* Migrating.sourceOf(input, shared)
-    const found = yield* Migrating.migrate(settings, (migrator) => migrator.status({ source, database: shared.dbName }))
+    const { database, source } = yield* Migrating.sourceOf(input, shared)
+    const found = yield* Migrating.migrate(settings, (migrator) => migrator.status({ source, database }))
     const { command } = yield* Effect.promise(() => import("@effect-dsql/schema/Status"))
     yield* Output.print(shared, Json.Status, found, (paint) => text(found, command(found), paint))
     if (!found.compatible) return yield* new Stop.Stop({ exitCode: ExitCode.incompatible })

@@ -27,9 +27,9 @@ export const updateSchema = Command.make(
     const shared = yield* Root.shared
     const version = yield* Migrating.version(input.version)
     const settings = yield* Connection.settings(shared)
-    const source = yield* Migrating.sourceOf(input, shared)
+    const { database, source } = yield* Migrating.sourceOf(input, shared)
     const report = yield* Migrating.running(shared, settings, (migrator, onEvent) =>
-      migrator.update({ source, version, database: shared.dbName, lease: { wait: input.wait }, onEvent })
+      migrator.update({ source, version, database, lease: { wait: input.wait }, onEvent })
     )
     yield* Migrating.report(shared, source, report)
   })

@@ -28,10 +28,10 @@ export const verify = Command.make(
     const shared = yield* Root.shared
     const version = yield* Migrating.version(input.version)
     const settings = yield* Connection.settings(shared)
-    const source = yield* Migrating.sourceOf(input, shared)
+    const { database, source } = yield* Migrating.sourceOf(input, shared)
     const Verify = yield* Effect.promise(() => import("@effect-dsql/schema/Verify"))
     const { line } = yield* Effect.promise(() => import("@effect-dsql/schema/Difference"))
-    const found = yield* Connection.run(settings, Verify.verify({ source, version, database: shared.dbName }))
+    const found = yield* Connection.run(settings, Verify.verify({ source, version, database }))
     const { differences } = found
     yield* Output.print(shared, Json.Verification, found, (paint) => {
       const place = `${found.schema} ${found.version}`

@@ -36,6 +36,8 @@ describe("effect-dsql.json", () => {
       assert.strictEqual((yield* call(["verify"], {}, { cwd: root })).code, 0)
       const other = yield* call(["status", "--db-name", "else", "--schema-name", "dsql/temporal"], {}, { cwd })
       assert.include(other.stdout, "not-set-up: run setup-schema --db-name else\n")
+      const beside = yield* call(["setup-schema", "--schema-name", "dsql/storage", "--format", "json"], {}, { cwd })
+      assert.strictEqual(JSON.parse(beside.stdout).database, "dsql/storage", "a built-in schema has a name of its own")
       const elsewhere = yield* call(["status"], { SQL_PORT: "1" }, { cwd })
       assert.include(elsewhere.stderr, `cannot connect to ${env["SQL_HOST"]}:1: `)
     })

@@ -203,12 +203,8 @@ const tokenEnds = (tokens: ReadonlyArray<Token>, statements: ReadonlyArray<State
   return ends
 }
 
-const mostShown = 40
-
-/** The parser's message, which shows all of a literal that is not closed, and what was not read because of it. */
-const unreadable = (source: Source.Source, { line, message }: Statement.SyntaxError, to: number): string => {
-  const [first = ""] = message.split("\n")
-  const shown = first === message && message.length <= 2 * mostShown ? message : `${first.slice(0, mostShown + 20)}…"`
+/** What the parser says, and what was not read because of it. */
+const unreadable = (source: Source.Source, { line, shown }: Statement.SyntaxError, to: number): string => {
   const next = source.place(to)
   if (next.line <= line + 1) return shown
   return to === source.text.length

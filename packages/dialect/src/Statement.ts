@@ -21,6 +21,7 @@ import { readBody } from "./internal/statement/body.ts"
 import type { Inside, Statement, SyntaxError } from "./internal/statement/model.ts"
 import { syntaxError } from "./internal/statement/model.ts"
 import { moved } from "./internal/statement/moved.ts"
+import * as Redacted from "./internal/statement/redacted.ts"
 import { routine } from "./internal/statement/routine.ts"
 import * as Tokens from "./internal/tokens.ts"
 import { waitingWords } from "./internal/waiting.ts"
@@ -302,7 +303,9 @@ export const withoutWaiting = (statement: Statement): string => {
 }
 
 /**
- * The statement as written, but with `'***'` for each password in it: what may be shown and kept.
+ * The statement as written, but with `'***'` for each password in it: what may be shown and kept. Where the word
+ * PASSWORD stands in a comment, in what is said of an object or set for a role, or in the body of a function or a DO,
+ * the comment and every text beside it are left out as well.
  *
  * @example
  * ```ts
@@ -318,21 +321,13 @@ export const withoutWaiting = (statement: Statement): string => {
  * @since 0.1.0
  * @category accessors
  */
-export const redacted = (statement: Statement): string => {
-  const places: Array<number> = []
-  ParseTree.walk(statement.node, {
-    DefElem: ({ arg, defname, location }) => {
-      if (defname === "password" && arg !== undefined) places.push(at(statement, location ?? 0).offset)
-    }
-  })
-  if (places.length === 0) return statement.text
-  const own = Source.make(statement.text)
-  const tokens = (Engine.tokensOf(statement.text) ?? []).filter((token) => !Tokens.isComment(token))
-  return places.reduceRight((text, place) => {
-    const word = place - statement.offset
-    // What no token shows is left out to the end: rather too little than a password.
-    const secret = tokens.find(({ start, text }) => own.fromByte(start) > word && text.toUpperCase() !== "PASSWORD")
-    const [from, to] = secret === undefined ? [word, text.length] : [secret.start, secret.end].map(own.fromByte)
-    return `${text.slice(0, from)}'***'${text.slice(to)}`
-  }, statement.text)
-}
+export const redacted = (statement: Statement): string => Redacted.redacted(statement)
+
+/**
+ * The statement as written, but with `'…'` for each text in quotes, and without comments: for a line that says which
+ * statement it is, and nothing of what it holds.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const withoutTexts = (statement: Statement): string => Redacted.withoutTexts(statement)

@@ -272,14 +272,29 @@ describe("Statement.redacted", () => {
       "CREATE USER é ENCRYPTED PASSWORD 'hunter2' VALID UNTIL '2030-01-01'",
       "CREATE USER é ENCRYPTED PASSWORD '***' VALID UNTIL '2030-01-01'"
     ],
-    [
-      "CREATE GROUP g /* '😀' */ password /* 'x' */ E'hun\\'ter2' LOGIN",
-      "CREATE GROUP g /* '😀' */ password /* 'x' */ '***' LOGIN"
-    ],
+    ["CREATE GROUP g /* '😀' */ password /* 'x' */ E'hun\\'ter2' LOGIN", "CREATE GROUP g  password  '***' LOGIN"],
     ["ALTER ROLE app PASSWORD U&'hunter2'", "ALTER ROLE app PASSWORD '***'"],
     ["ALTER USER app PASSWORD 'hun''ter'\n 'hunter2' LOGIN", "ALTER USER app PASSWORD '***' LOGIN"],
     ["ALTER ROLE app PASSWORD $$hunter2$$", "ALTER ROLE app PASSWORD '***'"],
-    ["CREATE ROLE app PASSWORD 'a' PASSWORD 'hunter2'", "CREATE ROLE app PASSWORD '***' PASSWORD '***'"]
+    ["CREATE ROLE app PASSWORD 'a' PASSWORD 'hunter2'", "CREATE ROLE app PASSWORD '***' PASSWORD '***'"],
+    ["CREATE ROLE app -- once PASSWORD 'hunter2'\n NOLOGIN", "CREATE ROLE app \n NOLOGIN"],
+    ["CREATE ROLE app /* hunter2 */ LOGIN", "CREATE ROLE app  LOGIN"],
+    ["CREATE TABLE t (a int /* password: hunter2 */)", "CREATE TABLE t (a int )"],
+    ["DO $$ BEGIN EXECUTE 'ALTER ROLE r PASSWORD ''hunter2'''; /* x */ END $$", "DO $$ BEGIN EXECUTE '***';  END $$"],
+    [
+      "DO $do$ BEGIN ALTER ROLE r PASSWORD $x$hunter2$x$; END $do$",
+      "DO $do$ BEGIN ALTER ROLE r PASSWORD '***'; END $do$"
+    ],
+    [
+      "CREATE FUNCTION f(a text = $$x$$) RETURNS void AS 'ALTER ROLE r PASSWORD ''hunter2''' LANGUAGE sql",
+      "CREATE FUNCTION f(a text = '***') RETURNS void AS '***' LANGUAGE sql"
+    ],
+    [
+      "CREATE FUNCTION f() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT 'the password is hunter2'; END",
+      "CREATE FUNCTION f() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT '***'; END"
+    ],
+    ["COMMENT ON ROLE r IS 'password: hunter2'", "COMMENT ON ROLE r IS '***'"],
+    ["ALTER ROLE r SET app.password = 'hunter2'", "ALTER ROLE r SET app.password = '***'"]
   ]
   it.effect.each(secrets)("shows %s without its password", ([sql, shown]) =>
     Effect.gen(function* () {
@@ -289,11 +304,44 @@ describe("Statement.redacted", () => {
     })
   )
 
+  const broken: ReadonlyArray<readonly [sql: string, message: string]> = [
+    ["CREATE ROLE app PASSWORD hunter2", 'syntax error at or near "***"'],
+    ["CREATE ROLE app PASSWORD 'x' hunter2", 'unrecognized role option "***"'],
+    ["SELECT 1; CREATE ROLE app PASSWORD 'hunter2", 'unterminated quoted string at or near "***"'],
+    ["SELECT 'a;\nCREATE ROLE app PASSWORD $$hunter2$$", 'unterminated quoted string at or near "***"'],
+    ["SELECT 'a\nb hunter2", `unterminated quoted string at or near "'a…"`]
+  ]
+  it.effect.each(broken)("shows of %j no password, and not the rest of the text", ([sql, message]) =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Effect.flip(parse(sql))).shown, message)
+    })
+  )
+
   it.effect("leaves every other statement as it is written", () =>
     Effect.gen(function* () {
-      for (const sql of ["ALTER ROLE app PASSWORD NULL", "CREATE ROLE password", "SELECT 'PASSWORD ''x'''"]) {
-        assert.strictEqual(Statement.redacted(yield* only(sql)), sql)
-      }
+      const written = [
+        "ALTER ROLE app PASSWORD NULL",
+        "CREATE ROLE password",
+        "SELECT 'PASSWORD ''x'''",
+        "CREATE TABLE users (password text, state text DEFAULT 'new')",
+        "COMMENT ON TABLE users IS 'who may come in'",
+        "DO $$ BEGIN RAISE 'not yet'; END $$"
+      ]
+      for (const sql of written) assert.strictEqual(Statement.redacted(yield* only(sql)), sql)
+    })
+  )
+})
+
+describe("Statement.withoutTexts", () => {
+  const texts: ReadonlyArray<readonly [sql: string, shown: string]> = [
+    ["COMMENT ON ROLE r IS 'hunter2'", "COMMENT ON ROLE r IS '…'"],
+    ["ALTER ROLE r SET a.b = U&'hunter2' /* not hunter3 */", "ALTER ROLE r SET a.b = '…'"],
+    ["DO $$ BEGIN EXECUTE 'hunter2'; END $$", "DO '…'"],
+    ["ALTER SEQUENCE s RESTART WITH 5", "ALTER SEQUENCE s RESTART WITH 5"]
+  ]
+  it.effect.each(texts)("shows %s without what is in quotes and comments", ([sql, shown]) =>
+    Effect.gen(function* () {
+      assert.strictEqual(Statement.withoutTexts(yield* only(sql)).trim(), shown)
     })
   )
 })

@@ -17,11 +17,13 @@ const sides = { expected: Schema.NullOr(Schema.String), actual: Schema.NullOr(Sc
  *
  * - `Missing`: a table, view or sequence is not there.
  * - `Unexpected`: a table is there that the version has dropped or renamed.
+ * - `SequenceOptions`: a sequence has another type, step, limit, start, cache or end.
  * - `MissingColumn`, `UnexpectedColumn`: a table has too few or too many.
  * - `ColumnType`, `ColumnNullability`, `ColumnDefault`: a column is another.
  * - `PrimaryKey`: a table has another one, or none.
  * - `MissingConstraint`, `UnexpectedConstraint`: UNIQUE, CHECK, FOREIGN KEY; by what they say, whatever their name.
  * - `MissingIndex`, `UnexpectedIndex`, `IndexDefinition`: a table has other indexes.
+ * - `MissingRows`: a table is empty that the version puts rows into; told where a database is adopted.
  * - `IndexInvalid`: an index is there, and its build failed or is not finished.
  *
  * @since 0.1.0
@@ -30,6 +32,7 @@ const sides = { expected: Schema.NullOr(Schema.String), actual: Schema.NullOr(Sc
 export const Difference = Schema.Union([
   Schema.TaggedStruct("Missing", { kind: Schema.Literals(["table", "view", "sequence"]), name: text }),
   Schema.TaggedStruct("Unexpected", { kind: Schema.Literals(["table"]), name: text }),
+  Schema.TaggedStruct("SequenceOptions", { name: text, expected: text, actual: text }),
   Schema.TaggedStruct("MissingColumn", { table: text, column: text, expected: text }),
   Schema.TaggedStruct("UnexpectedColumn", { table: text, column: text, actual: text }),
   Schema.TaggedStruct("ColumnType", { table: text, column: text, expected: text, actual: text }),
@@ -41,6 +44,7 @@ export const Difference = Schema.Union([
   Schema.TaggedStruct("MissingIndex", { table: text, index: text, expected: text }),
   Schema.TaggedStruct("UnexpectedIndex", { table: text, index: text, actual: text }),
   Schema.TaggedStruct("IndexDefinition", { table: text, index: text, expected: text, actual: text }),
+  Schema.TaggedStruct("MissingRows", { table: text, location: text }),
   Schema.TaggedStruct("IndexInvalid", { table: text, index: text })
 ])
 
@@ -84,6 +88,8 @@ export const line = (difference: Difference): string => {
       return `${difference.kind} ${difference.name} is missing`
     case "Unexpected":
       return `${difference.kind} ${difference.name} is there, the version has dropped it`
+    case "SequenceOptions":
+      return `sequence ${difference.name} is ${difference.actual}, expected ${difference.expected}`
     case "MissingColumn":
       return `column ${difference.table}.${difference.column} is missing: expected ${difference.expected}`
     case "UnexpectedColumn":
@@ -106,6 +112,8 @@ export const line = (difference: Difference): string => {
       return `index ${difference.index} on ${difference.table} is not of the version: ${difference.actual}`
     case "IndexDefinition":
       return `index ${difference.index} on ${difference.table} is ${difference.actual}, expected ${difference.expected}`
+    case "MissingRows":
+      return `table ${difference.table} is empty, and ${difference.location} puts rows into it`
     case "IndexInvalid":
       return `index ${difference.index} on ${difference.table} is invalid: run repair to build it again`
   }

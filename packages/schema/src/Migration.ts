@@ -36,7 +36,7 @@ export interface Options {
   readonly source: SchemaSource
   /** The version to end at. Default: the latest of the schema. */
   readonly version?: Version | undefined
-  /** The name that the version is recorded under. Default: `postgres`, as the earlier tool always wrote it. */
+  /** The name that the version is recorded under. Default: that of the schema, `postgres` where it has none. */
   readonly database?: string | undefined
   readonly lease?: LeaseOptions | undefined
   /** Called with each event as it happens. Default: nothing. */

@@ -23,7 +23,7 @@ import { databaseOf } from "./internal/run/run.ts"
 import * as Standing from "./internal/run/status.ts"
 import type { BaselineOptions, Options, OwnedTable, Report, SetupOptions } from "./Migration.ts"
 import type { MigrationError } from "./MigrationError.ts"
-import type { Outline } from "./Outline.ts"
+import * as Outline from "./Outline.ts"
 import type { Plan } from "./Plan.ts"
 import type * as Repair from "./Repair.ts"
 import type { SchemaSource } from "./SchemaSource.ts"
@@ -70,7 +70,7 @@ export class Migrator extends Context.Service<
      * surely from another one that has the same version numbers. Writes nothing.
      */
     readonly status: (options: {
-      readonly source: Outline
+      readonly source: Outline.Outline
       readonly database?: string | undefined
     }) => Effect.Effect<Status, MigrationError>
     /** What `update`, or `setup` where no version is recorded, would do. Reads in one READ ONLY transaction. */
@@ -110,11 +110,13 @@ export const layer: Layer.Layer<Migrator, never, DsqlClient> = Layer.effect(
       plan: Effect.fn("Migrator.plan")((options) => connected(make(options))),
       baseline: Effect.fn("Migrator.baseline")((options) => connected(Baseline.run(options))),
       repair: Effect.fn("Migrator.repair")((options) => connected(Repairing.run(options))),
-      history: Effect.fn("Migrator.history")((options = {}) => connected(Books.history(databaseOf(options)))),
+      history: Effect.fn("Migrator.history")(({ database = Outline.recordedUnder(Outline.builtInNames[0]) } = {}) =>
+        connected(Books.history(database))
+      ),
       owned: Effect.fn("Migrator.owned")((source, database) =>
         connected(
           Effect.gen(function* () {
-            const books = yield* Books.read(databaseOf({ database }))
+            const books = yield* Books.read(databaseOf({ database, source }))
             const found = yield* Owned.find(Owned.names(source, books))
             return found.map(({ hasRows, table }) => ({ hasRows, table }))
           })

@@ -51,23 +51,35 @@ export interface Directory extends Outline {
 type Read = Effect.Effect<Directory, SourceError, FileSystem.FileSystem | Path.Path>
 
 /**
- * The names of the schemas that this package carries.
+ * The names of the schemas that this package carries, the one that is meant where none is named first:
+ * `dsql/temporal`, what `@effect-dsql/persistence` keeps; `dsql/storage`, what `@effect-dsql/storage` keeps.
  *
  * @since 0.1.0
  * @category constants
  */
-export const builtInNames: ReadonlyArray<string> = ["dsql/temporal"]
+export const builtInNames: readonly [string, ...ReadonlyArray<string>] = ["dsql/temporal", "dsql/storage"]
 
 /**
- * Reads the manifests of a schema that this package carries.
+ * Reads the manifests of a schema that this package carries. Each can stand beside the others in one database, because
+ * its version is recorded under a name of its own (`recordedUnder`).
  *
  * @since 0.1.0
  * @category constructors
  */
-export const builtIn = (name = "dsql/temporal"): Read =>
+export const builtIn = (name = builtInNames[0]): Read =>
   builtInNames.includes(name)
     ? Effect.map(directory(fileURLToPath(new URL(`../${name}`, import.meta.url))), (outline) => ({ ...outline, name }))
     : Effect.fail(new UnknownSchema({ name, known: builtInNames }))
+
+/**
+ * The name that the version of a schema is recorded under where nobody says another: `postgres`, as the earlier tool
+ * wrote it, or `otherwise`; of a built-in schema but the first its own name.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const recordedUnder = (name: string, otherwise = "postgres"): string =>
+  name !== builtInNames[0] && builtInNames.includes(name) ? name : otherwise
 
 /**
  * Reads the manifests in a directory that holds one directory per version

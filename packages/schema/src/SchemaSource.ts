@@ -43,7 +43,7 @@ export interface SchemaSource {
 }
 
 /**
- * Reads a schema that this package carries.
+ * Reads a schema that this package carries: one of `Outline.builtInNames`.
  *
  * @example
  * ```ts

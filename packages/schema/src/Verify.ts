@@ -1,11 +1,14 @@
 /**
  * Whether a database is what a version says: its tables, columns, keys and
  * indexes against the version's SQL. Both are read by PostgreSQL's own parser,
- * the catalogue as the SQL that would make it, so neither the spelling of a type
- * nor a cast that the server added is a difference. Nothing is written.
+ * the catalogue as the SQL that would make it; what is not the same text then,
+ * the server is asked about, which plans both without running them. So neither
+ * the spelling of a type nor a cast that the server added is a difference, and
+ * any other cast is. Where nothing tells, a line of the log says so. Nothing is
+ * written.
  *
- * What is compared is what a catalogue holds: rows, the queries of views and the
- * order of columns are not. Tables that the schema does not name are nobody's
+ * What is compared is what a catalogue holds: rows, the queries of views, the
+ * order of columns and what a primary key carries on Aurora DSQL are not. Tables that the schema does not name are nobody's
  * business here. A type that a manifest accepts (`AcceptedColumnTypes`) is no
  * difference.
  *
@@ -18,9 +21,10 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { type Difference, summary, type Verification } from "./Difference.ts"
 import * as Books from "./internal/books/books.ts"
-import { defaultDatabase } from "./internal/advice/command.ts"
+import { databaseOf } from "./internal/run/run.ts"
 import * as Belonging from "./internal/run/belonging.ts"
 import * as Differences from "./internal/structure/differences.ts"
+import * as Seeds from "./internal/structure/seeds.ts"
 import { type AnotherSchema, type InvalidBookkeeping, NotSetUp } from "./MigrationError.ts"
 import * as SchemaSource from "./SchemaSource.ts"
 import type { UnknownVersion } from "./SourceError.ts"
@@ -48,14 +52,15 @@ export const verify = Effect.fn("Verify.verify")(function* (options: {
   readonly source: SchemaSource.SchemaSource
   /** The version to compare with. Default: the recorded one. */
   readonly version?: Version.Version | undefined
-  /** The name that the version is recorded under. Default: `postgres`. */
+  /** The name that the version is recorded under. Default: that of the schema. */
   readonly database?: string | undefined
 }): Effect.fn.Return<
   Verification,
   NotSetUp | AnotherSchema | InvalidBookkeeping | UnknownVersion | TransactionError,
   DsqlClient
 > {
-  const { database = defaultDatabase, source } = options
+  const { source } = options
+  const database = databaseOf(options)
   const at = options.version ?? (yield* recorded(source, database))
   const { version } = yield* SchemaSource.find(source, at)
   return {
@@ -90,7 +95,8 @@ export class CatalogueDiffers extends Data.TaggedError("CatalogueDiffers")<{
 }
 
 /**
- * Fails unless a database is what a version says, whatever is recorded: what `Migrator.baseline` takes for a proof.
+ * Fails unless a database is what a version says, whatever is recorded: what `Migrator.baseline` takes for a proof. What
+ * an INSERT of the version has put into a table must be there too, as far as that the table has rows.
  *
  * @since 0.1.0
  * @category guards
@@ -99,6 +105,9 @@ export const ensure = (
   source: SchemaSource.SchemaSource,
   version: Version.Version
 ): Effect.Effect<void, CatalogueDiffers | TransactionError, DsqlClient> =>
-  Effect.flatMap(Differences.ofSchema(Differences.expected(source, version)), (found) =>
-    found.length === 0 ? Effect.void : Effect.fail(new CatalogueDiffers({ version, differences: found }))
-  )
+  Effect.gen(function* () {
+    const schema = Differences.expected(source, version)
+    const found = yield* Differences.ofSchema(schema)
+    const differences = found.length > 0 ? found : yield* Seeds.missing(schema)
+    if (differences.length > 0) return yield* new CatalogueDiffers({ version, differences })
+  })

@@ -54,6 +54,21 @@ describe("a database of the earlier tool", () => {
     }).pipe(Effect.provide(TestMigrator))
   )
 
+  it.live("is not adopted where a row that the schema puts there is not", () =>
+    Effect.gen(function* () {
+      yield* EarlierTool.setUp("1.1")
+      yield* execute("DELETE FROM namespace_metadata")
+      const migrator = yield* Migrator.Migrator
+      const source = yield* SchemaSource.builtIn()
+      const verify = Verify.ensure(source, Version.current)
+      const { message } = yield* Effect.flip(migrator.baseline({ source, verify }))
+      assert.match(
+        message,
+        /^the database is not at version 1\.1: table namespace_metadata is empty, and \S+\.sql:\d+ puts rows into it/
+      )
+    }).pipe(Effect.provide(TestMigrator))
+  )
+
   it.live("without its record is set up around what is there, path columns included", () =>
     Effect.gen(function* () {
       yield* EarlierTool.setUp("1.1")

@@ -1,4 +1,4 @@
-import { Migrator, Version } from "@effect-dsql/schema"
+import { Migrator, SchemaSource, Version } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execute, history, rows, PlainMigrator, SetUpMigrator, TestMigrator } from "./support/database.ts"
@@ -107,6 +107,51 @@ describe("Migrator.update", () => {
       const error = yield* Effect.flip(update())
       assert.strictEqual(error.message, `schema_version cannot be trusted: ${problem}`)
     }).pipe(Effect.provide(SetUpMigrator))
+  )
+
+  const otherwise: ReadonlyArray<readonly [what: string, table: string, problem: string]> = [
+    [
+      "types",
+      `CREATE TABLE schema_version (version_partition INTEGER NOT NULL, db_name VARCHAR(255) NOT NULL,
+        creation_time TIMESTAMP, curr_version INTEGER, min_compatible_version VARCHAR(64),
+        PRIMARY KEY (version_partition, db_name))`,
+      "column schema_version.curr_version has type integer, expected varchar(64)"
+    ],
+    [
+      "primary key",
+      `CREATE TABLE schema_version (version_partition INTEGER NOT NULL, db_name VARCHAR(255) NOT NULL,
+        creation_time TIMESTAMP, curr_version VARCHAR(64), min_compatible_version VARCHAR(64),
+        PRIMARY KEY (db_name))`,
+      "table schema_version has primary key (db_name), expected (version_partition, db_name)"
+    ]
+  ]
+  it.live.each(otherwise)("refuses a schema_version of other %s in one line", ([, table, problem]) =>
+    Effect.gen(function* () {
+      const { setup, status } = yield* temporal
+      yield* execute(table)
+      for (const refused of [Effect.asVoid(setup()), Effect.asVoid(status)]) {
+        const { message } = yield* Effect.flip(refused)
+        assert.strictEqual(
+          message,
+          `schema_version cannot be trusted: ${problem}, so it is not the schema tool's; rename or drop it`
+        )
+      }
+    }).pipe(Effect.provide(TestMigrator))
+  )
+
+  it.live("says what to do about a lease whose fence no number follows", () =>
+    Effect.gen(function* () {
+      const { setup } = yield* temporal
+      yield* setup()
+      yield* execute("UPDATE schema_lease SET owner = 'dead', fence = 2147483647")
+      const migrator = yield* Migrator.Migrator
+      const source = yield* SchemaSource.builtIn()
+      const { message } = yield* Effect.flip(migrator.repair({ source, release: true }))
+      assert.strictEqual(
+        message,
+        "schema_lease cannot be trusted: its fence is 2147483647, and no number follows: set it to the highest fence in schema_journal"
+      )
+    }).pipe(Effect.provide(TestMigrator))
   )
 
   it.live("does not use a schema_version of somebody else", () =>

@@ -28,7 +28,9 @@ describe("a password in a statement", () => {
         const migrator = yield* Migrator.Migrator
         const onEvent = (event: unknown) => Effect.sync(() => void said.push(event))
         const source = yield* sourceOf(
-          `CREATE ROLE ${role} LOGIN PASSWORD '${secret}';`,
+          `CREATE ROLE ${role} /* not ${secret} */ LOGIN PASSWORD '${secret}';
+           COMMENT ON ROLE ${role} IS 'its password is ${secret}';
+           DO $$ BEGIN PERFORM 'the password is ${secret}'; END $$;`,
           `CREATE ROLE ${role} PASSWORD '${secret}';`
         )
         said.push(yield* migrator.plan({ source }))

@@ -1,6 +1,6 @@
 /**
- * Databases that have been migrated once, to be copied: one for each schema,
- * known by what its statements are, made by whoever needs it first.
+ * Databases that have been migrated once, to be copied: one for each choice of schemas,
+ * known by what their statements are, made by whoever needs it first.
  *
  * @since 0.1.0
  * @stability unstable
@@ -20,14 +20,14 @@ import type { SqlError } from "effect/sql/SqlError"
 import { createHash } from "node:crypto"
 
 /**
- * The name of the database that a schema is copied from.
+ * The name of the database that some schemas are copied from.
  *
  * @since 0.1.0
  * @category accessors
  */
-export const nameOf = (source: SchemaSource): string => {
+export const nameOf = (sources: ReadonlyArray<SchemaSource>): string => {
   const hash = createHash("sha256")
-  for (const { statements, version } of source.versions) {
+  for (const { statements, version } of sources.flatMap(({ versions }) => versions)) {
     hash.update(`${version}\n`)
     for (const { checksum } of statements) hash.update(`${checksum}\n`)
   }
@@ -35,8 +35,8 @@ export const nameOf = (source: SchemaSource): string => {
 }
 
 /**
- * Makes a schema's template unless it is there, and gives its name. Others that
- * want the same one wait for it.
+ * Makes the template of some schemas unless it is there, and gives its name.
+ * Others that want the same one wait for it.
  *
  * @since 0.1.0
  * @category constructors
@@ -44,10 +44,10 @@ export const nameOf = (source: SchemaSource): string => {
 export const make = (
   server: Postgres,
   emulator: Emulator,
-  source: SchemaSource
+  sources: ReadonlyArray<SchemaSource>
 ): Effect.Effect<string, SqlError | EmulatorError | MigrationError | DsqlError> =>
   Effect.gen(function* () {
-    const name = nameOf(source)
+    const name = nameOf(sources)
     const sql = yield* Effect.provide(PgClient.makeClient({ url: server.url() }), Reactivity.layer)
     yield* Effect.acquireRelease(sql`SELECT pg_advisory_lock(hashtext(${name}))`, () =>
       Effect.orDie(sql`SELECT pg_advisory_unlock(hashtext(${name}))`)
@@ -59,9 +59,9 @@ export const make = (
     // What is no template yet is half made: whoever made it is gone.
     if (found !== undefined) yield* emulator.dropDatabase(name)
     yield* emulator.createDatabase(name)
-    yield* Effect.flatMap(Migrator.Migrator, (migrator) => migrator.setup({ source })).pipe(
-      Effect.provide(Migrator.layer.pipe(Layer.provide(DsqlClient.layerUrl({ url: emulator.url(name) }))))
-    )
+    yield* Effect.flatMap(Migrator.Migrator, (migrator) =>
+      Effect.forEach(sources, (source) => migrator.setup({ source }), { discard: true })
+    ).pipe(Effect.provide(Migrator.layer.pipe(Layer.provide(DsqlClient.layerUrl({ url: emulator.url(name) })))))
     yield* sql`UPDATE pg_database SET datistemplate = true WHERE datname = ${name}`
     return name
   }).pipe(Effect.scoped)

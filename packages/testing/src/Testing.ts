@@ -17,6 +17,7 @@ import type { MigrationError } from "@effect-dsql/schema/MigrationError"
 import type { SourceError } from "@effect-dsql/schema/SourceError"
 import type { SchemaSource } from "@effect-dsql/schema/SchemaSource"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -47,8 +48,14 @@ export class Control extends Context.Service<Control, Emulator.Emulator["control
  * @category models
  */
 export interface Options {
-  /** The schema to set up: `SchemaSource.builtIn()`, `SchemaSource.directory(path)`, … Left out: an empty database. */
-  readonly source?: Effect.Effect<SchemaSource, SourceError, FileSystem | Path> | undefined
+  /**
+   * The schema to set up: `SchemaSource.builtIn()`, `SchemaSource.directory(path)`, …; or several that have names of
+   * their own, such as `Effect.all([SchemaSource.builtIn(), SchemaSource.builtIn("dsql/storage")])`. Left out: an empty
+   * database.
+   */
+  readonly source?:
+    | Effect.Effect<SchemaSource | ReadonlyArray<SchemaSource>, SourceError, FileSystem | Path>
+    | undefined
   /** How the client connects. */
   readonly client?: DsqlClient.PoolOptions | undefined
   /** How the emulator runs; a job takes 20 milliseconds unless this says otherwise. */
@@ -82,7 +89,9 @@ export const make = (
     const template =
       options.source === undefined
         ? undefined
-        : yield* Effect.flatMap(options.source, (source) => Template.make(server, emulator, source))
+        : yield* Effect.flatMap(options.source, (source) =>
+            Template.make(server, emulator, Arr.ensure<SchemaSource>(source))
+          )
     const name = `test_${randomUUID().replaceAll("-", "")}`
     yield* Effect.acquireRelease(emulator.createDatabase(name, template), () =>
       Effect.orDie(emulator.dropDatabase(name))

@@ -1,5 +1,5 @@
 import { Transaction } from "@effect-dsql/core"
-import { SchemaSource } from "@effect-dsql/schema"
+import { Outline, SchemaSource, Verify } from "@effect-dsql/schema"
 import { Server, Template, Testing } from "@effect-dsql/testing"
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
@@ -47,6 +47,25 @@ layer(Testing.layer({ source: SchemaSource.builtIn() }), { excludeTestServices: 
   }
 )
 
+layer(Testing.layer({ source: Effect.all(Outline.builtInNames.map((name) => SchemaSource.builtIn(name))) }), {
+  excludeTestServices: true,
+  timeout: "60 seconds"
+})("Testing.layer with every built-in schema", (it) => {
+  it.effect("has them side by side, each recorded under a name of its own", () =>
+    Effect.gen(function* () {
+      const recorded = yield* rows("SELECT db_name, name FROM schema_identity ORDER BY name")
+      assert.deepStrictEqual(
+        recorded,
+        Outline.builtInNames.toSorted().map((name) => ({ db_name: Outline.recordedUnder(name), name }))
+      )
+      for (const name of Outline.builtInNames) {
+        const { differences, version } = yield* Verify.verify({ source: yield* SchemaSource.builtIn(name) })
+        assert.deepStrictEqual(differences, [], `${name} ${version}`)
+      }
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+})
+
 // The clock of these tests stands still, and the emulator's must not.
 layer(Testing.layer(), { timeout: "60 seconds" })("Testing.layer without a schema, on a test clock", (it) => {
   it.effect("gives an empty database", () =>
@@ -67,14 +86,14 @@ describe("Testing.make", () => {
       // A schema that no other file has, so that its template is not there yet.
       const statements = first.statements.filter(({ target }) => target._tag === "CreateTable").slice(0, 2)
       const own: SchemaSource.SchemaSource = { ...builtIn, name: "own", versions: [{ ...first, statements }] }
-      assert.notInclude(yield* databases, Template.nameOf(own))
+      assert.notInclude(yield* databases, Template.nameOf([own]))
       const made = yield* Effect.all(
         Array.from({ length: 4 }, () => Testing.make({ source: Effect.succeed(own) })),
         { concurrency: "unbounded" }
       )
       const names = made.map(({ url }) => nameOf(url))
       assert.strictEqual(new Set(names).size, 4)
-      assert.includeMembers([...(yield* databases)], [...names, Template.nameOf(own)])
+      assert.includeMembers([...(yield* databases)], [...names, Template.nameOf([own])])
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 

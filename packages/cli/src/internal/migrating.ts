@@ -32,7 +32,7 @@ export const schemaFlags = {
   schemaName: Flag.String("schema-name").pipe(
     Flag.withAlias("s"),
     Flag.withMetavar("name"),
-    Flag.withDescription("Built-in schema [default: dsql/temporal]"),
+    Flag.withDescription("Built-in schema: dsql/temporal or dsql/storage [default: dsql/temporal]"),
     Flag.optional
   )
 }
@@ -78,27 +78,47 @@ export interface Named {
   readonly schemaName: Option.Option<string>
 }
 
+/** What says under which name a version is recorded. */
+interface Recorded extends Connection.InProject {
+  readonly dbName: string | undefined
+}
+
+/** A schema that a command was asked for, and the name that its version is recorded under. */
+export interface Asked {
+  readonly source: SchemaSource.SchemaSource
+  readonly database: string
+}
+
 /** Reads the schema that `sourceFlags` name, or the project's file does: the built-in one where neither does. */
-export const sourceOf = Effect.fnUntraced(function* (
-  { schemaDir, schemaName }: Named,
-  { project }: Connection.InProject
-) {
+export const sourceOf = Effect.fnUntraced(function* ({ schemaDir, schemaName }: Named, shared: Recorded) {
   const sources = yield* Effect.promise(() => import("@effect-dsql/schema/SchemaSource"))
   if (Option.isSome(schemaDir) && Option.isSome(schemaName)) {
     return yield* new InvalidUsage({ message: "--schema-dir and --schema-name exclude each other: give one" })
   }
-  const directory = Option.isSome(schemaName) ? undefined : (Option.getOrUndefined(schemaDir) ?? project["schema-dir"])
-  return yield* directory === undefined
-    ? sources.builtIn(Option.getOrUndefined(schemaName))
-    : sources.directory(directory)
+  const directory = Option.isSome(schemaName)
+    ? undefined
+    : (Option.getOrUndefined(schemaDir) ?? shared.project["schema-dir"])
+  return yield* asked(
+    directory === undefined ? sources.builtIn(Option.getOrUndefined(schemaName)) : sources.directory(directory),
+    shared
+  )
 })
 
 /** Reads a single SQL file as a schema of one version. */
-export const fileOf = (path: string, version: Version | undefined) =>
+export const fileOf = (path: string, version: Version | undefined, shared: Recorded) =>
   Effect.flatMap(
     Effect.promise(() => import("@effect-dsql/schema/SchemaSource")),
-    ({ file }) => file(path, version)
+    ({ file }) => asked(file(path, version), shared)
   )
+
+const asked = Effect.fnUntraced(function* <E, R>(
+  read: Effect.Effect<SchemaSource.SchemaSource, E, R>,
+  { dbName, project }: Recorded
+) {
+  const { recordedUnder } = yield* Effect.promise(() => import("@effect-dsql/schema/Outline"))
+  const source = yield* read
+  return { source, database: dbName ?? recordedUnder(source.name, project["db-name"]) }
+})
 
 /** Runs a migrator on a database. */
 export const migrate = <A, E extends CommandError, R>(

@@ -15,6 +15,9 @@ export const mayHaveComment = (text: string): boolean => text.includes("--") || 
 /** Whether the token is a comment. */
 export const isComment = (token: Token): boolean => token.tokenName === "SQL_COMMENT" || token.tokenName === "C_COMMENT"
 
+/** Whether the token is a text in quotes. The lexer has no name for those that begin with U&. */
+export const isText = (token: Token): boolean => token.tokenName === "SCONST" || token.text.endsWith("'")
+
 const isWord = (token: Token | undefined, word: string): boolean => token?.text.toUpperCase() === word
 
 // After CREATE [UNIQUE] INDEX: CREATE is reserved, so this is nowhere else. ON after it makes no name of it: DSQL built

@@ -5,6 +5,7 @@ import * as Data from "effect/Data"
 import type { Node } from "libpg-query"
 import type * as Source from "../../Source.ts"
 import type { Kind } from "../kinds.ts"
+import * as Tokens from "../tokens.ts"
 
 /**
  * One statement. Compare by `text`: a tree holds its places in the source that it was parsed from.
@@ -82,6 +83,8 @@ export class SyntaxError extends Data.TaggedError("SyntaxError")<{
   readonly sqlstate: "42601" | "54001" | "22021"
   /** PostgreSQL's message, for example `syntax error at or near "FORM"`. */
   readonly message: string
+  /** The same for people: on one line, and `***` for what may be a password. */
+  readonly shown: string
   readonly offset: number
   readonly line: number
   readonly column: number
@@ -93,4 +96,15 @@ export const syntaxError = (
   sqlstate: SyntaxError["sqlstate"],
   message: string,
   offset: number
-) => new SyntaxError({ sqlstate, message, ...source.place(offset) })
+) => new SyntaxError({ sqlstate, message, shown: discreet(message, source.text, offset), ...source.place(offset) })
+
+/** Characters of a text that an error shows. */
+const longest = 40
+
+/** What is near the word PASSWORD may be one, and what is near an open quote is all the rest of the text. */
+const discreet = (message: string, sql: string, offset: number): string =>
+  message.replace(/"(.*)"$/s, (_, near: string) => {
+    const before = sql.slice(sql.lastIndexOf(";", offset - 1) + 1, offset)
+    const [line = ""] = near.slice(0, longest).split(/[\r\n]/)
+    return `"${Tokens.mentions(before + near, "PASSWORD") ? "***" : line === near ? near : `${line}…`}"`
+  })

@@ -1,20 +1,18 @@
 /**
  * The command lines that messages advise.
  */
-import { builtInNames } from "../../Outline.ts"
-
-/** The name that versions are recorded under where none is given: the earlier tool always wrote this one. */
-export const defaultDatabase = "postgres"
+import { builtInNames, recordedUnder } from "../../Outline.ts"
 
 /** A command for a schema and a database, as it is typed. */
 export const commandFor = (
   command: "setup-schema" | "update-schema",
   { database, schema }: { readonly database: string; readonly schema: string }
 ): string =>
-  [
-    command,
-    ...(builtInNames.includes(schema) ? [] : ["--schema-dir", quoted(schema)]),
-    ...(database === defaultDatabase ? [] : ["--db-name", quoted(database)])
-  ].join(" ")
+  [command, ...named(schema), ...(database === recordedUnder(schema) ? [] : ["--db-name", quoted(database)])].join(" ")
+
+const named = (schema: string): ReadonlyArray<string> => {
+  if (schema === builtInNames[0]) return []
+  return [builtInNames.includes(schema) ? "--schema-name" : "--schema-dir", quoted(schema)]
+}
 
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)

@@ -10,14 +10,19 @@ import * as Guard from "@effect-dsql/core/Guard"
 import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
+import * as Quote from "@effect-dsql/dialect/Quote"
+import * as Statement from "@effect-dsql/dialect/Statement"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Difference from "../../Difference.ts"
 import { VersionChange } from "../../History.ts"
 import { InvalidBookkeeping, type LeaseLost } from "../../MigrationError.ts"
 import * as Version from "../../Version.ts"
 import * as Catalogue from "../catalogue/catalogue.ts"
+import { compare } from "../structure/compare.ts"
+import * as Structure from "../structure/structure.ts"
 import { reconnecting, resending } from "../transaction/reconnecting.ts"
 import * as Rows from "../transaction/rows.ts"
 import * as Lease from "./lease.ts"
@@ -63,17 +68,35 @@ export const missing: Effect.Effect<
   const missing: Array<Tables.Book> = []
   for (const book of Tables.all) {
     const found = find({ schema: undefined, name: book.name })
-    const lacking = book.columns.filter((column) => found?.columns.includes(column) === false)
-    if (lacking.length > 0) {
+    const problem = found === undefined ? undefined : yield* problemOf(book, found)
+    if (problem !== undefined) {
       return yield* new InvalidBookkeeping({
         table: book.name,
-        problem: `it lacks the columns ${lacking.join(", ")}, so it is not the schema tool's; rename or drop it`
+        problem: `${problem}, so it is not the schema tool's; rename or drop it`
       })
     }
     if (found === undefined) missing.push(book)
   }
   return missing
 })
+
+/** How a table of that name is no such book: by its columns, their types and its key, which is what books are read by. */
+const problemOf = (book: Tables.Book, { columns, key, kind, types }: Catalogue.Relation) => {
+  const parts = columns.map((column, i) => `${Quote.identifier(column)} ${types[i]}`)
+  const there = `CREATE TABLE ${book.name} (${[...parts, ...(key === undefined ? [] : [key])].join(", ")})`
+  return Effect.map(Effect.orDie(Statement.parse(`${book.text};${there}`)), ([expected, actual]) => {
+    const [left, right] = [expected, actual].map((statement) =>
+      Structure.of(statement === undefined ? [] : [statement.node], "public")
+    )
+    if (left === undefined || right === undefined) return undefined
+    const found = compare(left, right, new Set()).filter(
+      ({ _tag }) => _tag === "MissingColumn" || _tag === "ColumnType" || (_tag === "PrimaryKey" && kind === "table")
+    )
+    const lacking = found.flatMap((each) => (each._tag === "MissingColumn" ? each.column : []))
+    if (lacking.length > 0) return `it lacks the columns ${lacking.join(", ")}`
+    return found.length === 0 ? undefined : Difference.summary(found)
+  })
+}
 
 /**
  * Reads what is recorded; undefined where nothing is. A failure to read is an

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Engine from "../../Engine.ts"
 import type { History } from "../../History.ts"
-import type { InvalidBookkeeping } from "../../MigrationError.ts"
+import { InvalidBookkeeping } from "../../MigrationError.ts"
 import { rereading } from "../transaction/reconnecting.ts"
 import * as Bookkeeping from "./bookkeeping.ts"
 import * as Identity from "./identity.ts"
@@ -31,6 +31,9 @@ export interface Books {
   readonly identity: Identity.Identity | undefined
 }
 
+/** The last INTEGER. A fence counts runs, so that only somebody's hand brings it there. */
+const lastFence = 2_147_483_647
+
 /** Reads it, for a transaction that reads more. */
 export const select = (
   database: string
@@ -39,12 +42,19 @@ export const select = (
     const engine = yield* Engine.select
     const missing = yield* Bookkeeping.missing
     const has = (table: Tables.Book) => !missing.includes(table)
+    const lease = has(Tables.lease) ? yield* Lease.select(database) : undefined
+    if (lease !== undefined && lease.fence >= lastFence) {
+      return yield* new InvalidBookkeeping({
+        table: Tables.lease.name,
+        problem: `its fence is ${lease.fence}, and no number follows: set it to the highest fence in ${Tables.journal.name}`
+      })
+    }
     return {
       engine,
       missing,
       recorded: has(Tables.version) ? yield* Bookkeeping.select(database) : undefined,
       journal: has(Tables.journal) ? yield* Journal.select(database) : [],
-      lease: has(Tables.lease) ? yield* Lease.select(database) : undefined,
+      lease,
       identity: has(Tables.identity) ? yield* Identity.select(database) : undefined
     }
   })

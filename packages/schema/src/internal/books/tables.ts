@@ -4,15 +4,13 @@
  */
 import type { SqlStatement } from "../../SqlStatement.ts"
 
-/** A table of the books, and the columns that it must have. */
+/** A table of the books. */
 export interface Book extends SqlStatement {
   readonly name: string
-  readonly columns: ReadonlyArray<string>
 }
 
-const book = (name: string, text: string, columns: ReadonlyArray<string>): Book => ({
+const book = (name: string, text: string): Book => ({
   name,
-  columns,
   text,
   postgres: text,
   shown: text,
@@ -33,8 +31,7 @@ export const version = book(
   curr_version VARCHAR(64),
   min_compatible_version VARCHAR(64),
   PRIMARY KEY (version_partition, db_name)
-)`,
-  ["version_partition", "db_name", "creation_time", "curr_version", "min_compatible_version"]
+)`
 )
 
 export const history = book(
@@ -49,8 +46,7 @@ export const history = book(
   new_version VARCHAR(64),
   old_version VARCHAR(64),
   PRIMARY KEY (version_partition, year, month, update_time)
-)`,
-  ["version_partition", "year", "month", "update_time", "description", "manifest_md5", "new_version", "old_version"]
+)`
 )
 
 export const lease = book(
@@ -61,8 +57,7 @@ export const lease = book(
   fence INTEGER NOT NULL,
   heartbeat_at TIMESTAMPTZ NOT NULL,
   expires_at TIMESTAMPTZ NOT NULL
-)`,
-  ["db_name", "owner", "fence", "heartbeat_at", "expires_at"]
+)`
 )
 
 export const journal = book(
@@ -81,21 +76,7 @@ export const journal = book(
   job_id VARCHAR(64),
   error VARCHAR(1024),
   PRIMARY KEY (db_name, version, ordinal)
-)`,
-  [
-    "db_name",
-    "version",
-    "ordinal",
-    "statement",
-    "checksum",
-    "catalogue",
-    "started_at",
-    "finished_at",
-    "owner",
-    "fence",
-    "job_id",
-    "error"
-  ]
+)`
 )
 
 export const identity = book(
@@ -106,8 +87,7 @@ export const identity = book(
   version VARCHAR(64) NOT NULL,
   manifests TEXT NOT NULL,
   recorded_at TIMESTAMPTZ NOT NULL
-)`,
-  ["db_name", "name", "version", "manifests", "recorded_at"]
+)`
 )
 
 export const all: ReadonlyArray<Book> = [version, history, lease, journal, identity]

@@ -14,6 +14,10 @@ export interface Relation {
   readonly schema: string
   /** The columns of a table or view; empty for anything else. */
   readonly columns: ReadonlyArray<string>
+  /** The types of the columns, in their order. */
+  readonly types: ReadonlyArray<string>
+  /** Of a table alone: its primary key, `PRIMARY KEY (a, b)`, if it has one. */
+  readonly key: string | undefined
   /** Of a table alone: the names of its constraints, and whether its rows are known to satisfy each. */
   readonly constraints: ReadonlyMap<string, boolean>
   /** Of an index alone: whether it is valid. */
@@ -41,14 +45,14 @@ export const lookup = (names: ReadonlyArray<Name>): Rows.Selection<Snapshot> =>
             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ${named}
           )
           SELECT c.relname::text AS name, c.relkind::text AS kind, c.nspname::text AS schema, c.current,
-            i.indisvalid AS valid, a.attname::text AS column,
-            NULL AS constraint, NULL::boolean AS validated, a.attnum::integer AS position
+            i.indisvalid AS valid, a.attname::text AS column, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
+            NULL AS constraint, NULL::boolean AS validated, NULL AS key, a.attnum::integer AS position
           FROM c
           LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
           LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
           UNION ALL
-          SELECT c.relname::text, c.relkind::text, c.nspname::text, c.current, NULL, NULL,
-            k.conname::text, k.convalidated, NULL
+          SELECT c.relname::text, c.relkind::text, c.nspname::text, c.current, NULL, NULL, NULL,
+            k.conname::text, k.convalidated, CASE WHEN k.contype = 'p' THEN pg_catalog.pg_get_constraintdef(k.oid) END, NULL
           FROM c JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid
           ORDER BY position`
         }),
@@ -91,6 +95,8 @@ const RelationRow = Schema.Struct({
   current: Schema.NullOr(Schema.Boolean),
   valid: Schema.NullOr(Schema.Boolean),
   column: Schema.NullOr(Schema.String),
+  type: Schema.NullOr(Schema.String),
+  key: Schema.NullOr(Schema.String),
   constraint: Schema.NullOr(Schema.String),
   validated: Schema.NullOr(Schema.Boolean)
 })
@@ -103,6 +109,9 @@ const relationOf = (rows: ReadonlyArray<typeof RelationRow.Type>): Relation | un
     kind,
     schema: row.schema,
     columns: kind === "index" ? [] : rows.flatMap(({ column }) => column ?? []),
+    types: kind === "index" ? [] : rows.flatMap(({ type }) => type ?? []),
+    // On Aurora DSQL it carries every other column.
+    key: rows.find(({ key }) => key !== null)?.key?.replace(/ INCLUDE .*/, ""),
     constraints: new Map(
       rows.flatMap(({ constraint, validated }) => (constraint === null ? [] : [[constraint, validated === true]]))
     ),

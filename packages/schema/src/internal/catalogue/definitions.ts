@@ -30,12 +30,21 @@ export const select = (schemas: ReadonlyArray<string>, names: ReadonlyArray<stri
       (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
           a.attname::text AS column, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required,
           pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS default, a.attidentity::text AS identity,
-          a.attgenerated::text AS generated
+          a.attgenerated::text AS generated,
+          CASE WHEN a.attcollation <> t.typcollation THEN pg_catalog.quote_ident(l.collname) END AS collation,
+          concat('AS ', pg_catalog.format_type(q.seqtypid, NULL), ' INCREMENT ', q.seqincrement, ' MINVALUE ', q.seqmin,
+            ' MAXVALUE ', q.seqmax, ' START ', q.seqstart, ' CACHE ', q.seqcache,
+            CASE WHEN q.seqcycle THEN ' CYCLE' ELSE ' NO CYCLE' END) AS options
         FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
           AND c.relkind IN ('r', 'p')
         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+        LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+        LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+        LEFT JOIN pg_catalog.pg_depend o ON o.refobjid = c.oid AND o.refobjsubid = a.attnum AND o.deptype = 'i'
+          AND a.attidentity <> ''
+        LEFT JOIN pg_catalog.pg_sequence q ON q.seqrelid = CASE WHEN c.relkind = 'S' THEN c.oid ELSE o.objid END
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND ${sql.in("n.nspname", schemas)} AND ${sql.in("c.relname", names)}
         ORDER BY n.nspname, c.relname, a.attnum`
     )
@@ -43,10 +52,13 @@ export const select = (schemas: ReadonlyArray<string>, names: ReadonlyArray<stri
     const constraints = yield* Rows.select(
       ConstraintRow,
       (sql) => sql`SELECT n.nspname::text AS schema, c.relname::text AS name, k.conname::text AS constraint,
-          CASE WHEN k.contype = 'p' THEN pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' INCLUDE [(].*[)]$', '')
+          CASE WHEN k.contype = 'p' AND m.amname <> 'btree'
+            THEN regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' INCLUDE .*', '')
             ELSE pg_catalog.pg_get_constraintdef(k.oid) END AS definition
         FROM pg_catalog.pg_constraint k
         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+        LEFT JOIN pg_catalog.pg_class i ON i.oid = k.conindid
+        LEFT JOIN pg_catalog.pg_am m ON m.oid = i.relam
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE k.contype IN ('p', 'u', 'c', 'f') AND ${sql.in("n.nspname", schemas)} AND ${sql.in("c.relname", names)}
         ORDER BY k.conname`
@@ -84,21 +96,24 @@ const relations = (rows: ReadonlyArray<typeof ColumnRow.Type>): ReadonlyArray<st
   const others: Array<string> = []
   for (const row of rows) {
     const name = Quote.qualified(row.schema, row.name)
-    if (row.kind === "S") others.push(`CREATE SEQUENCE ${name}`)
+    if (row.kind === "S") others.push(`CREATE SEQUENCE ${name} ${row.options}`)
     else if (row.kind === "v" || row.kind === "m") others.push(`CREATE VIEW ${name} AS SELECT`)
     else {
       const columns = tables.get(name) ?? []
       tables.set(name, columns)
-      if (row.column !== null) columns.push(`${Quote.identifier(row.column)} ${row.type} ${clauses(row)}`)
+      if (row.column !== null) {
+        const collation = row.collation === null ? "" : ` COLLATE ${row.collation}`
+        columns.push(`${Quote.identifier(row.column)} ${row.type}${collation} ${clauses(row)}`)
+      }
     }
   }
   return [...others, ...[...tables].map(([name, columns]) => `CREATE TABLE ${name} (${columns.join(", ")})`)]
 }
 
-const clauses = ({ default: value, generated, identity, required }: typeof ColumnRow.Type): string => {
+const clauses = ({ default: value, generated, identity, options, required }: typeof ColumnRow.Type): string => {
   const filled =
     identity === "a" || identity === "d"
-      ? `GENERATED ${identity === "a" ? "ALWAYS" : "BY DEFAULT"} AS IDENTITY`
+      ? `GENERATED ${identity === "a" ? "ALWAYS" : "BY DEFAULT"} AS IDENTITY (${options})`
       : generated === "s"
         ? `GENERATED ALWAYS AS (${value}) STORED`
         : value === null
@@ -116,7 +131,9 @@ const ColumnRow = Schema.Struct({
   required: Schema.NullOr(Schema.Boolean),
   default: Schema.NullOr(Schema.String),
   identity: Schema.NullOr(Schema.String),
-  generated: Schema.NullOr(Schema.String)
+  generated: Schema.NullOr(Schema.String),
+  collation: Schema.NullOr(Schema.String),
+  options: Schema.String
 })
 
 const ConstraintRow = Schema.Struct({

@@ -8,6 +8,7 @@ import type { Engine } from "../../Engine.ts"
 import { Event } from "../../Event.ts"
 import type * as Migration from "../../Migration.ts"
 import type { InvalidBookkeeping, LeaseLost, MigrationError } from "../../MigrationError.ts"
+import * as Outline from "../../Outline.ts"
 import type { SchemaVersion } from "../../SchemaSource.ts"
 import type * as Version from "../../Version.ts"
 import * as Bookkeeping from "../books/bookkeeping.ts"
@@ -16,7 +17,6 @@ import * as Identity from "../books/identity.ts"
 import * as Journal from "../books/journal.ts"
 import { keyed } from "../books/key.ts"
 import * as Lease from "../books/lease.ts"
-import { defaultDatabase } from "../advice/command.ts"
 import * as Differences from "../structure/differences.ts"
 import { reconnecting } from "../transaction/reconnecting.ts"
 import * as Step from "./step.ts"
@@ -37,8 +37,14 @@ export interface Run {
   readonly report: (from: Version.Version | null, to: Version.Version | null) => Migration.Report
 }
 
-/** The name that the version is recorded under. */
-export const databaseOf = ({ database = defaultDatabase }: Pick<Migration.Options, "database">): string => database
+/** The name that the version is recorded under: the caller's, or else the schema's. */
+export const databaseOf = ({
+  database,
+  source
+}: {
+  readonly database?: string | undefined
+  readonly source: Outline.Outline
+}): string => database ?? Outline.recordedUnder(source.name)
 
 /**
  * Decides by what is written down, and acts on the decision under the lease. It decides anew only where another

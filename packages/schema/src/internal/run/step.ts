@@ -11,6 +11,7 @@ import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Engine } from "../../Engine.ts"
 import { Event } from "../../Event.ts"
@@ -136,9 +137,7 @@ const define = (statement: SqlStatement, wasSent: boolean, before: Seen, setting
     Transaction.run(
       Effect.gen(function* () {
         const sql = yield* Transaction.sql
-        const send = sql.unsafe(engine === "dsql" ? statement.text : statement.postgres).unprepared
-        // A span has the text of its statement.
-        const rows = yield* Effect.withTracerEnabled(send, statement.text === statement.shown)
+        const rows = yield* send(sql, statement, engine === "dsql" ? statement.text : statement.postgres)
         // As late as it can be asked: see Lease for what this rules out.
         yield* journal.renew
         return statement.async ? Job.idOf(rows) : undefined
@@ -159,14 +158,18 @@ const define = (statement: SqlStatement, wasSent: boolean, before: Seen, setting
   )
 }
 
+/** Sends a statement. A span has its text, so there is none of what is not shown whole. */
+const send = (sql: SqlClient, { shown, text }: SqlStatement, sent: string) =>
+  Effect.withTracerEnabled(sql.unsafe(sent).unprepared, text === shown)
+
 /** Changes rows, and writes down that it did, in one transaction. */
-const manipulate = ({ key, statement: { text } }: Keyed, { journal }: Setting) => {
+const manipulate = ({ key, statement }: Keyed, { journal }: Setting) => {
   const { committed } = journal
   return retrying(
     Transaction.run(
       Effect.gen(function* () {
         yield* journal.commit(key)
-        yield* (yield* Transaction.sql).unsafe(text).unprepared
+        yield* send(yield* Transaction.sql, statement, statement.text)
       }),
       {
         operation: "MigrateSchema",

@@ -23,7 +23,7 @@ export const make = (statement: Statement.Statement, location: string): SqlState
     // Not of a password either: everybody who reads the journal could try words until one fits.
     checksum: createHash("sha256").update(shown.replaceAll("\r\n", "\n")).digest("hex"),
     location,
-    summary: summaryOf(statement.node, shown, target),
+    summary: summaryOf(statement, target),
     target
   }
 }
@@ -53,7 +53,7 @@ export const parse = (
     })
     const statements = yield* Effect.mapError(
       Statement.parse(text),
-      ({ column, line, message }) => new InvalidStatement({ path, line, column, problem: message })
+      ({ column, line, shown }) => new InvalidStatement({ path, line, column, problem: shown })
     )
     if (statements.length === 0) {
       const problem = "there is no statement in it, and what is recorded as done cannot be written later: write one"

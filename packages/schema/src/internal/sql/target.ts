@@ -2,6 +2,7 @@
  * Reads what a statement leaves behind in the catalogue from its parse tree.
  */
 import { type Fields, names as namesIn, type Node } from "@effect-dsql/dialect/ParseTree"
+import * as Statement from "@effect-dsql/dialect/Statement"
 import type { Name, Target } from "../../SqlStatement.ts"
 import * as Unnamed from "./unnamed.ts"
 
@@ -135,8 +136,9 @@ const drop = ({ objects, removeType }: Fields<"DropStmt">): Target | undefined =
 // Long enough to tell statements apart, short enough for a line.
 const summaryLength = 60
 
-/** What a statement does, in a few words: `CREATE TABLE shards`. No value of a row is among them. */
-export const summary = (node: Node, shown: string, target: Target): string => {
+/** What a statement does, in a few words: `CREATE TABLE shards`. No text that it holds is among them. */
+export const summary = (statement: Statement.Statement, target: Target): string => {
+  const { node } = statement
   switch (target._tag) {
     case "CreateTable":
       return `CREATE TABLE ${display(target.name)}`
@@ -150,7 +152,7 @@ export const summary = (node: Node, shown: string, target: Target): string => {
       if ("InsertStmt" in node) return `INSERT INTO ${display(nameOf(node.InsertStmt.relation))}`
       if ("UpdateStmt" in node) return `UPDATE ${display(nameOf(node.UpdateStmt.relation))}`
       if ("DeleteStmt" in node) return `DELETE FROM ${display(nameOf(node.DeleteStmt.relation))}`
-      const line = shown.replaceAll(/\s+/g, " ")
+      const line = Statement.withoutTexts(statement).replaceAll(/\s+/g, " ")
       return line.length > summaryLength ? `${line.slice(0, summaryLength - 1)}…` : line
     }
   }

@@ -1,9 +1,21 @@
 /**
  * What ALTER, RENAME and DROP change of it.
  */
-import type { Fields } from "@effect-dsql/dialect/ParseTree"
-import { quoted, type } from "./canonical.ts"
-import { change, column, constrain, defaultOf, identity, type KeyOf, type Structure, type Table } from "./creation.ts"
+import { as, type Fields, type Node, option } from "@effect-dsql/dialect/ParseTree"
+import { quoted } from "./canonical.ts"
+import {
+  change,
+  column,
+  columnType,
+  constrain,
+  defaultOf,
+  identified,
+  identity,
+  type KeyOf,
+  type Structure,
+  type Table
+} from "./creation.ts"
+import * as Sequence from "./sequence.ts"
 
 export const alter = (structure: Structure, { cmds, relation }: Fields<"AlterTableStmt">, keyOf: KeyOf): void => {
   const key = keyOf(relation)
@@ -48,12 +60,25 @@ export const alter = (structure: Structure, { cmds, relation }: Fields<"AlterTab
         change(table, name, { default: undefined })
         break
       case "AT_AddIdentity":
-        if (def !== undefined && "Constraint" in def) change(table, name, { default: identity(def.Constraint) })
+        if (def !== undefined && "Constraint" in def) change(table, name, identified(table, name, def.Constraint))
+        break
+      case "AT_SetIdentity":
+        if (def !== undefined && "List" in def) reidentify(table, name, def.List.items)
         break
       case "AT_AlterColumnType":
-        if (def !== undefined && "ColumnDef" in def) change(table, name, { type: type(def.ColumnDef.typeName) })
+        if (def !== undefined && "ColumnDef" in def) change(table, name, { type: columnType(def.ColumnDef) })
     }
   }
+}
+
+/** Another rule for an identity column, or other options of its sequence. */
+const reidentify = (table: Table, name: string, options: ReadonlyArray<Node> | undefined): void => {
+  const { default: before, sequence } = table.columns.get(name) ?? {}
+  if (sequence === undefined) return
+  const given = as(option(options, "generated")?.arg, "Integer")?.ival
+  // The parser gives the letter that the catalogue has for it.
+  const always = given === undefined ? before?.startsWith("GENERATED ALWAYS") : String.fromCharCode(given) === "a"
+  change(table, name, identity(always === true ? "a" : "d", Sequence.read(options, sequence)))
 }
 
 /** What a column takes with it: the constraints and indexes that it is in. */
@@ -95,7 +120,16 @@ export const rename = (
       table.columns.set(newname, found)
       for (const [name, text] of table.constraints) table.constraints.set(name, renamed(text))
       for (const [name, index] of structure.indexes) {
-        if (index.table === key) structure.indexes.set(name, { ...index, definition: renamed(index.definition) })
+        if (index.table !== key) continue
+        const swapped = (column: string) => (column === subname ? newname : column)
+        structure.indexes.set(name, {
+          ...index,
+          definition: renamed(index.definition),
+          form: renamed(index.form),
+          expressions: index.expressions.map(renamed),
+          columns: index.columns.map(swapped),
+          including: index.including.map(swapped)
+        })
       }
     }
   }

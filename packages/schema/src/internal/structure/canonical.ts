@@ -1,14 +1,20 @@
 /**
- * Expressions and types as one text, however they were written: what a file says
- * and what the catalogue prints of it become the same.
+ * Expressions and types as one SQL text, however they were written. What differs between a file and what the catalogue
+ * prints of it, a cast that the server added or a literal that it has read, the server itself is asked about: see
+ * `sameness.ts`.
  */
 import { type Fields, isNode, names, type Node } from "@effect-dsql/dialect/ParseTree"
 
 /** A name that a text can be searched for: nothing else in a canonical text is in these quotes. */
-export const quoted = (name: string): string => `"${name}"`
+export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
-/** A canonical text for people: without the quotes of names that need none. */
-export const readable = (text: string): string => text.replaceAll(/"([a-z_][a-z0-9_]*)"/g, "$1")
+const cast = /CAST\(('(?:[^']|'')*'|-?[\d.]+|"[^"]+"(?= AS text\))) AS [a-z][a-z ]*(?:\(\d+(?:, \d+)?\))?\)/
+
+/** A canonical text for people: without the casts that the server adds most, and the quotes of names that need none. */
+export const readable = (text: string): string => {
+  const plainer = text.replace(cast, "$1")
+  return plainer === text ? text.replaceAll(/"([a-z_][a-z0-9_]*)"/g, "$1") : readable(plainer)
+}
 
 // What SQL calls the types that the parser calls otherwise.
 const typeNames: Readonly<Record<string, string>> = {
@@ -16,7 +22,6 @@ const typeNames: Readonly<Record<string, string>> = {
   int4: "integer",
   int8: "bigint",
   bool: "boolean",
-  bpchar: "character",
   float4: "real",
   float8: "double precision",
   timestamptz: "timestamp with time zone",
@@ -26,29 +31,71 @@ const typeNames: Readonly<Record<string, string>> = {
 /** A type: `integer`, `varchar(255)`. */
 export const type = (typeName: Fields<"TypeName"> | undefined): string => {
   const parts = names(typeName?.names).filter((part) => part !== "pg_catalog")
-  const name = parts.map((part) => (parts.length === 1 ? (typeNames[part] ?? part) : part)).join(".")
-  const given = (typeName?.typmods ?? []).map(expression)
-  // What a numeric without digits is on DSQL, as its catalogue may say.
-  const modifiers = name === "numeric" && given.length === 0 ? ["18", "6"] : given
+  const modifiers = (typeName?.typmods ?? []).map(expression)
   const array = "[]".repeat(typeName?.arrayBounds?.length ?? 0)
-  return `${name}${modifiers.length === 0 ? "" : `(${modifiers.join(", ")})`}${array}`
+  const [only = ""] = parts
+  if (only === "interval" && parts.length === 1) return `${interval(modifiers)}${array}`
+  // A scale that is left out is none.
+  if (only === "numeric" && modifiers.length === 1) modifiers.push("0")
+  const name =
+    parts.length > 1
+      ? parts.map(plain).join(".")
+      : only === "bpchar" && modifiers.length > 0
+        ? "character"
+        : (typeNames[only] ?? plain(only))
+  const given = modifiers.length === 0 ? "" : `(${modifiers.join(", ")})`
+  // The digits of a time stand before its zone.
+  const [first = "", ...words] = name.endsWith(" time zone") ? name.split(" ") : [name]
+  return `${[`${first}${given}`, ...words].join(" ")}${array}`
 }
 
-/** An expression. Casts are left out: the catalogue has those that PostgreSQL added. */
+/** The fields of an interval, as the parser numbers them. */
+const fields: Readonly<Record<string, string>> = {
+  4: " YEAR",
+  2: " MONTH",
+  8: " DAY",
+  1024: " HOUR",
+  2048: " MINUTE",
+  4096: " SECOND",
+  6: " YEAR TO MONTH",
+  1032: " DAY TO HOUR",
+  3080: " DAY TO MINUTE",
+  7176: " DAY TO SECOND",
+  3072: " HOUR TO MINUTE",
+  7168: " HOUR TO SECOND",
+  6144: " MINUTE TO SECOND"
+}
+
+const interval = ([mask = "", precision]: ReadonlyArray<string>): string =>
+  `interval${fields[mask] ?? ""}${precision === undefined ? "" : `(${precision})`}`
+
+/** A name that means the same without quotes, but for those that the grammar keeps for itself. */
+const plain = (name: string): string =>
+  /^[a-z_][a-z0-9_]*$/.test(name) && !/^(extract|overlay|position|substring|trim)$/.test(name) ? name : quoted(name)
+
+/** An expression, of one table's columns. */
 export const expression = (node: Node | undefined): string => {
   if (node === undefined) return ""
-  if ("TypeCast" in node) return expression(node.TypeCast.arg)
+  if ("TypeCast" in node) return `CAST(${expression(node.TypeCast.arg)} AS ${type(node.TypeCast.typeName)})`
   if ("A_Const" in node) return constant(node.A_Const)
-  if ("ColumnRef" in node) return names(node.ColumnRef.fields).map(quoted).join(".")
+  // Of one table, so that its name adds nothing.
+  if ("ColumnRef" in node) return quoted(names(node.ColumnRef.fields).at(-1) ?? "")
   if ("FuncCall" in node) {
     const { args, funcname } = node.FuncCall
     const name = names(funcname).filter((part) => part !== "pg_catalog")
-    return `${name.join(".")}(${(args ?? []).map(expression).join(", ")})`
+    return `${name.map(plain).join(".")}(${list(args)})`
   }
-  if ("SQLValueFunction" in node) return (node.SQLValueFunction.op ?? "").replace("SVFOP_", "")
+  if ("SQLValueFunction" in node) {
+    const { op = "", typmod = -1 } = node.SQLValueFunction
+    return `${op.replace("SVFOP_", "").replace(/_N$/, "")}${op.endsWith("_N") ? `(${typmod})` : ""}`
+  }
   if ("NullTest" in node) {
     const { arg, nulltesttype } = node.NullTest
     return `(${expression(arg)} IS ${nulltesttype === "IS_NULL" ? "" : "NOT "}NULL)`
+  }
+  if ("BooleanTest" in node) {
+    const { arg, booltesttype = "" } = node.BooleanTest
+    return `(${expression(arg)} ${booltesttype.replaceAll("_", " ")})`
   }
   if ("BoolExpr" in node) {
     const args = conjuncts(node)
@@ -61,12 +108,35 @@ export const expression = (node: Node | undefined): string => {
         return `(${args.join(" AND ")})`
     }
   }
-  if ("A_ArrayExpr" in node) return list(node.A_ArrayExpr.elements)
-  if ("List" in node) return list(node.List.items)
+  if ("CaseExpr" in node) return choice(node.CaseExpr)
+  if ("CoalesceExpr" in node) return `COALESCE(${list(node.CoalesceExpr.args)})`
+  if ("MinMaxExpr" in node) {
+    return `${node.MinMaxExpr.op === "IS_LEAST" ? "LEAST" : "GREATEST"}(${list(node.MinMaxExpr.args)})`
+  }
+  if ("CollateClause" in node) {
+    const { arg, collname } = node.CollateClause
+    return `(${expression(arg)} COLLATE ${names(collname)
+      .filter((part) => part !== "pg_catalog")
+      .map(quoted)
+      .join(".")})`
+  }
+  if ("RowExpr" in node) return `ROW(${list(node.RowExpr.args)})`
+  if ("A_ArrayExpr" in node) return `ARRAY[${list(node.A_ArrayExpr.elements)}]`
+  if ("List" in node) return `(${list(node.List.items)})`
   return "A_Expr" in node ? operation(node.A_Expr) : other(node)
 }
 
-const list = (items: ReadonlyArray<Node> | undefined): string => `[${(items ?? []).map(expression).join(", ")}]`
+const list = (items: ReadonlyArray<Node> | undefined): string => (items ?? []).map(expression).join(", ")
+
+const choice = ({ arg, args, defresult }: Fields<"CaseExpr">): string => {
+  const cases = (args ?? []).map((each) =>
+    "CaseWhen" in each
+      ? ` WHEN ${expression(each.CaseWhen.expr)} THEN ${expression(each.CaseWhen.result)}`
+      : other(each)
+  )
+  const subject = arg === undefined ? "" : ` ${expression(arg)}`
+  return `CASE${subject}${cases.join("")}${defresult === undefined ? "" : ` ELSE ${expression(defresult)}`} END`
+}
 
 /** The arguments of AND and OR, those of the same operator within them in their place. */
 const conjuncts = (node: Extract<Node, { readonly BoolExpr: unknown }>): ReadonlyArray<string> => {
@@ -107,18 +177,25 @@ const operation = (node: Fields<"A_Expr">): string => {
       const items = itemsOf(rexpr)
       return items.length === 1
         ? `(${left} ${operator} ${expression(items[0])})`
-        : `(${left} ${operator} ${operator === "=" ? "ANY" : "ALL"} ${list(items)})`
+        : `(${left} ${operator} ${operator === "=" ? "ANY" : "ALL"} (ARRAY[${list(items)}]))`
     }
     case "AEXPR_OP_ANY":
-      return `(${left} ${operator} ANY ${expression(rexpr)})`
+      return `(${left} ${operator} ANY (${expression(rexpr)}))`
     case "AEXPR_OP_ALL":
-      return `(${left} ${operator} ALL ${expression(rexpr)})`
+      return `(${left} ${operator} ALL (${expression(rexpr)}))`
     case "AEXPR_DISTINCT":
       return `(${left} IS DISTINCT FROM ${expression(rexpr)})`
     case "AEXPR_NOT_DISTINCT":
       return `(${left} IS NOT DISTINCT FROM ${expression(rexpr)})`
+    case "AEXPR_NULLIF":
+      return `NULLIF(${left}, ${expression(rexpr)})`
+    case "AEXPR_BETWEEN_SYM":
+    case "AEXPR_NOT_BETWEEN_SYM": {
+      const not = kind === "AEXPR_BETWEEN_SYM" ? "" : "NOT "
+      return `(${left} ${not}BETWEEN SYMMETRIC ${itemsOf(rexpr).map(expression).join(" AND ")})`
+    }
     default:
-      return `(${left} ${operator} ${expression(rexpr)})`
+      return lexpr === undefined ? `(${operator} ${expression(rexpr)})` : `(${left} ${operator} ${expression(rexpr)})`
   }
 }
 
@@ -127,17 +204,28 @@ const constant = ({ boolval, bsval, fval, isnull, ival, sval }: Fields<"A_Const"
   if (boolval !== undefined) return boolval.boolval === true ? "true" : "false"
   // Zero and the empty text are left out of the tree.
   if (ival !== undefined) return String(ival.ival ?? 0)
-  const text = sval?.sval ?? fval?.fval ?? bsval?.bsval ?? ""
-  // The catalogue prints a negative number as a text that is cast.
-  return /^-?\d+(\.\d+)?$/.test(text) ? text : `'${text.replaceAll("'", "''").replaceAll('"', "\\u0022")}'`
+  if (fval !== undefined) return fval.fval ?? "0"
+  if (bsval !== undefined) return `${bsval.bsval?.slice(0, 1) ?? "b"}'${bsval.bsval?.slice(1) ?? ""}'`
+  return literal(sval?.sval ?? "")
 }
 
+/** A text in quotes, without those that names are searched by. */
+const literal = (text: string): string => {
+  const body = text.replaceAll("'", "''")
+  return body.includes('"') ? `U&'${body.replaceAll("\\", "\\\\").replaceAll('"', "\\0022")}'` : `'${body}'`
+}
+
+/** How what has no SQL here begins. */
+export const unreadable = "?{"
+
 /** Anything else: its fields, without the places where they stand. */
-const other = (value: unknown): string => {
+const other = (value: unknown): string => `${unreadable}${shape(value)}}`
+
+const shape = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(part).join(", ")}]`
   if (typeof value !== "object" || value === null) return String(value)
   const fields = Object.entries(value).filter(([key]) => key !== "location")
   return fields.map(([key, field]) => `${key}(${part(field)})`).join(" ")
 }
 
-const part = (value: unknown): string => (isNode(value) ? expression(value) : other(value))
+const part = (value: unknown): string => (isNode(value) ? expression(value) : shape(value))

@@ -3,17 +3,24 @@
  */
 import type { Difference } from "../../Difference.ts"
 import { readable } from "./canonical.ts"
+import { literally, type Same } from "./sameness.ts"
+import * as Sequence from "./sequence.ts"
 import * as Structure from "./structure.ts"
 
 /** What a database has otherwise, lacks or has too much, of the tables that a version names. */
 export const compare = (
   expected: Structure.Structure,
   actual: Structure.Structure,
-  invalid: ReadonlySet<string>
+  invalid: ReadonlySet<string>,
+  same: Same = literally
 ): ReadonlyArray<Difference> => {
   const found: Array<Difference> = []
-  for (const [name, kind] of expected.relations) {
-    if (actual.relations.get(name) !== kind) found.push({ _tag: "Missing", kind, name })
+  for (const [name, wanted] of expected.relations) {
+    const there = actual.relations.get(name)
+    if (there?.kind !== wanted.kind) found.push({ _tag: "Missing", kind: wanted.kind, name })
+    if (there?.kind !== "sequence" || wanted.kind !== "sequence") continue
+    const [left, right] = [Sequence.text(wanted.options), Sequence.text(there.options)]
+    if (left !== right) found.push({ _tag: "SequenceOptions", name, expected: left, actual: right })
   }
   for (const name of expected.gone) {
     if (!expected.tables.has(name) && actual.tables.has(name)) found.push({ _tag: "Unexpected", kind: "table", name })
@@ -24,13 +31,18 @@ export const compare = (
       found.push({ _tag: "Missing", kind: "table", name })
       continue
     }
-    found.push(...columns(name, table, there), ...constraints(name, table, there))
-    found.push(...indexes(name, expected, actual, invalid))
+    found.push(...columns(name, table, there, same), ...constraints(name, table, there, same))
+    found.push(...indexes(name, expected, actual, invalid, same))
   }
   return found
 }
 
-const columns = (table: string, expected: Structure.Table, actual: Structure.Table): ReadonlyArray<Difference> => {
+const columns = (
+  table: string,
+  expected: Structure.Table,
+  actual: Structure.Table,
+  same: Same
+): ReadonlyArray<Difference> => {
   const found: Array<Difference> = []
   for (const [column, wanted] of expected.columns) {
     const there = actual.columns.get(column)
@@ -38,7 +50,7 @@ const columns = (table: string, expected: Structure.Table, actual: Structure.Tab
       found.push({ _tag: "MissingColumn", table, column, expected: described(wanted) })
       continue
     }
-    if (there.type !== wanted.type) {
+    if (there.type !== wanted.type && !isSameType(wanted.type, there.type, same)) {
       found.push({ _tag: "ColumnType", table, column, expected: wanted.type, actual: there.type })
     }
     if (there.nullable !== wanted.nullable) {
@@ -50,7 +62,7 @@ const columns = (table: string, expected: Structure.Table, actual: Structure.Tab
         actual: nullability(there)
       })
     }
-    if (there.default !== wanted.default) {
+    if (there.default !== wanted.default && !isSameValue(table, wanted, there, same)) {
       found.push({
         _tag: "ColumnDefault",
         table,
@@ -68,6 +80,30 @@ const columns = (table: string, expected: Structure.Table, actual: Structure.Tab
   return found
 }
 
+/** Whether two types of columns, each with its collation, are one. */
+const isSameType = (expected: string, actual: string, same: Same): boolean => {
+  const [[left = "", leftCollation], [right = "", rightCollation]] = [collated(expected), collated(actual)]
+  const none = { table: undefined, type: undefined }
+  return (
+    leftCollation === rightCollation &&
+    (left === right || same({ ...none, expected: [`CAST(NULL AS ${left})`], actual: [`CAST(NULL AS ${right})`] }))
+  )
+}
+
+const collated = (type: string): ReadonlyArray<string> => type.split(" COLLATE ")
+
+const generated = /^GENERATED ALWAYS AS \((.*)\) STORED$/s
+
+/** Whether two columns are filled with the same. */
+const isSameValue = (table: string, wanted: Structure.Column, there: Structure.Column, same: Same): boolean => {
+  if (wanted.default === undefined || there.default === undefined) return false
+  const [type] = collated(there.type)
+  const [left, right] = [generated.exec(wanted.default)?.[1], generated.exec(there.default)?.[1]]
+  if (left !== undefined && right !== undefined) return same({ table, type, expected: [left], actual: [right] })
+  if (wanted.default.startsWith("GENERATED") || there.default.startsWith("GENERATED")) return false
+  return same({ table: undefined, type, expected: [wanted.default], actual: [there.default] })
+}
+
 const shown = (text: string | undefined): string | null => (text === undefined ? null : readable(text))
 
 const nullability = ({ nullable }: Structure.Column): string => (nullable ? "NULL" : "NOT NULL")
@@ -78,27 +114,44 @@ const described = (column: Structure.Column): string => {
   return `${column.type}${required}${column.default.startsWith("GENERATED") ? "" : " DEFAULT"} ${readable(column.default)}`
 }
 
-const constraints = (table: string, expected: Structure.Table, actual: Structure.Table): ReadonlyArray<Difference> => {
+const constraints = (
+  table: string,
+  expected: Structure.Table,
+  actual: Structure.Table,
+  same: Same
+): ReadonlyArray<Difference> => {
   const found: Array<Difference> = []
   const wanted = [...expected.constraints.values()]
   const there = [...actual.constraints.values()]
   const [wantedKey, actualKey] = [wanted, there].map((all) =>
     all.find(isPrimaryKey)?.slice(Structure.primaryKey.length + 1)
   )
-  if (wantedKey !== actualKey) {
+  // Aurora DSQL carries every column with a key, whatever was written, so the catalogue does not say.
+  if (wantedKey !== actualKey && wantedKey?.replace(/ INCLUDE .*/s, "") !== actualKey) {
     found.push({ _tag: "PrimaryKey", table, expected: shown(wantedKey), actual: shown(actualKey) })
   }
+  const isThere = (constraint: string) => there.some((other) => isSameCheck(table, constraint, other, same))
+  const isWanted = (constraint: string) => wanted.some((other) => isSameCheck(table, other, constraint, same))
   for (const constraint of wanted) {
-    if (!isPrimaryKey(constraint) && !there.includes(constraint)) {
+    if (!isPrimaryKey(constraint) && !isThere(constraint)) {
       found.push({ _tag: "MissingConstraint", table, expected: readable(constraint) })
     }
   }
   for (const constraint of there) {
-    if (!isPrimaryKey(constraint) && !wanted.includes(constraint)) {
+    if (!isPrimaryKey(constraint) && !isWanted(constraint)) {
       found.push({ _tag: "UnexpectedConstraint", table, actual: readable(constraint) })
     }
   }
   return found
+}
+
+const check = /^CHECK (.*?)( NOT VALID)?$/s
+
+const isSameCheck = (table: string, expected: string, actual: string, same: Same): boolean => {
+  if (expected === actual) return true
+  const [left, right] = [check.exec(expected), check.exec(actual)]
+  if (left?.[1] === undefined || right?.[1] === undefined || left[2] !== right[2]) return false
+  return same({ table, type: undefined, expected: [left[1]], actual: [right[1]] })
 }
 
 const isPrimaryKey = (constraint: string): boolean => constraint.startsWith(Structure.primaryKey)
@@ -107,7 +160,8 @@ const indexes = (
   table: string,
   expected: Structure.Structure,
   actual: Structure.Structure,
-  invalid: ReadonlySet<string>
+  invalid: ReadonlySet<string>,
+  same: Same
 ): ReadonlyArray<Difference> => {
   const found: Array<Difference> = []
   for (const [index, wanted] of expected.indexes) {
@@ -118,7 +172,7 @@ const indexes = (
       found.push({ _tag: "MissingIndex", table, index, expected: expectedText })
       continue
     }
-    if (there.table !== table || there.definition !== wanted.definition) {
+    if (there.table !== table || !isSameIndex(table, wanted, there, same)) {
       const place = there.table === table ? "" : `of table ${there.table}: `
       const actualText = `${place}${readable(there.definition)}`
       found.push({ _tag: "IndexDefinition", table, index, expected: expectedText, actual: actualText })
@@ -132,3 +186,8 @@ const indexes = (
   }
   return found
 }
+
+const isSameIndex = (table: string, expected: Structure.Index, actual: Structure.Index, same: Same): boolean =>
+  expected.definition === actual.definition ||
+  (expected.form === actual.form &&
+    same({ table, type: undefined, expected: expected.expressions, actual: actual.expressions }))

@@ -2,11 +2,12 @@
  * What the statements of a schema make of an object, one after the other: so that what is there under its name can be
  * told from what the schema means.
  */
-import type { Node } from "@effect-dsql/dialect/ParseTree"
+import { all, as, type Node } from "@effect-dsql/dialect/ParseTree"
 import type { Difference } from "../../Difference.ts"
 import type { Name, Target } from "../../SqlStatement.ts"
 import { readable } from "./canonical.ts"
 import { compare } from "./compare.ts"
+import type { Same } from "./sameness.ts"
 import * as Structure from "./structure.ts"
 
 /** What is there. */
@@ -26,7 +27,8 @@ export const differences = (
   nodes: ReadonlyArray<Node>,
   at: number,
   target: Target,
-  { invalid, schema, structure: actual }: There
+  { invalid, schema, structure: actual }: There,
+  same: Same
 ): ReadonlyArray<ReadonlyArray<Difference>> => {
   const made = madeBy(target, schema)
   if (made === undefined) return []
@@ -37,12 +39,45 @@ export const differences = (
     if (there !== undefined && !expected.tables.has(table)) expected.tables.set(table, without(made, there))
   }
   const found: Array<ReadonlyArray<Difference>> = []
+  const needed = namedIn(nodes.slice(at + 1))
   for (const node of nodes.slice(at)) {
     Structure.add(expected, node, schema)
     if (!lives(made, expected)) break
-    found.push(compare(expected, actual, invalid).filter(concerns(made, expected, actual)))
+    found.push([
+      ...compare(expected, actual, invalid, same).filter(concerns(made, expected, actual)),
+      ...unnamed(made, expected, actual, needed)
+    ])
   }
   return found
+}
+
+/** The constraints that statements speak of by name. */
+const namedIn = (nodes: ReadonlyArray<Node>): ReadonlySet<string> =>
+  new Set(
+    nodes.flatMap((node) => {
+      if ("RenameStmt" in node && node.RenameStmt.renameType === "OBJECT_TABCONSTRAINT") {
+        return node.RenameStmt.subname ?? []
+      }
+      return all(as(node, "AlterTableStmt")?.cmds, "AlterTableCmd").flatMap(({ name, subtype }) =>
+        subtype === "AT_DropConstraint" || subtype === "AT_ValidateConstraint" ? (name ?? []) : []
+      )
+    })
+  )
+
+/** Constraints of a table that are there under other names than those that statements after it speak of. */
+const unnamed = (
+  made: Made,
+  expected: Structure.Structure,
+  actual: Structure.Structure,
+  needed: ReadonlySet<string>
+): ReadonlyArray<Difference> => {
+  const there = made._tag === "Relation" ? actual.tables.get(made.key) : undefined
+  if (made._tag !== "Relation" || there === undefined) return []
+  return [...(expected.tables.get(made.key)?.constraints ?? [])].flatMap(([name, text]) =>
+    needed.has(name) && !there.constraints.has(name)
+      ? [{ _tag: "MissingConstraint", table: made.key, expected: `CONSTRAINT ${name} ${readable(text)}` }]
+      : []
+  )
 }
 
 /** A table that this schema does not make is taken as it is, but for what the statement adds to it. */
@@ -97,7 +132,7 @@ const concerns = (made: Made, expected: Structure.Structure, actual: Structure.S
     case "Relation":
       return (difference: Difference): boolean => {
         if (difference._tag === "IndexInvalid") return false
-        if (difference._tag === "Missing" || difference._tag === "Unexpected") return difference.name === made.key
+        if ("name" in difference) return difference.name === made.key
         if (!("index" in difference) || difference._tag === "UnexpectedIndex") return difference.table === made.key
         return difference.index === made.key
       }

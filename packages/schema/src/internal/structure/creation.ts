@@ -4,18 +4,27 @@
  */
 import { type Fields, names, type Node } from "@effect-dsql/dialect/ParseTree"
 import { expression, quoted, type } from "./canonical.ts"
+import * as Sequence from "./sequence.ts"
 
 export interface Column {
+  /** `text`, or `text COLLATE "C"`. */
   readonly type: string
   readonly nullable: boolean
   /** The default, or how the value is generated; undefined for none. */
   readonly default: string | undefined
+  /** Of an identity column. */
+  readonly sequence?: Sequence.Options
 }
 
 export interface Index {
   /** The key of its table. */
   readonly table: string
   readonly definition: string
+  /** The same without its expressions, and these in their order. */
+  readonly form: string
+  readonly expressions: ReadonlyArray<string>
+  /** The columns that it only carries. */
+  readonly including: ReadonlyArray<string>
   /** The columns in order where they are all that it is of, as a constraint on it would have them. */
   readonly columns: ReadonlyArray<string>
 }
@@ -26,23 +35,26 @@ export interface Table {
   readonly constraints: Map<string, string>
 }
 
+/** A view, or a sequence with its options. */
+export type Relation = { readonly kind: "view" } | { readonly kind: "sequence"; readonly options: Sequence.Options }
+
 /** Keys are names, with their schema where it is not the current one. */
 export interface Structure {
   /** The schemas that the statements speak of, the current one included. */
   readonly schemas: Set<string>
   readonly tables: Map<string, Table>
   readonly indexes: Map<string, Index>
-  readonly relations: Map<string, "view" | "sequence">
+  readonly relations: Map<string, Relation>
   /** What was there once and is gone: tables that were dropped or renamed. */
   readonly gone: Set<string>
 }
 
 export const primaryKey = "PRIMARY KEY"
 
-export type Relation = { readonly schemaname?: string; readonly relname?: string } | undefined
+export type RelationName = { readonly schemaname?: string; readonly relname?: string } | undefined
 
 /** The key of a relation's name. */
-export type KeyOf = (relation: Relation) => string
+export type KeyOf = (relation: RelationName) => string
 
 export const create = (
   structure: Structure,
@@ -57,14 +69,64 @@ export const create = (
   for (const element of tableElts ?? []) {
     if ("ColumnDef" in element) column(structure, table, key, element.ColumnDef, keyOf)
     if ("Constraint" in element) constrain(structure, table, key, element.Constraint, undefined, keyOf)
+    if ("TableLikeClause" in element) like(structure, table, key, element.TableLikeClause, keyOf)
   }
 }
 
 export const column = (structure: Structure, table: Table, key: string, def: Fields<"ColumnDef">, keyOf: KeyOf) => {
   const name = def.colname ?? ""
-  table.columns.set(name, { type: type(def.typeName), nullable: true, default: undefined })
+  table.columns.set(name, { type: columnType(def), nullable: true, default: undefined })
   for (const constraint of def.constraints ?? []) {
     if ("Constraint" in constraint) constrain(structure, table, key, constraint.Constraint, name, keyOf)
+  }
+}
+
+/** A column's type, with its collation where that is not the type's own. */
+export const columnType = ({ collClause, typeName }: Fields<"ColumnDef">): string => {
+  const collation = names(collClause?.collname).filter((part) => part !== "pg_catalog")
+  const isOwn = collation.length === 0 || (collation.length === 1 && collation[0] === "default")
+  const given = type(typeName)
+  // What a numeric without digits is on DSQL, as its catalogue may say.
+  const own = given === "numeric" ? "numeric(18, 6)" : given
+  return `${own}${isOwn ? "" : ` COLLATE ${collation.map(quoted).join(".")}`}`
+}
+
+// The bits of what LIKE includes, as the parser numbers them.
+const including = { constraints: 4, defaults: 8, generated: 16, identity: 32, indexes: 64 }
+
+/** The columns of another table, and what else of it is included. */
+const like = (
+  structure: Structure,
+  table: Table,
+  key: string,
+  { options = 0, relation }: Fields<"TableLikeClause">,
+  keyOf: KeyOf
+): void => {
+  const from = keyOf(relation)
+  const model = structure.tables.get(from)
+  if (model === undefined) return
+  const has = (bit: number) => (options & bit) !== 0
+  const isKept = ({ default: value = "" }: Column) => {
+    if (value.endsWith(" STORED")) return has(including.generated)
+    return has(value.startsWith("GENERATED") ? including.identity : including.defaults)
+  }
+  for (const [name, column] of model.columns) {
+    table.columns.set(name, isKept(column) ? column : { ...column, default: undefined })
+  }
+  const own = key.slice(key.lastIndexOf(".") + 1)
+  for (const [name, text] of model.constraints) {
+    const columns = text.slice(text.indexOf("(") + 1, text.indexOf(")")).split(", ")
+    const plain = columns.map((column) => column.slice(1, -1))
+    if (text.startsWith("CHECK") && has(including.constraints)) table.constraints.set(name, text)
+    if (text.startsWith(primaryKey) && has(including.indexes)) table.constraints.set(`${own}_pkey`, text)
+    if (text.startsWith("UNIQUE") && has(including.indexes)) {
+      table.constraints.set([own, ...plain, "key"].join("_"), text)
+    }
+  }
+  if (!has(including.indexes)) return
+  for (const index of [...structure.indexes.values()].filter((each) => each.table === from)) {
+    const name = [own, ...index.columns, "idx"].join("_")
+    structure.indexes.set(`${key.slice(0, key.lastIndexOf(".") + 1)}${name}`, { ...index, table: key })
   }
 }
 
@@ -96,7 +158,7 @@ export const constrain = (
     case "CONSTR_DEFAULT":
       return change(table, at ?? "", { default: defaultOf(constraint.raw_expr) })
     case "CONSTR_IDENTITY":
-      return change(table, at ?? "", { nullable: false, default: identity(constraint) })
+      return change(table, at ?? "", { nullable: false, ...identified(table, at ?? "", constraint) })
     case "CONSTR_GENERATED":
       return change(table, at ?? "", { default: `GENERATED ALWAYS AS (${expression(constraint.raw_expr)}) STORED` })
     case "CONSTR_PRIMARY":
@@ -107,7 +169,9 @@ export const constrain = (
       if (primary) for (const name of columns) change(table, name, { nullable: false })
       const nulls = constraint.nulls_not_distinct === true ? " NULLS NOT DISTINCT" : ""
       const name = primary ? nameOf("pkey", []) : (constraint.conname ?? indexName ?? nameOf("key", columns))
-      table.constraints.set(name, `${primary ? primaryKey : "UNIQUE"}${nulls} ${parenthesised(columns)}`)
+      const more = used?.including ?? names(constraint.including)
+      const include = more.length === 0 ? "" : ` INCLUDE ${parenthesised(more)}`
+      table.constraints.set(name, `${primary ? primaryKey : "UNIQUE"}${nulls} ${parenthesised(columns)}${include}`)
       return
     }
     case "CONSTR_CHECK":
@@ -152,12 +216,21 @@ const action = (event: string, code: string | undefined): string => {
 }
 
 export const defaultOf = (node: Node | undefined): string | undefined => {
-  const text = node === undefined ? undefined : expression(node)
-  return text === "NULL" ? undefined : text
+  const value = node !== undefined && "TypeCast" in node ? node.TypeCast.arg : node
+  // NULL of any type is none.
+  if (value !== undefined && "A_Const" in value && value.A_Const.isnull === true) return undefined
+  return node === undefined ? undefined : expression(node)
 }
 
-export const identity = ({ generated_when }: Fields<"Constraint">): string =>
-  `GENERATED ${generated_when === "a" ? "ALWAYS" : "BY DEFAULT"} AS IDENTITY`
+/** How an identity column is filled: by which rule, and with what. */
+export const identity = (when: string | undefined, sequence: Sequence.Options): Partial<Column> => ({
+  default: `GENERATED ${when === "a" ? "ALWAYS" : "BY DEFAULT"} AS IDENTITY (${Sequence.text(sequence)})`,
+  sequence
+})
+
+/** The same for a column that becomes one. */
+export const identified = (table: Table, name: string, { generated_when, options }: Fields<"Constraint">) =>
+  identity(generated_when, Sequence.read(options, Sequence.defaults(table.columns.get(name)?.type ?? "")))
 
 export const index = (structure: Structure, statement: Fields<"IndexStmt">, keyOf: KeyOf): void => {
   const table = keyOf(statement.relation)
@@ -165,16 +238,29 @@ export const index = (structure: Structure, statement: Fields<"IndexStmt">, keyO
   if (statement.if_not_exists === true && structure.indexes.has(key)) return
   const params = statement.indexParams ?? []
   const columns = params.flatMap((param) => ("IndexElem" in param ? (param.IndexElem.name ?? []) : []))
-  const including = statement.indexIncludingParams ?? []
-  const include = including.length === 0 ? "" : ` INCLUDE (${including.map(element).join(", ")})`
-  const where = statement.whereClause === undefined ? "" : ` WHERE ${expression(statement.whereClause)}`
+  const included = statement.indexIncludingParams ?? []
+  const include = included.length === 0 ? "" : ` INCLUDE (${included.map(element).join(", ")})`
+  const where = statement.whereClause === undefined ? undefined : expression(statement.whereClause)
   const nulls = statement.nulls_not_distinct === true ? " NULLS NOT DISTINCT" : ""
   const unique = statement.unique === true ? "UNIQUE " : ""
+  const definition = (of: (node: Node) => string, condition: string | undefined) =>
+    `${unique}(${params.map(of).join(", ")})${include}${nulls}${condition === undefined ? "" : ` WHERE ${condition}`}`
+  const keys = params.flatMap((param) => ("IndexElem" in param ? (param.IndexElem.expr ?? []) : []))
   structure.indexes.set(key, {
     table,
     columns,
-    definition: `${unique}(${params.map(element).join(", ")})${include}${nulls}${where}`
+    including: included.flatMap((param) => ("IndexElem" in param ? (param.IndexElem.name ?? []) : [])),
+    definition: definition(element, where),
+    form: definition((node) => element(withoutExpression(node)), where === undefined ? undefined : "…"),
+    expressions: [...keys.map(expression), ...(where === undefined ? [] : [where])]
   })
+}
+
+/** An element of an index with a name in the place of its expression. */
+const withoutExpression = (node: Node): Node => {
+  if (!("IndexElem" in node) || node.IndexElem.expr === undefined) return node
+  const { expr: _, ...rest } = node.IndexElem
+  return { IndexElem: { ...rest, name: "…" } }
 }
 
 const element = (node: Node): string => {

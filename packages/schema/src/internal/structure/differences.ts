@@ -8,17 +8,16 @@ import * as Transaction from "@effect-dsql/core/Transaction"
 import type { Node } from "@effect-dsql/dialect/ParseTree"
 import * as Statement from "@effect-dsql/dialect/Statement"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import type { Difference } from "../../Difference.ts"
 import type { AcceptedTypes } from "../../Manifest.ts"
 import * as SchemaSource from "../../SchemaSource.ts"
 import type { Name, SqlStatement } from "../../SqlStatement.ts"
 import type * as Version from "../../Version.ts"
 import * as Definitions from "../catalogue/definitions.ts"
-import { reconnecting } from "../transaction/reconnecting.ts"
-import * as Rows from "../transaction/rows.ts"
+import type * as Rows from "../transaction/rows.ts"
 import { compare } from "./compare.ts"
 import * as Course from "./course.ts"
+import * as Sameness from "./sameness.ts"
 import * as Structure from "./structure.ts"
 
 /** What a schema says. */
@@ -52,7 +51,8 @@ export const ofSchema = (schema: Expected): Effect.Effect<ReadonlyArray<Differen
       }),
       { operation: "ReadCatalogue", readOnly: true }
     )
-    return yield* real(compare(expected, there.structure, there.invalid), schema, there)
+    const found = yield* Sameness.answered((same) => compare(expected, there.structure, there.invalid, same))
+    return unaccepted(found, schema)
   })
 
 /** Reads what is there under some names, for a transaction that reads more. */
@@ -76,16 +76,14 @@ export const ofStatement = (
 ): Effect.Effect<ReadonlyArray<Difference>, TransactionError, DsqlClient> =>
   Effect.gen(function* () {
     const whole = schema.statements.includes(statement) ? schema : { ...schema, statements: [statement] }
-    const [own = [], ...later] = Course.differences(
-      yield* nodesOf(whole),
-      whole.statements.indexOf(statement),
-      statement.target,
-      there
-    )
-    const found = yield* real(own, schema, there)
+    const nodes = yield* nodesOf(whole)
+    const at = whole.statements.indexOf(statement)
+    const courses = (same: Sameness.Same) => Course.differences(nodes, at, statement.target, there, same)
+    const own = yield* Sameness.answered((same) => courses(same)[0] ?? [])
+    const found = unaccepted(own, schema)
     if (found.length === 0) return found
-    for (const each of later) if ((yield* real(each, schema, there)).length === 0) return []
-    return found
+    const [, ...later] = yield* Sameness.answered(courses)
+    return later.some((each) => unaccepted(each, schema).length === 0) ? [] : found
   })
 
 // A schema is compared at each of its statements that shows, and parsed once.
@@ -119,37 +117,10 @@ const select = (
     }
   })
 
-/** Differences, but for those that are accepted, and those of spelling. */
-const real = (differences: ReadonlyArray<Difference>, { acceptedTypes }: Expected, there: Course.There) =>
-  Effect.filter(differences, (difference) =>
-    isAccepted(difference, acceptedTypes)
-      ? Effect.succeed(false)
-      : Effect.map(isSpelling(difference, there), (is) => !is)
-  )
+/** Differences, but for those that are accepted. */
+const unaccepted = (differences: ReadonlyArray<Difference>, { acceptedTypes }: Expected): ReadonlyArray<Difference> =>
+  differences.filter((difference) => !isAccepted(difference, acceptedTypes))
 
 const isAccepted = (difference: Difference, accepted: AcceptedTypes): boolean =>
   difference._tag === "ColumnType" &&
   accepted[`${difference.table}.${difference.column}`]?.includes(difference.actual) === true
-
-const literal = /^('.*'|-?[\d.]+)$/s
-
-/** Whether two defaults are one value in two spellings, such as a day and its midnight: the server knows. */
-const isSpelling = (
-  difference: Difference,
-  { structure }: Course.There
-): Effect.Effect<boolean, TransactionError, DsqlClient> => {
-  if (difference._tag !== "ColumnDefault") return Effect.succeed(false)
-  const type = structure.tables.get(difference.table)?.columns.get(difference.column)?.type ?? ""
-  const [left, right] = [difference.expected ?? "", difference.actual ?? ""]
-  // Both are literals as the parser read them, and the type is words and numbers: this is no place for other SQL.
-  if (!literal.test(left) || !literal.test(right) || !/^[a-z][a-z0-9 (),]*$/.test(type)) return Effect.succeed(false)
-  return reconnecting(
-    Rows.read(Schema.Struct({ same: Schema.Boolean }), (sql) =>
-      sql.unsafe(`SELECT CAST(${left} AS ${type}) = CAST(${right} AS ${type}) AS same`)
-    )
-  ).pipe(
-    Effect.map(([row]) => row?.same === true),
-    // A literal that is no value of the type is another one.
-    Effect.catchTag("StatementFailed", () => Effect.succeed(false))
-  )
-}

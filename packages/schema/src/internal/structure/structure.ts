@@ -5,9 +5,10 @@
 import * as Alteration from "./alteration.ts"
 import { names, type Node } from "@effect-dsql/dialect/ParseTree"
 import * as Creation from "./creation.ts"
-import type { KeyOf, Relation, Structure } from "./creation.ts"
+import type { KeyOf, RelationName, Structure } from "./creation.ts"
+import * as Sequence from "./sequence.ts"
 
-export type { Column, Structure, Table } from "./creation.ts"
+export type { Column, Index, Structure, Table } from "./creation.ts"
 export { primaryKey } from "./creation.ts"
 
 /** Reads statements in their order; names without a schema are in the current one. */
@@ -48,8 +49,27 @@ export const key = (schema: string, name: string, current: string): string =>
 const enter = (structure: Structure, node: Node, keyOf: KeyOf): void => {
   if ("CreateStmt" in node) return Creation.create(structure, node.CreateStmt, keyOf)
   if ("IndexStmt" in node) return Creation.index(structure, node.IndexStmt, keyOf)
-  if ("ViewStmt" in node) return void structure.relations.set(keyOf(node.ViewStmt.view), "view")
-  if ("CreateSeqStmt" in node) return void structure.relations.set(keyOf(node.CreateSeqStmt.sequence), "sequence")
+  if ("ViewStmt" in node) {
+    return void structure.relations.set(keyOf(node.ViewStmt.view), { kind: "view" })
+  }
+  if ("CreateSeqStmt" in node) {
+    const { if_not_exists, options, sequence } = node.CreateSeqStmt
+    const key = keyOf(sequence)
+    if (if_not_exists === true && structure.relations.has(key)) return
+    return void structure.relations.set(key, {
+      kind: "sequence",
+      options: Sequence.read(options, Sequence.defaults("bigint"))
+    })
+  }
+  if ("AlterSeqStmt" in node) {
+    const key = keyOf(node.AlterSeqStmt.sequence)
+    const found = structure.relations.get(key)
+    if (found?.kind !== "sequence") return
+    return void structure.relations.set(key, {
+      ...found,
+      options: Sequence.read(node.AlterSeqStmt.options, found.options)
+    })
+  }
   if ("AlterTableStmt" in node) return Alteration.alter(structure, node.AlterTableStmt, keyOf)
   if ("RenameStmt" in node) return Alteration.rename(structure, node.RenameStmt, keyOf)
   if ("AlterObjectSchemaStmt" in node) {
@@ -64,7 +84,7 @@ const enter = (structure: Structure, node: Node, keyOf: KeyOf): void => {
   }
 }
 
-const named = (relname: string | undefined, schemaname: string | undefined): Relation => ({
+const named = (relname: string | undefined, schemaname: string | undefined): RelationName => ({
   ...(schemaname === undefined ? {} : { schemaname }),
   ...(relname === undefined ? {} : { relname })
 })

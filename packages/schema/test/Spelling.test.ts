@@ -1,0 +1,196 @@
+/**
+ * How a comparison takes what is written in several ways: one's own objects are always found the same, and what means
+ * something else is found different.
+ */
+import { Difference, Migrator, Verify } from "@effect-dsql/schema"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Random } from "effect"
+import { execute, PlainMigrator, TestMigrator } from "./support/database.ts"
+import { sourceOf } from "./support/schemas.ts"
+
+/** Sets a schema up, and gives what verify finds then. */
+const verifiedAfter = (text: string) =>
+  Effect.gen(function* () {
+    const migrator = yield* Migrator.Migrator
+    const source = yield* sourceOf(text)
+    yield* migrator.setup({ source })
+    const { differences } = yield* Verify.verify({ source })
+    return differences.map(Difference.line)
+  })
+
+/** What a setup says of what is there already. */
+const problemOf = (there: ReadonlyArray<string>, text: string) =>
+  Effect.gen(function* () {
+    const migrator = yield* Migrator.Migrator
+    yield* execute(...there)
+    return (yield* Effect.flip(migrator.setup({ source: yield* sourceOf(text) }))).message
+  })
+
+describe("verify", () => {
+  const spelled: ReadonlyArray<readonly [text: string]> = [
+    ["CREATE TABLE t (id INT PRIMARY KEY, n NUMERIC(10));"],
+    ["CREATE TABLE t (id INT PRIMARY KEY, b BOOLEAN NOT NULL DEFAULT 'true', c BOOLEAN DEFAULT 'f');"],
+    ["CREATE TABLE t (id INT PRIMARY KEY, b BOOLEAN CHECK (b = 'true'), CHECK (t.id > 0));"],
+    ["CREATE TABLE t (id INT PRIMARY KEY, d DATE CHECK (d > '2020-1-1'));"],
+    ["CREATE TABLE t (id INT PRIMARY KEY, a TIMESTAMPTZ, CHECK ((a AT TIME ZONE 'UTC') > '2020-01-01'));"],
+    ["CREATE TABLE t (id INT PRIMARY KEY, a TIMESTAMP, b TIMESTAMP, CHECK (b > a - INTERVAL '1' DAY));"],
+    ["CREATE TABLE t (id INT PRIMARY KEY, a INT, CHECK ((id, a) > (1, 2) AND id NOT BETWEEN SYMMETRIC 5 AND 3));"],
+    ["CREATE SEQUENCE s CACHE 1; CREATE TABLE t (id BIGINT PRIMARY KEY DEFAULT nextval('public.s'));"],
+    ["CREATE DOMAIN dom AS INT; CREATE TABLE t (id INT PRIMARY KEY, d public.dom);"],
+    [
+      `CREATE TABLE o (id INT PRIMARY KEY, a INT DEFAULT 1, CHECK (a > 0));
+       CREATE INDEX ASYNC o_a ON o (a);
+       CREATE TABLE t (LIKE o INCLUDING ALL);`
+    ],
+    [`CREATE TABLE t ("order" TEXT PRIMARY KEY, s TEXT, CHECK (s <> '"x\\"' AND s <> 'it''s' AND "order" <> ''));`],
+    ["CREATE TABLE t (id INT PRIMARY KEY, s TEXT, CHECK (position('a' in s) > 0 AND trim(s) SIMILAR TO 'b'));"],
+    ["CREATE TABLE t (id INT PRIMARY KEY, a INT, CHECK (CASE WHEN a IS NULL THEN true ELSE nullif(a, 1) > 0 END));"],
+    ["CREATE SEQUENCE s INCREMENT BY -2 CACHE 1; ALTER SEQUENCE s MINVALUE -9 CYCLE;"],
+    ["CREATE TABLE t (id BIGINT GENERATED ALWAYS AS IDENTITY (CACHE 1 START 7) PRIMARY KEY);"],
+    ["CREATE TABLE t (id INT, a TIMESTAMPTZ(3) DEFAULT now() + INTERVAL '1' DAY, PRIMARY KEY (id) INCLUDE (a));"]
+  ]
+  it.live.each(spelled)("finds nothing after setting up %s", ([text]) =>
+    Effect.provide(
+      Effect.map(verifiedAfter(text), (found) => assert.deepStrictEqual(found, [])),
+      PlainMigrator
+    )
+  )
+
+  it.live("finds nothing where Aurora DSQL carries more with a primary key than was written", () =>
+    Effect.gen(function* () {
+      const text =
+        "CREATE TABLE t (id INT, a INT, b INT, PRIMARY KEY (id) INCLUDE (a)); CREATE TABLE u (id INT PRIMARY KEY, a INT);"
+      assert.deepStrictEqual(yield* verifiedAfter(text), [])
+    }).pipe(Effect.provide(TestMigrator))
+  )
+
+  it.live("finds nothing after setting up whatever tables a seed makes", () =>
+    Effect.gen(function* () {
+      const tables = yield* Effect.forEach(
+        Array.from({ length: 40 }, (_, i) => i),
+        tableOf
+      ).pipe(Random.withSeed(13))
+      assert.deepStrictEqual(yield* verifiedAfter(tables.join(";\n")), [])
+    }).pipe(Effect.provide(PlainMigrator))
+  )
+})
+
+/** Types, defaults of each, and conditions on a column of it. */
+const kinds: ReadonlyArray<
+  readonly [type: string, defaults: ReadonlyArray<string>, conditions: ReadonlyArray<string>]
+> = [
+  ["INT", ["1", "-1", "'5'", "1 + 2", "NULL"], ["c > 0", "c IN (1, 2, 3)", "c BETWEEN 1 AND 9", "c::text <> '1'"]],
+  ["BIGINT", ["0", "'7'", "2147483648"], ["c <> 5000000000", "c % 2 = 0", "abs(c) < 9", "NOT c = ANY (ARRAY[1, 2])"]],
+  ["NUMERIC(10)", ["1e3", "'1.50'", "0.5"], ["c > 0.5", "round(c) = c", "c::int > 0"]],
+  ["DOUBLE PRECISION", ["1", "'1.5'", "0.1"], ["c < 1", "c IS NOT NULL"]],
+  ["BOOLEAN", ["true", "'t'", "'false'", "(NOT true)"], ["c", "c IS TRUE", "c = 'yes'", "c IS NOT FALSE OR id > 1"]],
+  ["DATE", ["'2020-1-1'", "CURRENT_DATE", "DATE '2020-01-01'"], ["c > '2020-1-1'", "extract(year from c) > 2000"]],
+  ["TIMESTAMP", ["'2020-01-01'", "(now() AT TIME ZONE 'UTC')"], ["c < '2030-01-01'", "c > '2020-1-1'::date"]],
+  ["TIMESTAMPTZ(3)", ["now()", "now() + INTERVAL '1' DAY"], ["(c AT TIME ZONE 'UTC') > '2020-01-01'"]],
+  ["INTERVAL", ["'36 hours'", "INTERVAL '1' DAY"], ["c < '1 year'", "c > INTERVAL '1' HOUR"]],
+  ["VARCHAR(9)", ["''", "'it''s'", "lower('A')"], ["c <> ''", "c IN ('a', 'b')", "c LIKE 'a%'", "c::varchar(3) = 'x'"]],
+  ["TEXT", [`'"x"'`, "'a' || 'b'", "12"], ["length(c) < 9", "c ~ '^a'", "c NOT ILIKE 'b%'", "coalesce(c, '') > 'a'"]],
+  ["CHAR(3)", ["'a'"], ["c = 'a'", "c <> 'b' COLLATE \"C\""]],
+  [
+    "UUID",
+    ["gen_random_uuid()", "'00000000-0000-0000-0000-000000000000'"],
+    ["c > '00000000-0000-0000-0000-000000000001'"]
+  ]
+]
+
+/** A table with a few columns of some kinds, each with a default and a condition. */
+const tableOf = (n: number) =>
+  Effect.gen(function* () {
+    const columns = yield* Effect.forEach(["a", "b", "e"], (name) =>
+      Effect.gen(function* () {
+        const [type, defaults, conditions] = yield* oneOf(kinds)
+        const condition = (yield* oneOf(conditions)).replaceAll(/\bc\b(?!')/g, name)
+        return `${name} ${type} DEFAULT ${yield* oneOf(defaults)} CHECK (${condition})`
+      })
+    )
+    return `CREATE TABLE t${n} (id INT PRIMARY KEY, ${columns.join(", ")})`
+  })
+
+const oneOf = <A>(items: ReadonlyArray<A>): Effect.Effect<A> =>
+  Effect.map(Random.nextIntBetween(0, items.length - 1), (i) => {
+    const item = items[i]
+    assert(item !== undefined)
+    return item
+  })
+
+describe("setting up", () => {
+  const numbers = "CREATE TABLE t (id INT PRIMARY KEY, n NUMERIC, CONSTRAINT c CHECK (n > 0));"
+  const different: ReadonlyArray<readonly [what: string, there: string, text: string, problem: string]> = [
+    [
+      "a CHECK with a cast",
+      "CREATE TABLE t (id INT PRIMARY KEY, n NUMERIC, CONSTRAINT c CHECK (n::integer > 0))",
+      numbers,
+      "table t lacks CHECK (n > 0)"
+    ],
+    [
+      "a CHECK with a cast that shortens",
+      "CREATE TABLE t (id INT PRIMARY KEY, s TEXT, CONSTRAINT c CHECK (s::varchar(3) = 'abc'))",
+      "CREATE TABLE t (id INT PRIMARY KEY, s TEXT, CONSTRAINT c CHECK (s = 'abc'));",
+      "table t lacks CHECK (s = 'abc')"
+    ],
+    [
+      "a default of other digits",
+      "CREATE TABLE t (id INT PRIMARY KEY, s TIMESTAMPTZ(3) DEFAULT now())",
+      "CREATE TABLE t (id INT PRIMARY KEY, s TIMESTAMPTZ(3) DEFAULT now() + INTERVAL '1' DAY);",
+      "column t.s has default"
+    ],
+    [
+      "a default with a cast",
+      "CREATE TABLE t (id INT PRIMARY KEY, s TIMESTAMPTZ DEFAULT now()::date)",
+      "CREATE TABLE t (id INT PRIMARY KEY, s TIMESTAMPTZ DEFAULT now());",
+      "column t.s has default"
+    ],
+    [
+      "an index on another cast",
+      "CREATE TABLE t (id INT PRIMARY KEY, n NUMERIC, CONSTRAINT c CHECK (n > 0)); CREATE INDEX i ON t (CAST(n AS integer))",
+      `${numbers} CREATE INDEX ASYNC i ON t (CAST(n AS bigint));`,
+      "index i on t is (CAST(n AS integer)), expected (CAST(n AS bigint))"
+    ],
+    [
+      "another sequence",
+      "CREATE SEQUENCE q AS INTEGER INCREMENT 10 START 7",
+      "CREATE SEQUENCE q CACHE 1;",
+      "sequence q is AS integer INCREMENT 10"
+    ],
+    [
+      "an identity column that begins elsewhere",
+      "CREATE TABLE t (id BIGINT GENERATED ALWAYS AS IDENTITY (CACHE 1 START 1000) PRIMARY KEY)",
+      "CREATE TABLE t (id BIGINT GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY);",
+      "column t.id has default GENERATED ALWAYS AS IDENTITY"
+    ],
+    [
+      "a primary key that carries a column",
+      "CREATE TABLE t (id INT, a INT, PRIMARY KEY (id) INCLUDE (a))",
+      "CREATE TABLE t (id INT, a INT, PRIMARY KEY (id));",
+      "table t has primary key (id) INCLUDE (a), expected (id)"
+    ],
+    [
+      "a UNIQUE that carries a column",
+      "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT, UNIQUE (a) INCLUDE (b))",
+      "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT, UNIQUE (a));",
+      "table t lacks UNIQUE (a)"
+    ],
+    [
+      "another collation",
+      `CREATE TABLE t (id INT PRIMARY KEY, s TEXT COLLATE "POSIX")`,
+      "CREATE TABLE t (id INT PRIMARY KEY, s TEXT);",
+      `column t.s has type text COLLATE "POSIX", expected text`
+    ],
+    [
+      "a CHECK under another name than a later statement drops",
+      "CREATE TABLE t (id INT PRIMARY KEY, CONSTRAINT other CHECK (id > 0))",
+      "CREATE TABLE t (id INT PRIMARY KEY, CONSTRAINT c CHECK (id > 0)); ALTER TABLE t DROP CONSTRAINT c;",
+      "table t lacks CONSTRAINT c CHECK (id > 0)"
+    ]
+  ]
+  it.live.each(different)("refuses %s for what the schema says", ([, there, text, problem]) =>
+    Effect.gen(function* () {
+      assert.include(yield* problemOf(there.split("; "), text), problem)
+    }).pipe(Effect.provide(PlainMigrator))
+  )
+})

@@ -1,0 +1,8 @@
+/**
+ * Effect's own storages on Aurora DSQL.
+ *
+ * @since 0.1.0
+ */
+export * as KeyValueStore from "./KeyValueStore.ts"
+export * as MissingTables from "./MissingTables.ts"
+export * as Persistence from "./Persistence.ts"
