@@ -9,7 +9,7 @@ import { connect as connectSocket } from "node:net"
 import type { Open } from "../../ConnectionPool.ts"
 import { type AuthenticationFailed, ConnectionLost } from "../../DsqlError.ts"
 import type { TokenSource } from "../../TokenSource.ts"
-import { type AttemptError, classify } from "../errors/classify.ts"
+import { type AttemptError, read } from "../errors/classify.ts"
 import * as rareLog from "../metrics/rareLog.ts"
 import { Session } from "./session.ts"
 
@@ -29,7 +29,7 @@ export const open =
     const { connectTimeout, login } = target
     const session = (password: Redacted.Redacted | undefined) =>
       PgConnection.make({ ...target.config, password, stream: stream(target, () => end("lost")), connectTimeout }).pipe(
-        Effect.mapError((error): AttemptError => classify(error)),
+        Effect.mapError((error): AttemptError => read(error)),
         Effect.map((connection) => new Session(connection, end))
       )
     if (!isTokenSource(login)) return session(login)
