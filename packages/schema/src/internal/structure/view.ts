@@ -26,11 +26,7 @@ export const read = (
     recursion,
     columns,
     options: settings(options),
-    reads: readings(structure, statement, keyOf).map((each) => ({
-      ...each,
-      from: each.from - from,
-      to: each.to - from
-    })),
+    reads: readings(structure, statement, from, keyOf),
     isDated: false
   }
 }
@@ -120,8 +116,13 @@ const settings = (options: ReadonlyArray<Node> | undefined): ReadonlyMap<string,
     })
   )
 
-/** The tables of this schema that a query reads, each where its name stands. */
-const readings = (structure: Structure, statement: Statement.Statement, keyOf: KeyOf): ReadonlyArray<Reading> => {
+/** The tables of this schema that a query reads, each where its name stands behind `start`. */
+const readings = (
+  structure: Structure,
+  statement: Statement.Statement,
+  start: number,
+  keyOf: KeyOf
+): ReadonlyArray<Reading> => {
   const ctes = new Set<string>()
   walk(statement.node, { CommonTableExpr: ({ ctename = "" }) => void ctes.add(ctename) })
   return Statement.relations(statement).flatMap(({ from, relation, to }) => {
@@ -130,8 +131,8 @@ const readings = (structure: Structure, statement: Statement.Statement, keyOf: K
     const columns = structure.tables.get(key)?.columns
     if (columns === undefined || (schemaname === undefined && ctes.has(relname))) return []
     return {
-      from,
-      to,
+      from: from - start,
+      to: to - start,
       name: key,
       table: key,
       alias: { name: alias?.aliasname ?? relname, isGiven: alias !== undefined },
