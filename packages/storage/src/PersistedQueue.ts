@@ -186,7 +186,7 @@ export const makeStoreSql = Effect.fnUntraced(function* (
  *
  * const live = Queue.layer.pipe(
  *   Layer.provide(PersistedQueue.layerStoreSql({ lockExpiration: "5 minutes" })),
- *   Layer.provide(DsqlClient.layerConfig)
+ *   Layer.provide(DsqlClient.layerConfig())
  * )
  * ```
  *
