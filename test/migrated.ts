@@ -12,13 +12,14 @@ export const Migrated = Layer.effectDiscard(
   })
 ).pipe(Layer.provide(Migrator.layer), Layer.provide(NodeServices.layer))
 
-/** The statements of the built-in schema: the tables whose types and indexes other statements are held to. */
-export const schemaText = Effect.orDie(SchemaSource.builtIn()).pipe(
-  Effect.map(({ versions }) =>
-    versions
-      .flatMap(({ statements }) => statements)
-      .map(({ text }) => `${text};`)
-      .join("\n")
-  ),
-  Effect.provide(NodeServices.layer)
-)
+/** The statements of a built-in schema: the tables whose types and indexes other statements are held to. */
+export const schemaText = (name?: string) =>
+  Effect.orDie(SchemaSource.builtIn(name)).pipe(
+    Effect.map(({ versions }) =>
+      versions
+        .flatMap(({ statements }) => statements)
+        .map(({ text }) => `${text};`)
+        .join("\n")
+    ),
+    Effect.provide(NodeServices.layer)
+  )

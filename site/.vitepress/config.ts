@@ -32,7 +32,18 @@ const look = ["configuration", "errors", "metrics", "cli"]
 const releases = ["versioning", "upgrading"]
 const known = (names: ReadonlyArray<string>) => names.filter((name) => pages.includes(`docs/${name}.md`))
 
-const packages = ["core", "dialect", "schema", "persistence", "storage", "emulator", "testing", "simulator", "cli"]
+const packages = [
+  "core",
+  "dialect",
+  "schema",
+  "persistence",
+  "storage",
+  "cluster",
+  "emulator",
+  "testing",
+  "simulator",
+  "cli"
+]
 const others = pages
   .flatMap((page) => /^packages\/([^/]+)\/README\.md$/.exec(page)?.[1] ?? [])
   .filter((name) => !packages.includes(name))

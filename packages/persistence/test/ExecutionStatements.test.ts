@@ -190,7 +190,7 @@ describeEmulated("what the store sends", (it) => {
       }
       const texts = new Set((yield* control.statements()).map(({ sql }) => sql))
       assert.isAbove(texts.size, 20)
-      const schema = yield* schemaText
+      const schema = yield* schemaText()
       for (const text of texts) {
         // These rules look at a file as a whole; the statements come one by one.
         const options = { disable: ["transaction-left-open", "no-transaction"], schema }

@@ -3,4 +3,6 @@
  *
  * @since 0.1.0
  */
+export * as KeyValueStore from "./KeyValueStore.ts"
 export * as MissingTables from "./MissingTables.ts"
+export * as Persistence from "./Persistence.ts"

@@ -6,7 +6,6 @@
  * there instead; the other suites are skipped, and their names say why.
  */
 import { DsqlClient } from "@effect-dsql/core"
-import { Linter } from "@effect-dsql/dialect"
 import { Persistence } from "@effect-dsql/persistence"
 import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
@@ -15,7 +14,8 @@ import { Effect, Layer } from "effect"
 import { test } from "vitest"
 import { guarded } from "../../../../test/database.ts"
 import { BriefLifetime } from "../../../../test/lifetime.ts"
-import { Migrated, schemaText } from "../../../../test/migrated.ts"
+import { linted } from "../../../../test/linted.ts"
+import { Migrated } from "../../../../test/migrated.ts"
 import { ProvingReads } from "../../../../test/proving.ts"
 
 /** The forms in which guarded writes are sent. */
@@ -54,45 +54,8 @@ export const describeEmulated = (name: string, suite: Suite<Stores | Testing.Con
 
 const skip = (name: string, needs: string): void => test.skip(`${name} (needs ${needs})`, () => {})
 
-/** Lints what the suite sends; what the log held before the suite reset it, too. */
-const Linted = Layer.effect(
-  Testing.Control,
-  Effect.gen(function* () {
-    const control = yield* Testing.Control
-    const texts = new Set<string>()
-    const collect = Effect.map(control.statements(), (arrivals) => {
-      for (const { sql } of arrivals) texts.add(sql)
-    })
-    // The suite has sent nothing yet.
-    yield* control.reset
-    yield* Effect.addFinalizer(() =>
-      Effect.andThen(
-        collect,
-        Effect.suspend(() => lint(texts))
-      )
-    )
-    return { ...control, reset: Effect.andThen(collect, control.reset) }
-  })
-)
-
-const accepted = new Set<string>()
-
-// Most of these rules look at a file as a whole; the statements come one by one. What a test looks up by a part of a key
-// needs no index: `ExecutionStatements` asks that of what the stores send alone.
-const options = { disable: ["job-not-awaited", "transaction-left-open", "no-transaction", "filter-index"] }
-
-const lint = Effect.fnUntraced(function* (texts: ReadonlySet<string>) {
-  const tables = yield* schemaText
-  for (const text of texts) {
-    if (accepted.has(text)) continue
-    const [finding] = yield* Linter.lint(text, { ...options, schema: tables })
-    if (finding !== undefined) yield* Effect.die(new Error(`${finding.rule}: ${finding.message}\n${text}`))
-    accepted.add(text)
-  }
-})
-
 const Database = (guarded: Form) =>
-  Linted.pipe(
+  linted().pipe(
     Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(), client: { guarded } })),
     Layer.provideMerge(BriefLifetime)
   )

@@ -1,21 +1,13 @@
 /**
- * Sessions that step through real transactions, on connections of their own, in an order that is given.
- *
- * A step is BEGIN with the snapshot, one statement, or COMMIT. What a store sends as one statement that commits by
- * itself is stepped through as these three, which on the wire it is: so a store's own operations, their retries
- * included, can be interleaved at will. Nobody waits for anybody on Aurora DSQL, so a step always ends.
+ * Properties of the stores in whatever order their sessions step.
  */
-import { DsqlClient } from "@effect-dsql/core"
+import type { DsqlClient } from "@effect-dsql/core"
 import { Persistence } from "@effect-dsql/persistence"
-import { Clock, Context, Effect, type Exit, Layer, Queue, Scope, Stream } from "effect"
-import type { SqlClient, SqlConnection, SqlError } from "effect/sql"
+import { Effect, Layer } from "effect"
 import * as fc from "fast-check"
-import { Single } from "../../../core/src/internal/transaction/single.ts"
+import * as Sessions from "../../../../test/sessions.ts"
 
-/** Changes the text of statements, to take a fence out. */
-export type Rewrite = (text: string) => string
-
-export const asItIs: Rewrite = (text) => text
+export { asItIs, type Rewrite } from "../../../../test/sessions.ts"
 
 /** How many runs a property has, and where they begin. */
 export type Runs = Required<Pick<fc.Parameters, "numRuns" | "seed">> & Pick<fc.Parameters, "endOnFailure">
@@ -41,117 +33,14 @@ export type Program<A, E> = Effect.Effect<A, E, Persistence.Persistence | DsqlCl
 export const tagOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : String(error)
 
-/** Runs programs at once, each as a process of its own, step by step as the schedule says, then each to its end. */
-export const interleave = Effect.fnUntraced(function* <A, E>(
+/** Runs programs at once, each as a process with stores of its own, step by step as the schedule says. */
+export const interleave = <A, E>(
   programs: ReadonlyArray<Program<A, E>>,
   schedule: ReadonlyArray<number>,
-  rewrite: Rewrite = asItIs
-) {
-  const client = yield* DsqlClient.DsqlClient
-  const sessions = yield* Effect.forEach(
-    programs,
-    Effect.fnUntraced(function* (program) {
-      const [permits, reports] = [yield* Queue.unbounded<void>(), yield* Queue.unbounded<"waiting" | "done">()]
-      const turn = Effect.andThen(Queue.offer(reports, "waiting"), Queue.take(permits))
-      const exits: Array<Exit.Exit<A, E>> = []
-      yield* stepping(client, turn, rewrite, program).pipe(
-        Effect.onExit((exit) => Effect.sync(() => exits.push(exit))),
-        Effect.exit,
-        Effect.andThen(Queue.offer(reports, "done")),
-        Effect.forkChild
-      )
-      return { permits, reports, exits, state: yield* Queue.take(reports) }
-    })
+  rewrite?: Sessions.Rewrite
+) =>
+  Sessions.interleave(
+    programs.map((program) => Effect.provide(program, Layer.fresh(Persistence.layer))),
+    schedule,
+    rewrite
   )
-  const step = Effect.fnUntraced(function* (session: (typeof sessions)[number]) {
-    yield* Queue.offer(session.permits, undefined)
-    session.state = yield* Queue.take(session.reports)
-  })
-  for (const index of schedule) {
-    const session = sessions[index % sessions.length]
-    if (session?.state === "waiting") yield* step(session)
-  }
-  for (const session of sessions) while (session.state === "waiting") yield* step(session)
-  return sessions.flatMap(({ exits }) => exits)
-})
-
-/** Runs a program on stores of its own, whose every step waits for its turn. */
-const stepping = <A, E>(
-  client: DsqlClient.DsqlClient["Service"],
-  turn: Effect.Effect<unknown>,
-  rewrite: Rewrite,
-  program: Program<A, E>
-): Effect.Effect<A, E> => {
-  const reserve: typeof client.reserve = Effect.provideService(client.reserve, Clock.Clock, real)
-  // Who holds a connection is given that one again, so the client must not know that a session holds one.
-  const another: typeof client.reserve = Effect.contextWith((context: Context.Context<Scope.Scope>) =>
-    Effect.updateContext(reserve, () => Context.make(Scope.Scope, Context.get(context, Scope.Scope)))
-  )
-  const transaction = <B, F>(body: (connection: SqlConnection.Connection) => Effect.Effect<B, F>) =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const connection = yield* another
-        yield* turn
-        // A single statement as well is a transaction here, which its client must not know.
-        yield* Effect.provideService(
-          connection.executeUnprepared("BEGIN ISOLATION LEVEL REPEATABLE READ", [], undefined),
-          Single,
-          undefined
-        )
-        // The first read takes the snapshot that the whole transaction sees.
-        const snapshot = connection.executeUnprepared("SELECT 1 AS one FROM shards LIMIT 1", [], undefined)
-        const value = yield* Effect.andThen(snapshot, body(connection)).pipe(
-          Effect.tapError(() => Effect.ignore(connection.executeUnprepared("ROLLBACK", [], undefined)))
-        )
-        yield* turn
-        yield* connection.executeUnprepared("COMMIT", [], undefined)
-        return value
-      })
-    )
-  const autocommitted = through(rewrite, (use) => transaction((connection) => Effect.andThen(turn, use(connection))))
-  const within = (connection: SqlConnection.Connection) =>
-    through(rewrite, (use) => Effect.andThen(turn, use(connection)))
-  const withTransaction: SqlClient.SqlClient["withTransaction"] = (body) =>
-    Effect.contextWith((context) =>
-      transaction((connection) =>
-        body.pipe(
-          Effect.provideService(client.sql.transactionService, [within(connection), 0]),
-          Effect.provideContext(context)
-        )
-      )
-    )
-  const text: typeof client.sql = Object.assign(client.sql.bind(undefined), client.sql, { withTransaction })
-  const stores = Layer.fresh(Persistence.layer).pipe(
-    Layer.provideMerge(
-      Layer.succeed(DsqlClient.DsqlClient, { ...client, sql: text, reserve: Effect.succeed(autocommitted) })
-    )
-  )
-  return program.pipe(
-    Effect.provide(stores),
-    Effect.provideService(client.sql.transactionService, [autocommitted, 0]),
-    Effect.provideService(Clock.Clock, hurried)
-  )
-}
-
-/** A connection whose statements are rewritten, each of them sent by `around`. */
-const through = (
-  rewrite: Rewrite,
-  around: <A>(
-    use: (connection: SqlConnection.Connection) => Effect.Effect<A, SqlError.SqlError>
-  ) => Effect.Effect<A, SqlError.SqlError>
-): SqlConnection.Connection => ({
-  execute: (text, ...rest) => around((connection) => connection.execute(rewrite(text), ...rest)),
-  executeRaw: (text, ...rest) => around((connection) => connection.executeRaw(rewrite(text), ...rest)),
-  executeValues: (text, ...rest) => around((connection) => connection.executeValues(rewrite(text), ...rest)),
-  executeValuesUnprepared: (text, ...rest) =>
-    around((connection) => connection.executeValuesUnprepared(rewrite(text), ...rest)),
-  executeUnprepared: (text, ...rest) => around((connection) => connection.executeUnprepared(rewrite(text), ...rest)),
-  executeStream: () => Stream.die(new Error("a stream is not one step"))
-})
-
-const real = Clock.Clock.defaultValue()
-
-/** When a session goes on after a conflict is the schedule's to say. */
-const hurried: Clock.Clock = new Proxy(real, {
-  get: (clock, property) => (property === "sleep" ? () => Effect.void : Reflect.get(clock, property, clock))
-})

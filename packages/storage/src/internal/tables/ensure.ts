@@ -11,10 +11,11 @@ import { MissingTables } from "../../MissingTables.ts"
 /** Fails unless all of these tables are there. A dot parts a schema from a table. */
 export const ensure = (
   layer: string,
-  tables: ReadonlyArray<string>
+  tables: ReadonlyArray<string>,
+  of: MissingTables["of"] = "dsql/storage"
 ): Effect.Effect<void, MissingTables | TransactionError, DsqlClient> =>
   Effect.flatMap(Transaction.autocommit(missing(tables), { operation: "FindTables", readOnly: "proven" }), (missing) =>
-    missing.length === 0 ? Effect.void : Effect.fail(new MissingTables({ layer, tables: missing }))
+    missing.length === 0 ? Effect.void : Effect.fail(new MissingTables({ layer, tables: missing, of }))
   )
 
 const missing = (tables: ReadonlyArray<string>) =>

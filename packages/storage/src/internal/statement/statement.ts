@@ -1,0 +1,66 @@
+/**
+ * The statements of a storage. Each commits by itself; inside `Transaction.run` it takes part in that transaction, which
+ * owns its conflicts and its outcome.
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Expression from "@effect-dsql/core/Expression"
+import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
+
+/** What a statement can end with, whatever it is. */
+export type Failure = TransactionError | SqlError | Schema.SchemaError
+
+/** The statements that a storage sends on a client. */
+export interface Statements {
+  /** Rows, in one round trip. */
+  readonly read: <A, I>(
+    operation: string,
+    row: Schema.Codec<A, I>,
+    select: Expression.Expression
+  ) => Effect.Effect<ReadonlyArray<A>, Failure>
+  /**
+   * A guarded write, in one round trip. One whose answer was lost is done again once the first one is void, and so
+   * must leave the same rows behind however often it runs, or be refused by its guards; then `verify` says what became
+   * of it.
+   */
+  readonly write: <E = never>(
+    operation: string,
+    statement: Guarded.Statement<E>,
+    verify?: () => Effect.Effect<Transaction.Outcome<Guarded.Told>, unknown, Transaction.Transaction>
+  ) => Effect.Effect<Guarded.Told, E | Failure>
+}
+
+/** The statements of a storage on a client. */
+export const make = (client: DsqlClient["Service"]): Statements => {
+  const run = <A, E>(
+    body: Effect.Effect<A, E | SqlError, Transaction.Transaction>,
+    options: Transaction.Options<A, Transaction.Transaction>
+  ): Effect.Effect<A, E | Failure> =>
+    Effect.withFiber<A, E | Failure>((fiber) => {
+      const outer = Context.getOption(fiber.context, Transaction.Transaction)
+      return Option.isSome(outer)
+        ? Effect.provideService(body, Transaction.Transaction, outer.value)
+        : Effect.provideService(Transaction.autocommit(body, options), DsqlClient, client)
+    })
+  return {
+    read: (operation, row, select) => run(rows(row, select), { operation, readOnly: "proven" }),
+    write: (operation, statement, verify) => run(Guarded.write(statement), { operation, repeat: true, verify })
+  }
+}
+
+/** The rows of a SELECT, for a transaction that does more. */
+export const rows = <A, I>(
+  row: Schema.Codec<A, I>,
+  select: Expression.Expression
+): Effect.Effect<ReadonlyArray<A>, SqlError | Schema.SchemaError, Transaction.Transaction> =>
+  Effect.gen(function* () {
+    const sql = yield* Transaction.sql
+    const found = yield* sql`${Expression.fragment(sql, select)}`
+    return yield* Schema.decodeUnknownEffect(Schema.Array(row))(found)
+  })

@@ -1,0 +1,92 @@
+/**
+ * What `docs/round-trips.md` says of Effect's storages is what they take.
+ */
+import { DsqlClient } from "@effect-dsql/core"
+import { KeyValueStore, Persistence } from "@effect-dsql/storage"
+import { Testing } from "@effect-dsql/testing"
+import { assert } from "@effect/vitest"
+import { Clock, Context, Deferred, Effect, Layer, type Scope } from "effect"
+import { KeyValueStore as KeyValue, Persistence as Backing } from "effect/persistence"
+import { table } from "../../../test/roundTrips.ts"
+import { describeStorage, sleepless } from "./support/storage.ts"
+
+const documented = table("Effect's storages").map(([operation = "", statement, transaction]) => ({
+  operation,
+  statement: Number(statement),
+  transaction: Number(transaction)
+}))
+
+/** Readies what an operation needs, and gives the operation. */
+type Readied<R> = Effect.Effect<Effect.Effect<unknown, unknown, Scope.Scope>, unknown, R | Scope.Scope>
+
+const readied = <R>(operations: Readonly<Record<string, Readied<R>>>) => operations
+
+const keyValue = Effect.tap(KeyValue.KeyValueStore, (store) => store.set("k", "v"))
+
+const cached = Effect.gen(function* () {
+  const store = yield* Effect.flatMap(Backing.BackingPersistence, (backing) => backing.make("users"))
+  yield* store.setMany([
+    ["a", {}, undefined],
+    ["b", {}, undefined]
+  ])
+  return store
+})
+
+/** Persistence that has deleted what had expired, which it does by itself every five minutes. */
+const Settled = Layer.effect(
+  Backing.BackingPersistence,
+  Effect.gen(function* () {
+    const { clock, slept } = yield* sleepless
+    const built = yield* Effect.provideService(Layer.build(Persistence.layerBackingSql), Clock.Clock, clock)
+    yield* Deferred.await(slept)
+    return Context.get(built, Backing.BackingPersistence)
+  })
+)
+
+const Storages = Layer.mergeAll(KeyValueStore.layerSql(), Settled)
+
+const operations = readied<Layer.Success<typeof Storages> | DsqlClient.DsqlClient>({
+  "build a storage": Effect.map(Effect.andThen(keyValue, DsqlClient.DsqlClient), (client) =>
+    Layer.build(Layer.fresh(KeyValueStore.layerSql())).pipe(Effect.provideService(DsqlClient.DsqlClient, client))
+  ),
+  "get an entry": Effect.map(keyValue, (store) => store.get("k")),
+  "set an entry": Effect.map(keyValue, (store) => store.set("k", "w")),
+  "remove an entry": Effect.map(keyValue, (store) => store.remove("k")),
+  "change an entry by what it is": Effect.map(keyValue, (store) => store.modify("k", (value) => `${value}!`)),
+  "forget the entries below a prefix": Effect.map(keyValue, (store) => store.clearPrefix("k")),
+  "get many results": Effect.map(cached, (store) => store.getMany(["a", "b", "c"])),
+  "set many results": Effect.map(cached, (store) =>
+    store.setMany([
+      ["a", {}, undefined],
+      ["c", {}, undefined]
+    ])
+  ),
+  "forget a result": Effect.map(cached, (store) => store.remove("a"))
+})
+
+for (const form of ["statement", "transaction"] as const) {
+  describeStorage(
+    `The page on round trips, guarded by one ${form},`,
+    Storages,
+    (it) => {
+      it.effect.each(Object.entries(operations))("says how many it takes to %s", ([operation, readied]) =>
+        Effect.gen(function* () {
+          const control = yield* Testing.Control
+          const ready = yield* readied
+          yield* control.reset
+          yield* ready
+          const { roundTrips } = yield* control.counts()
+          assert.strictEqual(roundTrips, documented.find((row) => row.operation === operation)?.[form])
+        })
+      )
+
+      it("names these operations and no others", () => {
+        assert.deepStrictEqual(
+          documented.map(({ operation }) => operation),
+          Object.keys(operations)
+        )
+      })
+    },
+    form
+  )
+}
