@@ -95,23 +95,23 @@ export const makeStoreSql = Effect.fnUntraced(function* (
   const settle = (job: Claimed, outcome: Outcome) => leases.settle({ job, outcome })
   const context = yield* Effect.context<DsqlClient>()
   const mailbox = Effect.fnUntraced(function* (queue: string) {
-        const state = known(queue)
-        const claim = yield* Claiming.make({ table, queue, lease: Duration.toMillis(lease) })
-        const source = {
-          claim: (wanted: number) => claim(wanted, state.maxAttempts),
-          untilVisible: Transaction.autocommit(Statements.untilVisible(table, queue), {
-            operation: "PersistedQueue.poll",
-            readOnly: "proven"
-          }),
-          hold: leases.hold,
-          release: (jobs: ReadonlyArray<Claimed>) =>
-            Effect.forEach(jobs, (job) => settle(job, { _tag: "Released" }), {
-              concurrency: "unbounded",
-              discard: true
-            }),
-          pollInterval
-        }
-        return yield* Mailbox.make(source, state.offered)
+    const state = known(queue)
+    const claim = yield* Claiming.make({ table, queue, lease: Duration.toMillis(lease) })
+    const source = {
+      claim: (wanted: number) => claim(wanted, state.maxAttempts),
+      untilVisible: Transaction.autocommit(Statements.untilVisible(table, queue), {
+        operation: "PersistedQueue.poll",
+        readOnly: "proven"
+      }),
+      hold: leases.hold,
+      release: (jobs: ReadonlyArray<Claimed>) =>
+        Effect.forEach(jobs, (job) => settle(job, { _tag: "Released" }), {
+          concurrency: "unbounded",
+          discard: true
+        }),
+      pollInterval
+    }
+    return yield* Mailbox.make(source, state.offered)
   })
   const mailboxes = yield* RcMap.make({
     // A transaction that the first worker is in is none of its.

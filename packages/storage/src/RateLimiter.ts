@@ -19,7 +19,6 @@
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
-import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -39,39 +38,38 @@ import type { MissingTables } from "./MissingTables.ts"
  * @since 0.1.0
  * @category constructors
  */
-export const makeStoreSql: Effect.Effect<
-  RateLimiterStore["Service"],
-  MissingTables | TransactionError,
-  DsqlClient
-> = Effect.gen(function* () {
-  yield* ensure("RateLimiter", [counts, states])
-  const context = yield* Effect.context<DsqlClient>()
-  const statements = Statement.make(yield* DsqlClient)
-  const windows = forgetful((options: Parameters<typeof Counter.window>[1]) => Counter.window(context, options))
-  const buckets = forgetful((options: Parameters<typeof Counter.bucket>[1]) => Counter.bucket(context, options))
-  const consumers = forgetful((key: string) => AdaptiveStates.consumer(context, statements, key))
-  return RateLimiterStore.of({
-    fixedWindow: ({ key, limit, refillRate, tokens }) =>
-      windows({ key, limit, tokens, refillRate: Duration.toMillis(refillRate) }).pipe(
-        refused("tokens of a window could not be counted")
-      ),
-    tokenBucket: ({ allowOverflow, key, limit, refillRate, tokens }) =>
-      buckets({ key, limit, tokens, overflow: allowOverflow, refillRate: Duration.toMillis(refillRate) }).pipe(
-        refused("tokens of a bucket could not be counted")
-      ),
-    adaptiveConsume: ({ fallbackWindow, key, tokens }) =>
-      consumers(key)({ tokens, fallbackWindow: Duration.toMillis(fallbackWindow) }).pipe(
-        refused("tokens of an adaptive limit could not be counted")
-      ),
-    adaptiveFeedback: ({ epoch, key, retryAfter, status, tokens }) =>
-      status !== 429 || retryAfter === undefined
-        ? Effect.void
-        : Effect.updateContext(
-            AdaptiveStates.feedback(statements, key, { epoch, tokens, retryAfter: Duration.toMillis(retryAfter) }),
-            (_: Context.Context<never>) => context
-          ).pipe(refused("what a server said could not be kept"))
+export const makeStoreSql: Effect.Effect<RateLimiterStore["Service"], MissingTables | TransactionError, DsqlClient> =
+  Effect.gen(function* () {
+    yield* ensure("RateLimiter", [counts, states])
+    const context = yield* Effect.context<DsqlClient>()
+    const statements = Statement.make(yield* DsqlClient)
+    const windows = forgetful((options: Parameters<typeof Counter.window>[1]) => Counter.window(context, options))
+    const buckets = forgetful((options: Parameters<typeof Counter.bucket>[1]) => Counter.bucket(context, options))
+    const consumers = forgetful((key: string) => AdaptiveStates.consumer(context, statements, key))
+    /** A transaction that it is asked in is none of its. */
+    const outside = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      Effect.updateContext(effect, () => context)
+    return RateLimiterStore.of({
+      fixedWindow: ({ key, limit, refillRate, tokens }) =>
+        windows({ key, limit, tokens, refillRate: Duration.toMillis(refillRate) }).pipe(
+          refused("tokens of a window could not be counted")
+        ),
+      tokenBucket: ({ allowOverflow, key, limit, refillRate, tokens }) =>
+        buckets({ key, limit, tokens, overflow: allowOverflow, refillRate: Duration.toMillis(refillRate) }).pipe(
+          refused("tokens of a bucket could not be counted")
+        ),
+      adaptiveConsume: ({ fallbackWindow, key, tokens }) =>
+        consumers(key)({ tokens, fallbackWindow: Duration.toMillis(fallbackWindow) }).pipe(
+          refused("tokens of an adaptive limit could not be counted")
+        ),
+      adaptiveFeedback: ({ epoch, key, retryAfter, status, tokens }) =>
+        status !== 429 || retryAfter === undefined
+          ? Effect.void
+          : outside(
+              AdaptiveStates.feedback(statements, key, { epoch, tokens, retryAfter: Duration.toMillis(retryAfter) })
+            ).pipe(refused("what a server said could not be kept"))
+    })
   })
-})
 
 /**
  * Provides the store of `effect/persistence/RateLimiter`.

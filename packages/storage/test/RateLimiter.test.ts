@@ -145,7 +145,10 @@ describeStorage("RateLimiter", Limiters, (it) => {
       const options = { ...minute, key: randomUUID() }
       yield* consume({ ...options, tokens: 5 })
       const change = Transaction.autocommit(
-        Effect.flatMap(Transaction.sql, (sql) => sql`UPDATE effect_rate_limiter SET at = at + 1 WHERE id = ${options.key}`),
+        Effect.flatMap(
+          Transaction.sql,
+          (sql) => sql`UPDATE effect_rate_limiter SET at = at + 1 WHERE id = ${options.key}`
+        ),
         { policy: RetryPolicy.none }
       )
       const programs = [elsewhere(Effect.flip(consume(options))), change]
@@ -195,7 +198,10 @@ describeStorage("RateLimiter", Limiters, (it) => {
       const left = yield* Effect.scoped(
         Effect.andThen(
           Layer.build(Store.layerCleanup()),
-          Effect.repeat(tokensOf(idle), { until: (tokens) => tokens === undefined, schedule: Schedule.spaced("5 millis") })
+          Effect.repeat(tokensOf(idle), {
+            until: (tokens) => tokens === undefined,
+            schedule: Schedule.spaced("5 millis")
+          })
         )
       )
       assert.deepStrictEqual([left, yield* tokensOf(busy)], [undefined, 1])
@@ -273,7 +279,9 @@ describeStorage(`RateLimiter, seed ${seed}`, Limiters, (it) => {
       const property = fc.asyncProperty(schedules, algorithms, async (schedule, algorithm) => {
         assert.strictEqual(await run(given(schedule, algorithm, forgotten)), 2)
       })
-      const found = yield* Effect.promise(() => Promise.resolve(fc.check(property, { seed: 0x5eed, endOnFailure: true })))
+      const found = yield* Effect.promise(() =>
+        Promise.resolve(fc.check(property, { seed: 0x5eed, endOnFailure: true }))
+      )
       assert.isTrue(found.failed)
     })
   )

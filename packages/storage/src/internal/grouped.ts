@@ -47,9 +47,9 @@ export const make = <A, B, E, R>(
   const sendNext = Effect.suspend(() => {
     const requests = waiting.map(({ request }) => request)
     const group = waiting.splice(0, fitting(requests, room))
-    const sent = Effect.updateContext(
+    const sent: Effect.Effect<(place: number) => B, E> = Effect.updateContext(
       send(requests.slice(0, group.length)),
-      (_: Context.Context<never>) => context
+      () => context
     )
     return Effect.map(Effect.exit(sent), (exit) => {
       for (const [place, { answer }] of group.entries()) {
@@ -66,14 +66,16 @@ export const make = <A, B, E, R>(
       waiting.push(own)
       // Turns come in the order in which they are asked for, so who has one was sent already or is the first who waits.
       const sent = Effect.uninterruptible(Effect.suspend(() => (waiting.includes(own) ? sendNext : Effect.void)))
-      return turns.withPermits(1)(sent).pipe(
-        Effect.onInterrupt(() =>
-          Effect.sync(() => {
-            const place = waiting.indexOf(own)
-            if (place !== -1) waiting.splice(place, 1)
-          })
-        ),
-        Effect.andThen(Deferred.await(own.answer))
-      )
+      return turns
+        .withPermits(1)(sent)
+        .pipe(
+          Effect.onInterrupt(() =>
+            Effect.sync(() => {
+              const place = waiting.indexOf(own)
+              if (place !== -1) waiting.splice(place, 1)
+            })
+          ),
+          Effect.andThen(Deferred.await(own.answer))
+        )
     })
 }

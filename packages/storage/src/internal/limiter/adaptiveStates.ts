@@ -46,7 +46,10 @@ export const consumer = (context: Context.Context<DsqlClient>, statements: State
         return consumed.result
       })
       // There is one for each request of the group.
-      return { value: (place: number) => results[place] as AdaptiveConsumeResult, next: next === state ? undefined : next }
+      return {
+        value: (place: number) => results[place] as AdaptiveConsumeResult,
+        next: next === state ? undefined : next
+      }
     })
   )
 
@@ -90,8 +93,7 @@ const write = (statements: Statements, key: string, seen: string | null, next: A
     name: "state",
     row: Guard.row("effect_rate_limiter_adaptive", { id }, ["written_by"], "exclusive"),
     columns: ["written_by"],
-    holds: (row) =>
-      seen === null ? Guard.absent(row) : Guard.exists(row, sql`written_by = ${value("uuid", seen)}`),
+    holds: (row) => (seen === null ? Guard.absent(row) : Guard.exists(row, sql`written_by = ${value("uuid", seen)}`)),
     refuse: () => Effect.fail(new Again.Overtaken())
   })
   const columns = {

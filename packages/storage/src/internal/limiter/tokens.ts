@@ -60,7 +60,9 @@ const count = (
   asked: Asked,
   algorithm: string,
   select: Expression.Expression,
-  next: (column: (name: (typeof columns)[number]) => Expression.Expression) => Record<"tokens" | "at" | "idle_at", Expression.Expression>
+  next: (
+    column: (name: (typeof columns)[number]) => Expression.Expression
+  ) => Record<"tokens" | "at" | "idle_at", Expression.Expression>
 ): Effect.Effect<Readonly<Record<(typeof columns)[number], number>>, SqlError, Transaction> => {
   const guard = Guard.make({
     name: "tokens",
@@ -93,8 +95,7 @@ const count = (
  */
 export const window = (asked: Asked & { readonly limit: number | undefined; readonly ahead: number }) => {
   const { ahead, limit, requests } = asked
-  const enough =
-    limit === undefined ? number(requests) : enoughFor(sql`${number(limit)} - found.tokens`, asked)
+  const enough = limit === undefined ? number(requests) : enoughFor(sql`${number(limit)} - found.tokens`, asked)
   const more =
     limit === undefined || ahead === 0 || asked.tokens <= 0
       ? literal("0")
@@ -133,8 +134,9 @@ export const bucket = (asked: Asked & { readonly limit: number; readonly overflo
     const full = sql`${column("at")} + CEIL(${number(limit)} - (${left})) * ${number(refillRate)}`
     return { tokens: left, at: column("at"), idle_at: full }
   })
-  return Effect.map(
-    told,
-    ({ at, granted, now, tokens }): Bucket => ({ tokens, elapsed: Math.max(0, now - at), granted })
-  )
+  return Effect.map(told, ({ at, granted, now, tokens }): Bucket => ({
+    tokens,
+    elapsed: Math.max(0, now - at),
+    granted
+  }))
 }
