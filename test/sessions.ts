@@ -50,7 +50,7 @@ export const interleave = Effect.fnUntraced(function* <A, E>(
 })
 
 /** Runs a program on a client of its own, whose every step waits for its turn. */
-const stepping = <A, E>(
+export const stepping = <A, E>(
   client: DsqlClient.DsqlClient["Service"],
   turn: Effect.Effect<unknown>,
   rewrite: Rewrite,

@@ -31,11 +31,13 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Statement from "effect/sql/Statement"
 import { ConnectionBudget } from "./ConnectionBudget.ts"
 import * as ConnectionPool from "./ConnectionPool.ts"
 import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
 import * as Client from "./internal/connection/client.ts"
 import { open, type Target } from "./internal/connection/connector.ts"
+import { placeOf } from "./internal/connection/observed.ts"
 import * as check from "./internal/options/check.ts"
 import * as Environment from "./internal/options/environment.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -298,7 +300,9 @@ export const layerFrom = <E, R>(
     Effect.map(acquire, (client) =>
       Context.make(DsqlClient, client).pipe(
         Context.add(PgClient.PgClient, client.transforming),
-        Context.add(SqlClient.SqlClient, client.transforming)
+        Context.add(SqlClient.SqlClient, client.transforming),
+        // A statement's span is the current one while it is sent, so that it can be told what became of it.
+        Context.add(Statement.SpanPropagationEnabled, true)
       )
     )
   )
@@ -325,9 +329,10 @@ export const make = (options: ClusterOptions): Effect.Effect<DsqlClient["Service
     )
   }
   const address = { host: options.endpoint, port: options.port ?? 5432 }
+  const database = options.database ?? "postgres"
   const config = {
     ...address,
-    database: options.database ?? "postgres",
+    database,
     username: user,
     ssl: {
       rejectUnauthorized: true,
@@ -338,7 +343,7 @@ export const make = (options: ClusterOptions): Effect.Effect<DsqlClient["Service
   const login =
     options.tokens ??
     TokenSource.makeIam({ endpoint: options.endpoint, region: region ?? "", user, credentials: options.credentials })
-  return fromTarget(options, { config, address, login })
+  return fromTarget(options, { config, address, place: placeOf(address.host, address.port, database), login })
 }
 
 /**
@@ -352,19 +357,21 @@ export const makePostgres = (
 ): Effect.Effect<DsqlClient["Service"], DsqlError, Scope.Scope> => {
   const tls = options.tls ?? "prefer"
   const address = { host: options.host, port: options.port ?? 5432 }
+  const database = options.database ?? "postgres"
   const config = {
     // Only a URL can ask for encryption that may be declined.
     ...(tls === "prefer"
       ? { url: Redacted.make("postgres:///?sslmode=prefer") }
       : { ssl: tls === "disable" ? false : { rejectUnauthorized: tls === "verify-full" } }),
     ...address,
-    database: options.database ?? "postgres",
+    database,
     username: options.user ?? "postgres",
     startupParameters: session
   }
   return fromTarget(options, {
     config,
     address: options.host.startsWith("/") ? undefined : address,
+    place: placeOf(address.host, address.port, database),
     login: options.password
   })
 }
@@ -381,6 +388,7 @@ export const makeUrl = (options: UrlOptions): Effect.Effect<DsqlClient["Service"
       ? fromTarget(options, {
           config: { url: options.url, startupParameters: session },
           address: addressOf(Redacted.value(options.url)),
+          place: placeOfUrl(Redacted.value(options.url)),
           login: undefined
         })
       : // Said here and without a cause: the driver's own error repeats the URL, password and all.
@@ -407,13 +415,17 @@ const fromTarget = Effect.fnUntraced(function* (
   })
   const { transformJson, transformQueryNames, transformResultNames } = options
   const clients = yield* Effect.provide(
-    Client.make(pool, config, {
-      policy: options.policy ?? RetryPolicy.standard,
-      nested: options.nested ?? "refuse",
-      transformJson,
-      transformQueryNames,
-      transformResultNames
-    }),
+    Client.make(
+      pool,
+      { config, place: target.place },
+      {
+        policy: options.policy ?? RetryPolicy.standard,
+        nested: options.nested ?? "refuse",
+        transformJson,
+        transformQueryNames,
+        transformResultNames
+      }
+    ),
     Reactivity.layer
   )
   return DsqlClient.of({ ...clients, guarded: options.guarded ?? "statement", pool: pool.stats })
@@ -429,6 +441,13 @@ const addressOf = (text: string): Target["address"] => {
   if (host === "" || host.includes("%") || url.searchParams.has("host") || url.searchParams.has("port"))
     return undefined
   return { host, port: url.port === "" ? 5432 : Number(url.port) }
+}
+
+/** What is shown of where a URL leads: its host, its database, and neither its user's password nor the user. */
+const placeOfUrl = (text: string): Target["place"] => {
+  const url = new URL(text)
+  const { host, port } = addressOf(text) ?? { host: url.searchParams.get("host") ?? "localhost", port: 5432 }
+  return placeOf(host, port, decodeURIComponent(url.pathname.slice(1)) || "postgres")
 }
 
 /** `<id>.dsql.<region>.on.aws`, and `<id>.dsql-<variant>.<region>.on.aws`. */

@@ -303,6 +303,44 @@ export const withoutWaiting = (statement: Statement): string => {
 }
 
 /**
+ * Where the query of CREATE VIEW begins in the statement's text, in UTF-16 units; undefined for any other statement.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const viewQuery = ({ node, text }: Statement): number | undefined => {
+  if (!("ViewStmt" in node)) return undefined
+  const code = (Engine.tokensOf(text) ?? []).filter((token) => !Tokens.isComment(token))
+  const first = code[Tokens.outerWord(code, "AS") + 1]
+  return first === undefined ? undefined : Source.make(text).fromByte(first.start)
+}
+
+/**
+ * Every relation that the statement names, with the place of its name in the statement's text, in UTF-16 units.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const relations = (
+  statement: Statement
+): ReadonlyArray<{ readonly relation: ParseTree.Fields<"RangeVar">; readonly from: number; readonly to: number }> => {
+  const own = Source.make(statement.text)
+  const code = (Engine.tokensOf(statement.text) ?? []).filter((token) => !Tokens.isComment(token))
+  const starts = code.map(({ start }) => own.fromByte(start))
+  const found: Array<ReturnType<typeof relations>[number]> = []
+  ParseTree.walk(statement.node, {
+    RangeVar: (relation) => {
+      const { catalogname, location = 0, schemaname } = relation
+      const from = at(statement, location).offset - statement.offset
+      const dots = [catalogname, schemaname].filter((part) => part !== undefined).length
+      const last = code[starts.indexOf(from) + 2 * dots]
+      if (last !== undefined) found.push({ relation, from, to: own.fromByte(last.end) })
+    }
+  })
+  return found
+}
+
+/**
  * The statement as written, but with `'***'` for each password in it: what may be shown and kept. Where the word
  * PASSWORD stands in a comment, in what is said of an object or set for a role, or in the body of a function or a DO,
  * the comment and every text beside it are left out as well.

@@ -345,3 +345,20 @@ describe("Statement.withoutTexts", () => {
     })
   )
 })
+
+describe("Statement.relations", () => {
+  it.effect("gives the place of every name, and viewQuery that of the query behind them", () =>
+    Effect.gen(function* () {
+      const [, view] = yield* parse(
+        `SELECT '😀'; CREATE VIEW "a AS b" (c) AS SELECT 'é' FROM s . t /* AS */ AS u, (SELECT 1 FROM "x.y") z`
+      )
+      if (view === undefined) return assert.fail("two statements")
+      assert.deepStrictEqual(
+        Statement.relations(view).map(({ from, to }) => view.text.slice(from, to)),
+        ['"a AS b"', "s . t", '"x.y"']
+      )
+      assert.match(view.text.slice(Statement.viewQuery(view)), /^SELECT 'é' FROM/)
+      assert.isUndefined(Statement.viewQuery(yield* only("SELECT 1 AS a")))
+    })
+  )
+})

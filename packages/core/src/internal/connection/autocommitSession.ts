@@ -2,8 +2,6 @@
  * A session whose statements commit by themselves, lent for a stream: whoever borrows one for a statement alone gives it
  * back before the statement is sent again.
  */
-import type { PgConnection } from "@effect/sql-pg/PgConnection"
-import type { EndReason } from "../../ConnectionPool.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import * as Autocommitted from "../transaction/autocommitted.ts"
 import { type Params, Session, type Transform } from "./session.ts"
@@ -11,8 +9,8 @@ import { type Params, Session, type Transform } from "./session.ts"
 export class AutocommitSession extends Session {
   private readonly policy: RetryPolicy
 
-  constructor(connection: PgConnection, end: (reason: EndReason) => void, policy: RetryPolicy) {
-    super(connection, end)
+  constructor({ connection, end, observer }: Session, policy: RetryPolicy) {
+    super(connection, end, observer)
     this.policy = policy
   }
 

@@ -3,7 +3,6 @@
  * written, and one that transforms them as it was asked to. They share their transactions.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
-import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Reactivity } from "effect/reactivity/Reactivity"
@@ -18,6 +17,7 @@ import * as Autocommitted from "../transaction/autocommitted.ts"
 import { type Acquire, inSingle, type Nested, withTransaction } from "../transaction/withTransaction.ts"
 import { Single } from "../transaction/single.ts"
 import { AutocommitSession } from "./autocommitSession.ts"
+import type { Target } from "./connector.ts"
 import { fragment } from "./json.ts"
 import { pin, PinnedSession } from "./pinned.ts"
 import type { Session } from "./session.ts"
@@ -42,22 +42,17 @@ export interface Clients {
 /** Makes the clients. */
 export const make = Effect.fnUntraced(function* (
   pool: ConnectionPool<Session>,
-  config: PgConnection.Config,
+  { config, place }: Pick<Target, "config" | "place">,
   options: Options
 ): Effect.fn.Return<Clients, never, Reactivity> {
   const session = Effect.mapError(pool.get, (error) => carry(error, "connect"))
   const pinned = Effect.flatMap(session, (found) => pin(found, PinnedSession))
   const shared = {
     driver: "pg",
-    acquirer: Effect.map(session, ({ connection, end }) => new AutocommitSession(connection, end, options.policy)),
+    acquirer: Effect.map(session, (found) => new AutocommitSession(found, options.policy)),
     borrower: borrower(pool, options.policy),
     transactionAcquirer: pinned,
-    spanAttributes: [
-      ["db.system.name", "postgresql"],
-      ["db.namespace", config.database ?? "postgres"],
-      ["server.address", config.host ?? "localhost"],
-      ["server.port", config.port ?? 5432]
-    ] as const
+    spanAttributes: Object.entries(place)
   }
   const client = yield* SqlClient.make({ ...shared, compiler: PgClient.makeCompiler() })
   // In a transaction the connection of one's own is the transaction's: another one would not see what it wrote.

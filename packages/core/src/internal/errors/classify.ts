@@ -135,7 +135,7 @@ const within = (operation: string, error: Failure): Failure => {
 }
 
 /** Node names its own errors by `code` too, EPIPE with as many letters as an SQLSTATE has; they tell the system's call. */
-const sqlStateOf = (cause: unknown): string | undefined => {
+export const sqlStateOf = (cause: unknown): string | undefined => {
   const code = text(cause, "code")
   return code?.length === 5 && text(cause, "syscall") === undefined ? code : undefined
 }
