@@ -19,7 +19,7 @@
  * @since 0.2.0
  * @stability unstable
  */
-import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -29,7 +29,7 @@ import * as Loading from "./internal/loader/loading.ts"
 import type { LeaseOptions } from "./Migration.ts"
 import type { MigrationError } from "./MigrationError.ts"
 import * as Migrator from "./Migrator.ts"
-import * as SchemaSource from "./SchemaSource.ts"
+import type * as SchemaSource from "./SchemaSource.ts"
 import type { SourceError } from "./SourceError.ts"
 import * as Version from "./Version.ts"
 
@@ -72,7 +72,7 @@ export const source = <R = never>(
  *
  * @example
  * ```ts
- * import { DsqlClient } from "@effect-dsql/core"
+ * import type { DsqlClient } from "@effect-dsql/core"
  * import { EffectMigrator } from "@effect-dsql/schema"
  * import { Effect } from "effect"
  * import { Migrator, SqlClient } from "effect/sql"
