@@ -72,7 +72,7 @@ export const source = <R = never>(
  *
  * @example
  * ```ts
- * import type { DsqlClient } from "@effect-dsql/core"
+ * import { DsqlClient } from "@effect-dsql/core"
  * import { EffectMigrator } from "@effect-dsql/schema"
  * import { Effect } from "effect"
  * import { Migrator, SqlClient } from "effect/sql"
