@@ -6,3 +6,4 @@
 export * as KeyValueStore from "./KeyValueStore.ts"
 export * as MissingTables from "./MissingTables.ts"
 export * as Persistence from "./Persistence.ts"
+export * as SqlEventLogServerUnencrypted from "./SqlEventLogServerUnencrypted.ts"
