@@ -14,16 +14,16 @@ import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { Entry, RemoteEntry } from "effect/eventlog/EventJournal"
+import { type Entry, RemoteEntry } from "effect/eventlog/EventJournal"
 import * as EventLogServerUnencrypted from "effect/eventlog/EventLogServerUnencrypted"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import { atomically } from "./internal/eventLog/atomically.ts"
+import * as Stored from "./internal/eventLog/entry.ts"
 import { follow, signals } from "./internal/eventLog/follow.ts"
 import * as Identity from "./internal/eventLog/identity.ts"
-import { digestOf, entryIdOf } from "./internal/eventLog/uuid.ts"
 import * as Statement from "./internal/statement/statement.ts"
 import { ensure } from "./internal/tables/ensure.ts"
 import type { MissingTables } from "./MissingTables.ts"
@@ -87,7 +87,11 @@ export const makeStorage = (
       )
 
     const write = Effect.fnUntraced(function* (storeId: string, written: ReadonlyArray<Entry>) {
-      const rows = written.map((entry, ordinal) => ({ ...rowOf(entry), ordinal: BigInt(ordinal) }))
+      const rows = written.map((entry, ordinal) => ({
+        entry_id: entry.idString,
+        ...Stored.rowOf(entry),
+        ordinal: BigInt(ordinal)
+      }))
       yield* Size.checkAll(
         rows.map(({ ordinal, ...row }) => ({
           table: entries,
@@ -111,13 +115,7 @@ export const makeStorage = (
         columns: { ...store, next_sequence: behind },
         onConflict: Write.replacing(["store_id"], ["next_sequence"])
       })
-      const columns = {
-        entry_id: "uuid",
-        event: "text",
-        primary_key: "text",
-        key_id: "uuid",
-        payload: "bytea"
-      } as const
+      const columns = { entry_id: "uuid", ...Stored.types } as const
       const added = Write.insert({
         into: entries,
         columns: {
@@ -165,7 +163,7 @@ export const makeStorage = (
           backlog: (remoteEntries) => EventLogServerUnencrypted.compactBacklog({ compactors, remoteEntries }),
           every: pollInterval
         }),
-      withTransaction: atomically(statements, "EventLogServer.transaction")
+      withTransaction: (effect) => atomically(statements, "EventLogServer.transaction", effect, Effect.die)
     })
   })
 
@@ -194,13 +192,7 @@ export const layerStorage = (
   DsqlClient
 > => Layer.effect(EventLogServerUnencrypted.Storage, makeStorage(options))
 
-const Row = Schema.Struct({
-  sequence: Schema.BigInt,
-  entry_id: Schema.String,
-  event: Schema.String,
-  primary_key: Schema.String,
-  payload: Schema.Uint8Array
-})
+const Row = Schema.Struct({ sequence: Schema.BigInt, entry_id: Schema.String, ...Stored.Columns.fields })
 
 const Sequence = Schema.Struct({ sequence: Schema.BigInt })
 
@@ -209,30 +201,8 @@ const First = Schema.Struct({ first: Schema.BigInt })
 const found = ([row]: ReadonlyArray<typeof Sequence.Type>): Transaction.Outcome<Guarded.Told> =>
   row === undefined ? Transaction.notCommitted : Transaction.committed({ first: row.sequence })
 
-const rowOf = (entry: Entry) => ({
-  entry_id: entry.idString,
-  event: entry.event,
-  primary_key: entry.primaryKey,
-  key_id: digestOf(entry.event, entry.primaryKey),
-  payload: entry.payload
-})
-
-const remoteEntryOf = (row: typeof Row.Type): RemoteEntry =>
-  new RemoteEntry(
-    {
-      remoteSequence: Number(row.sequence),
-      entry: new Entry(
-        {
-          id: entryIdOf(row.entry_id),
-          event: row.event,
-          primaryKey: row.primary_key,
-          payload: row.payload
-        },
-        { disableChecks: true }
-      )
-    },
-    { disableChecks: true }
-  )
+const remoteEntryOf = ({ entry_id, sequence, ...row }: typeof Row.Type): RemoteEntry =>
+  new RemoteEntry({ remoteSequence: Number(sequence), entry: Stored.entryOf(entry_id, row) }, { disableChecks: true })
 
 const inStore = (storeId: string) => Expression.sql`store_id = ${Expression.value("text", storeId)}`
 
@@ -247,8 +217,6 @@ const concerned = (storeId: string, oldest: Entry, batch: ReadonlyArray<Entry> |
     "uuid",
     batch.map(({ idString }) => idString)
   )
-  const keys = Expression.values("uuid", [
-    ...new Set(batch.map(({ event, primaryKey }) => digestOf(event, primaryKey)))
-  ])
+  const keys = Expression.values("uuid", [...new Set(batch.map(Stored.keyOf))])
   return Expression.sql`${inStore(storeId)} AND (entry_id = ANY(${ids}) OR (key_id = ANY(${keys}) AND ${later}))`
 }

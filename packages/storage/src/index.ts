@@ -6,4 +6,5 @@
 export * as KeyValueStore from "./KeyValueStore.ts"
 export * as MissingTables from "./MissingTables.ts"
 export * as Persistence from "./Persistence.ts"
+export * as SqlEventJournal from "./SqlEventJournal.ts"
 export * as SqlEventLogServerUnencrypted from "./SqlEventLogServerUnencrypted.ts"

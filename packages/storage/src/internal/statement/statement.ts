@@ -54,10 +54,10 @@ export const make = (client: DsqlClient["Service"]): Statements => {
     effect: Effect.Effect<A, E, R | Transaction.Transaction>,
     verify?: (value: Option.Option<A>) => Effect.Effect<Transaction.Outcome<A>, unknown, Transaction.Transaction>
   ): Effect.Effect<A, E | Failure, R> =>
-    Effect.contextWith((context: Context.Context<R>): Effect.Effect<A, E | Failure, R> => {
-      // The context has all of R: what is left to ask for is the transaction.
-      const body = Effect.provideContext(effect, context) as Effect.Effect<A, E, Transaction.Transaction>
-      const outer = Context.getOption(context, Transaction.Transaction)
+    Effect.withFiber<A, E | Failure, R>((fiber) => {
+      // Whatever else it needs is in the context that it runs in, and so is what the compiler would have it ask for.
+      const body = effect as Effect.Effect<A, E, Transaction.Transaction>
+      const outer = Context.getOption(fiber.context, Transaction.Transaction)
       if (Option.isSome(outer)) return Effect.provideService(body, Transaction.Transaction, outer.value)
       return Transaction.run(body, { operation, verify }).pipe(
         Effect.provideService(DsqlClient, client),
