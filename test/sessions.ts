@@ -7,7 +7,7 @@
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Clock, Context, Effect, type Exit, Queue, Scope, Stream } from "effect"
-import type { SqlClient, SqlConnection, SqlError } from "effect/sql"
+import { SqlClient, type SqlConnection, type SqlError } from "effect/sql"
 import { Single } from "../packages/core/src/internal/transaction/single.ts"
 
 /** Changes the text of statements, to take a fence out. */
@@ -50,7 +50,7 @@ export const interleave = Effect.fnUntraced(function* <A, E>(
 })
 
 /** Runs a program on a client of its own, whose every step waits for its turn. */
-const stepping = <A, E>(
+export const stepping = <A, E>(
   client: DsqlClient.DsqlClient["Service"],
   turn: Effect.Effect<unknown>,
   rewrite: Rewrite,
@@ -94,7 +94,12 @@ const stepping = <A, E>(
         )
       )
     )
-  const text: typeof client.sql = Object.assign(client.sql.bind(undefined), client.sql, { withTransaction })
+  // The client looks here whether a transaction is under way, and finds none: a session is none of its transactions.
+  const transactionService = SqlClient.TransactionConnection(-1)
+  const text: typeof client.sql = Object.assign(client.sql.bind(undefined), client.sql, {
+    withTransaction,
+    transactionService
+  })
   return program.pipe(
     Effect.provideService(DsqlClient.DsqlClient, { ...client, sql: text, reserve: Effect.succeed(autocommitted) }),
     Effect.provideService(client.sql.transactionService, [autocommitted, 0]),

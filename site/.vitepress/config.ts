@@ -25,14 +25,25 @@ const rest = (sections: ReadonlyArray<ReadonlyArray<string>>) =>
     .filter((name) => !sections.flat().includes(name))
 
 const begin = ["getting-started", "overview", "testing", "from-postgresql", "from-temporal-dsql-tool", "glossary"]
-const write = ["retrying", "fencing", "round-trips"]
+const write = ["retrying", "fencing", "round-trips", "queues"]
 const stores = ["executions", "temporal"]
 const change = ["migrations", "writing-migrations", "migration-guide"]
 const look = ["configuration", "errors", "metrics", "cli"]
 const releases = ["versioning", "upgrading"]
 const known = (names: ReadonlyArray<string>) => names.filter((name) => pages.includes(`docs/${name}.md`))
 
-const packages = ["core", "dialect", "schema", "persistence", "storage", "emulator", "testing", "simulator", "cli"]
+const packages = [
+  "core",
+  "dialect",
+  "schema",
+  "persistence",
+  "storage",
+  "cluster",
+  "emulator",
+  "testing",
+  "simulator",
+  "cli"
+]
 const others = pages
   .flatMap((page) => /^packages\/([^/]+)\/README\.md$/.exec(page)?.[1] ?? [])
   .filter((name) => !packages.includes(name))

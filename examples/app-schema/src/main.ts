@@ -9,7 +9,7 @@ import { Migrated } from "./Schema.ts"
 
 const [email = "ada@example.org", name = "Ada"] = process.argv.slice(2)
 
-const App = Migrated.pipe(Layer.provideMerge(DsqlClient.layerConfig), Layer.provide(NodeServices.layer))
+const App = Migrated.pipe(Layer.provideMerge(DsqlClient.layerConfig()), Layer.provide(NodeServices.layer))
 
 Accounts.open(email, name).pipe(
   Effect.flatMap((n) => Console.log(`${n} account${n === 1 ? "" : "s"}`)),

@@ -145,5 +145,5 @@ const program = Effect.gen(function* () {
   })
 })
 
-const live = Layer.provideMerge(Persistence.layer, DsqlClient.layerConfig)
+const live = Layer.provideMerge(Persistence.layer, DsqlClient.layerConfig())
 program.pipe(Effect.provide(live), NodeRuntime.runMain)

@@ -27,7 +27,7 @@ const App = HttpRouter.serve(Layer.mergeAll(Api, PrometheusMetrics.layerHttp()))
   // The port opens after what stands below is there: the database and its schema.
   Layer.provide(Server),
   Layer.provide(Migrated),
-  Layer.provide(DsqlClient.layerConfig),
+  Layer.provide(DsqlClient.layerConfig()),
   Layer.provide(NodeServices.layer)
 )
 

@@ -41,7 +41,7 @@ const server = Layer.unwrap(
 /** The stores, and where executions live in them. */
 const stores = Keyspace.layer.pipe(
   Layer.provideMerge(Persistence.layer),
-  Layer.provideMerge(DsqlClient.layerConfig),
+  Layer.provideMerge(DsqlClient.layerConfig()),
   Layer.provideMerge(FetchHttpClient.layer)
 )
 

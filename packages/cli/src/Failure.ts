@@ -212,6 +212,7 @@ const codeOf = (error: CommandError): ExitCode => {
     case "ConditionFailed":
     case "ConflictRetriesExhausted":
     case "DeadlineExceeded":
+    case "RollbackOnly":
     case "StatementFailed":
     case "EmulatorError":
     case "PostgresError":

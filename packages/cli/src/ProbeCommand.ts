@@ -36,28 +36,32 @@ export const probe = Command.make(
       Flag.withDescription("Ask the questions of a recording instead, and expect its answers"),
       Flag.optional
     ),
+    quick: Flag.Boolean("quick").pipe(
+      Flag.withDescription("Ask only what the toolkit itself sends and relies on"),
+      Flag.withDefault(false)
+    ),
     record: Flag.String("record").pipe(
       Flag.withMetavar("file"),
       Flag.withDescription("Write the answers as a recording, one question a line"),
       Flag.optional
     ),
     seconds: Flag.Int("seconds").pipe(
-      Flag.withDescription("Ask no further question after so long [default: 300]"),
-      Flag.withDefault(300)
+      Flag.withDescription("Ask no further question after so long [default: 600]"),
+      Flag.withDefault(600)
     )
   },
-  Effect.fnUntraced(function* ({ record, replay, seconds }) {
+  Effect.fnUntraced(function* ({ quick, record, replay, seconds }) {
     const shared = yield* Root.shared
     const settings = yield* Connection.settings(shared)
     if (seconds < 1) return yield* new InvalidUsage({ message: `--seconds ${seconds} is no time: give 1 or more` })
-    const { read, line } = yield* Effect.promise(() => import("./internal/probe/recording.ts"))
-    const { definitions, rows, shapes, tables } = yield* Effect.promise(() => import("./internal/probe/shapes.ts"))
-    const { races } = yield* Effect.promise(() => import("./internal/probe/races.ts"))
+    const Questions = yield* Effect.promise(() => import("./internal/probe/questions.ts"))
+    const { question } = yield* Effect.promise(() => import("./internal/probe/recording.ts"))
+    const { Recording } = yield* Effect.promise(() => import("@effect-dsql/dialect"))
     const { askAll } = yield* Effect.promise(() => import("./internal/probe/asking.ts"))
     const Engine = yield* Effect.promise(() => import("@effect-dsql/schema/Engine"))
     const questions = Option.isSome(replay)
-      ? yield* Effect.flatMap(Files.text(replay.value), (text) => read(replay.value, text))
-      : [...shapes, ...races, ...definitions]
+      ? yield* Questions.recorded(replay.value)
+      : [...Questions.own, ...(quick ? [] : yield* Questions.known)]
     const schema = `effect_dsql_probe_${randomBytes(6).toString("hex")}`
     const { asked, engine, left } = yield* Connection.run(
       settings,
@@ -68,17 +72,13 @@ export const probe = Command.make(
         const begun = shared.quiet
           ? Effect.void
           : Console.error(`asking ${questions.length} questions in schema ${schema}, which goes afterwards`)
-        const answered = yield* askAll(
-          questions,
-          { schema, setup: [...tables, ...rows], time: Duration.seconds(seconds), patience },
-          begun
-        )
+        const answered = yield* askAll(questions, { schema, time: Duration.seconds(seconds), patience }, begun)
         return { engine, ...answered }
       })
     )
     if (Option.isSome(record)) {
-      const lines = asked.flatMap(({ answers, probe }) => (answers === undefined ? [] : [line(probe, answers)]))
-      yield* Files.write(record.value, lines.map((line) => `${line}\n`).join(""))
+      const answered = asked.flatMap(({ answers, probe }) => (answers === undefined ? [] : question(probe, answers)))
+      yield* Files.write(record.value, Recording.format(answered))
     }
     const found: Probing = {
       target: Connection.address(settings),
@@ -95,14 +95,16 @@ export const probe = Command.make(
   })
 ).pipe(
   Command.withDescription(`Ask a cluster, an emulator or a server whether it answers what the toolkit relies on: each shape of statement that
-  it sends, the conflict matrix with two sessions, write skew, a schema that changes. In a schema of its own, which is
-  dropped again, whatever ends it; the role must be allowed to create one. At most 300 rows are kept meanwhile.`),
+  it sends, the conflict matrix with two sessions, write skew, a schema that changes; then what a cluster was recorded
+  to answer, and what else is known of clusters. In a schema of its own, which is dropped again, whatever ends it; the
+  role must be allowed to create one. At most 10,000 rows are kept meanwhile, 300 with --quick.`),
   Command.withShortDescription("Ask whether a server answers what the toolkit relies on, in a schema of its own"),
   Command.withExamples([
     {
       command: "effect-dsql probe --endpoint abc.dsql.us-east-1.on.aws",
       description: "Does my cluster do what is promised of it?"
     },
+    { command: "effect-dsql probe --quick", description: "Only what the toolkit itself sends and relies on" },
     { command: "effect-dsql probe --record answers.jsonl", description: "Keep what it answered" }
   ])
 )

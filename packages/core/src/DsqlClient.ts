@@ -2,35 +2,45 @@
  * Connections to Aurora DSQL, as a Layer.
  *
  * The layer provides `DsqlClient`, which transactions need, and the `SqlClient`
- * and `PgClient` of Effect SQL, so that every tool written for those works.
- * Their `withTransaction` follows DSQL's rules too: REPEATABLE READ, no
- * savepoints, and a COMMIT whose answer was lost is not called retryable.
+ * and `PgClient` of Effect SQL, for the tools that are written for those. They
+ * follow DSQL's rules: a statement that commits by itself is sent again when it
+ * conflicts, also a stream that has given no row yet; `withTransaction` begins
+ * at REPEATABLE READ and has no savepoints; and a COMMIT, or a statement that
+ * commits by itself, whose answer was lost is not called retryable.
+ * `DsqlError.from` says what their errors are.
+ *
+ * Inside `Transaction.run` and `Transaction.autocommit` the same clients, and
+ * whatever stands on them, such as Effect's repositories and resolvers, send
+ * what belongs to that transaction, and nothing but the whole of it is retried.
+ * A connection of one's own (`reserve`) is left to its owner.
  *
  * @since 0.1.0
  * @stability stable
  */
 import type { DsqlSignerConfig } from "@aws-sdk/dsql-signer"
 import * as PgClient from "@effect/sql-pg/PgClient"
+import type * as PgTypes from "@effect/sql-pg/PgTypes"
 import * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Reactivity from "effect/reactivity/Reactivity"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Statement from "effect/sql/Statement"
 import { ConnectionBudget } from "./ConnectionBudget.ts"
 import * as ConnectionPool from "./ConnectionPool.ts"
 import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
 import * as Client from "./internal/connection/client.ts"
 import { open, type Target } from "./internal/connection/connector.ts"
+import { placeOf } from "./internal/connection/observed.ts"
 import * as check from "./internal/options/check.ts"
+import * as Environment from "./internal/options/environment.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
 import * as TokenSource from "./TokenSource.ts"
 
 /**
@@ -42,8 +52,13 @@ import * as TokenSource from "./TokenSource.ts"
 export class DsqlClient extends Context.Service<
   DsqlClient,
   {
-    /** The Effect SQL client underneath. Its statements commit by themselves, one by one. */
+    /** The client for SQL as it is written. Its statements commit by themselves, one by one. */
     readonly sql: PgClient.PgClient
+    /**
+     * What the layers provide as `SqlClient` and `PgClient`: `sql`, with names transformed where the options ask for it.
+     * It shares the transactions of `sql`.
+     */
+    readonly transforming: PgClient.PgClient
     /** Reserves a connection of one's own, until the scope closes. */
     readonly reserve: Effect.Effect<Connection, SqlError, Scope.Scope>
     /** The form in which `Guarded` sends its statements. */
@@ -54,12 +69,45 @@ export class DsqlClient extends Context.Service<
 >()("@effect-dsql/core/DsqlClient") {}
 
 /**
- * How many connections there are, how long they live and how fast they are opened.
+ * How `SqlClient` and `PgClient` behave. `Transaction.sql`, and with it fences, guards and the stores, speaks the
+ * database's own names whatever is transformed here.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface SqlOptions {
+  /**
+   * When a statement that commits by itself is sent again after a conflict. `RetryPolicy.none` leaves conflicts to the
+   * caller. `Transaction.run` and `autocommit` have a policy of their own. Default: `RetryPolicy.standard`.
+   */
+  readonly policy?: RetryPolicy.RetryPolicy | undefined
+  /**
+   * What becomes of `withTransaction` inside a transaction, which DSQL has no savepoint for: it fails (`refuse`), or it
+   * is a part of the outer one (`join`). If that part fails, the outer one can only be rolled back: its next statement,
+   * or its COMMIT, fails with `RollbackOnly`, whatever the program made of the part's error. Default: `refuse`.
+   */
+  readonly nested?: "refuse" | "join" | undefined
+  /** Makes the name of a column or table of what identifiers and keys are called in statements. */
+  readonly transformQueryNames?: ((name: string) => string) | undefined
+  /** Makes the key of a row of a column's name. */
+  readonly transformResultNames?: ((name: string) => string) | undefined
+  /** Whether the keys within JSON are transformed as well. Default: true. */
+  readonly transformJson?: boolean | undefined
+  /**
+   * How values are read and written, by the type's OID; also in `Transaction.sql`. The toolkit reads `int8` as `bigint`
+   * and `timestamptz` as `Date`, so leave those as they are.
+   */
+  readonly types?: PgTypes.Registry | undefined
+}
+
+/**
+ * What every layer takes: how many connections there are, how long they live, how fast they are opened, and how the
+ * clients on them behave.
  *
  * @since 0.1.0
  * @category models
  */
-export interface PoolOptions extends Omit<ConnectionPool.Options, "name"> {
+export interface PoolOptions extends Omit<ConnectionPool.Options, "name">, SqlOptions {
   /** How long opening a connection may take, and its token as long again. Default: 10 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
   /**
@@ -125,6 +173,17 @@ export interface PostgresOptions extends PoolOptions {
 }
 
 /**
+ * The plain PostgreSQL server of a URL.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface UrlOptions extends PoolOptions {
+  /** `postgres://user:password@host:port/database?sslmode=…` */
+  readonly url: Redacted.Redacted
+}
+
+/**
  * What the layers of this module provide.
  *
  * @since 0.1.0
@@ -146,7 +205,7 @@ export type Provided = DsqlClient | PgClient.PgClient | SqlClient.SqlClient
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: ClusterOptions): Layer.Layer<Provided, DsqlError> => Layer.effectContext(make(options))
+export const layer = (options: ClusterOptions): Layer.Layer<Provided, DsqlError> => layerFrom(make(options))
 
 /**
  * Connects to a plain PostgreSQL server at REPEATABLE READ.
@@ -155,7 +214,7 @@ export const layer = (options: ClusterOptions): Layer.Layer<Provided, DsqlError>
  * @category layers
  */
 export const layerPostgres = (options: PostgresOptions): Layer.Layer<Provided, DsqlError> =>
-  Layer.effectContext(makePostgres(options))
+  layerFrom(makePostgres(options))
 
 /**
  * Connects to the plain PostgreSQL server of a URL (`postgres://user:password@host:port/database?sslmode=…`).
@@ -163,29 +222,10 @@ export const layerPostgres = (options: PostgresOptions): Layer.Layer<Provided, D
  * @since 0.1.0
  * @category layers
  */
-export const layerUrl = (
-  options: PoolOptions & { readonly url: Redacted.Redacted }
-): Layer.Layer<Provided, DsqlError> =>
-  Layer.effectContext(
-    Effect.suspend(() =>
-      isPostgresUrl(Redacted.value(options.url))
-        ? fromTarget(options, {
-            config: { url: options.url, startupParameters: session },
-            address: addressOf(Redacted.value(options.url)),
-            login: undefined
-          })
-        : // Said here and without a cause: the driver's own error repeats the URL, password and all.
-          Effect.fail(
-            new ConnectionLost({
-              phase: "connect",
-              message: "the database URL is malformed: write it as postgres://user:password@host:port/database"
-            })
-          )
-    )
-  )
+export const layerUrl = (options: UrlOptions): Layer.Layer<Provided, DsqlError> => layerFrom(makeUrl(options))
 
 /**
- * Reads the environment: `DSQL_URL` for a plain PostgreSQL server, or else
+ * What the environment says: `DSQL_URL` for a plain PostgreSQL server, or else
  *
  * | variable | meaning | default |
  * | --- | --- | --- |
@@ -198,81 +238,101 @@ export const layerUrl = (
  * and for both `DSQL_MAX_CONNECTIONS` (10), `DSQL_MIN_CONNECTIONS` (0),
  * `DSQL_IDLE_TIMEOUT` (1 minute), `DSQL_CONNECT_TIMEOUT` (10 seconds) and `DSQL_GUARDED` (`statement`).
  *
+ * @since 0.2.0
+ * @category configuration
+ */
+export const environment: Config.Config<ClusterOptions | UrlOptions> = Environment.options
+
+/**
+ * Connects to what a configuration says. Every option can be a `Config`; one that is a plain value is written
+ * `Config.succeed(value)`. Without an argument it reads the `environment`, and is the same layer each time: however often
+ * a program provides it, it is built once.
+ *
+ * @example
+ * ```ts
+ * import { DsqlClient } from "@effect-dsql/core"
+ * import { Config } from "effect"
+ *
+ * const live = DsqlClient.layerConfig()
+ *
+ * // A second cluster in the same program: from ORDERS_DSQL_ENDPOINT and its like, or from names of one's own.
+ * const orders = DsqlClient.layerConfig(Config.nested(DsqlClient.environment, "ORDERS"))
+ * const ledger = DsqlClient.layerConfig({
+ *   endpoint: Config.String("LEDGER_HOST"),
+ *   connectionLife: Config.Duration("LEDGER_CONNECTION_LIFE"),
+ *   applicationName: Config.succeed("ledger")
+ * })
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
-export const layerConfig: Layer.Layer<Provided, DsqlError | Config.ConfigError> = Layer.unwrap(
-  Effect.gen(function* () {
-    const pool = yield* poolSettings
-    const url = yield* Config.option(Config.Redacted("DSQL_URL"))
-    if (Option.isSome(url)) return layerUrl({ ...pool, url: url.value })
-    return layer({ ...pool, ...(yield* clusterSettings) })
-  })
-)
+export const layerConfig = (
+  config?: Config.Wrap<ClusterOptions> | Config.Wrap<UrlOptions> | Config.Config<ClusterOptions | UrlOptions>
+): Layer.Layer<Provided, DsqlError | Config.ConfigError> =>
+  // Each of the three is a wrapped one of the options, which `unwrap` does not tell apart.
+  config === undefined ? layerEnvironment : fromConfig(config as Config.Config<ClusterOptions | UrlOptions>)
 
-const optional = <A>(config: Config.Config<A>) => Config.map(Config.option(config), Option.getOrUndefined)
+const fromConfig = (config: Config.Config<ClusterOptions | UrlOptions>) =>
+  Layer.unwrap(Effect.map(Config.unwrap(config), (options) => ("url" in options ? layerUrl(options) : layer(options))))
 
-const poolSettings = Config.all({
-  maxConnections: optional(Config.schema(count(1), "DSQL_MAX_CONNECTIONS")),
-  minConnections: optional(Config.schema(count(0), "DSQL_MIN_CONNECTIONS")),
-  idleTimeout: optional(Config.schema(period(), "DSQL_IDLE_TIMEOUT")),
-  connectTimeout: optional(Config.schema(period(), "DSQL_CONNECT_TIMEOUT")),
-  guarded: optional(Config.Literals(["statement", "transaction"], "DSQL_GUARDED"))
-}).pipe(
-  Config.flatMap((pool) =>
-    pool.minConnections !== undefined && pool.maxConnections !== undefined && pool.minConnections > pool.maxConnections
-      ? Config.fail(new ConfigProvider.SourceError({ message: moreThanMost(pool.minConnections, pool.maxConnections) }))
-      : Config.succeed(pool)
-  )
-)
+const layerEnvironment = fromConfig(environment)
 
-const nowhere = "no database: set DSQL_ENDPOINT to the host of a cluster, or DSQL_URL to a postgres:// URL of a server"
-
-const clusterSettings = Config.all({
-  endpoint: optional(Config.NonEmptyString("DSQL_ENDPOINT")).pipe(
-    Config.flatMap((endpoint) =>
-      endpoint === undefined
-        ? Config.fail(new ConfigProvider.SourceError({ message: nowhere }))
-        : Config.succeed(endpoint)
+/**
+ * Provides a client that was made, for who has to do something first: fetch a secret, or choose a cluster.
+ *
+ * @example
+ * ```ts
+ * import { DsqlClient } from "@effect-dsql/core"
+ * import { Effect } from "effect"
+ *
+ * const nearest = Effect.succeed("abc.dsql.us-east-1.on.aws")
+ * const live = DsqlClient.layerFrom(Effect.flatMap(nearest, (endpoint) => DsqlClient.make({ endpoint })))
+ * ```
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerFrom = <E, R>(
+  acquire: Effect.Effect<DsqlClient["Service"], E, R>
+): Layer.Layer<Provided, E, Exclude<R, Scope.Scope>> =>
+  Layer.effectContext(
+    Effect.map(acquire, (client) =>
+      Context.make(DsqlClient, client).pipe(
+        Context.add(PgClient.PgClient, client.transforming),
+        Context.add(SqlClient.SqlClient, client.transforming),
+        // A statement's span is the current one while it is sent, so that it can be told what became of it.
+        Context.add(Statement.SpanPropagationEnabled, true)
+      )
     )
-  ),
-  region: optional(Config.NonEmptyString("DSQL_REGION").pipe(Config.orElse(() => Config.NonEmptyString("AWS_REGION")))),
-  user: optional(Config.NonEmptyString("DSQL_USER")),
-  port: optional(Config.Port("DSQL_PORT")),
-  database: optional(Config.NonEmptyString("DSQL_DATABASE"))
-})
-
-function count(least: number) {
-  return Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(least))
-}
-
-function moreThanMost(min: number, max: number) {
-  return `DSQL_MIN_CONNECTIONS must not exceed DSQL_MAX_CONNECTIONS, and is ${min} of ${max}`
-}
-
-function period() {
-  return Schema.DurationFromString.check(
-    Schema.makeFilter((duration) => Duration.toMillis(duration) > 0 || "must be longer than 0")
   )
-}
 
 /** A plain server reads committed in its own time zone unless told otherwise; DSQL knows REPEATABLE READ and UTC alone. */
 const session = { default_transaction_isolation: "repeatable read", TimeZone: "UTC" }
 
-const make = Effect.fnUntraced(function* (options: ClusterOptions) {
+/**
+ * Makes a client on a cluster, which closes with the scope.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const make = (options: ClusterOptions): Effect.Effect<DsqlClient["Service"], DsqlError, Scope.Scope> => {
   const user = options.user ?? "admin"
   const region = options.region ?? regionOf(options.endpoint)
   if (options.tokens === undefined && region === undefined) {
-    return yield* new AuthenticationFailed({
-      reason: "credentials",
-      step: "region",
-      message: `cannot tell the AWS region of ${options.endpoint}: give it as region or DSQL_REGION`
-    })
+    return Effect.fail(
+      new AuthenticationFailed({
+        reason: "credentials",
+        step: "region",
+        message: `cannot tell the AWS region of ${options.endpoint}: give it as region or DSQL_REGION`
+      })
+    )
   }
   const address = { host: options.endpoint, port: options.port ?? 5432 }
+  const database = options.database ?? "postgres"
   const config = {
     ...address,
-    database: options.database ?? "postgres",
+    database,
     username: user,
     ssl: {
       rejectUnauthorized: true,
@@ -283,35 +343,69 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
   const login =
     options.tokens ??
     TokenSource.makeIam({ endpoint: options.endpoint, region: region ?? "", user, credentials: options.credentials })
-  return yield* fromTarget(options, { config, address, login })
-})
+  return fromTarget(options, { config, address, place: placeOf(address.host, address.port, database), login })
+}
 
-const makePostgres = (options: PostgresOptions) => {
+/**
+ * Makes a client on a plain PostgreSQL server, which closes with the scope.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const makePostgres = (
+  options: PostgresOptions
+): Effect.Effect<DsqlClient["Service"], DsqlError, Scope.Scope> => {
   const tls = options.tls ?? "prefer"
   const address = { host: options.host, port: options.port ?? 5432 }
+  const database = options.database ?? "postgres"
   const config = {
     // Only a URL can ask for encryption that may be declined.
     ...(tls === "prefer"
       ? { url: Redacted.make("postgres:///?sslmode=prefer") }
       : { ssl: tls === "disable" ? false : { rejectUnauthorized: tls === "verify-full" } }),
     ...address,
-    database: options.database ?? "postgres",
+    database,
     username: options.user ?? "postgres",
     startupParameters: session
   }
   return fromTarget(options, {
     config,
     address: options.host.startsWith("/") ? undefined : address,
+    place: placeOf(address.host, address.port, database),
     login: options.password
   })
 }
 
+/**
+ * Makes a client on the plain PostgreSQL server of a URL, which closes with the scope.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const makeUrl = (options: UrlOptions): Effect.Effect<DsqlClient["Service"], DsqlError, Scope.Scope> =>
+  Effect.suspend(() =>
+    isPostgresUrl(Redacted.value(options.url))
+      ? fromTarget(options, {
+          config: { url: options.url, startupParameters: session },
+          address: addressOf(Redacted.value(options.url)),
+          place: placeOfUrl(Redacted.value(options.url)),
+          login: undefined
+        })
+      : // Said here and without a cause: the driver's own error repeats the URL, password and all.
+        Effect.fail(
+          new ConnectionLost({
+            phase: "connect",
+            message: "the database URL is malformed: write it as postgres://user:password@host:port/database"
+          })
+        )
+  )
+
 const fromTarget = Effect.fnUntraced(function* (
   options: PoolOptions,
   target: Omit<Target, "connectTimeout">
-): Effect.fn.Return<Context.Context<Provided>, never, Scope.Scope> {
+): Effect.fn.Return<DsqlClient["Service"], never, Scope.Scope> {
   const applicationName = options.applicationName ?? "effect-dsql"
-  const config = { ...target.config, applicationName }
+  const config = { ...target.config, applicationName, types: options.types }
   const connectTimeout = Duration.millis(check.period("connectTimeout", options.connectTimeout ?? "10 seconds"))
   const connect = open({ ...target, config, connectTimeout })
   const budget = yield* ConnectionBudget
@@ -319,11 +413,22 @@ const fromTarget = Effect.fnUntraced(function* (
     ...options,
     name: applicationName
   })
-  const { reserve, sql } = yield* Effect.provide(Client.make(pool, config), Reactivity.layer)
-  return Context.make(DsqlClient, { sql, reserve, guarded: options.guarded ?? "statement", pool: pool.stats }).pipe(
-    Context.add(PgClient.PgClient, sql),
-    Context.add(SqlClient.SqlClient, sql)
+  const { transformJson, transformQueryNames, transformResultNames } = options
+  const clients = yield* Effect.provide(
+    Client.make(
+      pool,
+      { config, place: target.place },
+      {
+        policy: options.policy ?? RetryPolicy.standard,
+        nested: options.nested ?? "refuse",
+        transformJson,
+        transformQueryNames,
+        transformResultNames
+      }
+    ),
+    Reactivity.layer
   )
+  return DsqlClient.of({ ...clients, guarded: options.guarded ?? "statement", pool: pool.stats })
 })
 
 const isPostgresUrl = (url: string): boolean =>
@@ -336,6 +441,13 @@ const addressOf = (text: string): Target["address"] => {
   if (host === "" || host.includes("%") || url.searchParams.has("host") || url.searchParams.has("port"))
     return undefined
   return { host, port: url.port === "" ? 5432 : Number(url.port) }
+}
+
+/** What is shown of where a URL leads: its host, its database, and neither its user's password nor the user. */
+const placeOfUrl = (text: string): Target["place"] => {
+  const url = new URL(text)
+  const { host, port } = addressOf(text) ?? { host: url.searchParams.get("host") ?? "localhost", port: 5432 }
+  return placeOf(host, port, decodeURIComponent(url.pathname.slice(1)) || "postgres")
 }
 
 /** `<id>.dsql.<region>.on.aws`, and `<id>.dsql-<variant>.<region>.on.aws`. */

@@ -17,9 +17,11 @@ import * as Metric from "effect/Metric"
  * @category models
  */
 export interface Described<out Label extends string = string, out State = unknown> {
-  /** The metric without labels; each of its series has all of them. */
+  /** The metric without labels; each of its series has all of `labels`. */
   readonly metric: Metric.Metric<number, State>
   readonly labels: ReadonlyArray<Label>
+  /** Labels that the series of what failed have besides; none where there is none. */
+  readonly failureLabels?: ReadonlyArray<string>
   /** What one of it is. */
   readonly unit: string
   /** What it counts, and where it is not plain, when to look and at what. */
@@ -59,9 +61,23 @@ const histogram = <Label extends string = never>(
   return { metric, labels, unit, meaning }
 }
 
+/** Of times, as OpenTelemetry's conventions for databases have them: in seconds, with their boundaries. */
+const seconds = <Label extends string = never>(
+  name: string,
+  labels: ReadonlyArray<Label>,
+  meaning: string
+): Described<Label, Metric.HistogramState> => {
+  const metric = Metric.histogram(name, {
+    description: meaning,
+    attributes: { unit: "s" },
+    boundaries: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
+  })
+  return { metric, labels, unit: "seconds", meaning }
+}
+
 /**
  * What transactions report: how long they take, how often they conflict, and why they fail. `operation` is the name given
- * to `Transaction.run`.
+ * to `Transaction.run`, and `autocommit` for statements of the plain clients.
  *
  * @since 0.1.0
  * @category metrics
@@ -148,6 +164,54 @@ export const pool = {
   )
 } as const
 
+const server = ["db.system.name", "db.namespace", "server.address", "server.port"] as const
+const poolName = "db.client.connection.pool.name"
+
+/**
+ * What OpenTelemetry's conventions for database clients have, by their names, for whoever has dashboards for those
+ * already: each statement, BEGIN and COMMIT, and the pool once more. Prometheus shows a dot as an underscore.
+ *
+ * Source: https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
+ *
+ * @since 0.2.0
+ * @category metrics
+ */
+export const client = {
+  operations: {
+    ...seconds(
+      "db.client.operation.duration",
+      [...server, "db.operation.name"],
+      "From sending a statement to its answer; a stream's to its end. The operation is the statement's first word."
+    ),
+    failureLabels: ["db.response.status_code", "error.type"]
+  },
+  count: gauge(
+    "db.client.connection.count",
+    [poolName, "db.client.connection.state"],
+    "connections",
+    "Open now, idle or used."
+  ),
+  max: gauge("db.client.connection.max", [poolName], "connections", "What the pool may hold."),
+  pending: gauge("db.client.connection.pending_requests", [poolName], "requests", "Wait for a connection now."),
+  timeouts: counter(
+    "db.client.connection.timeouts",
+    [poolName],
+    "requests",
+    "Waited for a connection as long as the pool lets anyone wait, in vain."
+  ),
+  createTime: seconds(
+    "db.client.connection.create_time",
+    [poolName],
+    "Opening a connection, its token and TLS included."
+  ),
+  waitTime: seconds(
+    "db.client.connection.wait_time",
+    [poolName],
+    "Until a connection was lent, none to wait for included."
+  ),
+  useTime: seconds("db.client.connection.use_time", [poolName], "From lending a connection to its return.")
+} as const
+
 /**
  * What the source of IAM tokens reports.
  *
@@ -219,6 +283,6 @@ export const budget = {
  * @since 0.1.0
  * @category metrics
  */
-export const catalogue: ReadonlyArray<Described> = [transaction, pool, token, budget].flatMap((group) =>
+export const catalogue: ReadonlyArray<Described> = [transaction, pool, client, token, budget].flatMap((group) =>
   Object.values<Described>(group)
 )

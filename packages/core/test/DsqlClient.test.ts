@@ -210,7 +210,7 @@ describe("DsqlClient.layerUrl", () => {
 describe("DsqlClient.layerConfig", () => {
   const built = (environment: Record<string, string>) =>
     Effect.provide(
-      Effect.asVoid(Layer.build(DsqlClient.layerConfig)),
+      Effect.asVoid(Layer.build(DsqlClient.layerConfig())),
       ConfigProvider.layer(ConfigProvider.fromEnvRecord(environment))
     )
 
@@ -218,7 +218,7 @@ describe("DsqlClient.layerConfig", () => {
     Effect.gen(function* () {
       const url = yield* database
       const rows = yield* Transaction.run(ask("SELECT 1 AS one")).pipe(
-        Effect.provide(DsqlClient.layerConfig),
+        Effect.provide(DsqlClient.layerConfig()),
         Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ DSQL_URL: Redacted.value(url) })))
       )
       assert.deepStrictEqual(rows, [{ one: 1 }])

@@ -76,7 +76,10 @@ const run = (series: Series) =>
     return { ...snapshot, sent: sent.join("\n") }
   }).pipe(Effect.provideService(Metric.MetricRegistry, series), Effect.provide(Quiet))
 
-const isOurs = (id: string) => id.startsWith("dsql_")
+const isOurs = (id: string) => id.startsWith("dsql_") || id.startsWith("db.client.")
+
+/** What Prometheus calls a metric. */
+const scrapedAs = (id: string) => id.replaceAll(".", "_")
 
 /** The families that a scrape shows, with the labels of their series and the values of each label. */
 const families = (text: string) => {
@@ -128,7 +131,9 @@ const asked = (expression: string) => {
 
 /** Whether an expression asks for a metric, or for a part of it. */
 const reads = (expression: string, id: string): boolean =>
-  asked(expression).metrics.some(({ name }) => name.replace(/_(bucket|sum|count)$/, "") === id || name === id)
+  asked(expression).metrics.some(
+    ({ name }) => name.replace(/_(bucket|sum|count)$/, "") === scrapedAs(id) || name === scrapedAs(id)
+  )
 
 interface Dashboard {
   readonly panels: ReadonlyArray<{
@@ -167,16 +172,26 @@ layer(Layer.effect(RealRun, run(new Series())), { excludeTestServices: true, tim
     it.effect("moves every metric in a real run, with the labels that it says", () =>
       Effect.gen(function* () {
         const { snapshot } = yield* RealRun
-        for (const { labels, metric } of Metrics.catalogue) {
+        for (const { failureLabels = [], labels, metric } of Metrics.catalogue) {
           const series = snapshot.filter(({ id }) => id === metric.id)
           const moved = series.some(({ state }) => {
             if ("count" in state) return state.count > 0
             return "value" in state && state.value > 0
           })
           assert.isTrue(moved, `${metric.id} did not move`)
-          for (const each of series) {
-            const own = Object.keys(each.attributes ?? {})
-            assert.deepStrictEqual(own.toSorted(), [...labels].toSorted(), metric.id)
+          // The unit is told to a collector by an attribute, and is no label.
+          const own = series.map(({ attributes = {} }) => Object.keys(attributes).filter((key) => key !== "unit"))
+          const isKnown = (key: string) =>
+            (labels as ReadonlyArray<string>).includes(key) || failureLabels.includes(key)
+          for (const keys of own) {
+            assert.includeMembers(keys, [...labels], metric.id)
+            assert.isTrue(keys.every(isKnown), `${metric.id} has ${keys.join(", ")}`)
+          }
+          for (const label of failureLabels) {
+            assert.isTrue(
+              own.some((keys) => keys.includes(label)),
+              `${metric.id} never failed with ${label}`
+            )
           }
         }
       })
@@ -195,7 +210,10 @@ layer(Layer.effect(RealRun, run(new Series())), { excludeTestServices: true, tim
         const { scraped, sent } = yield* RealRun
         const shown = families(scraped)
         for (const { metric } of Metrics.catalogue) {
-          assert.isTrue(shown.has(metric.type === "Histogram" ? `${metric.id}_bucket` : metric.id), metric.id)
+          assert.isTrue(
+            shown.has(metric.type === "Histogram" ? `${scrapedAs(metric.id)}_bucket` : scrapedAs(metric.id)),
+            metric.id
+          )
           assert.include(sent, `"${metric.id}"`)
         }
         assert.include(sent, "/v1/metrics")
@@ -286,10 +304,10 @@ layer(Layer.effect(RealRun, run(new Series())), { excludeTestServices: true, tim
         yield* RealRun
         const rows = file("docs/metrics.md")
           .split("\n")
-          .filter((line) => line.startsWith("| `dsql_"))
-        const expected = Metrics.catalogue.map(({ labels, meaning, metric, unit }) => {
+          .filter((line) => line.startsWith("| `dsql_") || line.startsWith("| `db.client."))
+        const expected = Metrics.catalogue.map(({ failureLabels = [], labels, meaning, metric, unit }) => {
           const alerts = rules.filter(({ expr }) => reads(expr, metric.id)).map(({ alert }) => alert)
-          const named = labels.map((label) => `\`${label}\``).join(", ")
+          const named = [...labels, ...failureLabels].map((label) => `\`${label}\``).join(", ")
           return ["", `\`${metric.id}\``, metric.type.toLowerCase(), named, unit, meaning, alerts.join(", "), ""].join(
             " | "
           )

@@ -63,7 +63,7 @@ layer(TestEmulator(), { excludeTestServices: true })("an error", (it) => {
 })
 
 describe("an error that the pool tells everybody who waits", () => {
-  const pool = { waitTimeout: "20 millis", maxConnections: 1 } as const
+  const pool = { maxConnections: 1 } as const
 
   /** Two operations that want the one connection at once: what each of them hears. */
   const heard = <E>(layer: Layer.Layer<DsqlClient.DsqlClient, E>) =>
@@ -106,7 +106,7 @@ describe("an error that the pool tells everybody who waits", () => {
   it.effect("says which operation it ended where all connections are in use", () =>
     Effect.gen(function* () {
       const emulator = yield* Emulator.make({ postgres: sharedPostgres(), log: false })
-      const client = yield* Layer.build(DsqlClient.layerUrl({ url: emulator.url(), ...pool }))
+      const client = yield* Layer.build(DsqlClient.layerUrl({ url: emulator.url(), ...pool, waitTimeout: "20 millis" }))
       const held = yield* Deferred.make<void>()
       const done = yield* Deferred.make<void>()
       const holding = Effect.andThen(
@@ -117,7 +117,7 @@ describe("an error that the pool tells everybody who waits", () => {
       yield* Deferred.await(held)
       const shipping = Effect.provide(Transaction.run(insert(1), { operation: "ShipOrder" }), client)
       const refused = yield* Effect.forkScoped(Effect.flip(shipping), { startImmediately: true })
-      yield* TestClock.adjust(pool.waitTimeout)
+      yield* TestClock.adjust("20 millis")
       const error = yield* Fiber.join(refused)
       yield* Deferred.succeed(done, undefined)
       assert.include(error, { _tag: "ConnectionUnavailable", reason: "busy", operation: "ShipOrder" } as const)

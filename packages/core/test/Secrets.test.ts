@@ -116,7 +116,7 @@ describe("a secret", () => {
     silent(
       Effect.provide(
         select,
-        DsqlClient.layerConfig.pipe(
+        DsqlClient.layerConfig().pipe(
           Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ DSQL_URL: url })))
         )
       )

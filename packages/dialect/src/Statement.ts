@@ -1,10 +1,10 @@
 /**
  * One SQL statement of Aurora DSQL: its text, its place, its parse tree.
  *
- * DSQL's grammar is PostgreSQL 16's plus one word: `CREATE INDEX ASYNC` and
- * `ALTER TABLE ASYNC`. `parse` splits a text of any number of statements with
- * PostgreSQL's own parser, having taken that word out with PostgreSQL's own
- * lexer. What a function, a procedure or a DO block runs is read with it, in
+ * DSQL's grammar is PostgreSQL 16's plus two things: `CREATE INDEX ASYNC` and
+ * `ALTER TABLE ASYNC`, and `AWS IAM GRANT` and `AWS IAM REVOKE`. `parse` splits
+ * a text of any number of statements with PostgreSQL's own parser, having taken
+ * those words out with PostgreSQL's own lexer. What a function, a procedure or a DO block runs is read with it, in
  * SQL and in PL/pgSQL.
  *
  * @since 0.1.0
@@ -15,6 +15,7 @@ import * as Result from "effect/Result"
 import type { Node, RawStmt } from "libpg-query"
 import * as Engine from "./internal/engine.ts"
 import type { Kind } from "./internal/kinds.ts"
+import * as Iam from "./internal/iam.ts"
 import { kinds } from "./internal/kinds.ts"
 import { readBody } from "./internal/statement/body.ts"
 import type { Inside, Statement, SyntaxError } from "./internal/statement/model.ts"
@@ -61,11 +62,12 @@ const changesRows = (node: Node): boolean =>
 
 const parseText = Effect.fnUntraced(function* (
   source: Source.Source,
+  text: string,
   tokens: ReadonlyArray<Engine.Token> | undefined
 ): Effect.fn.Return<{ readonly stmts: ReadonlyArray<RawStmt>; readonly asyncs: ReadonlyArray<number> }, SyntaxError> {
   let asyncs = Tokens.certainAsyncs(tokens ?? []).map((token) => source.fromByte(token.start))
   while (true) {
-    const parsed = yield* Engine.parse(Tokens.withoutAsync(source.text, asyncs))
+    const parsed = yield* Engine.parse(Tokens.withoutAsync(text, asyncs))
     if (parsed._tag === "Tree") return { stmts: parsed.tree.stmts ?? [], asyncs }
     if (parsed._tag === "TooDeep") {
       return yield* syntaxError(source, "54001", "stack depth limit exceeded: the statement is nested too deeply", 0)
@@ -93,6 +95,7 @@ const asyncBefore = Effect.fnUntraced(function* (
 
 const statement = (
   source: Source.Source,
+  readable: string,
   stmt: RawStmt,
   asyncs: ReadonlyArray<number>,
   tokens: ReadonlyArray<Engine.Token> | undefined
@@ -108,15 +111,15 @@ const statement = (
       : Tokens.extent(tokens, startByte, endByte ?? Number.MAX_SAFE_INTEGER).map(source.fromByte)
   if (from === undefined || to === undefined) return []
   const own = asyncs.filter((offset) => offset >= from && offset < to)
-  const text = source.text.slice(from, to)
+  const postgres = readable.slice(from, to)
   return [
     {
-      text,
+      text: source.text.slice(from, to),
       postgres:
         own.length === 0
-          ? text
+          ? postgres
           : Tokens.withoutAsync(
-              text,
+              postgres,
               own.map((offset) => offset - from)
             ),
       ...source.place(from),
@@ -156,6 +159,10 @@ export const parse = Effect.fnUntraced(function* (
   return yield* syntaxError(inside.source, sqlstate, message, inside.at(offset))
 })
 
+// Scanning costs as much as parsing: it is left out where there is neither a comment nor a word of DSQL's to find.
+const mustScan = (sql: string): boolean =>
+  Tokens.mayHaveComment(sql) || Tokens.mentions(sql, Tokens.async) || Iam.mayMap(sql)
+
 const parseAlone = Effect.fnUntraced(function* (sql: string): Effect.fn.Return<ReadonlyArray<Statement>, SyntaxError> {
   // The parser takes an empty text for a missing one.
   if (sql === "") return []
@@ -163,11 +170,14 @@ const parseAlone = Effect.fnUntraced(function* (sql: string): Effect.fn.Return<R
   // PostgreSQL's parser reads up to the first NUL and would call the rest not there.
   const nul = sql.indexOf("\0")
   if (nul !== -1) return yield* syntaxError(source, "22021", 'invalid byte sequence for encoding "UTF8": 0x00', nul)
-  // Scanning costs as much as parsing: it is left out where there is neither a comment nor ASYNC to find.
-  const tokens = Tokens.mayHaveComment(sql) || Tokens.mentions(sql, Tokens.async) ? yield* Engine.scan(sql) : undefined
-  const { asyncs, stmts } = yield* parseText(source, tokens)
-  const statements = stmts.flatMap((stmt) => statement(source, stmt, asyncs, tokens))
+  const tokens = mustScan(sql) ? yield* Engine.scan(sql) : undefined
+  const readable = tokens === undefined ? sql : Iam.readable(sql, tokens, source.fromByte)
+  const { asyncs, stmts } = yield* parseText(source, readable, tokens)
+  const statements = stmts.flatMap((stmt) => statement(source, readable, stmt, asyncs, tokens))
   return yield* Effect.forEach(statements, (statement) => {
+    if (Iam.isChanged(statement.text, statement.postgres) && iamMapping(statement) === undefined) {
+      return syntaxError(source, "42601", Iam.form, statement.offset)
+    }
     const program = routine(statement.node)
     return program === undefined
       ? Effect.succeed(statement)
@@ -192,6 +202,46 @@ export const at = (statement: Statement, location: number): Source.Place =>
  * @category conditions
  */
 export const writes = (statement: Statement): boolean => statement.kind === "dml"
+
+/**
+ * What `AWS IAM GRANT` and `AWS IAM REVOKE` say: which identity may connect as which role.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface IamMapping {
+  readonly action: "grant" | "revoke"
+  readonly role: string
+  /** Of an IAM role or user, as written. */
+  readonly arn: string
+}
+
+/**
+ * What the statement says if it is `AWS IAM GRANT` or `AWS IAM REVOKE`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Statement } from "@effect-dsql/dialect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const [grant] = yield* Statement.parse("AWS IAM GRANT app TO 'arn:aws:iam::111122223333:role/app'")
+ *   return grant && Statement.iamMapping(grant)?.role // "app"
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const iamMapping = ({ node, postgres, text }: Statement): IamMapping | undefined => {
+  const grant = ParseTree.as(node, "GrantRoleStmt")
+  if (grant === undefined || !Iam.isChanged(text, postgres)) return undefined
+  const [role, anotherRole] = ParseTree.all(grant.granted_roles, "AccessPriv")
+  const [arn, another] = Iam.literals(Engine.tokensOf(text) ?? [])
+  const isMore = anotherRole !== undefined || another !== undefined || grant.grantee_roles?.length !== 1
+  if (role?.priv_name === undefined || arn === undefined || isMore || grant.opt !== undefined) return undefined
+  return { action: grant.is_grant === true ? "grant" : "revoke", role: role.priv_name, arn }
+}
 
 /**
  * A row-locking clause: its strength, and what it says about waiting (`block` if nothing).
@@ -250,6 +300,44 @@ export const withoutWaiting = (statement: Statement): string => {
     const [from, to] = [own.fromByte(token.start), own.fromByte(token.end)]
     return text.slice(0, from) + " ".repeat(to - from) + text.slice(to)
   }, postgres)
+}
+
+/**
+ * Where the query of CREATE VIEW begins in the statement's text, in UTF-16 units; undefined for any other statement.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const viewQuery = ({ node, text }: Statement): number | undefined => {
+  if (!("ViewStmt" in node)) return undefined
+  const code = (Engine.tokensOf(text) ?? []).filter((token) => !Tokens.isComment(token))
+  const first = code[Tokens.outerWord(code, "AS") + 1]
+  return first === undefined ? undefined : Source.make(text).fromByte(first.start)
+}
+
+/**
+ * Every relation that the statement names, with the place of its name in the statement's text, in UTF-16 units.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const relations = (
+  statement: Statement
+): ReadonlyArray<{ readonly relation: ParseTree.Fields<"RangeVar">; readonly from: number; readonly to: number }> => {
+  const own = Source.make(statement.text)
+  const code = (Engine.tokensOf(statement.text) ?? []).filter((token) => !Tokens.isComment(token))
+  const starts = code.map(({ start }) => own.fromByte(start))
+  const found: Array<ReturnType<typeof relations>[number]> = []
+  ParseTree.walk(statement.node, {
+    RangeVar: (relation) => {
+      const { catalogname, location = 0, schemaname } = relation
+      const from = at(statement, location).offset - statement.offset
+      const dots = [catalogname, schemaname].filter((part) => part !== undefined).length
+      const last = code[starts.indexOf(from) + 2 * dots]
+      if (last !== undefined) found.push({ relation, from, to: own.fromByte(last.end) })
+    }
+  })
+  return found
 }
 
 /**

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Analyzer from "./Analyzer.ts"
+export * as Claim from "./Claim.ts"
 export * as Dialect from "./Dialect.ts"
 export type * as Finding from "./Finding.ts"
 export * as Fix from "./Fix.ts"
@@ -11,6 +12,7 @@ export * as Limits from "./Limits.ts"
 export * as Linter from "./Linter.ts"
 export * as ParseTree from "./ParseTree.ts"
 export * as Quote from "./Quote.ts"
+export * as Recording from "./Recording.ts"
 export * as Report from "./Report.ts"
 export * as Rule from "./Rule.ts"
 export * as Source from "./Source.ts"

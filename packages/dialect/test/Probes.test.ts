@@ -1,25 +1,9 @@
 import { readFileSync } from "node:fs"
-import { Dialect, type Rule, Statement } from "@effect-dsql/dialect"
+import { Dialect, Recording, type Rule, Statement } from "@effect-dsql/dialect"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option, Result, Schema } from "effect"
+import { Effect, Option, Result } from "effect"
 
-const Step = Schema.Struct({
-  sql: Schema.String,
-  ok: Schema.NullOr(Schema.String),
-  sqlstate: Schema.optional(Schema.NullOr(Schema.String)),
-  message: Schema.optional(Schema.NullOr(Schema.String))
-})
-
-const Probe = Schema.Struct({
-  id: Schema.String,
-  group: Schema.String,
-  sessions: Schema.Array(Schema.Array(Step))
-})
-
-const probes = readFileSync(new URL("fixtures/probes.jsonl", import.meta.url), "utf8")
-  .trimEnd()
-  .split("\n")
-  .map((line) => Schema.decodeUnknownSync(Probe)(JSON.parse(line)))
+const recorded = Recording.parse(readFileSync(new URL("../recordings/probes.jsonl", import.meta.url), "utf8"))
 
 /** Steps that the cluster refused for a reason that the text of the statement does not show. */
 const beyondTheText: Readonly<Record<string, string>> = {
@@ -93,7 +77,8 @@ describe("a cluster's recorded answers", () => {
     Effect.gen(function* () {
       const deviating = new Set<string>()
       const count = { refused: 0, accepted: 0, beyond: 0 }
-      for (const probe of probes) {
+      for (const probe of yield* recorded) {
+        if (probe.group === "setup") continue
         for (const steps of probe.sessions) {
           let session = closed
           for (const step of steps) {

@@ -215,6 +215,42 @@ describe("Statement.withoutWaiting", () => {
   )
 })
 
+describe("Statement.iamMapping", () => {
+  const arn = "arn:aws:iam::111122223333:role/a-path-of-some-length/and-a-name-of-more-than-63-bytes"
+  it.effect("reads which identity may connect as which role, an ARN longer than a name included", () =>
+    Effect.gen(function* () {
+      const [first, grant, revoke] = yield* parse(
+        `SELECT 'é'; aws /* x */ IAM grant "Ro le" to '${arn}'; AWS IAM REVOKE app FROM 'a''"b' -- end`
+      )
+      assert(first !== undefined && grant !== undefined && revoke !== undefined)
+      assert.strictEqual(Statement.iamMapping(first), undefined)
+      assert.deepStrictEqual(Statement.iamMapping(grant), { action: "grant", role: "Ro le", arn })
+      assert.deepStrictEqual(Statement.iamMapping(revoke), { action: "revoke", role: "app", arn: "a'\"b" })
+      assert.strictEqual(grant.kind, "ddl")
+      assert.strictEqual(grant.postgres.length, grant.text.length)
+    })
+  )
+
+  it.effect("is undefined for GRANT of a role to a role", () =>
+    Effect.map(only("GRANT aws TO iam"), (grant) => assert.strictEqual(Statement.iamMapping(grant), undefined))
+  )
+
+  const unseen = [
+    "AWS IAM GRANT app TO other",
+    "AWS IAM GRANT a, b TO 'arn'",
+    "AWS IAM GRANT app TO 'arn', 'arn'",
+    "AWS IAM GRANT app TO 'arn' WITH ADMIN OPTION",
+    "AWS IAM GRANT SELECT ON t TO 'arn'"
+  ]
+  it.effect.each(unseen)("refuses %s, which nobody has seen a cluster take", (sql) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(parse(`SELECT 1;\n ${sql}`))
+      assert.deepInclude(error, { sqlstate: "42601", line: 2, column: 2 })
+      assert.include(error.message, "AWS IAM GRANT role TO 'arn'")
+    })
+  )
+})
+
 describe("Statement.at", () => {
   it.effect("turns the tree's bytes into a place in the source", () =>
     Effect.gen(function* () {
@@ -306,6 +342,23 @@ describe("Statement.withoutTexts", () => {
   it.effect.each(texts)("shows %s without what is in quotes and comments", ([sql, shown]) =>
     Effect.gen(function* () {
       assert.strictEqual(Statement.withoutTexts(yield* only(sql)).trim(), shown)
+    })
+  )
+})
+
+describe("Statement.relations", () => {
+  it.effect("gives the place of every name, and viewQuery that of the query behind them", () =>
+    Effect.gen(function* () {
+      const [, view] = yield* parse(
+        `SELECT '😀'; CREATE VIEW "a AS b" (c) AS SELECT 'é' FROM s . t /* AS */ AS u, (SELECT 1 FROM "x.y") z`
+      )
+      if (view === undefined) return assert.fail("two statements")
+      assert.deepStrictEqual(
+        Statement.relations(view).map(({ from, to }) => view.text.slice(from, to)),
+        ['"a AS b"', "s . t", '"x.y"']
+      )
+      assert.match(view.text.slice(Statement.viewQuery(view)), /^SELECT 'é' FROM/)
+      assert.isUndefined(Statement.viewQuery(yield* only("SELECT 1 AS a")))
     })
   )
 })

@@ -1,13 +1,18 @@
+import { Claim } from "@effect-dsql/dialect"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import * as ClientMessage from "../src/internal/protocol/clientMessage.ts"
 import * as Frame from "../src/internal/protocol/frame.ts"
-import { type Claim, claims } from "./claims.ts"
 import * as Shared from "./shared.ts"
 import type { Answer, WireClient } from "./wireClient.ts"
 
 const conformance = readFileSync(new URL("../CONFORMANCE.md", import.meta.url), "utf8")
+
+const claims = Claim.parse(
+  readFileSync(fileURLToPath(import.meta.resolve("@effect-dsql/dialect/recordings/claims.tsv")), "utf8")
+)
 
 /** The ids in those of its lines that begin so. */
 const named = (beginning: RegExp): ReadonlySet<string> =>
@@ -26,24 +31,9 @@ const disputed = named(/^Disputed/)
 
 const jobDelay = 120_000
 
-const shown = ({ results }: Answer): string =>
-  (results.at(-1)?.rows ?? []).map((row) => row.map((value) => value ?? "").join("|")).join("\n")
-
 /** How an answer differs from a claim. */
-const difference = ({ answer, message }: Claim, answered: Answer): string | undefined => {
-  const { error } = answered
-  const [, kind, value = ""] = /^(value|text): (.*)$/.exec(answer) ?? []
-  if (answer === "00000" || kind !== undefined) {
-    if (error !== undefined) return `${error.sqlstate} ${error.message}`
-    const got = shown(answered)
-    if (kind === "value" && got !== value) return `value ${got}, not ${value}`
-    return kind === "text" && !got.includes(value) ? `${got} without ${value}` : undefined
-  }
-  if (error === undefined) return `accepted, not ${answer} ${message}`
-  if (answer !== "refused" && error.sqlstate !== answer)
-    return `${error.sqlstate} ${error.message}, not ${answer} ${message}`
-  return message === "" || error.message === message ? undefined : `"${error.message}", not "${message}"`
-}
+const difference = (claim: Claim.Claim, { error, results }: Answer): string | undefined =>
+  Claim.difference(claim.answer, error ?? { rows: results.at(-1)?.rows ?? null })
 
 /** COPY FROM STDIN comes with a row. */
 const say = (client: WireClient, sql: string) =>
@@ -62,6 +52,7 @@ const cleared = Effect.gen(function* () {
   const client = yield* Shared.wire()
   const named =
     yield* client.query(`SELECT 'DROP SCHEMA ' || nspname || ' CASCADE' FROM pg_namespace WHERE nspname ~ '^sc\\d'
+    UNION ALL SELECT format('AWS IAM REVOKE %I FROM %L', pg_role_name, arn) FROM sys.iam_pg_role_mappings
     UNION ALL SELECT format('DROP OWNED BY %I;DROP ROLE %I', rolname, rolname) FROM pg_roles WHERE rolname ~ '^r\\d+b?$'`)
   for (const [sql] of named.results[0]?.rows ?? []) {
     for (const statement of (sql ?? "").split(";")) yield* client.query(statement)

@@ -9,12 +9,14 @@ import * as Schema from "effect/Schema"
 import { HostId } from "./Identifiers.ts"
 
 /**
- * What a host serves. The column holds Temporal's number, 1 to 5.
+ * What a host serves. The column holds Temporal's number, 0 to 5. `All` is 0, what Temporal writes for a host that says
+ * nothing; members are not asked for by it.
  *
  * @since 0.1.0
  * @category models
  */
-export const Role = Schema.Literals([1, 2, 3, 4, 5]).transform([
+export const Role = Schema.Literals([0, 1, 2, 3, 4, 5]).transform([
+  "All",
   "Frontend",
   "History",
   "Matching",
@@ -80,7 +82,8 @@ export type RpcPort = typeof RpcPort.Type
 export const ClusterMember = Schema.Struct({
   hostId: HostId,
   role: Role,
-  rpcAddress: RpcAddress,
+  /** Undefined for a host that says none. */
+  rpcAddress: Schema.UndefinedOr(RpcAddress),
   rpcPort: RpcPort,
   /** When the host's process started, by its own clock. */
   sessionStart: Schema.DateTimeUtc,

@@ -60,7 +60,7 @@ export interface Heartbeat extends Omit<ClusterMember, "lastHeartbeat" | "record
  */
 export interface MembersRequest extends PageToken.PageRequest {
   readonly hostId?: HostId | undefined
-  readonly role?: Role | undefined
+  readonly role?: Exclude<Role, "All"> | undefined
   readonly rpcAddress?: RpcAddress | undefined
   /** Heard of less long ago than this; 0 is for ever, as Temporal has it. */
   readonly heartbeatWithin?: Duration.Input | undefined
@@ -141,6 +141,9 @@ const longest = 2e14
 
 const interval = (sql: SqlClient, millis: number) => sql`${millis}::float8 * INTERVAL '1 millisecond'`
 
+/** How Go writes an address that is none, and so Temporal. */
+const noAddress = "<nil>"
+
 const encodeRole = Schema.encodeSync(Role)
 
 const key = ["membership_partition", "host_id"]
@@ -164,7 +167,7 @@ const upsert = Effect.fnUntraced(function* (heartbeat: Heartbeat) {
     membership_partition: partition,
     host_id: hostId,
     role: encodeRole(role),
-    rpc_address: rpcAddress,
+    rpc_address: rpcAddress ?? noAddress,
     rpc_port: rpcPort,
     session_start: DateTime.toDateUtc(sessionStart)
   }
@@ -256,7 +259,7 @@ const columnNames = (sql: SqlClient) => sql.csv(Object.keys(Columns.fields).map(
 const Columns = Schema.Struct({
   host_id: HostId,
   role: Role,
-  rpc_address: RpcAddress,
+  rpc_address: Schema.Union([RpcAddress, Schema.Literal(noAddress)]),
   rpc_port: RpcPort,
   session_start: Schema.DateTimeUtcFromDate,
   last_heartbeat: Schema.DateTimeUtcFromDate,
@@ -266,7 +269,7 @@ const Columns = Schema.Struct({
 const fromColumns = (columns: typeof Columns.Type): ClusterMember => ({
   hostId: columns.host_id,
   role: columns.role,
-  rpcAddress: columns.rpc_address,
+  rpcAddress: columns.rpc_address === noAddress ? undefined : columns.rpc_address,
   rpcPort: columns.rpc_port,
   sessionStart: columns.session_start,
   lastHeartbeat: columns.last_heartbeat,

@@ -36,7 +36,7 @@ export type Persistence = Layer.Success<typeof layer>
  * import { Persistence } from "@effect-dsql/persistence"
  * import { Layer } from "effect"
  *
- * const live = Layer.provideMerge(Persistence.layer, DsqlClient.layerConfig)
+ * const live = Layer.provideMerge(Persistence.layer, DsqlClient.layerConfig())
  * ```
  *
  * @since 0.1.0

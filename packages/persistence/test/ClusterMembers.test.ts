@@ -43,6 +43,17 @@ describeStores("A heartbeat", (it) => {
     })
   )
 
+  it.effect("of a host that says neither role nor address is written and read as Temporal does", () =>
+    Effect.gen(function* () {
+      const { hostId } = yield* upsert({ role: "All", rpcAddress: undefined })
+      const { sql } = yield* DsqlClient.DsqlClient
+      const columns = sql`SELECT role, rpc_address FROM cluster_membership WHERE host_id = ${hostId}`
+      assert.deepStrictEqual(yield* columns, [{ role: 0, rpc_address: "<nil>" }])
+      const [member] = yield* listed({ hostId })
+      assert.include(member, { role: "All", rpcAddress: undefined })
+    })
+  )
+
   it.effect("makes its host a member, with the database's times", () =>
     Effect.gen(function* () {
       const sent = heartbeat({ expiresIn: "90 seconds" })

@@ -17,6 +17,7 @@ const sides = { expected: Schema.NullOr(Schema.String), actual: Schema.NullOr(Sc
  *
  * - `Missing`: a table, view or sequence is not there.
  * - `Unexpected`: a table is there that the version has dropped or renamed.
+ * - `ViewDefinition`: a view has another query, other columns or options.
  * - `SequenceOptions`: a sequence has another type, step, limit, start, cache or end.
  * - `MissingColumn`, `UnexpectedColumn`: a table has too few or too many.
  * - `ColumnType`, `ColumnNullability`, `ColumnDefault`: a column is another.
@@ -32,6 +33,7 @@ const sides = { expected: Schema.NullOr(Schema.String), actual: Schema.NullOr(Sc
 export const Difference = Schema.Union([
   Schema.TaggedStruct("Missing", { kind: Schema.Literals(["table", "view", "sequence"]), name: text }),
   Schema.TaggedStruct("Unexpected", { kind: Schema.Literals(["table"]), name: text }),
+  Schema.TaggedStruct("ViewDefinition", { name: text, expected: text, actual: text }),
   Schema.TaggedStruct("SequenceOptions", { name: text, expected: text, actual: text }),
   Schema.TaggedStruct("MissingColumn", { table: text, column: text, expected: text }),
   Schema.TaggedStruct("UnexpectedColumn", { table: text, column: text, actual: text }),
@@ -88,6 +90,8 @@ export const line = (difference: Difference): string => {
       return `${difference.kind} ${difference.name} is missing`
     case "Unexpected":
       return `${difference.kind} ${difference.name} is there, the version has dropped it`
+    case "ViewDefinition":
+      return `view ${difference.name} is ${short(difference.actual)}, expected ${short(difference.expected)}`
     case "SequenceOptions":
       return `sequence ${difference.name} is ${difference.actual}, expected ${difference.expected}`
     case "MissingColumn":
@@ -132,3 +136,8 @@ export const summary = (differences: ReadonlyArray<Difference>): string => {
 
 const side = (what: string, value: string | null): string =>
   value === null ? `no ${what}`.trim().replace(/^no$/, "none") : `${what} ${value}`.trim()
+
+/** Characters of a query that a line shows. */
+const longest = 120
+
+const short = (query: string): string => (query.length > longest ? `${query.slice(0, longest - 1)}…` : query)

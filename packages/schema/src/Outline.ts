@@ -52,12 +52,17 @@ type Read = Effect.Effect<Directory, SourceError, FileSystem.FileSystem | Path.P
 
 /**
  * The names of the schemas that this package carries, the one that is meant where none is named first:
- * `dsql/temporal`, what `@effect-dsql/persistence` keeps; `dsql/storage`, what `@effect-dsql/storage` keeps.
+ * `dsql/temporal`, what `@effect-dsql/persistence` keeps; `dsql/storage`, what `@effect-dsql/storage` keeps;
+ * `dsql/cluster`, what `@effect-dsql/cluster` keeps.
  *
  * @since 0.1.0
  * @category constants
  */
-export const builtInNames: readonly [string, ...ReadonlyArray<string>] = ["dsql/temporal", "dsql/storage"]
+export const builtInNames: readonly [string, ...ReadonlyArray<string>] = [
+  "dsql/temporal",
+  "dsql/storage",
+  "dsql/cluster"
+]
 
 /**
  * Reads the manifests of a schema that this package carries. Each can stand beside the others in one database, because

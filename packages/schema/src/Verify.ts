@@ -7,10 +7,10 @@
  * any other cast is. Where nothing tells, a line of the log says so. Nothing is
  * written.
  *
- * What is compared is what a catalogue holds: rows, the queries of views, the
- * order of columns and what a primary key carries on Aurora DSQL are not. Tables that the schema does not name are nobody's
- * business here. A type that a manifest accepts (`AcceptedColumnTypes`) is no
- * difference.
+ * What is compared is what a catalogue holds: rows, the order of columns and
+ * what a primary key carries on Aurora DSQL are not. Tables that the schema does
+ * not name are nobody's business here. A type that a manifest accepts
+ * (`AcceptedColumnTypes`) is no difference.
  *
  * @since 0.1.0
  * @stability stable

@@ -57,7 +57,7 @@ describe("Migrator.setup", () => {
       const report = yield* setup()
       assert.isFalse(report.changed)
       assert.deepStrictEqual({ ...(yield* snapshot), history: yield* history }, before)
-    }).pipe(Effect.provide(SetUpMigrator))
+    }).pipe(Effect.provide(SetUpMigrator()))
   )
 
   const ways: ReadonlyArray<
@@ -194,6 +194,6 @@ describe("Migrator.setup", () => {
       assert.deepStrictEqual(yield* rows("SELECT * FROM mine"), [{ id: 1 }])
       yield* execute("DROP TABLE mine")
       assert.deepStrictEqual(yield* snapshot, yield* reference)
-    }).pipe(Effect.provide(SetUpMigrator))
+    }).pipe(Effect.provide(SetUpMigrator()))
   )
 })

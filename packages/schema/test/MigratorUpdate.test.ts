@@ -79,7 +79,7 @@ describe("Migrator.update", () => {
         error.message,
         "the database is at 1.1, after 1.0: there is no way back but a backup (see Rollback in docs/migrations.md): use a tool that knows 1.1"
       )
-    }).pipe(Effect.provide(SetUpMigrator))
+    }).pipe(Effect.provide(SetUpMigrator()))
   )
 
   it.live("never takes a failure to read the version for an empty database", () =>
@@ -94,7 +94,7 @@ describe("Migrator.update", () => {
       const error = yield* Effect.flip(update())
       assert.strictEqual(error._tag, "StatementFailed")
       assert.deepStrictEqual(yield* history, before)
-    }).pipe(Effect.provide(SetUpMigrator))
+    }).pipe(Effect.provide(SetUpMigrator()))
   )
 
   it.live.each([
@@ -106,7 +106,7 @@ describe("Migrator.update", () => {
       yield* execute(`UPDATE schema_version SET curr_version = ${value}`)
       const error = yield* Effect.flip(update())
       assert.strictEqual(error.message, `schema_version cannot be trusted: ${problem}`)
-    }).pipe(Effect.provide(SetUpMigrator))
+    }).pipe(Effect.provide(SetUpMigrator()))
   )
 
   const otherwise: ReadonlyArray<readonly [what: string, table: string, problem: string]> = [
@@ -196,7 +196,7 @@ describe("Migrator.update", () => {
       yield* execute("UPDATE schema_version SET min_compatible_version = '1.2'")
       assert.deepStrictEqual((yield* status).state, "incompatible")
       assert.strictEqual((yield* Effect.flip(update()))._tag, "Downgrade")
-    }).pipe(Effect.provide(SetUpMigrator))
+    }).pipe(Effect.provide(SetUpMigrator()))
   )
 })
 

@@ -47,7 +47,20 @@ describe("verify", () => {
     ["CREATE TABLE t (id INT PRIMARY KEY, a INT, CHECK (CASE WHEN a IS NULL THEN true ELSE nullif(a, 1) > 0 END));"],
     ["CREATE SEQUENCE s INCREMENT BY -2 CACHE 1; ALTER SEQUENCE s MINVALUE -9 CYCLE;"],
     ["CREATE TABLE t (id BIGINT GENERATED ALWAYS AS IDENTITY (CACHE 1 START 7) PRIMARY KEY);"],
-    ["CREATE TABLE t (id INT, a TIMESTAMPTZ(3) DEFAULT now() + INTERVAL '1' DAY, PRIMARY KEY (id) INCLUDE (a));"]
+    ["CREATE TABLE t (id INT, a TIMESTAMPTZ(3) DEFAULT now() + INTERVAL '1' DAY, PRIMARY KEY (id) INCLUDE (a));"],
+    [
+      `CREATE TABLE o (id INT PRIMARY KEY, a INT, b TEXT); CREATE TABLE p (id INT PRIMARY KEY, o INT);
+       CREATE VIEW v AS SELECT *, 'x' AS x FROM o WHERE b IN ('y', 'z') ORDER BY a;
+       CREATE VIEW w (n, m) WITH (security_barrier) AS
+         WITH q AS (SELECT * FROM o) SELECT count(*), max(q.a) FROM q LEFT JOIN o AS r USING (id);
+       CREATE RECURSIVE VIEW r (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM r WHERE n < 3;
+       CREATE VIEW u AS SELECT v.b, p.* FROM v, public.p /* all */ WHERE p.id = v.id;
+       ALTER TABLE o RENAME COLUMN a TO c;
+       ALTER TABLE o ADD COLUMN d INT;
+       ALTER TABLE p RENAME TO s;
+       ALTER TABLE s RENAME COLUMN id TO key;
+       ALTER VIEW w SET (security_barrier = false);`
+    ]
   ]
   it.live.each(spelled)("finds nothing after setting up %s", ([text]) =>
     Effect.provide(
@@ -180,6 +193,37 @@ describe("setting up", () => {
       `CREATE TABLE t (id INT PRIMARY KEY, s TEXT COLLATE "POSIX")`,
       "CREATE TABLE t (id INT PRIMARY KEY, s TEXT);",
       `column t.s has type text COLLATE "POSIX", expected text`
+    ],
+    [
+      "a view of other rows",
+      "CREATE TABLE t (id INT PRIMARY KEY, n INT); CREATE VIEW v AS SELECT id FROM t WHERE n > 1",
+      "CREATE TABLE t (id INT PRIMARY KEY, n INT); CREATE VIEW v AS SELECT id FROM t WHERE n > 2;",
+      "view v is SELECT id FROM t WHERE (n > 1), expected SELECT id FROM t WHERE n > 2"
+    ],
+    [
+      "a view of other columns",
+      "CREATE TABLE t (id INT PRIMARY KEY, n INT); CREATE VIEW v AS SELECT id FROM t",
+      "CREATE TABLE t (id INT PRIMARY KEY, n INT); CREATE VIEW v AS SELECT * FROM t;",
+      "view v is SELECT id FROM t, expected SELECT * FROM t"
+    ],
+    [
+      "a view with other names of columns",
+      "CREATE TABLE t (id INT PRIMARY KEY); CREATE VIEW v (b) AS SELECT id FROM t",
+      "CREATE TABLE t (id INT PRIMARY KEY); CREATE VIEW v (a) AS SELECT id FROM t;",
+      "view v is SELECT id AS b FROM t, expected SELECT id FROM t"
+    ],
+    [
+      "a view with other options",
+      "CREATE TABLE t (id INT PRIMARY KEY); CREATE VIEW v AS SELECT id FROM t",
+      "CREATE TABLE t (id INT PRIMARY KEY); CREATE VIEW v WITH (security_barrier) AS SELECT id FROM t;",
+      "view v is SELECT id FROM t, expected WITH (security_barrier=true) SELECT id FROM t"
+    ],
+    [
+      "another view of a table that changes later",
+      "CREATE TABLE t (id INT PRIMARY KEY, n INT); CREATE VIEW v AS SELECT * FROM t WHERE n > 1; ALTER TABLE t RENAME n TO m",
+      `CREATE TABLE t (id INT PRIMARY KEY, n INT); CREATE VIEW v AS SELECT * FROM t WHERE n > 2;
+       ALTER TABLE t RENAME n TO m;`,
+      "view v is SELECT id, m AS n FROM t WHERE (m > 1), expected SELECT * FROM t WHERE n > 2"
     ],
     [
       "a CHECK under another name than a later statement drops",

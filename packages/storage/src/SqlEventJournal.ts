@@ -231,7 +231,7 @@ export const make = (
  *   })
  * })
  *
- * const live = SqlEventJournal.layer().pipe(Layer.provide(DsqlClient.layerConfig))
+ * const live = SqlEventJournal.layer().pipe(Layer.provide(DsqlClient.layerConfig()))
  * const main = Effect.provide(program, live)
  * ```
  *

@@ -177,7 +177,7 @@ export const makeStorage = (
  * import { Layer } from "effect"
  * import { EventLogServerUnencrypted } from "effect/eventlog"
  *
- * const storage = SqlEventLogServerUnencrypted.layerStorage().pipe(Layer.provide(DsqlClient.layerConfig))
+ * const storage = SqlEventLogServerUnencrypted.layerStorage().pipe(Layer.provide(DsqlClient.layerConfig()))
  * const handlers = EventLogServerUnencrypted.layerRpcHandlers.pipe(Layer.provide(storage))
  * ```
  *

@@ -5,6 +5,7 @@
  */
 export * as KeyValueStore from "./KeyValueStore.ts"
 export * as MissingTables from "./MissingTables.ts"
+export * as PersistedQueue from "./PersistedQueue.ts"
 export * as Persistence from "./Persistence.ts"
 export * as SqlEventJournal from "./SqlEventJournal.ts"
 export * as SqlEventLogServerUnencrypted from "./SqlEventLogServerUnencrypted.ts"

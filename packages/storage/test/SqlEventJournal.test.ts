@@ -2,7 +2,7 @@ import { DsqlClient, Transaction } from "@effect-dsql/core"
 import { SqlEventJournal } from "@effect-dsql/storage"
 import { Testing } from "@effect-dsql/testing"
 import { assert, it } from "@effect/vitest"
-import { Array, Effect, Layer, Option, PubSub, Ref } from "effect"
+import { Array, Effect, Exit, Layer, Option, PubSub, Ref } from "effect"
 import { EventJournal } from "effect/eventlog"
 import { randomUUID } from "node:crypto"
 import { asItIs, interleave, type Rewrite } from "../../../test/sessions.ts"
@@ -326,7 +326,7 @@ describeStorage("An upload of the event journal", layer, (it) => {
       const remoteId = EventJournal.makeRemoteIdUnsafe()
       const seen: Array<string> = []
       const upload = Effect.map(uploaded(remoteId), (found) => void seen.push(...found))
-      yield* interleave<unknown, unknown>(
+      const exits = yield* interleave<unknown, unknown>(
         [alone(write("a")), alone(write("b")), alone(Effect.andThen(upload, upload))],
         [
           ...[0, 1, 2].flatMap((session) => turns(session, steps.build)),
@@ -337,6 +337,7 @@ describeStorage("An upload of the event journal", layer, (it) => {
         ],
         rewrite
       )
+      assert.deepStrictEqual(exits.filter(Exit.isFailure), [])
       return events(yield* journal.entries).filter((event) => !seen.includes(event))
     })
 

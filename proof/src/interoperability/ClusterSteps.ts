@@ -106,7 +106,8 @@ const roles = [
   ["History", 2],
   ["Matching", 3],
   ["Worker", 4],
-  ["InternalFrontend", 5]
+  ["InternalFrontend", 5],
+  ["All", 0]
 ] as const
 
 const longAgo = new Date(Date.UTC(2001, 0, 1))
@@ -124,7 +125,7 @@ const members: ReadonlyArray<Step> = roles.map(([role, roleNumber], index) => {
       store.upsert({
         hostId,
         role,
-        rpcAddress: ClusterMember.RpcAddress.make("2001:db8::1"),
+        rpcAddress: role === "All" ? undefined : ClusterMember.RpcAddress.make("2001:db8::1"),
         rpcPort: ClusterMember.RpcPort.make(7235),
         sessionStart,
         expiresIn: number === 1 ? "1 micro" : "1 hour"
@@ -134,7 +135,7 @@ const members: ReadonlyArray<Step> = roles.map(([role, roleNumber], index) => {
       "cluster_membership",
       { membership_partition: 0, host_id: hostId },
       {
-        rpc_address: "2001:db8::1",
+        rpc_address: role === "All" ? "<nil>" : "2001:db8::1",
         rpc_port: 7235,
         role: roleNumber,
         session_start: DateTime.toDateUtc(sessionStart),

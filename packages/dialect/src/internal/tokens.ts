@@ -96,13 +96,12 @@ export const trim = (text: string, start: number, end: number): ReadonlyArray<nu
   return [from, to]
 }
 
-/** Whether a keyword stands outside of all parentheses. */
-export const hasOuterWord = (tokens: ReadonlyArray<Token>, word: string): boolean => {
+/** The first place of a keyword outside of all parentheses; -1 for none. */
+export const outerWord = (tokens: ReadonlyArray<Token>, word: string): number => {
   let depth = 0
-  for (const token of tokens) {
+  return tokens.findIndex((token) => {
     if (token.tokenName === "ASCII_40") depth++
     else if (token.tokenName === "ASCII_41") depth--
-    else if (depth === 0 && token.keywordName === "RESERVED_KEYWORD" && isWord(token, word)) return true
-  }
-  return false
+    return depth === 0 && token.keywordName === "RESERVED_KEYWORD" && isWord(token, word)
+  })
 }

@@ -19,12 +19,13 @@ export const TestMigrator = Migrator.layer.pipe(
   Layer.provideMerge(ProvingReads)
 )
 
-/** The same where the built-in schema has been set up already. */
-export const SetUpMigrator = Migrator.layer.pipe(
-  Layer.provideMerge(Testing.layer({ client: { guarded }, source: SchemaSource.builtIn() })),
-  Layer.provideMerge(NodeServices.layer),
-  Layer.provideMerge(ProvingReads)
-)
+/** The same where a schema has been set up already: the built-in one, or one's own. */
+export const SetUpMigrator = (source: Testing.Options["source"] = SchemaSource.builtIn()) =>
+  Migrator.layer.pipe(
+    Layer.provideMerge(Testing.layer({ client: { guarded }, source })),
+    Layer.provideMerge(NodeServices.layer),
+    Layer.provideMerge(ProvingReads)
+  )
 
 /**
  * The same on plain PostgreSQL, for what an Aurora DSQL would not do on demand: run the translation of statements for

@@ -73,11 +73,13 @@ export const make = Effect.fnUntraced(function* (roundTrip: number) {
     SqlClient.make({ acquirer, compiler: PgClient.makeCompiler(), driver: "simulated", spanAttributes: [] }),
     Reactivity.layer
   )
+  // Transactions use what every SQL client has; PgClient's own (COPY, LISTEN, cursors) no simulated program calls.
+  const client = sql as PgClient.PgClient
   return Context.make(
     DsqlClient,
     DsqlClient.of({
-      // Transactions use what every SQL client has; PgClient's own (COPY, LISTEN, cursors) no simulated program calls.
-      sql: sql as PgClient.PgClient,
+      sql: client,
+      transforming: client,
       reserve: acquirer,
       guarded: "statement",
       // Every contender has a connection of its own: what is compared is what happens to transactions.

@@ -3,6 +3,7 @@
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import { ConnectionLost, StatementFailed } from "@effect-dsql/core/DsqlError"
+import { ParseTree, Quote, Statement } from "@effect-dsql/dialect"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -34,8 +35,6 @@ export interface Asked {
 export interface Options {
   /** The schema that is made, and dropped again. */
   readonly schema: string
-  /** What makes the tables and rows that the questions are about. */
-  readonly setup: ReadonlyArray<string>
   /** After so long no further question is asked. */
   readonly time: Duration.Duration
   /** How long an answer may take before the other session goes on: on a server where sessions wait for each other. */
@@ -46,19 +45,25 @@ export interface Options {
 const hasCode = (cause: unknown): cause is { readonly code: string; readonly message: string } =>
   typeof cause === "object" && cause !== null && "code" in cause && /^(?=.*\d)[0-9A-Z]{5}$/.test(String(cause.code))
 
+/** Whether rows came that the driver cannot read: of a type of which it knows no form. */
+const isUnread = (cause: unknown): cause is { readonly message: string } =>
+  typeof cause === "object" && cause !== null && "_tag" in cause && cause._tag === "PgTypesCodecError"
+
 const shown = (value: unknown): string | null => {
   if (value === null || value === undefined) return null
   if (typeof value === "boolean") return value ? "t" : "f"
   if (value instanceof Date) return value.toISOString()
+  if (Array.isArray(value)) return `{${value.map((each) => shown(each) ?? "NULL").join(",")}}`
   if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString("hex")}`
-  return typeof value === "object" ? JSON.stringify(value) : String(value)
+  // PostgreSQL's "char" has a NUL for nothing, which its text form has not.
+  return typeof value === "object" ? JSON.stringify(value) : String(value).replaceAll("\0", "")
 }
 
 interface Result {
   readonly command: string
-  readonly rowCount: number
+  readonly rowCount: number | null
   readonly rows: ReadonlyArray<object>
-  readonly fields: ReadonlyArray<unknown>
+  readonly fields: ReadonlyArray<{ readonly name: string }>
 }
 
 const counted: ReadonlySet<string> = new Set(["COPY", "DELETE", "FETCH", "MERGE", "SELECT", "UPDATE"])
@@ -75,11 +80,15 @@ const ask = (connection: Connection, { expected, params = [], sql }: Step): Effe
     Effect.map((raw): Answer => {
       // The driver's own result, which its raw answers are.
       const result = raw as Result
+      if (new Set(result.fields.map(({ name }) => name)).size < result.fields.length) {
+        return { unread: "two columns have one name" }
+      }
       const answered = result.fields.length === 0 ? null : result.rows.map((row) => Object.values(row).map(shown))
       return { ok: tag(result, expected), rows: answered }
     }),
     Effect.catch((error): Effect.Effect<Answer, SqlError> => {
       const { cause } = error.reason
+      if (isUnread(cause)) return Effect.succeed({ unread: cause.message })
       return hasCode(cause) ? Effect.succeed({ sqlstate: cause.code, message: cause.message }) : Effect.fail(error)
     })
   )
@@ -92,16 +101,47 @@ const patiently = Schedule.max([Schedule.spaced("200 millis"), Schedule.recurs(5
 const define = (connection: Connection, sql: string): Effect.Effect<void, SqlError> =>
   Effect.asVoid(Effect.retry(connection.executeUnprepared(sql, [], undefined), { while: isStale, schedule: patiently }))
 
-/** Ends what a question left open, and lets the session learn of a schema that others have changed. */
-const settled = Effect.fnUntraced(function* (connection: Connection) {
-  yield* define(connection, "ROLLBACK")
+const isSchemaConflict = (answer: Answer): boolean =>
+  "sqlstate" in answer && answer.sqlstate === "40001" && answer.message.includes("(OC001)")
+
+/** Enters the schema, and lets the session learn of it where others have changed it. */
+const settled = Effect.fnUntraced(function* (connection: Connection, schema: string) {
+  yield* define(connection, `SET search_path = ${schema}`)
   yield* define(
     connection,
     "SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = current_schema()::regnamespace"
   )
 })
 
+/** What a statement sets for its session, and not for its transaction alone. */
+const setBy = ({ node }: Statement.Statement): ReadonlyArray<string> => {
+  const set = ParseTree.as(node, "VariableSetStmt")
+  if (set === undefined || set.is_local === true) return []
+  if (set.name === "SESSION CHARACTERISTICS") {
+    return ParseTree.all(set.args, "DefElem").map(({ defname = "" }) => `default_${defname}`)
+  }
+  return set.kind === "VAR_SET_VALUE" && set.name !== undefined ? [set.name] : []
+}
+
+const parsed = (sql: string) => Effect.orElseSucceed(Statement.parse(sql), (): ReadonlyArray<Statement.Statement> => [])
+
+/** Ends what a question left open, and takes back what it has set in its session. */
+const reset = Effect.fnUntraced(function* (connection: Connection, steps: ReadonlyArray<Step>) {
+  yield* Effect.exit(connection.executeUnprepared("ROLLBACK", [], undefined))
+  for (const { sql } of steps) {
+    for (const name of (yield* parsed(sql)).flatMap(setBy)) {
+      yield* Effect.exit(connection.executeUnprepared(`RESET ${Quote.identifier(name)}`, [], undefined))
+    }
+  }
+})
+
 const lastPatience = Duration.seconds(30)
+
+/** The id that was answered to the last statement that submitted a job. */
+const job = (steps: ReadonlyArray<Step>, answers: ReadonlyArray<Answer>): string => {
+  const answer = answers.findLast((_, i) => /\bASYNC\b/i.test(steps[i]?.sql ?? ""))
+  return answer !== undefined && "ok" in answer ? (answer.rows?.[0]?.[0] ?? "") : ""
+}
 
 /** Asks one question. */
 const askOne = Effect.fnUntraced(function* (
@@ -122,11 +162,18 @@ const askOne = Effect.fnUntraced(function* (
     }
   })
   for (const session of probe.order) {
-    const step = probe.sessions[session]?.[next[session]++]
-    if (step === undefined) continue
+    const steps = probe.sessions[session] ?? []
+    const said = steps[next[session]++]
+    if (said === undefined) continue
+    const step = { ...said, sql: said.sql.replaceAll("{job}", () => job(steps, answers[session])) }
     // A session says one thing after the other, unless it is to send several at once.
-    if (probe.sessions[session]?.[next[session] - 2]?.pipelined !== true) yield* take(session, lastPatience)
-    pending[session].push(yield* Effect.forkScoped(ask(connections[session], step), { startImmediately: true }))
+    if (steps[next[session] - 2]?.pipelined !== true) yield* take(session, lastPatience)
+    const answer = ask(connections[session], step)
+    const hasBegun =
+      probe.sessions.length === 2 || steps.slice(0, next[session]).some(({ sql }) => /^(begin|start)\b/i.test(sql))
+    // That others have changed the schema says nothing of the question: a statement by itself is asked again.
+    const asked = hasBegun ? answer : Effect.repeat(answer, { while: isSchemaConflict, schedule: patiently })
+    pending[session].push(yield* Effect.forkScoped(asked, { startImmediately: true }))
     if (step.pipelined !== true) yield* take(session, patience)
   }
   for (const session of [0, 1] as const) yield* take(session, lastPatience)
@@ -152,36 +199,32 @@ export interface Answered {
 /** Asks all questions, one after the other; `begun` runs when the schema is there. */
 export const askAll = (
   probes: ReadonlyArray<Probe>,
-  { patience, schema, setup, time }: Options,
+  { patience, schema, time }: Options,
   begun: Effect.Effect<void>
 ): Effect.Effect<Answered, ConnectionLost | StatementFailed, DsqlClient> =>
   Effect.gen(function* () {
     const { reserve } = yield* DsqlClient
     const deadline = (yield* Clock.currentTimeMillis) + Duration.toMillis(time)
     let left = false
+    const entered = Effect.tap(reserve, (connection) => settled(connection, schema))
     const using = <A>(use: (connection: Connection) => Effect.Effect<A, SqlError>) =>
       Effect.scoped(Effect.flatMap(reserve, use))
     const asked = yield* Effect.acquireUseRelease(
       using((connection) => define(connection, `CREATE SCHEMA ${schema}`)),
       () =>
-        Effect.scoped(
-          Effect.gen(function* () {
-            yield* begun
-            const entered = Effect.tap(reserve, (connection) => define(connection, `SET search_path = ${schema}`))
-            const first = yield* entered
-            for (const sql of setup) yield* define(first, sql)
-            // Opened behind the setup, it knows the schema from its beginning.
-            const connections = [first, yield* entered] as const
-            return yield* Effect.forEach(probes, (probe) =>
-              Effect.gen(function* (): Effect.fn.Return<Asked, SqlError> {
-                if ((yield* Clock.currentTimeMillis) >= deadline) return { probe, answers: undefined, different: [] }
-                for (const connection of connections) yield* settled(connection)
-                const answers = yield* Effect.scoped(askOne(connections, probe, patience))
-                return { probe, answers, different: compared(probe, answers) }
-              })
-            )
-          })
-        ),
+        Effect.gen(function* () {
+          yield* begun
+          return yield* Effect.forEach(probes, (probe) =>
+            Effect.gen(function* (): Effect.fn.Return<Asked, SqlError, Scope.Scope> {
+              if ((yield* Clock.currentTimeMillis) >= deadline) return { probe, answers: undefined, different: [] }
+              // Rows that the driver cannot read cost it the connection: there is another one for the next question.
+              const connections = [yield* entered, yield* entered] as const
+              const answers = yield* Effect.scoped(askOne(connections, probe, patience))
+              for (const session of [0, 1] as const) yield* reset(connections[session], probe.sessions[session] ?? [])
+              return { probe, answers, different: compared(probe, answers) }
+            }).pipe(Effect.scoped)
+          )
+        }),
       () =>
         Effect.exit(using((connection) => define(connection, `DROP SCHEMA ${schema} CASCADE`))).pipe(
           Effect.map((exit) => {

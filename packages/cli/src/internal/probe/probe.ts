@@ -3,10 +3,13 @@
  * relies on.
  */
 
-/** An answer that is relied on: what comes back, as PostgreSQL writes it, or an error. */
+import { Claim } from "@effect-dsql/dialect"
+
+/** An answer that is relied on: what comes back, as PostgreSQL writes it, an error, or what a claim says. */
 export type Expected =
   | { readonly ok: string; readonly rows?: ReadonlyArray<ReadonlyArray<string | null>> | undefined }
   | { readonly sqlstate: string; readonly message?: string | undefined }
+  | { readonly claim: Claim.Answer }
 
 /** One statement. */
 export interface Step {
@@ -30,8 +33,12 @@ export interface Probe {
   readonly order: ReadonlyArray<0 | 1>
 }
 
-/** What one step was answered. */
+/** The group of what makes the tables and rows that the questions after it are about. */
+export const setup = "setup"
+
+/** What one step was answered; `unread` are rows of a type that the driver cannot read. */
 export type Answer =
+  | { readonly unread: string }
   | { readonly ok: string; readonly rows: ReadonlyArray<ReadonlyArray<string | null>> | null }
   | { readonly sqlstate: string; readonly message: string }
 
@@ -75,7 +82,8 @@ export const refused = (sql: string, sqlstate: string, message?: string): Step =
 
 /** How an answer differs from what is relied on; undefined where it does not. */
 export const difference = (expected: Expected | undefined, answer: Answer): string | undefined => {
-  if (expected === undefined) return undefined
+  if (expected === undefined || "unread" in answer) return undefined
+  if ("claim" in expected) return Claim.difference(expected.claim, answer)
   const found = "ok" in answer ? `accepted: ${answer.ok}` : `${answer.sqlstate} ${answer.message}`
   if ("sqlstate" in expected) {
     const same =
@@ -96,7 +104,21 @@ export const difference = (expected: Expected | undefined, answer: Answer): stri
 }
 
 /** What is relied on, in a few words. */
-export const wanted = (expected: Expected): string =>
-  "ok" in expected
+export const wanted = (expected: Expected): string => {
+  if ("claim" in expected) return claimed(expected.claim)
+  return "ok" in expected
     ? `${expected.ok}${expected.rows === undefined ? "" : ` ${JSON.stringify(expected.rows)}`}`
     : `${expected.sqlstate}${expected.message === undefined ? "" : ` ${expected.message}`}`
+}
+
+const claimed = (claim: Claim.Answer): string => {
+  switch (claim._tag) {
+    case "Accepted":
+      return "accepted"
+    case "Refused":
+      return [claim.sqlstate ?? "refused", claim.message ?? ""].join(" ").trimEnd()
+    case "Value":
+    case "Text":
+      return claim.text
+  }
+}

@@ -1,103 +1,83 @@
 /**
- * A recording: what a server answered, one question a line, as the conformance tests read it; and such a file as
- * questions again.
+ * A recording as questions: a server is to answer them as the recorded one did. And answers as a recording.
  */
+import { Recording, Statement } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import { InvalidUsage } from "../../Failure.ts"
 import type { Answer, Probe, Step } from "./probe.ts"
 
-const Rows = Schema.NullOr(Schema.Array(Schema.Array(Schema.NullOr(Schema.String))))
-
-/** What was bound: JSON, and bytes as hexadecimal digits. */
-const Bound = Schema.Array(Schema.Array(Schema.Union([Schema.Number, Schema.Struct({ bytes: Schema.String })])))
-
+type Question = typeof Recording.Question.Type
 type Params = NonNullable<Step["params"]>
 
-const bound = (params: Params): typeof Bound.Type =>
+const bound = (params: Params): typeof Recording.Bound.Type =>
   params.map((values) =>
     values.map((value) => (typeof value === "number" ? value : { bytes: Buffer.from(value).toString("hex") }))
   )
 
-const unbound = (params: typeof Bound.Type): Params =>
+const unbound = (params: typeof Recording.Bound.Type): Params =>
   params.map((values) => values.map((value) => (typeof value === "number" ? value : Buffer.from(value.bytes, "hex"))))
 
-const Recorded = Schema.Struct({
-  id: Schema.String,
-  group: Schema.String,
-  sessions: Schema.Array(
-    Schema.Array(
-      Schema.Struct({
-        sql: Schema.String,
-        ok: Schema.NullOr(Schema.String),
-        sqlstate: Schema.NullOr(Schema.String),
-        message: Schema.NullOr(Schema.String),
-        rows: Rows,
-        params: Schema.optional(Bound),
-        /** Answers of several statements in one message. */
-        results: Schema.optional(Schema.Unknown)
-      })
-    )
-  ),
-  order: Schema.optional(Schema.Array(Schema.Tuple([Schema.Literals([0, 1]), Schema.Int])))
-})
+const recorded = ({ params, sql }: Step, answer: Answer | undefined): typeof Recording.Step.Type => {
+  const asked = params === undefined ? { sql } : { sql, params: bound(params) }
+  if (answer !== undefined && "ok" in answer) {
+    return { ...asked, ok: answer.ok, sqlstate: null, message: null, rows: answer.rows }
+  }
+  const refused = answer !== undefined && "sqlstate" in answer ? answer : { sqlstate: null, message: null }
+  return { ...asked, ok: null, sqlstate: refused.sqlstate, message: refused.message, rows: null }
+}
 
-const Line = Schema.fromJsonString(Recorded)
-
-/** A line of a recording. */
-export const line = (probe: Probe, answers: ReadonlyArray<ReadonlyArray<Answer>>): string => {
+/** A question of a recording; none where an answer could not be read. */
+export const question = (
+  probe: Probe,
+  answers: ReadonlyArray<ReadonlyArray<Answer>>
+): Question | ReadonlyArray<never> => {
+  if (answers.flat().some((answer) => "unread" in answer)) return []
   const next: [number, number] = [0, 0]
-  return JSON.stringify({
-    id: probe.id,
-    group: probe.group,
-    sessions: probe.sessions.map((steps, session) =>
-      steps.map(({ params, sql }, i) => {
-        const answer = answers[session]?.[i]
-        const asked = params === undefined ? { sql } : { sql, params: bound(params) }
-        return answer !== undefined && "ok" in answer
-          ? { ...asked, ok: answer.ok, sqlstate: null, message: null, rows: answer.rows }
-          : { ...asked, ok: null, sqlstate: answer?.sqlstate ?? null, message: answer?.message ?? null, rows: null }
-      })
-    ),
-    ...(probe.sessions.length === 1 ? {} : { order: probe.order.map((session) => [session, next[session]++]) })
-  })
+  const said = (session: 0 | 1) =>
+    (probe.sessions[session] ?? []).map((step, i) => recorded(step, answers[session]?.[i]))
+  const about = { id: probe.id, group: probe.group }
+  return probe.sessions.length === 1
+    ? { ...about, sessions: [said(0)] }
+    : {
+        ...about,
+        sessions: [said(0), said(1)],
+        order: probe.order.map((session) => [session, next[session]++] as const)
+      }
 }
 
 /** What defines something answers with the id of a job, if with anything: another one each time. */
 const isJob = (tag: string): boolean => tag === "CREATE INDEX" || tag === "ALTER TABLE"
 
-/** Reads a recording as questions: a server is to answer them as the recorded one did. */
-export const read = Effect.fnUntraced(function* (
-  path: string,
-  text: string
-): Effect.fn.Return<ReadonlyArray<Probe>, InvalidUsage> {
-  const lines = text.split("\n").filter((line) => line.trim() !== "")
-  return (yield* Effect.forEach(lines, (line, i) =>
-    Effect.mapError(
-      Schema.decodeUnknownEffect(Line)(line),
-      () => new InvalidUsage({ message: `${path}:${i + 1} is no line of a recording: give one that probe wrote` })
-    )
-  )).flatMap(({ group, id, order, sessions: [first, second] }): ReadonlyArray<Probe> => {
-    const all = [...(first ?? []), ...(second ?? [])]
-    // The driver sends one statement a message.
-    if (first === undefined || all.some(({ results }) => results !== undefined)) return []
-    const steps = (recorded: typeof first): ReadonlyArray<Step> =>
-      recorded.map(({ message, ok, params, rows, sql, sqlstate }) => ({
-        sql,
-        params: params === undefined ? undefined : unbound(params),
-        expected:
-          ok === null
-            ? { sqlstate: sqlstate ?? "", message: message ?? undefined }
-            : { ok, rows: isJob(ok) ? undefined : (rows ?? undefined) }
-      }))
-    return [
-      {
-        id,
-        group,
-        asks: "as recorded",
-        sessions: second === undefined ? [steps(first)] : [steps(first), steps(second)],
-        order: order?.map(([session]) => session) ?? first.map(() => 0)
-      }
-    ]
-  })
+const step = ({ message, ok, params, rows, sql, sqlstate }: typeof Recording.Step.Type): Step => ({
+  sql,
+  params: params === undefined ? undefined : unbound(params),
+  expected:
+    ok === null
+      ? { sqlstate: sqlstate ?? "", message: message ?? undefined }
+      : { ok, rows: isJob(ok) || Recording.isVolatile(sql) ? undefined : (rows ?? undefined) }
 })
+
+const probe = ({ group, id, order, sessions: [first, second] }: Question): Probe => ({
+  id,
+  group,
+  asks: "as recorded",
+  sessions: second === undefined ? [first.map(step)] : [first.map(step), second.map(step)],
+  order: order?.map(([session]) => session) ?? first.map(() => 0)
+})
+
+/** Whether a text is one statement, or none that can be parsed: the driver sends no more in one message. */
+const isOne = (sql: string): Effect.Effect<boolean> =>
+  Statement.parse(sql).pipe(
+    Effect.map((statements) => statements.length < 2),
+    Effect.orElseSucceed(() => true)
+  )
+
+/** The questions of a recording, but for what depends on another schema than the one that they are asked in. */
+export const probes = (questions: ReadonlyArray<Question>): Effect.Effect<ReadonlyArray<Probe>> =>
+  Effect.filter(questions, ({ elsewhere, sessions }) =>
+    elsewhere === true
+      ? Effect.succeed(false)
+      : Effect.map(
+          Effect.forEach(sessions.flat(), ({ sql }) => isOne(sql)),
+          (each) => each.every(Boolean)
+        )
+  ).pipe(Effect.map((asked) => asked.map(probe)))

@@ -3,10 +3,9 @@
  * The first ones are those that nobody has recorded of a cluster.
  */
 import type { Probe } from "./probe.ts"
-import { alone, answers, beside, refused } from "./probe.ts"
+import { alone, answers, beside, refused, setup } from "./probe.ts"
 
-/** Made before anything is asked: a row for each question, so that none disturbs another. */
-export const tables: ReadonlyArray<string> = [
+const created: ReadonlyArray<string> = [
   "CREATE TABLE fences (id integer PRIMARY KEY, token bigint NOT NULL, code integer UNIQUE, note text)",
   "CREATE TABLE work (id integer PRIMARY KEY, n integer NOT NULL, data bytea)",
   "CREATE TABLE log (id integer PRIMARY KEY, n integer NOT NULL)",
@@ -14,12 +13,13 @@ export const tables: ReadonlyArray<string> = [
   "CREATE TABLE shifts (id integer PRIMARY KEY, doctor integer NOT NULL, on_call boolean NOT NULL)"
 ]
 
-/** Rows for the questions; a row of `fences` each for the pairs of the matrix. */
-export const rows: ReadonlyArray<string> = [
-  "INSERT INTO fences (id, token, code) SELECT g, 7, g FROM generate_series(1, 100) g",
-  "INSERT INTO work (id, n) SELECT g, 0 FROM generate_series(1, 100) g",
-  "INSERT INTO shifts SELECT g, g, true FROM generate_series(1, 8) g"
-]
+/** The tables, with a row for each question, so that none disturbs another; one of `fences` each for the matrix. */
+export const tables: Probe = alone(setup, "setup", "the tables and rows of the questions", [
+  ...created.map((sql) => answers(sql, "CREATE TABLE")),
+  answers("INSERT INTO fences (id, token, code) SELECT g, 7, g FROM generate_series(1, 100) g", "INSERT 0 100"),
+  answers("INSERT INTO work (id, n) SELECT g, 0 FROM generate_series(1, 100) g", "INSERT 0 100"),
+  answers("INSERT INTO shifts SELECT g, g, true FROM generate_series(1, 8) g", "INSERT 0 8")
+])
 
 /** Locks in a WITH that gate an update, an insert and a delete beside them, as `Guarded` sends them. */
 const guarded = (lock: "UPDATE" | "KEY SHARE", fence: number, token: number, row: number) =>

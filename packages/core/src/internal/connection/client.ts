@@ -1,8 +1,8 @@
 /**
- * The client of Effect SQL for PostgreSQL, on connections of a pool of ours.
+ * The clients of Effect SQL for PostgreSQL, on connections of a pool of ours: one that sends and gives names as they are
+ * written, and one that transforms them as it was asked to. They share their transactions.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
-import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Reactivity } from "effect/reactivity/Reactivity"
@@ -11,55 +11,82 @@ import type { Borrower } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import type { ConnectionPool } from "../../ConnectionPool.ts"
+import type { RetryPolicy } from "../../RetryPolicy.ts"
 import { type AttemptError, carry } from "../errors/classify.ts"
-import { type Acquire, inSingle, withTransaction } from "../transaction/withTransaction.ts"
+import * as Autocommitted from "../transaction/autocommitted.ts"
+import { type Acquire, inSingle, type Nested, withTransaction } from "../transaction/withTransaction.ts"
 import { Single } from "../transaction/single.ts"
+import { AutocommitSession } from "./autocommitSession.ts"
+import type { Target } from "./connector.ts"
+import { fragment } from "./json.ts"
 import { pin, PinnedSession } from "./pinned.ts"
 import type { Session } from "./session.ts"
 import { TransactionSession } from "./transactionSession.ts"
 
-type PgJson = Statement.Custom<"PgJson", unknown>
+/** How the clients behave. */
+export interface Options {
+  readonly policy: RetryPolicy
+  readonly nested: Nested
+  readonly transformQueryNames: ((name: string) => string) | undefined
+  readonly transformResultNames: ((name: string) => string) | undefined
+  readonly transformJson: boolean | undefined
+}
 
-/** The driver's compiler knows the fragment by this name. */
-const json = Statement.custom<PgJson>("PgJson")
+/** The clients, and the effect that reserves a connection. */
+export interface Clients {
+  readonly sql: PgClient.PgClient
+  readonly transforming: PgClient.PgClient
+  readonly reserve: Acquire
+}
 
-/** Makes the client, and the effect that reserves a connection. */
+/** Makes the clients. */
 export const make = Effect.fnUntraced(function* (
   pool: ConnectionPool<Session>,
-  config: PgConnection.Config
-): Effect.fn.Return<{ readonly sql: PgClient.PgClient; readonly reserve: Acquire }, never, Reactivity> {
+  { config, place }: Pick<Target, "config" | "place">,
+  options: Options
+): Effect.fn.Return<Clients, never, Reactivity> {
   const session = Effect.mapError(pool.get, (error) => carry(error, "connect"))
   const pinned = Effect.flatMap(session, (found) => pin(found, PinnedSession))
-  const client = yield* SqlClient.make({
+  const shared = {
     driver: "pg",
-    acquirer: session,
-    borrower: borrower(pool),
+    acquirer: Effect.map(session, (found) => new AutocommitSession(found, options.policy)),
+    borrower: borrower(pool, options.policy),
     transactionAcquirer: pinned,
-    compiler: PgClient.makeCompiler(),
-    spanAttributes: [
-      ["db.system.name", "postgresql"],
-      ["db.namespace", config.database ?? "postgres"],
-      ["server.address", config.host ?? "localhost"],
-      ["server.port", config.port ?? 5432]
-    ]
-  })
+    spanAttributes: Object.entries(place)
+  }
+  const client = yield* SqlClient.make({ ...shared, compiler: PgClient.makeCompiler() })
   // In a transaction the connection of one's own is the transaction's: another one would not see what it wrote.
   const reserve: Acquire = Effect.flatMap(Effect.serviceOption(client.transactionService), (open): Acquire =>
     Option.isSome(open) ? Effect.succeed(open.value[0]) : pinned
   )
-  const sql: PgClient.PgClient = Object.assign(client, {
-    [PgClient.TypeId]: PgClient.TypeId,
-    config,
-    reserve: notInSingle(reserve),
-    json: (value: unknown) => Statement.fragment([json(value, undefined, undefined)]),
-    listen: (channel: string) => Effect.flatMap(notInSingle(pinned), (found) => found.connection.listen(channel)),
-    notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`),
-    withTransaction: withTransaction(
-      client,
-      Effect.flatMap(session, (found) => pin(found, TransactionSession))
-    )
+  const complete = (made: SqlClient.SqlClient): PgClient.PgClient =>
+    Object.assign(made, {
+      [PgClient.TypeId]: PgClient.TypeId,
+      config,
+      reserve: notInSingle(reserve),
+      json: fragment,
+      listen: (channel: string) => Effect.flatMap(notInSingle(pinned), (found) => found.connection.listen(channel)),
+      notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`),
+      withTransaction: withTransaction(
+        made,
+        Effect.flatMap(session, (found) => pin(found, TransactionSession)),
+        options.nested
+      )
+    })
+  const sql = complete(client)
+  const { transformJson, transformQueryNames, transformResultNames } = options
+  if (transformQueryNames === undefined && transformResultNames === undefined) {
+    return { sql, transforming: sql, reserve }
+  }
+  const transforming = yield* SqlClient.make({
+    ...shared,
+    transactionService: client.transactionService,
+    compiler: PgClient.makeCompiler(transformQueryNames, transformJson),
+    ...(transformResultNames !== undefined && {
+      transformRows: Statement.defaultTransforms(transformResultNames, transformJson).array
+    })
   })
-  return { sql, reserve }
+  return { sql, transforming: complete(transforming), reserve }
 })
 
 /** A connection takes any number of statements, and a single one has no use for it. */
@@ -68,16 +95,22 @@ const notInSingle = <A, E, R>(reserve: Effect.Effect<A, E, R>): Effect.Effect<A,
     fiber.getRef(Single) === undefined ? reserve : Effect.fail(inSingle("a connection cannot be reserved"))
   )
 
-/** A failure that came before the connection was lent is the pool's own, of a type that Effect SQL does not take. */
+/**
+ * Lends a session for a statement that commits by itself. A failure that came before the connection was lent is the
+ * pool's own, of a type that Effect SQL does not take.
+ */
 const borrower =
-  (pool: ConnectionPool<Session>): Borrower =>
+  (pool: ConnectionPool<Session>, policy: RetryPolicy): Borrower =>
   <A, E, R>(use: (session: Session) => Effect.Effect<A, E, R>) =>
-    Effect.suspend(() => {
-      let lent = false
-      const used = pool.use((found) => {
-        lent = true
-        return use(found)
-      })
-      // The flag says which of the two it is; the compiler cannot see that.
-      return Effect.mapError(used, (error) => (lent ? (error as E) : carry(error as AttemptError, "connect")))
-    })
+    Autocommitted.statement(
+      Effect.suspend(() => {
+        let lent = false
+        const used = pool.use((found) => {
+          lent = true
+          return use(found)
+        })
+        // The flag says which of the two it is; the compiler cannot see that.
+        return Effect.mapError(used, (error) => (lent ? (error as E) : carry(error as AttemptError, "connect")))
+      }),
+      policy
+    )

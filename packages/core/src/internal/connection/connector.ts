@@ -9,13 +9,16 @@ import { connect as connectSocket } from "node:net"
 import type { Open } from "../../ConnectionPool.ts"
 import { type AuthenticationFailed, ConnectionLost } from "../../DsqlError.ts"
 import type { TokenSource } from "../../TokenSource.ts"
-import { type AttemptError, classify } from "../errors/classify.ts"
+import { type AttemptError, read } from "../errors/classify.ts"
 import * as rareLog from "../metrics/rareLog.ts"
+import { Observer, type Place } from "./observed.ts"
 import { Session } from "./session.ts"
 
 /** A server, and how to log in there. */
 export interface Target {
   readonly config: Omit<PgConnection.Config, "password" | "stream" | "connectTimeout">
+  /** What is shown of it. */
+  readonly place: Place
   /** Where the socket goes; undefined where only the driver can tell, as for a Unix socket. */
   readonly address: { readonly host: string; readonly port: number } | undefined
   readonly login: TokenSource | Redacted.Redacted | undefined
@@ -23,14 +26,14 @@ export interface Target {
 }
 
 /** Opens sessions on a server. */
-export const open =
-  (target: Target): Open<Session> =>
-  (end) => {
+export const open = (target: Target): Open<Session> => {
+  const observer = new Observer(target.place)
+  return (end) => {
     const { connectTimeout, login } = target
     const session = (password: Redacted.Redacted | undefined) =>
       PgConnection.make({ ...target.config, password, stream: stream(target, () => end("lost")), connectTimeout }).pipe(
-        Effect.mapError((error): AttemptError => classify(error)),
-        Effect.map((connection) => new Session(connection, end))
+        Effect.mapError((error): AttemptError => read(error)),
+        Effect.map((connection) => new Session(connection, end, observer))
       )
     if (!isTokenSource(login)) return session(login)
     const attempt = Effect.flatMap(tokenOf(login, connectTimeout), (token) =>
@@ -45,6 +48,7 @@ export const open =
       Effect.mapError(({ error }) => error)
     )
   }
+}
 
 interface Failed {
   readonly error: AttemptError

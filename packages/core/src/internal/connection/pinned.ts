@@ -1,11 +1,9 @@
 /**
  * A session for statements that belong together. It goes back without a transaction: one that may be open is rolled back.
  */
-import type { PgConnection } from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
-import type { EndReason } from "../../ConnectionPool.ts"
 import { Single } from "../transaction/single.ts"
 import { begun, isBegin, Session } from "./session.ts"
 
@@ -44,11 +42,11 @@ const end = /^(?:commit|rollback)$/i
 
 /** Pins a session until the scope closes. */
 export const pin = <S extends PinnedSession>(
-  { connection, end }: Session,
-  make: new (connection: PgConnection, end: (reason: EndReason) => void) => S
+  { connection, end, observer }: Session,
+  make: new (...parts: ConstructorParameters<typeof Session>) => S
 ): Effect.Effect<S, never, Scope.Scope> =>
   Effect.flatMap(connection.pin, (pinned) => {
-    const session = new make(pinned, end)
+    const session = new make(pinned, end, observer)
     return Effect.as(
       Effect.addFinalizer(() => session.close),
       session

@@ -5,8 +5,9 @@
  * for only by a text whose first word is one of a statement on rows, and any other is asked for with its command: what
  * begins or ends a transaction is told by the server, whatever stands around it.
  */
-import type { PgConnection, Result } from "@effect/sql-pg/PgConnection"
+import type { PgConnection, Result, Row } from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
@@ -16,6 +17,8 @@ import { carry } from "../errors/classify.ts"
 import { see } from "../errors/conflictSeen.ts"
 import { about } from "../errors/statement.ts"
 import { lose } from "../transaction/single.ts"
+import { isOnRows } from "./firstWord.ts"
+import type { Observer } from "./observed.ts"
 
 export type Params = ReadonlyArray<unknown>
 
@@ -24,10 +27,12 @@ export type Transform = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyA
 export class Session implements Connection {
   readonly connection: PgConnection
   readonly end: (reason: EndReason) => void
+  readonly observer: Observer
 
-  constructor(connection: PgConnection, end: (reason: EndReason) => void) {
+  constructor(connection: PgConnection, end: (reason: EndReason) => void, observer: Observer) {
     this.connection = connection
     this.end = end
+    this.observer = observer
   }
 
   executeRaw(sql: string, params: Params) {
@@ -91,41 +96,47 @@ export class Session implements Connection {
   }
 
   private watchedStream(sql: string, params: Params) {
-    return Stream.tapError(this.connection.stream(sql, params), (error) => {
-      about(error, sql)
-      return Effect.andThen(see(error), lose(error))
-    })
+    return Stream.unwrap(
+      Effect.withFiber<Stream.Stream<Row, SqlError>>((fiber) => {
+        const ended = this.observer.begin(sql, fiber)
+        const rows = Stream.tapError(this.connection.stream(sql, params), (error) => this.note(sql, error))
+        return Effect.succeed(Stream.onExit(rows, ended))
+      })
+    )
   }
 
   /** The answer of an interrupted statement, or the request to cancel it, may still be under way. */
   private watched<A>(sql: string, answer: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
-    return Effect.onError(answer, (cause) =>
-      Effect.forEach(
-        cause.reasons,
-        (reason) => {
-          if (reason._tag === "Interrupt") this.end("interrupted")
-          if (reason._tag !== "Fail") return Effect.void
-          about(reason.error, sql)
-          if (reason.error.reason._tag === "ConnectionError") this.end("lost")
-          return Effect.andThen(see(reason.error), lose(reason.error))
-        },
-        { discard: true }
+    return Effect.withFiber((fiber) => {
+      const ended = this.observer.begin(sql, fiber)
+      return Effect.onExit(answer, (exit) =>
+        Exit.isSuccess(exit)
+          ? ended(exit)
+          : Effect.andThen(
+              ended(exit),
+              Effect.forEach(
+                exit.cause.reasons,
+                (reason) => {
+                  if (reason._tag === "Interrupt") this.end("interrupted")
+                  if (reason._tag !== "Fail") return Effect.void
+                  if (reason.error.reason._tag === "ConnectionError") this.end("lost")
+                  return this.note(sql, reason.error)
+                },
+                { discard: true }
+              )
+            )
       )
-    )
+    })
+  }
+
+  private note(sql: string, error: SqlError): Effect.Effect<void> {
+    about(error, sql)
+    return Effect.andThen(see(error), lose(error))
   }
 }
 
 /** Whether a command begins a transaction. */
 export const isBegin = (command: string): boolean => command === "BEGIN" || command === "START"
-
-/**
- * Whether a text begins, after spaces, brackets and comments, with the first word of a statement on rows. No statement
- * that begins so begins or ends a transaction; comments that hold comments are left to the server to understand.
- */
-const isOnRows = (sql: string): boolean => onRows.test(sql)
-
-const onRows =
-  /^(?:[ \t\n\v\f\r(]|--[^\r\n]*[\r\n]|\/\*(?:(?!\/\*|\*\/)[^])*\*\/)*(?:delete|insert|merge|select|table|update|values|with)\b/i
 
 /** Rows by their columns' places, which are known as long as no two columns have one name. */
 const positional = ({ fields, rows }: Result): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlError> => {

@@ -3,12 +3,15 @@
  */
 import * as SqlState from "@effect-dsql/dialect/SqlState"
 import * as Predicate from "effect/Predicate"
-import { SqlError, UnknownError } from "effect/sql/SqlError"
-import * as DsqlError from "../../DsqlError.ts"
+import { SerializationError, SqlError, UnknownError } from "effect/sql/SqlError"
+import * as DsqlError from "./tags.ts"
 import { statementOf } from "./statement.ts"
 
 /** An error of a statement or of the transaction around it, before retries. */
 export type AttemptError = Exclude<DsqlError.DsqlError, DsqlError.ConditionFailed | DsqlError.ConflictRetriesExhausted>
+
+/** What an error of Effect SQL can say: of a statement by itself, that its conflicts were retried already. */
+export type Failure = AttemptError | DsqlError.ConflictRetriesExhausted
 
 const text = (cause: unknown, field: string): string | undefined => {
   const value = Predicate.hasProperty(cause, field) ? cause[field] : undefined
@@ -32,11 +35,15 @@ const authentication = (message: string, hint: string | undefined): DsqlError.Au
  *
  * An error that already carries one of the toolkit's keeps it. `operation` is what the transaction is called.
  */
-export const classify = (error: SqlError, operation?: string): AttemptError => {
-  const { reason } = error
-  const carried = reason.cause
-  if (carriesAttemptError(carried)) return operation === undefined ? carried : within(operation, carried)
-  const connecting = reason.operation === "connect"
+export const classify = (error: SqlError, operation?: string): Failure => {
+  const carried = error.reason.cause
+  if (isCarried(carried)) return operation === undefined ? carried : within(operation, carried)
+  return read(error, operation)
+}
+
+/** Reads the meaning of an error that is the driver's own. */
+export const read = (error: SqlError, operation?: string): AttemptError => {
+  const { cause: carried, operation: step } = error.reason
   const message = describe(carried, error.message)
   const props = { message, cause: error, ...placed(error, operation) }
   const sqlState = sqlStateOf(carried)
@@ -58,7 +65,7 @@ export const classify = (error: SqlError, operation?: string): AttemptError => {
       return new DsqlError.AuthenticationFailed({ reason: authentication(message, text(carried, "hint")), ...props })
     case "connection":
     case "unavailable":
-      return new DsqlError.ConnectionLost({ phase: connecting ? "connect" : "statement", ...props })
+      return new DsqlError.ConnectionLost({ phase: step === "connect" ? "connect" : "statement", ...props })
     case "completion_unknown":
     case "other":
       return new DsqlError.StatementFailed({ sqlState, ...props })
@@ -67,7 +74,7 @@ export const classify = (error: SqlError, operation?: string): AttemptError => {
 
 /** Whether the error of a COMMIT, or of a statement that commits by itself, leaves open what became of it. */
 export const leavesOpen = ({ reason }: SqlError): boolean => {
-  if (carriesAttemptError(reason.cause) || reason.operation === "connect") return false
+  if (isCarried(reason.cause) || reason.operation === "connect") return false
   const code = sqlStateOf(reason.cause)
   return code === undefined ? reason._tag === "ConnectionError" : SqlState.leavesOutcomeOpen(code)
 }
@@ -97,13 +104,15 @@ const lostIn = (operation: string, { cause, message, statement }: DsqlError.Comm
   })
 
 /** What the pool says it says to many; whose operation it is about is known here. */
-const within = (operation: string, error: AttemptError): AttemptError => {
+const within = (operation: string, error: Failure): Failure => {
   const props = { operation, message: error.message, cause: error.cause }
   switch (error._tag) {
     case "CommitOutcomeUnknown":
       return lostIn(operation, error)
     case "ConnectionUnavailable":
       return new DsqlError.ConnectionUnavailable({ reason: error.reason, operation, message: error.message })
+    case "RollbackOnly":
+      return new DsqlError.RollbackOnly(props)
     case "ConnectionThrottled":
       return new DsqlError.ConnectionThrottled(props)
     case "TooManyConnections":
@@ -126,7 +135,7 @@ const within = (operation: string, error: AttemptError): AttemptError => {
 }
 
 /** Node names its own errors by `code` too, EPIPE with as many letters as an SQLSTATE has; they tell the system's call. */
-const sqlStateOf = (cause: unknown): string | undefined => {
+export const sqlStateOf = (cause: unknown): string | undefined => {
   const code = text(cause, "code")
   return code?.length === 5 && text(cause, "syscall") === undefined ? code : undefined
 }
@@ -138,11 +147,16 @@ const meaningOf = ({ reason }: SqlError, message: string): SqlState.Meaning => {
   return code === undefined ? { kind: withoutState(reason._tag) } : SqlState.meaning({ code, message })
 }
 
-/** Carries one of the toolkit's errors through an API that fails with `SqlError`. */
-export const carry = (error: AttemptError, operation: string): SqlError =>
-  new SqlError({ reason: new UnknownError({ cause: error, message: error.message, operation }) })
+/** Carries one of the toolkit's errors through an API that fails with `SqlError`. Only a conflict may be tried again. */
+export const carry = (error: Failure, operation: string): SqlError => {
+  const fields = { cause: error, message: error.message, operation }
+  return new SqlError({
+    reason: error._tag === "ConflictRetriesExhausted" ? new SerializationError(fields) : new UnknownError(fields)
+  })
+}
 
-const carriesAttemptError = (cause: unknown): cause is AttemptError => DsqlError.isDsqlError(cause)
+/** A `ConditionFailed` is never carried. */
+const isCarried = (cause: unknown): cause is Failure => DsqlError.isDsqlError(cause)
 
 const withoutState = (tag: SqlError["reason"]["_tag"]): "connection" | "authentication" | "other" => {
   if (tag === "ConnectionError") return "connection"

@@ -34,3 +34,9 @@ export const remembering = <A, E, R>(attempt: Effect.Effect<A, E, R>): Effect.Ef
         : Effect.fail(seen.conflict)
     )
   })
+
+/** Runs a statement of another transaction than the attempt's: its conflicts are its own. */
+export const unseen = <A, E, R>(statement: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) =>
+    fiber.getRef(Seen) === undefined ? statement : Effect.provideService(statement, Seen, undefined)
+  )

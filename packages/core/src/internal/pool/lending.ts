@@ -17,16 +17,26 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 export const acquire = <C>(self: State<C>, restore: Restore): Effect.Effect<Entry<C>, AttemptError> =>
   Effect.suspend(() => {
     if (self.drained !== undefined) return refuse(self, closing)
+    const start = Monotonic.millisOf(self.clock)
     const entry = self.waiters.size === 0 ? takeIdle(self) : undefined
-    return entry === undefined ? wait(self, restore) : Effect.succeed(entry)
+    return entry === undefined
+      ? Effect.flatMap(wait(self, restore, start), (given) => lend(self, given, start))
+      : lend(self, entry, start)
   })
+
+const lend = <C>(self: State<C>, entry: Entry<C>, start: number): Effect.Effect<Entry<C>> => {
+  entry.lentAt = Monotonic.millisOf(self.clock)
+  return Effect.as(measure.lent(self.settings.name, entry.lentAt - start), entry)
+}
 
 /** Takes a connection back from its borrower. */
 export const release = <C>(self: State<C>, entry: Entry<C>): Effect.Effect<void> =>
-  Effect.sync(() => {
+  Effect.suspend(() => {
+    const millis = Monotonic.millisOf(self.clock) - entry.lentAt
     const reason = endOf(self, entry)
     if (reason === undefined) give(self, entry)
     else retire(self, entry, reason)
+    return measure.returned(self.settings.name, millis)
   })
 
 /** Takes in a connection that has just been opened. */
@@ -51,10 +61,9 @@ const takeIdle = <C>(self: State<C>): Entry<C> | undefined => {
   }
 }
 
-const wait = <C>(self: State<C>, restore: Restore): Effect.Effect<Entry<C>, AttemptError> =>
+const wait = <C>(self: State<C>, restore: Restore, start: number): Effect.Effect<Entry<C>, AttemptError> =>
   Effect.suspend(() => {
     const { name, waitTimeout } = self.settings
-    const start = Monotonic.millisOf(self.clock)
     const waiter: Waiter<C> = { deferred: Deferred.makeUnsafe(), entry: undefined }
     self.waiters.add(waiter)
     self.grow()

@@ -50,7 +50,7 @@ const openOne = <C>(self: State<C>): Effect.Effect<Entry<C>, AttemptError> =>
     return restore(Effect.all([connection, Random.nextBetween(0.8, 1)])).pipe(
       Effect.map(([opened, share]) => {
         const now = Monotonic.millisOf(self.clock)
-        entry = { connection: opened, scope, endsAt: now + life * share, idleSince: now, end: ended }
+        entry = { connection: opened, scope, endsAt: now + life * share, idleSince: now, lentAt: now, end: ended }
         return entry
       }),
       Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))

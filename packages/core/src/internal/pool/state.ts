@@ -31,6 +31,7 @@ export interface Entry<C> {
   readonly scope: Scope.Closeable
   readonly endsAt: number
   idleSince: number
+  lentAt: number
   /** Why it is not to be handed out again. */
   end: Ending | undefined
 }

@@ -6,13 +6,13 @@ import { identity } from "effect/Function"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { CommitOutcomeUnknown, ConnectionLost, type DeadlineExceeded } from "../../DsqlError.ts"
-import { type AttemptError, carry, classify, orUnknown } from "../errors/classify.ts"
+import { carry, classify, type Failure, orUnknown } from "../errors/classify.ts"
 import { remembering } from "../errors/conflictSeen.ts"
 import { withinDeadline } from "./deadline.ts"
 import { Proving } from "./proving.ts"
 import { type Client, limited, singleStatement } from "./singleStatement.ts"
 import { always, Validity } from "./validity.ts"
-import { beginReadOnly } from "./withTransaction.ts"
+import { beginReadOnly, outermost } from "./withTransaction.ts"
 
 /** Runs an effect once. */
 export type Attempt = <A, E, R>(
@@ -21,7 +21,7 @@ export type Attempt = <A, E, R>(
 ) => Effect.Effect<A, E | SqlError | DeadlineExceeded, R>
 
 /** What one attempt of a body can end with. */
-export type AttemptFailure<E> = Exclude<E, SqlError> | AttemptError
+export type AttemptFailure<E> = Exclude<E, SqlError> | Failure
 
 /** Runs the body once, and classifies what the driver says. A conflict that the body made something else of stays one. */
 export const attemptOnce = <A, E, R>(
@@ -36,7 +36,7 @@ export const attemptOnce = <A, E, R>(
   )
 
 /** From BEGIN to COMMIT. */
-export const inTransaction: Attempt = (client, effect) => client.sql.withTransaction(withinDeadline(effect))
+export const inTransaction: Attempt = ({ sql }, effect) => outermost(sql, sql.withTransaction(withinDeadline(effect)))
 
 /** In a transaction that cannot write, so that a COMMIT without an answer leaves nothing open. */
 export const inReadOnlyTransaction: Attempt = (client, effect) =>

@@ -43,6 +43,10 @@ export const retry = (
   )
 }
 
+/** The policy ended. */
+export const exhausted = (operation: string): Effect.Effect<void> =>
+  update(Metrics.transaction.exhausted, { operation }, 1)
+
 /** Every transaction reports its latency, so the labelled metric is made once for each operation. */
 const latencies = new Map<string, Metric.Metric<number, unknown>>()
 
@@ -64,7 +68,7 @@ export const end = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E
 const failed = (operation: string, error_class: string): Effect.Effect<void> =>
   Effect.andThen(
     update(Metrics.transaction.errorClasses, { operation, error_class }, 1),
-    error_class === "ConflictRetriesExhausted" ? update(Metrics.transaction.exhausted, { operation }, 1) : Effect.void
+    error_class === "ConflictRetriesExhausted" ? exhausted(operation) : Effect.void
   )
 
 const errorClass = (cause: Cause.Cause<unknown>): string => {

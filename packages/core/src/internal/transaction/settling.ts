@@ -13,7 +13,7 @@ import {
 } from "../../DsqlError.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import * as Monotonic from "../time/monotonic.ts"
-import type { AttemptError } from "../errors/classify.ts"
+import type { Failure } from "../errors/classify.ts"
 import type { AttemptFailure } from "./attempt.ts"
 import { Deadline } from "./deadline.ts"
 import { type Outcome, unknown } from "./outcome.ts"
@@ -23,7 +23,7 @@ import type { State } from "./validity.ts"
 /** The ways to find out, each as one attempt; one of `again` and `look` is there. */
 export interface Ways<A, E, R> {
   /** Waits until nothing that was sent can take effect any more. */
-  readonly over: Effect.Effect<State, AttemptError>
+  readonly over: Effect.Effect<State, Failure>
   readonly again: Effect.Effect<A, AttemptFailure<E>, R> | undefined
   readonly look: Effect.Effect<Outcome<A>, unknown, R> | undefined
 }

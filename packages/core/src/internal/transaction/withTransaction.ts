@@ -3,12 +3,15 @@
  * that says what happened.
  */
 import type { Result } from "@effect/sql-pg/PgConnection"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { StatementFailed, UnsupportedFeature } from "../../DsqlError.ts"
+import { TransactionSession } from "../connection/transactionSession.ts"
 import { carry, classify, orUnknown } from "../errors/classify.ts"
 import { withinDeadline } from "./deadline.ts"
 import { Single } from "./single.ts"
@@ -21,8 +24,15 @@ const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 /** Begins a transaction that cannot write. */
 export const beginReadOnly = `${begin} READ ONLY`
 
+/** What becomes of a transaction inside another. */
+export type Nested = "refuse" | "join"
+
 /** Makes `withTransaction` for a client, with connections from `acquire`. */
-export const withTransaction = (sql: SqlClient.SqlClient, acquire: Acquire): SqlClient.SqlClient["withTransaction"] => {
+export const withTransaction = (
+  sql: SqlClient.SqlClient,
+  acquire: Acquire,
+  nested: Nested
+): SqlClient.SqlClient["withTransaction"] => {
   const begun = SqlClient.makeWithTransaction<SqlClient.TransactionConnection, Connection>({
     transactionService: sql.transactionService,
     spanAttributes: [],
@@ -30,14 +40,36 @@ export const withTransaction = (sql: SqlClient.SqlClient, acquire: Acquire): Sql
     begin: (conn, statement) => Effect.asVoid(conn.execute(statement ?? begin, [], undefined)),
     commit,
     rollback,
-    savepoint: () => Effect.fail(nested),
+    savepoint: () => Effect.fail(inAnother),
     rollbackSavepoint: () => Effect.void
   })
   return (effect) =>
-    Effect.withFiber((fiber) =>
-      fiber.getRef(Single) === undefined ? begun(effect) : Effect.fail(inSingle("a transaction cannot start"))
-    )
+    Effect.withFiber((fiber) => {
+      if (fiber.getRef(Single) !== undefined) return Effect.fail(inSingle("a transaction cannot start"))
+      const outer = nested === "join" ? sessionOf(sql, fiber.context) : undefined
+      return outer instanceof TransactionSession ? joined(outer, effect) : begun(effect)
+    })
 }
+
+/** Without savepoints, what a part wrote before it failed can only be undone with all the rest. */
+const joined = <A, E, R>(outer: TransactionSession, part: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.onExit(part, (exit) =>
+    Effect.sync(() => {
+      if (Exit.isFailure(exit)) outer.fail(exit.cause)
+    })
+  )
+
+/** Runs an effect that commits by itself, and so cannot be a part of another transaction. */
+export const outermost = <A, E, R>(
+  sql: SqlClient.SqlClient,
+  transaction: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | SqlError, R> =>
+  Effect.withFiber<A, E | SqlError, R>((fiber) =>
+    sessionOf(sql, fiber.context) === undefined ? transaction : Effect.fail(inAnother)
+  )
+
+const sessionOf = (sql: SqlClient.SqlClient, context: Context.Context<never>): Connection | undefined =>
+  Context.getOrUndefined(context, sql.transactionService)?.[0]
 
 /** What a program of one statement is told that wants more. */
 export const inSingle = (what: string): SqlError =>
@@ -51,7 +83,7 @@ export const inSingle = (what: string): SqlError =>
 const connection = (acquire: Acquire): Acquire =>
   Effect.catchTag(withinDeadline(acquire), "DeadlineExceeded", (error) => Effect.fail(carry(error, "connect")))
 
-const nested = carry(
+const inAnother = carry(
   new UnsupportedFeature({
     message: "Aurora DSQL has no savepoints, so a transaction cannot start inside another: run it before or after"
   }),

@@ -40,7 +40,7 @@ const tooManyIndexes: Check = {
   sqlstate: "54000",
   source: guide("CHAP_quotas"),
   find: (script) =>
-    tables(script).flatMap(({ keys, name }): ReadonlyArray<Spot> => {
+    tables(script).flatMap(({ keys }): ReadonlyArray<Spot> => {
       const past = keys[Limits.tableIndexes]
       return past === undefined
         ? []
@@ -48,7 +48,7 @@ const tooManyIndexes: Check = {
             {
               statement: past.statement,
               location: past.location,
-              message: `${name} has more than ${Limits.tableIndexes} indexes`
+              message: `more than ${Limits.tableIndexes} indexes per table are not allowed`
             }
           ]
     })

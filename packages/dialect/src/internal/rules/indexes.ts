@@ -31,7 +31,7 @@ export const indexes: ReadonlyArray<Definition> = [
       IndexStmt: ({ accessMethod, relation }, { text }) =>
         foundIf(
           accessMethod !== "btree" ||
-            (Tokens.mentions(text, "USING") && Tokens.hasOuterWord(Engine.tokensOf(text) ?? [], "USING")),
+            (Tokens.mentions(text, "USING") && Tokens.outerWord(Engine.tokensOf(text) ?? [], "USING") !== -1),
           relation?.location
         )
     }

@@ -16,7 +16,7 @@ import * as Tokens from "../tokens.ts"
 export interface Statement {
   /** The statement as written, from its first token to its last: no comment around it, no semicolon. */
   readonly text: string
-  /** The same length, as PostgreSQL 16 understands it: DSQL's ASYNC replaced by spaces. */
+  /** The same length, as PostgreSQL 16 can read it: spaces for ASYNC and AWS IAM, a quoted name for an ARN. */
   readonly postgres: string
   /** Where `text` begins in the source: UTF-16 units from 0. */
   readonly offset: number

@@ -24,11 +24,11 @@ export const define = Effect.fnUntraced(function* (
   transaction: Transaction,
   prepared: Prepared
 ): Effect.fn.Return<Outcome.Outcome, BackendLost> {
-  const refusal = Begin.objection(member, transaction, prepared) ?? (yield* primaryKey(member, prepared))
+  const refusal = Begin.objection(member, transaction, prepared) ?? (yield* dependence(member, prepared))
   if (refusal !== undefined) return Outcome.failure(refusal)
   if (prepared.plan._tag !== "Ddl") return Outcome.success([])
   transaction.mix = "ddl"
-  const { async, instead = prepared.sql } = prepared.plan
+  const { async, instead = prepared.sql, tag } = prepared.plan
   const text = textOf(instead, async)
   const { error, to } = yield* Parking.sendAll(member, {
     begin: Begin.batch(member, transaction),
@@ -37,15 +37,23 @@ export const define = Effect.fnUntraced(function* (
   if (error !== undefined) return { frames: [], error: schemaError(member, error) }
   if (async !== undefined) return yield* submit(member, transaction, text, async, to.own.frames)
   transaction.journal.push({ _tag: "Script", sql: text })
-  return Outcome.success(to.own.frames)
+  return Outcome.success(tag === undefined ? to.own.frames : [ServerMessage.commandComplete(tag)])
 })
 
-/** Why a part of a primary key, or all of it, may not be dropped. */
-const primaryKey = Effect.fnUntraced(function* (
+/** Why something may not be dropped: a part of a primary key, or all of it, and a role that an identity is mapped to. */
+const dependence = Effect.fnUntraced(function* (
   member: Member,
   { plan, tables: [table] }: Prepared
 ): Effect.fn.Return<Refusal.Refusal | undefined, BackendLost> {
-  if (plan._tag !== "Ddl" || table === undefined) return undefined
+  if (plan._tag !== "Ddl") return undefined
+  if (plan.removes.length > 0) {
+    const [row] = yield* member.backend.query(Catalogue.mappedRole(plan.removes))
+    const role = row?.[0]
+    if (role !== undefined && role !== null) {
+      return { sqlstate: "2BP01", message: `role "${role}" cannot be dropped because some objects depend on it` }
+    }
+  }
+  if (table === undefined) return undefined
   if (plan.drops.length > 0) {
     const [row] = yield* member.backend.query(Catalogue.primaryKeyColumn(qualified(table), plan.drops))
     const column = row?.[0]

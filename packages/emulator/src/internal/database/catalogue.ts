@@ -166,3 +166,7 @@ export const primaryKeyColumn = (table: string, columns: ReadonlyArray<string>):
 SELECT a.attname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid
 WHERE i.indrelid = pg_catalog.to_regclass(${Quote.literal(table)}) AND i.indisprimary AND a.attnum = ANY (i.indkey)
   AND a.attname IN (${columns.map(Quote.literal).join(", ")}) LIMIT 1`
+
+/** Of some roles, one that an IAM identity is mapped to. */
+export const mappedRole = (roles: ReadonlyArray<string>): string =>
+  `SELECT pg_role_name FROM sys.iam_pg_role_mappings WHERE pg_role_name IN (${roles.map(Quote.literal).join(", ")}) LIMIT 1`

@@ -67,10 +67,23 @@ CREATE VIEW sys.iam_pg_role_mappings AS
 GRANT SELECT ON sys.iam_pg_role_mappings TO PUBLIC;
 
 CREATE FUNCTION pg_catalog.dsql_emulator_grant_iam(role text, arn text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  IF session_user <> 'admin' THEN
+    RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = 'permission denied to map an IAM identity to a role';
+  END IF;
   INSERT INTO dsql_emulator_iam SELECT coalesce(max(iam_oid::bigint), 26000)::bigint + 1, $2, (quote_ident($1))::regrole, session_user::regrole
-    FROM dsql_emulator_iam ON CONFLICT DO NOTHING $$;
+    FROM dsql_emulator_iam ON CONFLICT DO NOTHING;
+END $$;
 CREATE FUNCTION pg_catalog.dsql_emulator_revoke_iam(role text, arn text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
-  DELETE FROM dsql_emulator_iam WHERE dsql_emulator_iam.role = (quote_ident($1))::regrole AND dsql_emulator_iam.arn = $2 $$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  IF session_user <> 'admin' THEN
+    RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = 'permission denied to map an IAM identity to a role';
+  END IF;
+  DELETE FROM dsql_emulator_iam m WHERE m.role = (quote_ident($1))::regrole AND m.arn = $2;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING ERRCODE = '42704', MESSAGE = format('role "%s" is not mapped to "%s"', $1, $2);
+  END IF;
+END $$;
 `

@@ -1,7 +1,7 @@
 /**
  * What the emulator has to do for a statement, as far as its parse tree tells.
  */
-import { ParseTree, Statement } from "@effect-dsql/dialect"
+import { ParseTree, Quote, Statement } from "@effect-dsql/dialect"
 import * as Reach from "./reach.ts"
 import * as Refusal from "./refusal.ts"
 import { qualified, type Table } from "./tables.ts"
@@ -50,8 +50,12 @@ export interface Ddl {
   readonly async: Async | undefined
   readonly drops: ReadonlyArray<string>
   readonly unties: ReadonlyArray<string>
+  /** The roles that it drops. */
+  readonly removes: ReadonlyArray<string>
   /** What PostgreSQL runs in its place. */
   readonly instead: string | undefined
+  /** What its end is called where PostgreSQL would call it otherwise. */
+  readonly tag: string | undefined
 }
 
 /** What the emulator does with a statement. */
@@ -148,13 +152,24 @@ const asyncOf = ({ async, node }: Statement.Statement, target: Table | undefined
 
 const commandsOf = (node: ParseTree.Node) => ParseTree.all(ParseTree.as(node, "AlterTableStmt")?.cmds, "AlterTableCmd")
 
-const ddl = (statement: Statement.Statement, tables: ReadonlyArray<Table>): Ddl => ({
-  _tag: "Ddl",
-  async: asyncOf(statement, tables[0]),
-  drops: namedBy(statement.node, "AT_DropColumn"),
-  unties: namedBy(statement.node, "AT_DropConstraint"),
-  instead: withoutTriggers(statement.node, tables[0])
-})
+const ddl = (statement: Statement.Statement, tables: ReadonlyArray<Table>): Ddl => {
+  const mapping = Statement.iamMapping(statement)
+  return {
+    _tag: "Ddl",
+    async: asyncOf(statement, tables[0]),
+    drops: namedBy(statement.node, "AT_DropColumn"),
+    unties: namedBy(statement.node, "AT_DropConstraint"),
+    removes: rolesDropped(statement.node),
+    instead: mapping === undefined ? withoutTriggers(statement.node, tables[0]) : mapped(mapping),
+    tag: mapping === undefined ? undefined : `${mapping.action.toUpperCase()} ROLE`
+  }
+}
+
+const rolesDropped = (node: ParseTree.Node): ReadonlyArray<string> =>
+  ParseTree.all(ParseTree.as(node, "DropRoleStmt")?.roles, "RoleSpec").flatMap(({ rolename }) => rolename ?? [])
+
+const mapped = ({ action, arn, role }: Statement.IamMapping): string =>
+  `SELECT pg_catalog.dsql_emulator_${action}_iam(${Quote.literal(role)}, ${Quote.literal(arn)})`
 
 const namedBy = (node: ParseTree.Node, kind: string): ReadonlyArray<string> =>
   commandsOf(node).flatMap(({ name, subtype }) => (subtype === kind ? (name ?? []) : []))

@@ -86,7 +86,7 @@ const problemOf = (book: Tables.Book, { columns, key, kind, types }: Catalogue.R
   const there = `CREATE TABLE ${book.name} (${[...parts, ...(key === undefined ? [] : [key])].join(", ")})`
   return Effect.map(Effect.orDie(Statement.parse(`${book.text};${there}`)), ([expected, actual]) => {
     const [left, right] = [expected, actual].map((statement) =>
-      Structure.of(statement === undefined ? [] : [statement.node], "public")
+      Structure.of(statement === undefined ? [] : [statement], "public")
     )
     if (left === undefined || right === undefined) return undefined
     const found = compare(left, right, new Set()).filter(

@@ -31,6 +31,8 @@ export const select = (schemas: ReadonlyArray<string>, names: ReadonlyArray<stri
           a.attname::text AS column, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required,
           pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS default, a.attidentity::text AS identity,
           a.attgenerated::text AS generated,
+          CASE WHEN c.relkind IN ('v', 'm') THEN rtrim(pg_catalog.pg_get_viewdef(c.oid), '; ') END AS query,
+          CASE WHEN c.relkind IN ('v', 'm') THEN array_to_string(c.reloptions, ', ') END AS settings,
           CASE WHEN a.attcollation <> t.typcollation THEN pg_catalog.quote_ident(l.collname) END AS collation,
           concat('AS ', pg_catalog.format_type(q.seqtypid, NULL), ' INCREMENT ', q.seqincrement, ' MINVALUE ', q.seqmin,
             ' MAXVALUE ', q.seqmax, ' START ', q.seqstart, ' CACHE ', q.seqcache,
@@ -38,7 +40,7 @@ export const select = (schemas: ReadonlyArray<string>, names: ReadonlyArray<stri
         FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-          AND c.relkind IN ('r', 'p')
+          AND c.relkind <> 'S'
         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
         LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
@@ -93,12 +95,15 @@ export const select = (schemas: ReadonlyArray<string>, names: ReadonlyArray<stri
 
 const relations = (rows: ReadonlyArray<typeof ColumnRow.Type>): ReadonlyArray<string> => {
   const tables = new Map<string, Array<string>>()
+  const views = new Map<string, View>()
   const others: Array<string> = []
   for (const row of rows) {
     const name = Quote.qualified(row.schema, row.name)
     if (row.kind === "S") others.push(`CREATE SEQUENCE ${name} ${row.options}`)
-    else if (row.kind === "v" || row.kind === "m") others.push(`CREATE VIEW ${name} AS SELECT`)
-    else {
+    else if (row.query !== null) {
+      const columns = [...(views.get(name)?.columns ?? []), ...(row.column === null ? [] : [row.column])]
+      views.set(name, { columns, query: row.query, settings: row.settings })
+    } else {
       const columns = tables.get(name) ?? []
       tables.set(name, columns)
       if (row.column !== null) {
@@ -107,7 +112,22 @@ const relations = (rows: ReadonlyArray<typeof ColumnRow.Type>): ReadonlyArray<st
       }
     }
   }
-  return [...others, ...[...tables].map(([name, columns]) => `CREATE TABLE ${name} (${columns.join(", ")})`)]
+  return [
+    ...others,
+    ...[...tables].map(([name, columns]) => `CREATE TABLE ${name} (${columns.join(", ")})`),
+    ...[...views].map(([name, view]) => viewed(name, view))
+  ]
+}
+
+interface View {
+  readonly columns: ReadonlyArray<string>
+  readonly query: string
+  readonly settings: string | null
+}
+
+const viewed = (name: string, { columns, query, settings }: View): string => {
+  const list = columns.length === 0 ? "" : ` (${columns.map(Quote.identifier).join(", ")})`
+  return `CREATE VIEW ${name}${list}${settings === null ? "" : ` WITH (${settings})`} AS ${query}`
 }
 
 const clauses = ({ default: value, generated, identity, options, required }: typeof ColumnRow.Type): string => {
@@ -133,6 +153,8 @@ const ColumnRow = Schema.Struct({
   identity: Schema.NullOr(Schema.String),
   generated: Schema.NullOr(Schema.String),
   collation: Schema.NullOr(Schema.String),
+  query: Schema.NullOr(Schema.String),
+  settings: Schema.NullOr(Schema.String),
   options: Schema.String
 })
 

@@ -1,26 +1,19 @@
 /**
  * What ALTER, RENAME and DROP change of it.
  */
-import { as, type Fields, type Node, option } from "@effect-dsql/dialect/ParseTree"
+import { all, as, type Fields, type Node, option } from "@effect-dsql/dialect/ParseTree"
 import { quoted } from "./canonical.ts"
-import {
-  change,
-  column,
-  columnType,
-  constrain,
-  defaultOf,
-  identified,
-  identity,
-  type KeyOf,
-  type Structure,
-  type Table
-} from "./creation.ts"
+import { change, columnType, defaultOf, identified, identity } from "./column.ts"
+import { constrain } from "./constraint.ts"
+import { column } from "./creation.ts"
+import type { KeyOf, Structure, Table } from "./model.ts"
 import * as Sequence from "./sequence.ts"
+import * as View from "./view.ts"
 
 export const alter = (structure: Structure, { cmds, relation }: Fields<"AlterTableStmt">, keyOf: KeyOf): void => {
   const key = keyOf(relation)
   const table = structure.tables.get(key)
-  if (table === undefined) return
+  if (table === undefined) return alterView(structure, cmds, key)
   for (const node of cmds ?? []) {
     if (!("AlterTableCmd" in node)) continue
     const { def, missing_ok, name = "", subtype } = node.AlterTableCmd
@@ -71,6 +64,16 @@ export const alter = (structure: Structure, { cmds, relation }: Fields<"AlterTab
   }
 }
 
+const alterView = (structure: Structure, cmds: ReadonlyArray<Node> | undefined, key: string): void => {
+  for (const { def, subtype } of all(cmds, "AlterTableCmd")) {
+    const view = structure.relations.get(key)
+    if (view?.kind !== "view") return
+    const options = as(def, "List")?.items
+    if (subtype === "AT_SetRelOptions") structure.relations.set(key, View.set(view, options))
+    if (subtype === "AT_ResetRelOptions") structure.relations.set(key, View.reset(view, options))
+  }
+}
+
 /** Another rule for an identity column, or other options of its sequence. */
 const reidentify = (table: Table, name: string, options: ReadonlyArray<Node> | undefined): void => {
   const { default: before, sequence } = table.columns.get(name) ?? {}
@@ -84,6 +87,7 @@ const reidentify = (table: Table, name: string, options: ReadonlyArray<Node> | u
 /** What a column takes with it: the constraints and indexes that it is in. */
 const dropColumn = (structure: Structure, table: Table, key: string, name: string): void => {
   table.columns.delete(name)
+  View.columnDropped(structure, key, name)
   for (const [constraint, text] of table.constraints) {
     if (text.includes(quoted(name))) table.constraints.delete(constraint)
   }
@@ -113,8 +117,10 @@ export const rename = (
       return
     }
     case "OBJECT_COLUMN": {
+      if (structure.relations.has(key)) View.viewChanged(structure, key)
       const found = table?.columns.get(subname)
       if (table === undefined || found === undefined) return
+      View.columnRenamed(structure, key, subname, newname)
       const renamed = (text: string) => text.replaceAll(quoted(subname), quoted(newname))
       table.columns.delete(subname)
       table.columns.set(newname, found)
@@ -139,7 +145,9 @@ export const move = (structure: Structure, from: string, to: string): void => {
   const table = structure.tables.get(from)
   const index = structure.indexes.get(from)
   const relation = structure.relations.get(from)
+  if (relation !== undefined) View.viewChanged(structure, from)
   drop(structure, from, to)
+  View.tableRenamed(structure, from, to)
   if (table !== undefined) structure.tables.set(to, table)
   if (index !== undefined) structure.indexes.set(to, index)
   if (relation !== undefined) structure.relations.set(to, relation)

@@ -8,6 +8,12 @@ import { type Fields, isNode, names, type Node } from "@effect-dsql/dialect/Pars
 /** A name that a text can be searched for: nothing else in a canonical text is in these quotes. */
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
+/** A relation by its key. */
+export const reference = (key: string): string => {
+  const dot = key.indexOf(".")
+  return dot === -1 ? quoted(key) : `${quoted(key.slice(0, dot))}.${quoted(key.slice(dot + 1))}`
+}
+
 const cast = /CAST\(('(?:[^']|'')*'|-?[\d.]+|"[^"]+"(?= AS text\))) AS [a-z][a-z ]*(?:\(\d+(?:, \d+)?\))?\)/
 
 /** A canonical text for people: without the casts that the server adds most, and the quotes of names that need none. */

@@ -3,14 +3,15 @@
  */
 import type { Difference } from "../../Difference.ts"
 import { readable } from "./canonical.ts"
-import { literally, type Same } from "./sameness.ts"
+import { type Column, type Index, primaryKey, type Structure, type Table, type View } from "./model.ts"
+import { expressions, literally, type Same, views } from "./sameness.ts"
 import * as Sequence from "./sequence.ts"
-import * as Structure from "./structure.ts"
+import { queryOf } from "./view.ts"
 
 /** What a database has otherwise, lacks or has too much, of the tables that a version names. */
 export const compare = (
-  expected: Structure.Structure,
-  actual: Structure.Structure,
+  expected: Structure,
+  actual: Structure,
   invalid: ReadonlySet<string>,
   same: Same = literally
 ): ReadonlyArray<Difference> => {
@@ -34,15 +35,32 @@ export const compare = (
     found.push(...columns(name, table, there, same), ...constraints(name, table, there, same))
     found.push(...indexes(name, expected, actual, invalid, same))
   }
-  return found
+  // Last: where a table is another, so is what reads it.
+  return [...found, ...viewDefinitions(expected, actual, same)]
 }
 
-const columns = (
-  table: string,
-  expected: Structure.Table,
-  actual: Structure.Table,
-  same: Same
-): ReadonlyArray<Difference> => {
+const viewDefinitions = (expected: Structure, actual: Structure, same: Same): ReadonlyArray<Difference> =>
+  [...expected.relations].flatMap(([name, wanted]): ReadonlyArray<Difference> => {
+    const there = actual.relations.get(name)
+    if (there?.kind !== "view" || wanted.kind !== "view" || isSameView(name, wanted, expected, there, same)) return []
+    return [{ _tag: "ViewDefinition", name, expected: definition(wanted), actual: definition(there) }]
+  })
+
+const isSameView = (name: string, wanted: View, expected: Structure, there: View, same: Same): boolean =>
+  settings(wanted) === settings(there) && same(views(name, wanted, queryOf(wanted, expected), there))
+
+const settings = ({ options }: View): string =>
+  [...options]
+    .map(([name, value]) => `${name}=${value}`)
+    .toSorted()
+    .join(", ")
+
+const definition = (view: View): string => {
+  const options = settings(view)
+  return `${options === "" ? "" : `WITH (${options}) `}${view.query.trim().replaceAll(/\s+/g, " ")}`
+}
+
+const columns = (table: string, expected: Table, actual: Table, same: Same): ReadonlyArray<Difference> => {
   const found: Array<Difference> = []
   for (const [column, wanted] of expected.columns) {
     const there = actual.columns.get(column)
@@ -83,11 +101,8 @@ const columns = (
 /** Whether two types of columns, each with its collation, are one. */
 const isSameType = (expected: string, actual: string, same: Same): boolean => {
   const [[left = "", leftCollation], [right = "", rightCollation]] = [collated(expected), collated(actual)]
-  const none = { table: undefined, type: undefined }
-  return (
-    leftCollation === rightCollation &&
-    (left === right || same({ ...none, expected: [`CAST(NULL AS ${left})`], actual: [`CAST(NULL AS ${right})`] }))
-  )
+  const isSame = () => same(expressions({}, [`CAST(NULL AS ${left})`], [`CAST(NULL AS ${right})`]))
+  return leftCollation === rightCollation && (left === right || isSame())
 }
 
 const collated = (type: string): ReadonlyArray<string> => type.split(" COLLATE ")
@@ -95,37 +110,30 @@ const collated = (type: string): ReadonlyArray<string> => type.split(" COLLATE "
 const generated = /^GENERATED ALWAYS AS \((.*)\) STORED$/s
 
 /** Whether two columns are filled with the same. */
-const isSameValue = (table: string, wanted: Structure.Column, there: Structure.Column, same: Same): boolean => {
+const isSameValue = (table: string, wanted: Column, there: Column, same: Same): boolean => {
   if (wanted.default === undefined || there.default === undefined) return false
   const [type] = collated(there.type)
   const [left, right] = [generated.exec(wanted.default)?.[1], generated.exec(there.default)?.[1]]
-  if (left !== undefined && right !== undefined) return same({ table, type, expected: [left], actual: [right] })
+  if (left !== undefined && right !== undefined) return same(expressions({ table, type }, [left], [right]))
   if (wanted.default.startsWith("GENERATED") || there.default.startsWith("GENERATED")) return false
-  return same({ table: undefined, type, expected: [wanted.default], actual: [there.default] })
+  return same(expressions({ type }, [wanted.default], [there.default]))
 }
 
 const shown = (text: string | undefined): string | null => (text === undefined ? null : readable(text))
 
-const nullability = ({ nullable }: Structure.Column): string => (nullable ? "NULL" : "NOT NULL")
+const nullability = ({ nullable }: Column): string => (nullable ? "NULL" : "NOT NULL")
 
-const described = (column: Structure.Column): string => {
+const described = (column: Column): string => {
   const required = column.nullable ? "" : " NOT NULL"
   if (column.default === undefined) return `${column.type}${required}`
   return `${column.type}${required}${column.default.startsWith("GENERATED") ? "" : " DEFAULT"} ${readable(column.default)}`
 }
 
-const constraints = (
-  table: string,
-  expected: Structure.Table,
-  actual: Structure.Table,
-  same: Same
-): ReadonlyArray<Difference> => {
+const constraints = (table: string, expected: Table, actual: Table, same: Same): ReadonlyArray<Difference> => {
   const found: Array<Difference> = []
   const wanted = [...expected.constraints.values()]
   const there = [...actual.constraints.values()]
-  const [wantedKey, actualKey] = [wanted, there].map((all) =>
-    all.find(isPrimaryKey)?.slice(Structure.primaryKey.length + 1)
-  )
+  const [wantedKey, actualKey] = [wanted, there].map((all) => all.find(isPrimaryKey)?.slice(primaryKey.length + 1))
   // Aurora DSQL carries every column with a key, whatever was written, so the catalogue does not say.
   if (wantedKey !== actualKey && wantedKey?.replace(/ INCLUDE .*/s, "") !== actualKey) {
     found.push({ _tag: "PrimaryKey", table, expected: shown(wantedKey), actual: shown(actualKey) })
@@ -151,15 +159,15 @@ const isSameCheck = (table: string, expected: string, actual: string, same: Same
   if (expected === actual) return true
   const [left, right] = [check.exec(expected), check.exec(actual)]
   if (left?.[1] === undefined || right?.[1] === undefined || left[2] !== right[2]) return false
-  return same({ table, type: undefined, expected: [left[1]], actual: [right[1]] })
+  return same(expressions({ table }, [left[1]], [right[1]]))
 }
 
-const isPrimaryKey = (constraint: string): boolean => constraint.startsWith(Structure.primaryKey)
+const isPrimaryKey = (constraint: string): boolean => constraint.startsWith(primaryKey)
 
 const indexes = (
   table: string,
-  expected: Structure.Structure,
-  actual: Structure.Structure,
+  expected: Structure,
+  actual: Structure,
   invalid: ReadonlySet<string>,
   same: Same
 ): ReadonlyArray<Difference> => {
@@ -187,7 +195,6 @@ const indexes = (
   return found
 }
 
-const isSameIndex = (table: string, expected: Structure.Index, actual: Structure.Index, same: Same): boolean =>
+const isSameIndex = (table: string, expected: Index, actual: Index, same: Same): boolean =>
   expected.definition === actual.definition ||
-  (expected.form === actual.form &&
-    same({ table, type: undefined, expected: expected.expressions, actual: actual.expressions }))
+  (expected.form === actual.form && same(expressions({ table }, expected.expressions, actual.expressions)))

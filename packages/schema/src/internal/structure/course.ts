@@ -2,19 +2,21 @@
  * What the statements of a schema make of an object, one after the other: so that what is there under its name can be
  * told from what the schema means.
  */
-import { all, as, type Node } from "@effect-dsql/dialect/ParseTree"
+import { all, as } from "@effect-dsql/dialect/ParseTree"
+import type { Statement } from "@effect-dsql/dialect/Statement"
 import type { Difference } from "../../Difference.ts"
 import type { Name, Target } from "../../SqlStatement.ts"
 import { readable } from "./canonical.ts"
 import { compare } from "./compare.ts"
+import type { Structure, Table } from "./model.ts"
 import type { Same } from "./sameness.ts"
-import * as Structure from "./structure.ts"
+import * as Structures from "./structure.ts"
 
 /** What is there. */
 export interface There {
   /** The schema in which names without one are looked for. */
   readonly schema: string
-  readonly structure: Structure.Structure
+  readonly structure: Structure
   /** The keys of indexes that are not valid. */
   readonly invalid: ReadonlySet<string>
 }
@@ -24,7 +26,7 @@ export interface There {
  * lives: they may have run before. The first is the statement's own. Nothing is said of a statement that leaves nothing.
  */
 export const differences = (
-  nodes: ReadonlyArray<Node>,
+  statements: ReadonlyArray<Statement>,
   at: number,
   target: Target,
   { invalid, schema, structure: actual }: There,
@@ -32,16 +34,16 @@ export const differences = (
 ): ReadonlyArray<ReadonlyArray<Difference>> => {
   const made = madeBy(target, schema)
   if (made === undefined) return []
-  const expected = Structure.of(nodes.slice(0, at), schema)
+  const expected = Structures.of(statements.slice(0, at), schema)
   if ("table" in target) {
-    const table = Structure.key(target.table.schema ?? schema, target.table.name, schema)
+    const table = Structures.key(target.table.schema ?? schema, target.table.name, schema)
     const there = actual.tables.get(table)
     if (there !== undefined && !expected.tables.has(table)) expected.tables.set(table, without(made, there))
   }
   const found: Array<ReadonlyArray<Difference>> = []
-  const needed = namedIn(nodes.slice(at + 1))
-  for (const node of nodes.slice(at)) {
-    Structure.add(expected, node, schema)
+  const needed = namedIn(statements.slice(at + 1))
+  for (const statement of statements.slice(at)) {
+    Structures.add(expected, statement, schema)
     if (!lives(made, expected)) break
     found.push([
       ...compare(expected, actual, invalid, same).filter(concerns(made, expected, actual)),
@@ -52,9 +54,9 @@ export const differences = (
 }
 
 /** The constraints that statements speak of by name. */
-const namedIn = (nodes: ReadonlyArray<Node>): ReadonlySet<string> =>
+const namedIn = (statements: ReadonlyArray<Statement>): ReadonlySet<string> =>
   new Set(
-    nodes.flatMap((node) => {
+    statements.flatMap(({ node }) => {
       if ("RenameStmt" in node && node.RenameStmt.renameType === "OBJECT_TABCONSTRAINT") {
         return node.RenameStmt.subname ?? []
       }
@@ -67,8 +69,8 @@ const namedIn = (nodes: ReadonlyArray<Node>): ReadonlySet<string> =>
 /** Constraints of a table that are there under other names than those that statements after it speak of. */
 const unnamed = (
   made: Made,
-  expected: Structure.Structure,
-  actual: Structure.Structure,
+  expected: Structure,
+  actual: Structure,
   needed: ReadonlySet<string>
 ): ReadonlyArray<Difference> => {
   const there = made._tag === "Relation" ? actual.tables.get(made.key) : undefined
@@ -81,7 +83,7 @@ const unnamed = (
 }
 
 /** A table that this schema does not make is taken as it is, but for what the statement adds to it. */
-const without = (made: Made, { columns, constraints }: Structure.Table): Structure.Table => {
+const without = (made: Made, { columns, constraints }: Table): Table => {
   const rest = { columns: new Map(columns), constraints: new Map(constraints) }
   if (made._tag === "Column") rest.columns.delete(made.name)
   if (made._tag === "Constraint") rest.constraints.delete(made.name)
@@ -95,7 +97,7 @@ type Made =
   | { readonly _tag: "Constraint"; readonly table: string; readonly name: string }
 
 const madeBy = (target: Target, schema: string): Made | undefined => {
-  const keyOf = (name: Name) => Structure.key(name.schema ?? schema, name.name, schema)
+  const keyOf = (name: Name) => Structures.key(name.schema ?? schema, name.name, schema)
   switch (target._tag) {
     case "CreateTable":
     case "CreateIndex":
@@ -115,7 +117,7 @@ const madeBy = (target: Target, schema: string): Made | undefined => {
   }
 }
 
-const lives = (made: Made, { indexes, relations, tables }: Structure.Structure): boolean => {
+const lives = (made: Made, { indexes, relations, tables }: Structure): boolean => {
   switch (made._tag) {
     case "Relation":
       return tables.has(made.key) || indexes.has(made.key) || relations.has(made.key)
@@ -127,7 +129,7 @@ const lives = (made: Made, { indexes, relations, tables }: Structure.Structure):
 }
 
 /** Whether a difference is of what a statement made. How an index is, is for the one that builds it, not for its table. */
-const concerns = (made: Made, expected: Structure.Structure, actual: Structure.Structure) => {
+const concerns = (made: Made, expected: Structure, actual: Structure) => {
   switch (made._tag) {
     case "Relation":
       return (difference: Difference): boolean => {
@@ -140,8 +142,7 @@ const concerns = (made: Made, expected: Structure.Structure, actual: Structure.S
       return (difference: Difference): boolean =>
         "column" in difference && difference.table === made.table && difference.column === made.name
     case "Constraint": {
-      const textIn = ({ tables }: Structure.Structure) =>
-        readable(tables.get(made.table)?.constraints.get(made.name) ?? "")
+      const textIn = ({ tables }: Structure) => readable(tables.get(made.table)?.constraints.get(made.name) ?? "")
       const [wanted, there] = [textIn(expected), textIn(actual)]
       return (difference: Difference): boolean =>
         (difference._tag === "MissingConstraint" && difference.expected === wanted) ||

@@ -5,7 +5,6 @@
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Transaction from "@effect-dsql/core/Transaction"
-import type { Node } from "@effect-dsql/dialect/ParseTree"
 import * as Statement from "@effect-dsql/dialect/Statement"
 import * as Effect from "effect/Effect"
 import type { Difference } from "../../Difference.ts"
@@ -42,11 +41,11 @@ export const expected = (
 /** How a database differs from what a schema says, whatever is recorded. */
 export const ofSchema = (schema: Expected): Effect.Effect<ReadonlyArray<Difference>, TransactionError, DsqlClient> =>
   Effect.gen(function* () {
-    const nodes = yield* nodesOf(schema)
+    const statements = yield* parsedOf(schema)
     const { expected, there } = yield* Transaction.run(
       Effect.gen(function* () {
         const current = yield* Definitions.currentSchema
-        const expected = Structure.of(nodes, current)
+        const expected = Structure.of(statements, current)
         return { expected, there: yield* select(current, [...expected.schemas], Structure.namesIn(expected)) }
       }),
       { operation: "ReadCatalogue", readOnly: true }
@@ -76,9 +75,9 @@ export const ofStatement = (
 ): Effect.Effect<ReadonlyArray<Difference>, TransactionError, DsqlClient> =>
   Effect.gen(function* () {
     const whole = schema.statements.includes(statement) ? schema : { ...schema, statements: [statement] }
-    const nodes = yield* nodesOf(whole)
+    const statements = yield* parsedOf(whole)
     const at = whole.statements.indexOf(statement)
-    const courses = (same: Sameness.Same) => Course.differences(nodes, at, statement.target, there, same)
+    const courses = (same: Sameness.Same) => Course.differences(statements, at, statement.target, there, same)
     const own = yield* Sameness.answered((same) => courses(same)[0] ?? [])
     const found = unaccepted(own, schema)
     if (found.length === 0) return found
@@ -87,21 +86,20 @@ export const ofStatement = (
   })
 
 // A schema is compared at each of its statements that shows, and parsed once.
-const trees = new WeakMap<Expected, ReadonlyArray<Node>>()
+const trees = new WeakMap<Expected, ReadonlyArray<Statement.Statement>>()
 
-const nodesOf = (schema: Expected): Effect.Effect<ReadonlyArray<Node>> =>
+const parsedOf = (schema: Expected): Effect.Effect<ReadonlyArray<Statement.Statement>> =>
   Effect.suspend(() => {
     const known = trees.get(schema)
     if (known !== undefined) return Effect.succeed(known)
-    return Effect.map(parsed(schema.statements.map(({ postgres }) => postgres).join(";\n")), (nodes) => {
-      trees.set(schema, nodes)
-      return nodes
+    return Effect.map(parsed(schema.statements.map(({ postgres }) => postgres).join(";\n")), (statements) => {
+      trees.set(schema, statements)
+      return statements
     })
   })
 
 /** Both were parsed before: a version's files when they were read, the catalogue's SQL by the server. */
-const parsed = (sql: string): Effect.Effect<ReadonlyArray<Node>> =>
-  Effect.map(Effect.orDie(Statement.parse(sql)), (statements) => statements.map(({ node }) => node))
+const parsed = (sql: string): Effect.Effect<ReadonlyArray<Statement.Statement>> => Effect.orDie(Statement.parse(sql))
 
 const select = (
   schema: string,

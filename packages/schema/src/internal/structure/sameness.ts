@@ -9,16 +9,20 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { reconnecting } from "../transaction/reconnecting.ts"
 import * as Rows from "../transaction/rows.ts"
-import { quoted, readable, unreadable } from "./canonical.ts"
+import { quoted, readable, reference, unreadable } from "./canonical.ts"
+import type { View } from "./model.ts"
+import type { queryOf } from "./view.ts"
 
 /** Two texts for the same place. */
 export interface Question {
-  /** The key of the table whose columns they may name; undefined for none. */
-  readonly table: string | undefined
-  /** The type of the column that they fill; undefined where they are of no column. */
-  readonly type: string | undefined
-  readonly expected: ReadonlyArray<string>
-  readonly actual: ReadonlyArray<string>
+  /** What they are of, for people. */
+  readonly place: string
+  /** As people read them. */
+  readonly texts: readonly [expected: string, actual: string]
+  /** A query of each; undefined where there is no SQL for one. */
+  readonly queries: readonly [expected: string, actual: string] | undefined
+  /** Whether the expected one means something else where the server cannot read it. */
+  readonly isCertain: boolean
 }
 
 /** Whether two texts are to be taken for the same. */
@@ -26,6 +30,42 @@ export type Same = (question: Question) => boolean
 
 /** Before the server is asked: the same texts alone. */
 export const literally: Same = () => false
+
+/** Stands in a plan that shows what it computes. */
+const mark = "'effect-dsql'"
+
+/** Expressions of a table's columns, or of none; as the type of the column that they fill, where they are of one. */
+export const expressions = (
+  { table, type }: { readonly table?: string; readonly type?: string | undefined },
+  expected: ReadonlyArray<string>,
+  actual: ReadonlyArray<string>
+): Question => {
+  const query = (texts: ReadonlyArray<string>) => {
+    const values = texts.map((text) => (type === undefined ? `(${text})` : `CAST((${text}) AS ${type})`))
+    return `SELECT ${[...values, mark].join(", ")}${table === undefined ? "" : ` FROM ${reference(table)}`}`
+  }
+  return {
+    place: table ?? "the schema",
+    texts: [readable(expected.join(", ")), readable(actual.join(", "))],
+    queries: [...expected, ...actual].some((text) => text.includes(unreadable))
+      ? undefined
+      : [query(expected), query(actual)],
+    isCertain: true
+  }
+}
+
+/** Views: by the name and the place of each column, and by what it is. */
+export const views = (name: string, expected: View, query: ReturnType<typeof queryOf>, actual: View): Question => {
+  const columns = actual.columns.map((column) => `v.${quoted(column)}`)
+  const aliases = expected.columns.length === 0 ? "" : ` (${expected.columns.map(quoted).join(", ")})`
+  const from = (source: string) => `SELECT ${[...columns, "ROW(v.*)", mark].join(", ")} FROM ${source}`
+  return {
+    place: `view ${name}`,
+    texts: [expected.query, actual.query],
+    queries: [from(`(${query.query}\n) AS v${aliases}`), from(`${reference(name)} AS v`)],
+    isCertain: !query.isChanged
+  }
+}
 
 /** Answers the questions that a comparison asks, and gives what it finds with these answers. */
 export const answered = <A>(compare: (same: Same) => A): Effect.Effect<A, TransactionError, DsqlClient> =>
@@ -45,34 +85,22 @@ const keyOf = (question: Question): string => JSON.stringify(question)
 
 const isSame = (question: Question): Effect.Effect<boolean, TransactionError, DsqlClient> =>
   Effect.gen(function* () {
-    const { actual, expected } = question
-    if (expected.length !== actual.length) return false
-    if ([...expected, ...actual].some((text) => text.includes(unreadable))) return yield* untold(question)
-    const there = yield* planned(question, actual)
-    if (there === undefined) return yield* untold(question)
-    return (yield* planned(question, expected)) === there
+    const { isCertain, queries } = question
+    if (queries === undefined) return yield* untold(question)
+    const [expected, actual] = yield* Effect.forEach(queries, planned)
+    // What the server printed, it can read.
+    if (actual === undefined) return yield* untold(question)
+    return expected === undefined && !isCertain ? yield* untold(question) : expected === actual
   })
 
-const untold = ({ actual, expected, table }: Question) =>
-  Effect.as(
-    Effect.logWarning(
-      `${table ?? "the schema"}: nothing tells whether ${readable(actual.join(", "))} is ${readable(expected.join(", "))}: compare them by hand`
-    ),
-    true
-  )
+const untold = ({ place, texts: [expected, actual] }: Question) =>
+  Effect.as(Effect.logWarning(`${place}: nothing tells whether ${actual} is ${expected}: compare them by hand`), true)
 
 const Line = Schema.Struct({ "QUERY PLAN": Schema.String })
 
-/** Stands in a plan that shows what it computes. */
-const mark = "effect-dsql"
-
-/** What the server makes of some texts; undefined where it refuses them, or does not show it. */
-const planned = ({ table, type }: Question, texts: ReadonlyArray<string>) => {
-  const values = texts.map((text) => (type === undefined ? `(${text})` : `CAST((${text}) AS ${type})`))
-  const from = table === undefined ? "" : ` FROM ${nameOf(table)}`
-  return reconnecting(
-    Rows.read(Line, (sql) => sql.unsafe(`EXPLAIN (VERBOSE) SELECT ${values.join(", ")}, '${mark}'${from}`).unprepared)
-  ).pipe(
+/** What the server makes of a query; undefined where it refuses it, or does not show what it computes. */
+const planned = (query: string) =>
+  reconnecting(Rows.read(Line, (sql) => sql.unsafe(`EXPLAIN (VERBOSE) ${query}`).unprepared)).pipe(
     Effect.map((rows) => {
       const plan = rows
         .map((row) => row["QUERY PLAN"].replace(/ +\(cost=[^)]*\)/, ""))
@@ -82,9 +110,3 @@ const planned = ({ table, type }: Question, texts: ReadonlyArray<string>) => {
     }),
     Effect.catchTag(["StatementFailed", "UnsupportedFeature"], () => Effect.succeed(undefined))
   )
-}
-
-const nameOf = (key: string): string => {
-  const dot = key.indexOf(".")
-  return dot === -1 ? quoted(key) : `${quoted(key.slice(0, dot))}.${quoted(key.slice(dot + 1))}`
-}

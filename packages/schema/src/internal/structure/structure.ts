@@ -2,19 +2,18 @@
  * What statements leave in a catalogue, in their order. It is read from a
  * version's SQL and, the same way, from the SQL that describes what is there.
  */
+import { names } from "@effect-dsql/dialect/ParseTree"
+import type { Statement } from "@effect-dsql/dialect/Statement"
 import * as Alteration from "./alteration.ts"
-import { names, type Node } from "@effect-dsql/dialect/ParseTree"
 import * as Creation from "./creation.ts"
-import type { KeyOf, RelationName, Structure } from "./creation.ts"
+import type { KeyOf, RelationName, Structure } from "./model.ts"
 import * as Sequence from "./sequence.ts"
-
-export type { Column, Index, Structure, Table } from "./creation.ts"
-export { primaryKey } from "./creation.ts"
+import * as View from "./view.ts"
 
 /** Reads statements in their order; names without a schema are in the current one. */
-export const of = (nodes: ReadonlyArray<Node>, schema: string): Structure => {
+export const of = (statements: ReadonlyArray<Statement>, schema: string): Structure => {
   const structure = empty(schema)
-  for (const node of nodes) add(structure, node, schema)
+  for (const statement of statements) add(structure, statement, schema)
   return structure
 }
 
@@ -27,8 +26,8 @@ const empty = (schema: string): Structure => ({
 })
 
 /** Reads one statement more into a structure. */
-export const add = (structure: Structure, node: Node, schema: string): void =>
-  enter(structure, node, (relation) => {
+export const add = (structure: Structure, statement: Statement, schema: string): void =>
+  enter(structure, statement, (relation) => {
     const own = relation?.schemaname ?? schema
     structure.schemas.add(own)
     return key(own, relation?.relname ?? "", schema)
@@ -46,11 +45,14 @@ export const namesIn = ({ gone, indexes, relations, tables }: Structure): Readon
 export const key = (schema: string, name: string, current: string): string =>
   schema === current ? name : `${schema}.${name}`
 
-const enter = (structure: Structure, node: Node, keyOf: KeyOf): void => {
+const enter = (structure: Structure, statement: Statement, keyOf: KeyOf): void => {
+  const { node } = statement
   if ("CreateStmt" in node) return Creation.create(structure, node.CreateStmt, keyOf)
   if ("IndexStmt" in node) return Creation.index(structure, node.IndexStmt, keyOf)
   if ("ViewStmt" in node) {
-    return void structure.relations.set(keyOf(node.ViewStmt.view), { kind: "view" })
+    const key = keyOf(node.ViewStmt.view)
+    if (structure.relations.has(key)) View.viewChanged(structure, key)
+    return void structure.relations.set(key, View.read(structure, statement, node.ViewStmt, keyOf))
   }
   if ("CreateSeqStmt" in node) {
     const { if_not_exists, options, sequence } = node.CreateSeqStmt

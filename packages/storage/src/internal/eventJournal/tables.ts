@@ -134,7 +134,7 @@ export const make = (names: Names, statements: Statement.Statements) => {
         ),
         (rows) => ({
           latest: rows[0]?.latest,
-          entries: sorted(rows.flatMap(({ latest: _, ...row }) => (isEntry(row) ? [row] : [])))
+          entries: sorted(rows.flatMap((row) => (isEntry(row) ? [row] : [])))
         })
       ),
 

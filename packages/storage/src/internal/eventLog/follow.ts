@@ -19,9 +19,9 @@ export interface Signals {
 
 /** Signals within this process. */
 export const signals: Effect.Effect<Signals, never, Scope.Scope> = Effect.map(
-  RcMap.make({
+  RcMap.make<string, PubSub.PubSub<void>, never, Scope.Scope>({
     // Whoever is behind needs to hear once that there is more.
-    lookup: (_: string) => Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown),
+    lookup: () => Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown),
     idleTimeToLive: "1 minute"
   }),
   (logs) => ({

@@ -1,0 +1,169 @@
+/**
+ * Effect's `RunnerStorage` on Aurora DSQL: shards as leases with a fence,
+ * machine ids as leased slots.
+ *
+ * A lease is over by the database's clock. Its holder is one incarnation of a
+ * process, not an address, so two processes at one address never hold a shard
+ * together. Every operation is one round trip; shards are taken in statements
+ * of 100 and renewed in statements of 1,000. A lost answer is asked again, which
+ * grants what was granted before.
+ *
+ * @since 0.1.0
+ * @stability unstable
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { PersistenceError } from "effect/cluster/ClusterError"
+import * as RunnerStorage from "effect/cluster/RunnerStorage"
+import { ShardingConfig } from "effect/cluster/ShardingConfig"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Leases from "./internal/runners/leases.ts"
+import * as Slots from "./internal/runners/slots.ts"
+import * as Storing from "./internal/storing.ts"
+import { Holding, nameOf } from "./Holding.ts"
+
+/**
+ * Provides the storage. Leases last for `shardLockExpiration` of the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<RunnerStorage.RunnerStorage, never, DsqlClient | Holding | ShardingConfig> =
+  Layer.effect(
+    RunnerStorage.RunnerStorage,
+    Effect.gen(function* () {
+      const holding = yield* Holding
+      const config = yield* ShardingConfig
+      const clock = yield* Clock.Clock
+      const storing = Storing.make(yield* DsqlClient)
+      return RunnerStorage.makeEncoded(make(holding, storing, clock, timesOf(config)))
+    })
+  )
+
+interface Times {
+  /** How long a lease lasts, in milliseconds. */
+  readonly lease: number
+  /** How long ago the database may have confirmed one shard for it to count as held, in nanoseconds. */
+  readonly young: bigint
+}
+
+/** Half the time between two renewals, which Effect cuts to a third of the lease: each of those asks the database. */
+const timesOf = (config: ShardingConfig["Service"]): Times => {
+  const lease = Duration.toMillis(Duration.fromInputUnsafe(config.shardLockExpiration))
+  const interval = Math.min(Duration.toMillis(Duration.fromInputUnsafe(config.shardLockRefreshInterval)), lease / 3)
+  return { lease, young: BigInt(Math.floor((interval * 1_000_000) / 2)) }
+}
+
+const make = (
+  holding: Holding["Service"],
+  storing: Storing.Storing,
+  clock: Clock.Clock,
+  { lease, young }: Times
+): RunnerStorage.Encoded => {
+  const { prefix } = holding
+  const now = () => clock.currentTimeNanosUnsafe()
+
+  /** Grants what a statement returned of these shards, at the latest as of when it was sent, and names it. */
+  const grant = (address: string, at: bigint, rows: ReadonlyArray<Storing.Row>): Array<string> =>
+    rows.map(({ fence, shard_id }) => {
+      const shardId = String(shard_id).slice(prefix.length + 1)
+      // A BIGINT comes as a bigint.
+      holding.grant(shardId, { address, fence: fence as bigint, confirmedAt: at })
+      return shardId
+    })
+
+  const inParts = <A>(
+    shardIds: ReadonlyArray<string>,
+    size: number,
+    send: (names: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<A>, PersistenceError>
+  ): Effect.Effect<Array<A>, PersistenceError> =>
+    Effect.gen(function* () {
+      const all: Array<A> = []
+      for (let begin = 0; begin < shardIds.length; begin += size) {
+        const part = shardIds.slice(begin, begin + size)
+        for (const one of yield* send(part.map((shardId) => nameOf(holding, shardId)))) all.push(one)
+      }
+      return all
+    })
+
+  const isYoung = (address: string, shardId: string): boolean => {
+    const held = holding.find(shardId)
+    return held?.address === address && now() - held.confirmedAt < young
+  }
+
+  return {
+    getRunners: Effect.map(storing.read("ListRunners", Slots.list(prefix)), (rows) =>
+      rows.map(({ healthy, runner }) => [String(runner), healthy === true] as const)
+    ),
+
+    register: (address, runner, healthy) =>
+      Effect.flatMap(
+        storing.repeat(
+          "RegisterRunner",
+          Slots.take({ cluster: prefix, owner: holding.owner(address), address, runner, healthy }, lease)
+        ),
+        ([slot]) =>
+          slot === undefined
+            ? Effect.die(new Error(`all ${Slots.count} machine ids are taken: a database has no room for more runners`))
+            : Effect.succeed(Number(slot["machine_id"]))
+      ),
+
+    unregister: (address) => Effect.asVoid(storing.repeat("UnregisterRunner", Slots.leave(holding.owner(address)))),
+
+    setRunnerHealth: (address, healthy) =>
+      Effect.asVoid(storing.repeat("SetRunnerHealth", Slots.health(prefix, address, healthy))),
+
+    acquire: (address, shardIds) =>
+      inParts(shardIds, Leases.acquiredAtOnce, (names) =>
+        Effect.suspend(() => {
+          const at = now()
+          return Effect.map(
+            storing.repeat("AcquireShards", Leases.acquire(holding.owner(address), address, names, lease)),
+            (rows) => grant(address, at, rows)
+          )
+        })
+      ),
+
+    refresh: Effect.fnUntraced(function* (address, shardIds) {
+      const [only] = shardIds
+      // Sharding asks so before each final reply, which proves the fence by itself.
+      if (only !== undefined && shardIds.length === 1 && isYoung(address, only)) return [only]
+      const owner = holding.owner(address)
+      if (shardIds.length === 0) {
+        yield* storing.repeat("RenewRunner", Slots.renew(owner, lease))
+        return []
+      }
+      const kept = yield* inParts(shardIds, Leases.renewedAtOnce, (names) =>
+        Effect.suspend(() => {
+          const at = now()
+          return Effect.map(storing.repeat("RefreshShards", Leases.refresh(owner, names, lease)), (rows) =>
+            grant(address, at, rows)
+          )
+        })
+      )
+      const known = new Set(kept)
+      for (const shardId of shardIds) if (!known.has(shardId)) holding.lose(shardId)
+      return kept
+    }),
+
+    release: (address, shardId) =>
+      Effect.suspend(() => {
+        holding.lose(shardId)
+        return Effect.asVoid(
+          storing.repeat("ReleaseShard", Leases.release(holding.owner(address), nameOf(holding, shardId)))
+        )
+      }),
+
+    // What the database has granted may be more than this process knows of: an answer may have come too late.
+    releaseAll: Effect.fnUntraced(function* (address) {
+      for (const [shardId, held] of holding.all()) if (held.address === address) holding.lose(shardId)
+      const owner = holding.owner(address)
+      let released = Leases.renewedAtOnce
+      while (released === Leases.renewedAtOnce) {
+        released = (yield* storing.repeat("ReleaseAllShards", Leases.releaseAll(owner))).length
+      }
+    })
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * Effect Cluster and Workflow on Aurora DSQL.
+ *
+ * @since 0.1.0
+ */
+export * as DsqlCluster from "./DsqlCluster.ts"
+export * as DsqlMessageStorage from "./DsqlMessageStorage.ts"
+export * as DsqlRunnerStorage from "./DsqlRunnerStorage.ts"
+export * as DsqlSingleRunner from "./DsqlSingleRunner.ts"
+export * as Holding from "./Holding.ts"

@@ -1,0 +1,185 @@
+/**
+ * Effect's storage of encoded messages: which statement each operation sends, and what its outcome means.
+ */
+import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import * as Expression from "@effect-dsql/core/Expression"
+import { EntityNotAssignedToRunner, PersistenceError } from "effect/cluster/ClusterError"
+import { type Encoded, SaveResultEncoded } from "effect/cluster/MessageStorage"
+import type * as Reply from "effect/cluster/Reply"
+import { Snowflake } from "effect/cluster/Snowflake"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type Holding, nameOf } from "../../Holding.ts"
+import { keyHash, requestKey } from "../keys.ts"
+import { Instead, type Row, type Storing } from "../storing.ts"
+import type { Claims } from "./claims.ts"
+import { inTransaction } from "./joining.ts"
+import * as Polling from "./polling.ts"
+import * as Removing from "./removing.ts"
+import * as Replying from "./replying.ts"
+import * as Rows from "./rows.ts"
+import * as Saving from "./saving.ts"
+import { Travelling } from "./travelling.ts"
+
+export const make = (
+  client: DsqlClient["Service"],
+  storing: Storing,
+  holding: Holding["Service"],
+  claims: Claims
+): Encoded => {
+  const name = (shardId: string) => nameOf(holding, shardId)
+  const shardOf = (name: string) => name.slice(holding.prefix.length + 1)
+
+  /** Remembers rows as handed out, and gives their messages. */
+  const handOut = (rows: ReadonlyArray<Row>, now: number) =>
+    rows.map((row) => {
+      const shardId = shardOf(String(row["shard_id"]))
+      // A BIGINT comes as a bigint.
+      const requestId = row["id"] as bigint
+      const message = {
+        id: row["message_id"] as bigint,
+        entityType: String(row["entity_type"]),
+        entityId: String(row["entity_id"]),
+        shardId,
+        fence: (row["fence"] as bigint | null) ?? undefined
+      }
+      claims.add(requestId, message, now)
+      return Rows.message(row, shardId)
+    })
+
+  const repliesOf = (requestIds: ReadonlyArray<string>, which: "all" | "unheard") => {
+    const byKey = new Map(requestIds.map((id) => [requestKey(BigInt(id)), id]))
+    return Effect.map(storing.read("ReadReplies", Polling.repliesOf([...byKey.keys()], which)), (rows) =>
+      rows.map((row) =>
+        Rows.reply(byKey.get(row["request_key"] as bigint) ?? "", row["id"], row["sequence"], row["payload"])
+      )
+    )
+  }
+
+  const saveReply = (reply: Reply.Encoded): Effect.Effect<void, PersistenceError> =>
+    Effect.withFiber((fiber) => {
+      const requestId = BigInt(reply.requestId)
+      const travelling = fiber.getRef(Travelling)
+      const handedOut = travelling ?? claims.find(requestId)
+      const fence = handedOut?.fence
+      // What is known to be lost need not be asked.
+      const outcome =
+        handedOut !== undefined && fence !== undefined && holding.find(handedOut.shardId)?.fence !== fence
+          ? Effect.succeed(new Instead<Replying.Refusal>("stale"))
+          : storing.write<Replying.Refusal>(
+              reply._tag === "Chunk" ? "SaveChunk" : "SaveExit",
+              Replying.reply(
+                reply,
+                handedOut === undefined || fence === undefined ? undefined : { name: name(handedOut.shardId), fence }
+              )
+            )
+      return Effect.flatMap(outcome, (told) => {
+        const refusal = told instanceof Instead ? told.outcome : undefined
+        if (refusal === "stale" && handedOut !== undefined && holding.find(handedOut.shardId)?.fence === fence) {
+          holding.lose(handedOut.shardId)
+        }
+        if (refusal === "stale" || refusal === "decided") return refuse(refusal, travelling)
+        if (reply._tag === "WithExit") claims.drop(requestId)
+        return Effect.void
+      })
+    })
+
+  return {
+    saveEnvelope: ({ deliverAt, envelope, primaryKey }) => {
+      const shard = name(Rows.shardOf(envelope))
+      const statement = () => {
+        switch (envelope._tag) {
+          case "Request": {
+            const key = primaryKey === null ? undefined : keyHash(holding.prefix, primaryKey)
+            return Saving.request(envelope, shard, key, deliverAt)
+          }
+          case "AckChunk":
+            return Saving.ackChunk(envelope, shard)
+          case "Interrupt":
+            return Saving.interrupt(envelope, shard)
+        }
+      }
+      return Effect.map(
+        Effect.suspend(() => storing.write(`Save${envelope._tag}`, statement())),
+        (told) => (told instanceof Instead ? told.outcome : SaveResultEncoded.Success())
+      )
+    },
+
+    saveReply,
+
+    clearReplies: (requestId, options) =>
+      Effect.map(storing.write("ClearReplies", Replying.clear(requestId, options?.expectedReplyId)), (told) => {
+        if (!(told instanceof Instead)) claims.drop(requestId)
+      }),
+
+    requestIdForPrimaryKey: (primaryKey) =>
+      Effect.map(storing.read("FindRequest", Polling.requestOf(keyHash(holding.prefix, primaryKey))), ([row]) =>
+        row === undefined ? Option.none() : Option.some(Snowflake(row["request_id"] as bigint))
+      ),
+
+    repliesFor: (requestIds) => repliesOf(requestIds, "unheard"),
+
+    repliesForUnfiltered: (requestIds) => repliesOf(requestIds, "all"),
+
+    unprocessedMessages: (shardIds, now, options) =>
+      Effect.suspend(() => {
+        if (options?.addresses?.length === 0) return Effect.succeed([])
+        const statement = Polling.onShards({
+          shards: shardIds.map((shardId) => ({ name: name(shardId), fence: holding.find(shardId)?.fence })),
+          claimed: claims.on(new Set(shardIds), now),
+          now,
+          limit: options?.limit,
+          addresses: options?.addresses?.map((address) => ({ name: name(address.shardId.toString()), address }))
+        })
+        return Effect.map(storing.read("PollMessages", statement), (rows) => handOut(rows, now))
+      }),
+
+    unprocessedMessagesById: (ids, now) =>
+      Effect.map(storing.read("PollRequests", Polling.byKeys(ids.map(requestKey), now)), (rows) =>
+        handOut(
+          rows.filter(({ fence, shard_id }) => fence === (holding.find(shardOf(String(shard_id)))?.fence ?? null)),
+          now
+        )
+      ),
+
+    resetRequests: (requestIds) =>
+      Effect.sync(() => {
+        for (const requestId of requestIds) claims.drop(requestId)
+      }),
+
+    resetAddresses: (addresses) => Effect.sync(() => claims.dropAddresses(addresses)),
+
+    resetShards: (shardIds) => Effect.sync(() => claims.dropShards(shardIds)),
+
+    clearAddress: Effect.fnUntraced(function* (address) {
+      const { sql, value } = Expression
+      const where = sql`shard_id = ${value("text", name(address.shardId.toString()))}
+        AND entity_type = ${value("text", address.entityType)} AND entity_id = ${value("text", address.entityId)}`
+      let gone = Removing.atOnce
+      while (gone === Removing.atOnce) {
+        const told = yield* storing.write("ClearAddress", Removing.requests(where, Removing.atOnce))
+        gone = told instanceof Instead ? 0 : Number(told["gone"])
+      }
+      claims.dropAddresses([address])
+    }),
+
+    withTransaction: inTransaction(client)
+  }
+}
+
+/**
+ * Sharding leaves a request that is not its runner's any more to the shard's owner. `respond` may fail so, whatever its
+ * type says: `EntityManager` catches this error by its tag.
+ */
+const refuse = (
+  refusal: "stale" | "decided",
+  travelling: Travelling | undefined
+): Effect.Effect<never, PersistenceError> =>
+  travelling === undefined
+    ? Effect.fail(new PersistenceError({ cause: new Error(reasons[refusal]) }))
+    : Effect.fail(new EntityNotAssignedToRunner({ address: travelling.address }) as unknown as PersistenceError)
+
+const reasons = {
+  stale: "the shard of this request is held under another fence by now: its owner answers it",
+  decided: "this request has another exit already"
+} as const

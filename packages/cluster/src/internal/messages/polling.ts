@@ -1,0 +1,106 @@
+/**
+ * What waits for an entity, as one statement that reads.
+ *
+ * Of each shard so many rows are read as may be wanted, from the beginning of its inbox, which holds only what waits. A
+ * shard that somebody else holds by now gives nothing: its fence is compared in the same snapshot.
+ */
+import * as Expression from "@effect-dsql/core/Expression"
+import type { EntityAddress } from "effect/cluster/EntityAddress"
+import { kind } from "./rows.ts"
+
+const { literal, sql, value, values } = Expression
+
+const inbox = Expression.name("cluster_inbox")
+const replies = Expression.name("cluster_replies")
+const requests = Expression.name("cluster_requests")
+const shards = Expression.name("cluster_shards")
+
+/** A shard by its name in the tables, and the fence under which it is held, if it is. */
+export interface Polled {
+  readonly name: string
+  readonly fence: bigint | undefined
+}
+
+const columns = literal(
+  "request.id, request.shard_id, request.entity_type, request.entity_id, request.tag, request.payload, " +
+    "request.headers, request.trace_id, request.span_id, request.sampled, waiting.id AS message_id, waiting.kind, " +
+    "waiting.reply_id, sent.id AS sent_id, sent.sequence AS reply_sequence, sent.payload AS reply_payload"
+)
+
+/** The last reply of a request beside it. */
+const withSent = sql`LEFT JOIN ${replies} AS sent
+  ON sent.request_key = request.request_key AND sent.id = request.last_reply_id`
+
+/** Whether nobody waits for an acknowledgement of the request: whoever asked has seen all that was said. */
+const isHeard = sql`NOT EXISTS (
+  SELECT 1 FROM ${replies} AS said WHERE said.request_key = message.request_key AND NOT said.acked)`
+
+/** So many messages at most that are due on these shards, without those that are claimed. */
+export const onShards = (options: {
+  readonly shards: ReadonlyArray<Polled>
+  readonly claimed: ReadonlyArray<bigint>
+  readonly now: number
+  readonly limit: number | undefined
+  /** The entities that are asked for, by the names of their shards; all where it is undefined. */
+  readonly addresses: ReadonlyArray<{ readonly name: string; readonly address: EntityAddress }> | undefined
+}): Expression.Expression => {
+  const { addresses, claimed, limit, now } = options
+  const most = value("bigint", limit === undefined ? null : BigInt(Math.floor(limit)))
+  const polled = Expression.records(
+    "polled",
+    { shard_id: "text", fence: "bigint" },
+    options.shards.map(({ fence, name }) => ({ shard_id: name, fence: fence ?? null }))
+  )
+  const wanted =
+    addresses === undefined
+      ? literal("")
+      : sql`AND (message.shard_id, message.entity_type, message.entity_id) IN (SELECT * FROM ${Expression.records(
+          "wanted",
+          { shard_id: "text", entity_type: "text", entity_id: "text" },
+          addresses.map(({ address, name }) => ({
+            shard_id: name,
+            entity_type: address.entityType,
+            entity_id: address.entityId
+          }))
+        )})`
+  return sql`
+    SELECT ${columns}, polled.fence
+    FROM ${polled}
+    LEFT JOIN ${shards} AS shard ON shard.shard_id = polled.shard_id
+    CROSS JOIN LATERAL (
+      SELECT message.* FROM ${inbox} AS message
+      WHERE message.shard_id = polled.shard_id AND message.due_at <= ${value("bigint", BigInt(now))}
+        AND message.id <> ALL (${values("bigint", claimed)})
+        AND (message.kind = ${literal(String(kind.interrupt))} OR ${isHeard}) ${wanted}
+      ORDER BY message.due_at, message.request_id, message.id
+      LIMIT ${most}
+    ) AS waiting
+    JOIN ${requests} AS request ON request.request_key = waiting.request_key
+    ${withSent}
+    WHERE shard.fence IS NOT DISTINCT FROM polled.fence
+    ORDER BY waiting.request_id, waiting.id
+    LIMIT ${most}`
+}
+
+/** Those of these requests that wait and are due, with the fence that their shard has now. */
+export const byKeys = (keys: ReadonlyArray<bigint>, now: number): Expression.Expression => sql`
+  SELECT ${columns}, shard.fence
+  FROM ${requests} AS request
+  JOIN ${inbox} AS waiting ON waiting.shard_id = request.shard_id AND waiting.due_at = request.due_at
+    AND waiting.request_id = request.id AND waiting.id = request.id
+  LEFT JOIN ${shards} AS shard ON shard.shard_id = request.shard_id
+  ${withSent}
+  WHERE request.request_key = ANY (${values("bigint", keys)}) AND request.due_at <= ${value("bigint", BigInt(now))}
+    AND NOT EXISTS (
+      SELECT 1 FROM ${replies} AS said WHERE said.request_key = request.request_key AND NOT said.acked)
+  ORDER BY request.id`
+
+/** Replies of these requests: all, or those that nobody has acknowledged. */
+export const repliesOf = (keys: ReadonlyArray<bigint>, which: "all" | "unheard"): Expression.Expression => sql`
+  SELECT request_key, id, sequence, payload FROM ${replies}
+  WHERE request_key = ANY (${values("bigint", keys)}) ${which === "all" ? literal("") : literal("AND NOT acked")}
+  ORDER BY id`
+
+/** The request that has this key. */
+export const requestOf = (keyHash: string): Expression.Expression => sql`
+  SELECT request_id FROM ${Expression.name("cluster_keys")} WHERE key_hash = ${value("uuid", keyHash)}`

@@ -1,0 +1,350 @@
+/**
+ * What two processes do in the middle of each other's operations, step by step, and the same with a guard taken out.
+ */
+import { assert, describe } from "@effect/vitest"
+import { Cause, Effect, Exit, Predicate } from "effect"
+import { asItIs, type Rewrite } from "../../../test/sessions.ts"
+import {
+  ack,
+  chunk,
+  describeCounted,
+  exit,
+  interrupt,
+  prefix,
+  process,
+  request,
+  requestIn,
+  rivals,
+  rows,
+  shard,
+  streamed
+} from "./support/cluster.ts"
+import { interleaved, type Moment, moments } from "./support/interleaved.ts"
+
+const everyMoment = Object.keys(moments) as ReadonlyArray<Moment>
+
+const without =
+  (part: RegExp, replacement = ""): Rewrite =>
+  (text) =>
+    text.replaceAll(part, replacement)
+
+/** A request that `one` of two processes was handed, whose shard the other one takes as soon as it wants. */
+const handedOut = Effect.gen(function* () {
+  const { one, other } = yield* rivals
+  yield* one.runners.acquire(one.address, [shard()])
+  const sent = request()
+  yield* one.messages.saveRequest(sent)
+  const incoming = requestIn(yield* one.messages.unprocessedMessages([shard()]))
+  const takeOver = Effect.gen(function* () {
+    assert.deepStrictEqual(yield* other.runners.acquire(other.address, [shard()]), [shard()])
+    return yield* other.messages.unprocessedMessages([shard()])
+  })
+  const stored = rows(
+    `SELECT r.fence, r.payload FROM cluster_replies r JOIN cluster_requests q USING (request_key) WHERE q.id = ${sent.envelope.requestId}`
+  )
+  const waiting = rows(`SELECT kind FROM cluster_inbox WHERE request_id = ${sent.envelope.requestId} ORDER BY id`)
+  return { one, other, sent, incoming, takeOver, stored, waiting }
+})
+
+/** `Success`, or the tag of what an operation failed with. */
+const tagOf = (result: Exit.Exit<unknown, unknown>): string => {
+  if (Exit.isSuccess(result)) return "Success"
+  const error = Cause.squash(result.cause)
+  return Predicate.hasProperty(error, "_tag") ? String(error._tag) : String(error)
+}
+
+describeCounted("Interleavings", (it) => {
+  describe("a reply, and a takeover of its shard", () => {
+    it.effect.each(everyMoment)("%s: the new owner decides, and nobody else", (moment) =>
+      Effect.gen(function* () {
+        const { incoming, other, sent, stored, takeOver } = yield* handedOut
+        const { exit: outcome, meanwhile: theirs } = yield* interleaved(
+          incoming.respond(exit(sent, 1)),
+          moment,
+          takeOver
+        )
+        assert.strictEqual(tagOf(outcome), "EntityNotAssignedToRunner")
+        assert.deepStrictEqual(yield* stored, [])
+        yield* requestIn(theirs).respond(exit(sent, 2))
+        assert.strictEqual((yield* other.messages.repliesFor([sent])).length, 1)
+        assert.deepStrictEqual(
+          (yield* stored).map(({ fence }) => fence),
+          [2n]
+        )
+      })
+    )
+
+    it.effect.each([
+      ["the lock on the shard", "before its commit", without(/ FOR KEY SHARE/g)],
+      [
+        "the comparison of the fence",
+        "before its statement",
+        without(/(?<=_shard" WHERE )fence = \$\d+::bigint/g, "TRUE OR $&")
+      ]
+    ] as const)("without %s (%s) a stale reply decides", ([, moment, rewrite]) =>
+      Effect.gen(function* () {
+        const { incoming, sent, stored, takeOver } = yield* handedOut
+        const { exit: outcome } = yield* interleaved(incoming.respond(exit(sent, 1)), moment, takeOver, rewrite)
+        assert.strictEqual(tagOf(outcome), "Success")
+        assert.deepStrictEqual(
+          (yield* stored).map(({ fence }) => fence),
+          [1n]
+        )
+      })
+    )
+
+    it.effect.each(everyMoment)("the other way round, %s: the reply stands, and the new owner finds it", (moment) =>
+      Effect.gen(function* () {
+        const { incoming, one, other, sent, stored } = yield* handedOut
+        const { exit: outcome } = yield* interleaved(
+          other.runners.acquire(other.address, [shard()]),
+          moment,
+          incoming.respond(exit(sent, 1))
+        )
+        assert.strictEqual(tagOf(outcome), "Success")
+        assert.deepStrictEqual(yield* other.messages.unprocessedMessages([shard()]), [])
+        assert.deepStrictEqual(yield* one.messages.unprocessedMessages([shard()]), [])
+        assert.strictEqual((yield* stored).length, 1)
+      })
+    )
+
+    it.effect("a handler that outlived its shard decides nothing, though its process has got the shard back", () =>
+      Effect.gen(function* () {
+        const { incoming, one, sent, stored, takeOver } = yield* handedOut
+        yield* takeOver
+        yield* one.runners.acquire(one.address, [shard()])
+        const again = requestIn(yield* one.messages.unprocessedMessages([shard()]))
+        const lost = yield* Effect.flip(incoming.respond(exit(sent, 1)))
+        assert.strictEqual(lost._tag as string, "EntityNotAssignedToRunner")
+        yield* again.respond(exit(sent, 3))
+        assert.deepStrictEqual(
+          (yield* stored).map(({ fence }) => fence),
+          [3n]
+        )
+      })
+    )
+  })
+
+  describe("two processes that acquire a shard", () => {
+    const free = Effect.gen(function* () {
+      const cluster = prefix()
+      const [one, other] = [yield* process({ prefix: cluster }), yield* process({ prefix: cluster })]
+      return {
+        mine: one.runners.acquire(one.address, [shard()]),
+        theirs: other.runners.acquire(other.address, [shard()])
+      }
+    })
+
+    it.effect.each(everyMoment)("at once, %s: one has it", (moment) =>
+      Effect.gen(function* () {
+        const { mine, theirs } = yield* free
+        const { exit: outcome, meanwhile } = yield* interleaved(mine, moment, theirs)
+        assert.deepStrictEqual(meanwhile, [shard()])
+        assert.deepStrictEqual(outcome, Exit.succeed([]))
+      })
+    )
+
+    it.effect("without the comparison of owner and lease both believe that they have it", () =>
+      Effect.gen(function* () {
+        const { mine, theirs } = yield* free
+        const { exit: outcome, meanwhile } = yield* interleaved(
+          mine,
+          "before its commit",
+          theirs,
+          without(/WHERE held\.owner = excluded\.owner OR held\.expires_at < now\(\)/g)
+        )
+        assert.deepStrictEqual([meanwhile, outcome], [[shard()], Exit.succeed([shard()])])
+      })
+    )
+  })
+
+  describe("a lease that is renewed", () => {
+    it.effect.each(everyMoment)("disturbs no reply below it, %s", (moment) =>
+      Effect.gen(function* () {
+        const { incoming, one, sent, stored } = yield* handedOut
+        const { attempts, exit: outcome } = yield* interleaved(
+          one.runners.refresh(one.address, [shard(), shard(2)]),
+          moment,
+          incoming.respond(exit(sent))
+        )
+        assert.deepStrictEqual([outcome, attempts], [Exit.succeed([shard()]), 1])
+        assert.strictEqual((yield* stored).length, 1)
+      })
+    )
+
+    it.effect.each(everyMoment)("is not renewed where another one has taken it, %s", (moment) =>
+      Effect.gen(function* () {
+        const { one, takeOver } = yield* handedOut
+        const { exit: outcome } = yield* interleaved(
+          one.runners.refresh(one.address, [shard(), shard(2)]),
+          moment,
+          takeOver
+        )
+        assert.deepStrictEqual(outcome, Exit.succeed([]))
+        assert.isUndefined(one.holding.find("default:1"))
+      })
+    )
+  })
+
+  describe("a poll of the old owner", () => {
+    const stale = (rewrite: Rewrite) =>
+      Effect.gen(function* () {
+        const { one, sent, takeOver } = yield* handedOut
+        yield* one.messages.resetRequests([sent.envelope.requestId])
+        const { exit: outcome, meanwhile } = yield* interleaved(
+          Effect.andThen(
+            one.messages.resetShards([shard()]),
+            // The snapshot of the first attempt is from before the takeover; a second poll is not.
+            Effect.andThen(one.messages.unprocessedMessages([shard(2)]), one.messages.unprocessedMessages([shard()]))
+          ),
+          "before its commit",
+          takeOver,
+          rewrite
+        )
+        return { found: Exit.isSuccess(outcome) ? outcome.value : [], theirs: meanwhile }
+      })
+
+    it.effect("gives nothing after the takeover, and hides nothing from the new owner", () =>
+      Effect.gen(function* () {
+        const { found, theirs } = yield* stale(asItIs)
+        assert.deepStrictEqual([found.length, theirs.length], [0, 1])
+      })
+    )
+
+    it.effect("without the comparison of the fence gives what is another one's", () =>
+      Effect.gen(function* () {
+        const { found } = yield* stale(without(/shard\.fence IS NOT DISTINCT FROM polled\.fence/g, "TRUE"))
+        assert.strictEqual(found.length, 1)
+      })
+    )
+
+    it.effect("that read before the takeover hides nothing from the new owner either", () =>
+      Effect.gen(function* () {
+        const { one, sent, takeOver } = yield* handedOut
+        yield* one.messages.resetRequests([sent.envelope.requestId])
+        const { exit: outcome, meanwhile } = yield* interleaved(
+          one.messages.unprocessedMessages([shard()]),
+          "before its statement",
+          takeOver
+        )
+        assert.strictEqual(Exit.isSuccess(outcome) && outcome.value.length, 1)
+        assert.strictEqual(meanwhile.length, 1)
+      })
+    )
+  })
+
+  describe("an interrupt, and the exit of its request", () => {
+    it.effect.each(everyMoment)("%s: nothing waits of a request that is decided", (moment) =>
+      Effect.gen(function* () {
+        const { incoming, other, sent, waiting } = yield* handedOut
+        const { exit: outcome } = yield* interleaved(
+          other.messages.saveEnvelope(interrupt(sent)),
+          moment,
+          incoming.respond(exit(sent))
+        )
+        assert.strictEqual(tagOf(outcome), "Success")
+        assert.deepStrictEqual(yield* waiting, [])
+      })
+    )
+
+    it.effect.each(everyMoment)("the other way round, %s: nothing waits either", (moment) =>
+      Effect.gen(function* () {
+        const { incoming, other, sent, waiting } = yield* handedOut
+        const { exit: outcome } = yield* interleaved(
+          incoming.respond(exit(sent)),
+          moment,
+          other.messages.saveEnvelope(interrupt(sent))
+        )
+        assert.strictEqual(tagOf(outcome), "Success")
+        assert.deepStrictEqual(yield* waiting, [])
+      })
+    )
+
+    it.effect("without the lock on the request an interrupt is left over", () =>
+      Effect.gen(function* () {
+        const { incoming, other, sent, waiting } = yield* handedOut
+        yield* interleaved(
+          other.messages.saveEnvelope(interrupt(sent)),
+          "before its commit",
+          incoming.respond(exit(sent)),
+          without(/ FOR UPDATE/g)
+        )
+        assert.deepStrictEqual(yield* waiting, [{ kind: 2 }])
+      })
+    )
+  })
+
+  describe("an acknowledgement, and the next chunk", () => {
+    const streaming = Effect.gen(function* () {
+      const { one } = yield* rivals
+      yield* one.runners.acquire(one.address, [shard()])
+      const sent = streamed()
+      yield* one.messages.saveRequest(sent)
+      const incoming = requestIn(yield* one.messages.unprocessedMessages([shard()]))
+      const first = chunk(sent, 0)
+      yield* incoming.respond(first)
+      const heard = one.messages.saveEnvelope(ack(sent, first))
+      return { one, sent, heard, next: incoming.respond(chunk(sent, 1)), last: incoming.respond(exit(sent)) }
+    })
+
+    it.effect.each(everyMoment)("%s: neither is lost", (moment) =>
+      Effect.gen(function* () {
+        const { heard, next, one, sent } = yield* streaming
+        const { exit: outcome } = yield* interleaved(heard, moment, next)
+        assert.strictEqual(tagOf(outcome), "Success")
+        const unheard = yield* one.messages.repliesFor([sent])
+        assert.deepStrictEqual(
+          unheard.map((reply) => reply._tag === "Chunk" && reply.sequence),
+          [1]
+        )
+        assert.strictEqual((yield* one.messages.repliesForUnfiltered([sent.envelope.requestId])).length, 2)
+      })
+    )
+
+    it.effect.each(everyMoment)("an acknowledgement and the exit, %s: nothing waits of what is decided", (moment) =>
+      Effect.gen(function* () {
+        const { heard, last, sent } = yield* streaming
+        yield* interleaved(heard, moment, last)
+        assert.deepStrictEqual(
+          yield* rows(`SELECT kind FROM cluster_inbox WHERE request_id = ${sent.envelope.requestId}`),
+          []
+        )
+      })
+    )
+  })
+
+  describe("an exit that is cleared", () => {
+    it.effect.each(everyMoment)("%s: another exit that came meanwhile stays", (moment) =>
+      Effect.gen(function* () {
+        const { incoming, one, sent } = yield* handedOut
+        const first = exit(sent, 1)
+        yield* incoming.respond(first)
+        const clear = one.messages.clearReplies(sent.envelope.requestId, { expectedReplyId: first.reply.id })
+        const meanwhile = Effect.gen(function* () {
+          yield* clear
+          yield* requestIn(yield* one.messages.unprocessedMessages([shard()])).respond(exit(sent, 2))
+        })
+        const { exit: outcome } = yield* interleaved(clear, moment, meanwhile)
+        assert.strictEqual(tagOf(outcome), "Success")
+        const [last] = yield* one.messages.repliesFor([sent])
+        const value: unknown = last?._tag === "WithExit" && Exit.isSuccess(last.exit) ? last.exit.value : undefined
+        assert.strictEqual(value, 2)
+      })
+    )
+  })
+})
+
+describeCounted("Without the unique key of shard and fence", (it) => {
+  it.effect("a takeover does not conflict with a reply, and a stale reply decides", () =>
+    Effect.gen(function* () {
+      yield* rows("ALTER TABLE cluster_shards DROP CONSTRAINT cluster_shards_shard_id_fence_key")
+      const { incoming, sent, stored, takeOver } = yield* handedOut
+      const { exit: outcome } = yield* interleaved(incoming.respond(exit(sent, 1)), "before its commit", takeOver)
+      assert.strictEqual(tagOf(outcome), "Success")
+      assert.deepStrictEqual(
+        (yield* stored).map(({ fence }) => fence),
+        [1n]
+      )
+    })
+  )
+})

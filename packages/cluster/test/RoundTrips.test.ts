@@ -1,0 +1,144 @@
+/**
+ * What `docs/round-trips.md` says of each operation of Effect's storages is what it takes.
+ */
+import { DsqlClient } from "@effect-dsql/core"
+import { Testing } from "@effect-dsql/testing"
+import { assert } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { type Message, Runner } from "effect/cluster"
+import type { Rpc } from "effect/rpc"
+import { table } from "../../../test/roundTrips.ts"
+import {
+  ack,
+  address,
+  chunk,
+  describeCounted,
+  exit,
+  forms,
+  interrupt,
+  keyed,
+  prefix,
+  process,
+  request,
+  requestIn,
+  shard,
+  streamed
+} from "./support/cluster.ts"
+
+const documented = table("Effect Cluster").map(([operation = "", statement, transaction]) => ({
+  operation,
+  ours: { statement: Number(statement), transaction: Number(transaction) }
+}))
+
+type Readied = Effect.Effect<Effect.Effect<unknown, unknown>, unknown, DsqlClient.DsqlClient | Scope.Scope>
+
+const started = Effect.suspend(() =>
+  Effect.map(process({ prefix: prefix() }), (one) => ({
+    ...one,
+    runner: Runner.make({ address: one.address, groups: ["default"], weight: 1 })
+  }))
+)
+
+const handedOut = (send: () => Message.OutgoingRequest<Rpc.AnyWithProps> = request) =>
+  Effect.gen(function* () {
+    const sent = send()
+    const one = yield* started
+    yield* one.runners.acquire(one.address, [shard(), shard(2)])
+    yield* one.messages.saveRequest(sent)
+    return { ...one, sent, incoming: requestIn(yield* one.messages.unprocessedMessages([shard()])) }
+  })
+
+const answered = Effect.gen(function* () {
+  const one = yield* handedOut()
+  const said = exit(one.sent)
+  yield* one.incoming.respond(said)
+  return { ...one, said }
+})
+
+const operations: Readonly<Record<string, Readied>> = {
+  "save a request": Effect.map(started, ({ messages }) => messages.saveRequest(keyed("k"))),
+  "save a request that is there already": Effect.gen(function* () {
+    const { messages } = yield* started
+    yield* messages.saveRequest(keyed("k"))
+    return messages.saveRequest(keyed("k"))
+  }),
+  "save an interrupt": Effect.map(handedOut(), ({ messages, sent }) => messages.saveEnvelope(interrupt(sent))),
+  "acknowledge a chunk": Effect.gen(function* () {
+    const { incoming, messages, sent } = yield* handedOut(streamed)
+    const said = chunk(sent, 0)
+    yield* incoming.respond(said)
+    return messages.saveEnvelope(ack(sent, said))
+  }),
+  "poll 100 shards": Effect.map(handedOut(), ({ messages }) =>
+    messages.unprocessedMessages(Array.from({ length: 100 }, (_, index) => shard(index + 1)))
+  ),
+  "read messages by their ids": Effect.map(handedOut(), ({ messages, sent }) =>
+    messages.unprocessedMessagesById([sent.envelope.requestId])
+  ),
+  "confirm the shard and save an exit": Effect.map(handedOut(), ({ address, incoming, runners, sent }) =>
+    Effect.andThen(runners.refresh(address, [shard()]), incoming.respond(exit(sent)))
+  ),
+  "save a chunk": Effect.map(handedOut(streamed), ({ incoming, sent }) => incoming.respond(chunk(sent, 0))),
+  "refuse a stale reply": Effect.gen(function* () {
+    const { address, incoming, runners, sent } = yield* handedOut()
+    yield* runners.release(address, shard())
+    return Effect.flip(incoming.respond(exit(sent)))
+  }),
+  "read the replies of a request": Effect.map(answered, ({ messages, sent }) => messages.repliesFor([sent])),
+  "clear an exit": Effect.map(answered, ({ messages, sent }) => messages.clearReplies(sent.envelope.requestId)),
+  "clear an exit that is expected": Effect.map(answered, ({ messages, said, sent }) =>
+    messages.clearReplies(sent.envelope.requestId, { expectedReplyId: said.reply.id })
+  ),
+  "find a request by its key": Effect.map(handedOut(), ({ messages, sent }) =>
+    messages.requestIdForPrimaryKey({ address: sent.envelope.address, tag: "Keyed", id: "k" })
+  ),
+  "clear an address": Effect.map(answered, ({ messages }) => messages.clearAddress(address("1"))),
+  "reset shards, addresses or requests": Effect.map(handedOut(), ({ messages, sent }) =>
+    Effect.all([
+      messages.resetShards([shard()]),
+      messages.resetAddress(address("1")),
+      messages.resetRequests([sent.envelope.requestId])
+    ])
+  ),
+  "register a runner": Effect.map(started, ({ runner, runners }) => runners.register(runner, true)),
+  "list the runners": Effect.map(started, ({ runners }) => runners.getRunners),
+  "set a runner's health": Effect.map(started, ({ address, runners }) => runners.setRunnerHealth(address, false)),
+  "acquire 100 shards": Effect.map(started, ({ address, runners }) =>
+    runners.acquire(
+      address,
+      Array.from({ length: 100 }, (_, index) => shard(index + 1))
+    )
+  ),
+  "refresh 1,000 shards": Effect.gen(function* () {
+    const { address, runners } = yield* started
+    const shards = Array.from({ length: 1_000 }, (_, index) => shard(index + 1))
+    yield* runners.acquire(address, shards)
+    return runners.refresh(address, shards)
+  }),
+  "release a shard, or all": Effect.map(handedOut(), ({ address, runners }) => runners.releaseAll(address))
+}
+
+describeCounted("The page on round trips of Effect Cluster", (it) => {
+  for (const [operation, readied] of Object.entries(operations)) {
+    for (const form of forms) {
+      it.effect(`says how many it takes to ${operation}, guarded by one ${form}`, () =>
+        Effect.gen(function* () {
+          const control = yield* Testing.Control
+          const client = yield* DsqlClient.DsqlClient
+          const ready = yield* Effect.provideService(readied, DsqlClient.DsqlClient, { ...client, guarded: form })
+          yield* control.reset
+          yield* ready
+          const { roundTrips } = yield* control.counts()
+          assert.strictEqual(roundTrips, documented.find((row) => row.operation === operation)?.ours[form])
+        })
+      )
+    }
+  }
+
+  it("names these operations and no others", () => {
+    assert.deepStrictEqual(
+      documented.map(({ operation }) => operation),
+      Object.keys(operations)
+    )
+  })
+})
