@@ -63,7 +63,8 @@ const batch = <R>(contender: Contender<R>, options: Options) =>
     return Number((yield* Clock.monotonicTimeNanos) - start) / 1e6
   })
 
-const median = (numbers: ReadonlyArray<number>): number => {
+/** The one in the middle, or between the two there. */
+export const median = (numbers: ReadonlyArray<number>): number => {
   const sorted = numbers.toSorted((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)
   const upper = sorted[middle] ?? Number.NaN

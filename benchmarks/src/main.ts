@@ -9,6 +9,7 @@ import { Reactivity } from "effect/reactivity"
 import { emulation } from "./Emulation.ts"
 import { fences } from "./Fences.ts"
 import { persistence } from "./Persistence.ts"
+import { queues } from "./Queues.ts"
 import { startup } from "./Startup.ts"
 import { transactions } from "./Transactions.ts"
 
@@ -40,6 +41,7 @@ const benchmarks = {
   fences: onServer(fences),
   emulation: onServer(emulation),
   persistence: Effect.scoped(Effect.flatMap(server, persistence)),
+  queue: Effect.scoped(Effect.flatMap(server, queues)),
   startup
 }
 

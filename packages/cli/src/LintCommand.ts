@@ -43,6 +43,13 @@ export const lint = Command.make(
       Flag.withDescription("Day of the service whose rules apply, YYYY-MM-DD [default: the newest that is known]"),
       Flag.optional
     ),
+    schema: Flag.String("schema").pipe(
+      Flag.withMetavar("path"),
+      Flag.withDescription(
+        "SQL files, or a directory of them, that made the tables which these are about; nothing is said of it itself. May be given often"
+      ),
+      Flag.atLeast(0)
+    ),
     fix: Flag.Boolean("fix").pipe(
       Flag.withDescription(
         "Show as a diff what has one right answer: ASYNC, identity for serial, NOT VALID and VALIDATE, one DDL per transaction"
@@ -66,7 +73,7 @@ export const lint = Command.make(
     // Loaded now: the parser is WebAssembly, and help and bad usage need none.
     const { lint } = yield* Effect.promise(() => import("@effect-dsql/dialect/Linter"))
     const Report = yield* Effect.promise(() => import("@effect-dsql/dialect/Report"))
-    const options = { at, transaction: input.transaction }
+    const options = { at, transaction: input.transaction, schema: yield* schemaOf(input.schema) }
     const texts = input.fix ? yield* corrected(shared, sources, options, input.write) : sources
     const found = (yield* Effect.forEach(texts, ({ file, text }) => lint(text, { file, ...options }))).flat()
     const unread = [...missing, ...listed.flatMap(({ unreadable }) => unreadable), ...unreadable]
@@ -101,9 +108,22 @@ export const lint = Command.make(
       description: "What of a PostgreSQL schema needs changing?"
     },
     { command: "effect-dsql lint --fix schema/", description: "What of it has one right answer? --write writes it" },
+    {
+      command: "effect-dsql lint --schema schema/ queries/",
+      description: "Does an index serve each statement of my program, by the types of its columns?"
+    },
     { command: "effect-dsql lint --format sarif schema/ > lint.sarif", description: "For a code scanning service" }
   ])
 )
+
+/** The text of what made the tables, or undefined where nothing is said of them. */
+const schemaOf = Effect.fnUntraced(function* (paths: ReadonlyArray<string>) {
+  if (paths.length === 0) return undefined
+  const listed = yield* Effect.forEach(paths, Files.sql)
+  for (const { unreadable } of listed) for (const error of unreadable) return yield* error
+  const files = new Set(listed.flatMap(({ files }) => files))
+  return (yield* Effect.forEach(files, Files.text)).join("\n;\n")
+})
 
 /** A file that was read: its path, its name in messages, and its text. */
 interface Read {

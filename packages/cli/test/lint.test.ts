@@ -37,6 +37,32 @@ describe("effect-dsql lint", () => {
     })
   )
 
+  it.live("knows the tables of --schema, and says nothing of them themselves", () =>
+    Effect.gen(function* () {
+      const cwd = yield* tree({
+        "schema/v1.0/orders.sql": "CREATE TABLE orders (id bigint PRIMARY KEY, note text); TRUNCATE orders;",
+        "schema/v1.1/index.sql": "CREATE INDEX ASYNC orders_note ON orders (note);",
+        "queries.sql": "SELECT 1 FROM orders WHERE id = $1::numeric;\nSELECT 1 FROM orders WHERE note = $1;\n"
+      })
+      const alone = yield* call(["lint", "queries.sql"], {}, { cwd })
+      assert.deepStrictEqual([alone.code, alone.stdout], [0, "0 errors, 0 warnings in 1 file\n"])
+      const { code, stdout } = yield* call(["lint", "--schema", "schema", "queries.sql"], {}, { cwd })
+      assert.strictEqual(code, 1)
+      assert.match(stdout, /^queries\.sql:1:\d+: warning: .*numeric.*\n.*\n0 errors, 1 warning in 1 file\n$/)
+    })
+  )
+
+  it.live("says in one line which path of --schema is not there, and ends with 2", () =>
+    Effect.gen(function* () {
+      const cwd = yield* tree({ "a.sql": "SELECT 1" })
+      assert.deepStrictEqual(yield* call(["lint", "--schema", "nowhere", "a.sql"], {}, { cwd }), {
+        code: 2,
+        stdout: "",
+        stderr: "error: cannot read nowhere: there is nothing there: check the path\n"
+      })
+    })
+  )
+
   it.live("ends where links lead in a circle, and takes .SQL for what it is", () =>
     Effect.gen(function* () {
       const cwd = yield* tree({ "d/A.SQL": truncate, "d/e/b.sql": "SELECT 1" })

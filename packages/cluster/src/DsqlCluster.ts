@@ -43,7 +43,7 @@ export interface Options {
  * const shardingConfig = { shardsPerGroup: 100, shardLockExpiration: "20 seconds" } as const
  * const runner = NodeClusterSocket.layer({ storage: "byo", shardingConfig }).pipe(
  *   Layer.provideMerge(DsqlCluster.layerWith({ prefix: "orders", shardingConfig })),
- *   Layer.provide(DsqlClient.layerConfig)
+ *   Layer.provide(DsqlClient.layerConfig())
  * )
  * ```
  *

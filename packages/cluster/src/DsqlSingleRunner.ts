@@ -29,7 +29,7 @@ import type { Holding } from "./Holding.ts"
  *
  * const workflows = ClusterWorkflowEngine.layer.pipe(
  *   Layer.provideMerge(DsqlSingleRunner.layer({ prefix: "orders" })),
- *   Layer.provide(DsqlClient.layerConfig)
+ *   Layer.provide(DsqlClient.layerConfig())
  * )
  * ```
  *

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as ClusterFence from "./ClusterFence.ts"
 export * as DsqlCluster from "./DsqlCluster.ts"
 export * as DsqlMessageStorage from "./DsqlMessageStorage.ts"
 export * as DsqlRunnerStorage from "./DsqlRunnerStorage.ts"

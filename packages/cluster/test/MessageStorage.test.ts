@@ -10,7 +10,7 @@ import {
   address,
   chunk,
   delayed,
-  describeCluster,
+  describeForms,
   exit,
   id,
   interrupt,
@@ -29,7 +29,7 @@ const ids = (messages: ReadonlyArray<Message.Incoming<Rpc.AnyWithProps>>) =>
 
 const stored = Effect.suspend(() => Effect.map(process({ prefix: prefix() }), ({ messages }) => messages))
 
-describeCluster("DsqlMessageStorage", (it) => {
+describeForms("DsqlMessageStorage", (it) => {
   it.effect("hands a message out once, in the order in which they were sent", () =>
     Effect.gen(function* () {
       const messages = yield* stored

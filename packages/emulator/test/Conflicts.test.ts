@@ -219,4 +219,63 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("con
       )
     }
   }
+
+  const spellings: Readonly<Record<string, readonly [same: ReadonlyArray<string>, other: string]>> = {
+    int8: [["7", "'7'", "' +07 '", "7::int2", "'7'::int4", "7.0", "CAST('7' AS bigint)"], "77"],
+    uuid: [
+      [
+        "'01234567-89ab-cdef-0123-456789abcdef'",
+        "'{01234567-89AB-CDEF-0123-456789ABCDEF}'",
+        "'0123456789abcdef0123456789abcdef'::uuid"
+      ],
+      "'01234567-89ab-cdef-0123-456789abcdee'"
+    ],
+    text: [["'a'", "E'\\x61'", "'ab'::varchar(1)", "U&'\\0061'", "$$a$$"], "'A'"]
+  }
+  for (const [type, [same, other]] of Object.entries(spellings)) {
+    it.effect(`a lock meets a write by the same key of type ${type}, however either spells it, and by no other`, () =>
+      Effect.gen(function* () {
+        const admin = yield* Shared.wire()
+        const table = `spelled_${type}`
+        yield* tells(admin, `CREATE TABLE ${table} (id ${type} PRIMARY KEY, v int)`, "CREATE TABLE")
+        yield* tells(admin, `INSERT INTO ${table} VALUES (${same[0]}, 0), (${other}, 0)`, "INSERT 0 2")
+        const meets = (locked: string, written: string) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const [one, two] = [yield* Shared.wire(), yield* Shared.wire()]
+              yield* tells(one, "BEGIN", "BEGIN")
+              yield* tells(two, "BEGIN", "BEGIN")
+              yield* tells(one, `SELECT v FROM ${table} WHERE id = ${locked} FOR UPDATE`, "SELECT 1")
+              yield* tells(two, `SELECT v FROM ${table} WHERE id = ${written} FOR KEY SHARE`, "SELECT 1")
+              yield* tells(two, `UPDATE ${table} SET v = v + 1 WHERE id = ${written}`, "UPDATE 1")
+              yield* tells(one, "COMMIT", "COMMIT")
+              return yield* ask(two, "COMMIT")
+            })
+          )
+        for (const locked of same) {
+          for (const written of same) {
+            assert.strictEqual(yield* meets(locked, written), conflict, `${locked} and ${written}`)
+          }
+          assert.strictEqual(yield* meets(locked, other), "COMMIT", `${locked} and ${other}`)
+        }
+      })
+    )
+  }
+
+  it.effect("a locking query that gives no row has locked what its WITH did", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        yield* reset
+        const [one, two] = [yield* Shared.wire(), yield* Shared.wire()]
+        yield* tells(one, "BEGIN", "BEGIN")
+        yield* tells(two, "BEGIN", "BEGIN")
+        const locking =
+          "WITH held AS MATERIALIZED (SELECT id FROM m WHERE id = 1 FOR UPDATE) SELECT FROM held WHERE id = 2"
+        yield* tells(one, locking, "SELECT 0")
+        yield* tells(one, "COMMIT", "COMMIT")
+        yield* tells(two, "UPDATE m SET v = 5 WHERE id = 1", "UPDATE 1")
+        yield* tells(two, "COMMIT", conflict)
+      })
+    )
+  )
 })

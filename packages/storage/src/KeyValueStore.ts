@@ -56,7 +56,7 @@ import type { MissingTables } from "./MissingTables.ts"
  *   yield* store.modify("visits", (visits) => String(Number(visits) + 1))
  * })
  *
- * const live = KeyValueStore.layerSql().pipe(Layer.provide(DsqlClient.layerConfig))
+ * const live = KeyValueStore.layerSql().pipe(Layer.provide(DsqlClient.layerConfig()))
  * const main = Effect.provide(program, live)
  * ```
  *

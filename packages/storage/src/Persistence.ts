@@ -101,7 +101,7 @@ export const layerBackingSqlMultiTable: Layer.Layer<Persistence.BackingPersisten
  *   return yield* users.get(new User({ id: 1 }))
  * })
  *
- * const live = Persistence.layerSql.pipe(Layer.provide(DsqlClient.layerConfig))
+ * const live = Persistence.layerSql.pipe(Layer.provide(DsqlClient.layerConfig()))
  * const main = Effect.scoped(Effect.provide(program, live))
  * ```
  *

@@ -5,4 +5,5 @@
  */
 export * as KeyValueStore from "./KeyValueStore.ts"
 export * as MissingTables from "./MissingTables.ts"
+export * as PersistedQueue from "./PersistedQueue.ts"
 export * as Persistence from "./Persistence.ts"

@@ -26,16 +26,30 @@ import { Rpc, RpcSchema } from "effect/rpc"
 import { randomUUID } from "node:crypto"
 import { guarded } from "../../../../test/database.ts"
 import { BriefLifetime } from "../../../../test/lifetime.ts"
+import { linted } from "../../../../test/linted.ts"
 import { ProvingReads } from "../../../../test/proving.ts"
 
 export const forms = ["statement", "transaction"] as const
 
+const schema = "dsql/cluster"
+
 const Database = (form: "statement" | "transaction") =>
-  Testing.layer({ source: SchemaSource.builtIn("dsql/cluster"), client: { guarded: form } }).pipe(
+  linted(schema).pipe(
+    Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(schema), client: { guarded: form } })),
     Layer.provideMerge(BriefLifetime)
   )
 
 type Suite = (it: Vitest.MethodsNonLive<DsqlClient.Provided | Testing.Control>) => void
+
+/** A suite in both forms in which guarded writes are sent. */
+export const describeForms = (name: string, suite: Suite): void => {
+  for (const form of forms) {
+    layer(Layer.provideMerge(Database(form), ProvingReads), { excludeTestServices: true })(
+      `${name}, guarded by one ${form}`,
+      suite
+    )
+  }
+}
 
 /** A suite on a database of its own; what is said to be proven to read is sent where the server refuses to write. */
 export const describeCluster = (name: string, suite: Suite): void =>

@@ -15,6 +15,7 @@ import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Refusal from "../statement/refusal.ts"
 import { qualified, unqualified } from "../statement/tables.ts"
 import * as Drawing from "./drawing.ts"
+import * as Keys from "./keys.ts"
 import * as Outcome from "./outcome.ts"
 import * as Parking from "./parking.ts"
 import { snapshotOf } from "./phase.ts"
@@ -31,6 +32,10 @@ const rerun = (member: Member, call: Call, drawing: Drawing.Drawing) =>
 /** Whether a call is to be done again where the transaction is brought back. */
 const lasts = ({ draws, prepared: { plan } }: Call): boolean =>
   plan._tag === "Plain" && (plan.effects !== "read" || draws === true)
+
+/** Whether a call comes to tables that it does not name: no copy stands before those. */
+const reachesThrough = ({ database: { references } }: Member, { prepared }: Call): boolean =>
+  Keys.mayAct(prepared, references) || prepared.writes.some(({ table }) => !references.unique.has(table))
 
 /** Makes the private copies that a statement needs and, the first time, does in them what had been done. */
 const copy = Effect.fnUntraced(function* (
@@ -76,7 +81,8 @@ export const run = Effect.fnUntraced(function* (
     const error = ServerMessage.readError(answer.error)
     if (!Parking.isYield(member, error)) {
       // A copy that cannot be made, or a function that comes to the tables themselves, leaves one honest answer.
-      return problem === undefined && error.sqlstate !== "40001"
+      const isOthers = error.sqlstate === "40001" || (isSuspect(error.sqlstate) && reachesThrough(member, call))
+      return problem === undefined && !isOthers
         ? { frames: answer.frames, error: answer.error }
         : Outcome.failure(Refusal.dataConflict)
     }

@@ -65,7 +65,7 @@ const objection = Effect.fnUntraced(function* (
   }
   const snapshot = snapshotOf(transaction.phase) ?? Infinity
   const locks = database.records.filter(({ sequence }) => sequence > snapshot).flatMap(({ locks }) => locks)
-  if (locks.length > 0 && (yield* database.judge(member, locks))) return Refusal.dataConflict
+  if (locks.length > 0 && (yield* Locks.areBroken(member, transaction, locks))) return Refusal.dataConflict
   return undefined
 })
 

@@ -83,11 +83,13 @@ export const noteActs = (transaction: Transaction): void => {
 
 /** Which tables lose keys by a statement, and which gain some. */
 export const noteKeys = (transaction: Transaction, prepared: Prepared, references: References): void => {
-  for (const { columns, table, verb } of prepared.writes) {
-    const rekeys = columns.some((column) => references.keys.has(`${table}.${column}`))
+  for (const { columns, table: name, verb } of prepared.writes) {
+    // Behind a name that has no keys there may be a view.
+    const table = references.unique.has(name) ? name : everyTable
+    const rekeys = table === everyTable || columns.some((column) => references.keys.has(`${name}.${column}`))
     if (verb === "delete" || rekeys) {
       transaction.removes.add(table)
-      if (references.acting.has(table)) transaction.removes.add(everyTable)
+      if (references.acting.has(name)) transaction.removes.add(everyTable)
     }
     if (verb === "insert" || rekeys) transaction.adds.add(table)
   }

@@ -1,6 +1,7 @@
 /**
  * The rows that a transaction has locked and not changed. PostgreSQL forgets
- * them at COMMIT; an older snapshot that comes to them later must not.
+ * them at COMMIT; an older snapshot that comes to them later must not. Where
+ * both sides name their rows by primary key, nobody else has to be asked.
  */
 import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
@@ -8,48 +9,99 @@ import type { RowLocks } from "../database/rowLocks.ts"
 import type { BackendLost } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Parameter from "../protocol/parameter.ts"
-import type { Value } from "../statement/reach.ts"
+import type { Fixed, Value } from "../statement/reach.ts"
+import * as Keys from "./keys.ts"
 import type { LockRecord, Member, References } from "./state.ts"
-import type { Call, Transaction } from "./transaction.ts"
+import type { Call, Touch, Transaction } from "./transaction.ts"
 
-/** A value as SQL, or undefined where it cannot be told what type it has. */
-const literal = ({ parameter, text, type: cast }: Value, column: number, call: Call): string | undefined => {
+/** A value of a column, or undefined where it cannot be told without PostgreSQL. */
+const valueOf = ({ parameter, text, type: cast }: Value, column: number, call: Call): Parameter.Keyed | undefined => {
   const type = cast === undefined ? undefined : Parameter.typeOf(cast)
   if (cast !== undefined && type === undefined) return undefined
-  if (parameter === undefined) {
-    const suffix = cast === undefined ? "" : `::${cast}`
-    return text === undefined ? undefined : `${Quote.literal(text)}${suffix}`
-  }
+  if (parameter === undefined) return text === undefined ? undefined : Parameter.keyed(text, type ?? column)
   const { bound } = call
   const value = bound === undefined ? undefined : ClientMessage.parameters(bound.rest)[parameter - 1]
   if (bound === undefined || value === undefined) return undefined
   const declared = Parameter.declared(bound.types, parameter)
   // PostgreSQL casts one that is declared otherwise.
   if (cast !== undefined && declared !== undefined && declared !== type) return undefined
-  return Parameter.literal(value, declared ?? type ?? column)
+  const own = declared ?? type ?? column
+  const written = Parameter.textOf(value, own)
+  return written === undefined ? undefined : Parameter.keyed(written, own)
 }
 
-/** The one row that a query has locked, if it names the whole primary key of its table. */
-const keyed = (call: Call, references: References): RowLocks | undefined => {
-  const { plan, tables } = call.prepared
-  const locked = plan._tag === "Plain" ? plan.locked : undefined
-  const key = references.unique.get(tables[0]?.name ?? "")?.find(({ primary }) => primary)
-  if (locked === undefined || key === undefined) return undefined
-  const conditions: Array<string> = []
-  for (const { name, type } of key.columns) {
-    const value = locked.fixed.find(({ column }) => column === name)?.value
-    const text = value === undefined ? undefined : literal(value, type, call)
-    if (text === undefined) return undefined
-    conditions.push(`${Quote.identifier(name)} = ${text}`)
+interface Row {
+  readonly target: string
+  readonly condition: string
+  readonly key: string
+}
+
+/** The one row of a statement's table with these values, if they are the whole primary key. */
+const rowOf = (call: Call, fixed: ReadonlyArray<Fixed>, references: References): Row | undefined => {
+  const primary = references.unique.get(call.prepared.tables[0]?.name ?? "")?.find(({ primary }) => primary)
+  if (primary === undefined) return undefined
+  const values: Array<Parameter.Keyed & { readonly name: string }> = []
+  for (const { name, type } of primary.columns) {
+    const value = fixed.find(({ column }) => column === name)?.value
+    const found = value === undefined ? undefined : valueOf(value, type, call)
+    if (found === undefined) return undefined
+    values.push({ name, ...found })
   }
-  return { target: key.name, strength: locked.strength, condition: `(${conditions.join(" AND ")})` }
+  return {
+    target: primary.name,
+    condition: `(${values.map(({ name, sql }) => `${Quote.identifier(name)} = ${sql}`).join(" AND ")})`,
+    key: JSON.stringify(values.map(({ canonical }) => canonical))
+  }
+}
+
+const touch = (transaction: Transaction, touched: Touch | undefined): void => {
+  if (transaction.touched === "hidden") return
+  transaction.touched = touched === undefined ? "hidden" : [...transaction.touched, touched]
 }
 
 /** Remembers what a query has locked that was answered with this tag. */
 export const note = (transaction: Transaction, call: Call, tag: string | undefined, references: References): void => {
-  if (transaction.locks === "hidden" || tag === "SELECT 0") return
-  const found = tag === "SELECT 1" ? keyed(call, references) : undefined
-  transaction.locks = found === undefined ? "hidden" : [...transaction.locks, found]
+  const { plan } = call.prepared
+  const locked = plan._tag === "Plain" ? plan.locked : undefined
+  if (locked !== undefined && tag === "SELECT 0") return
+  const row = locked !== undefined && tag === "SELECT 1" ? rowOf(call, locked.fixed, references) : undefined
+  touch(transaction, row && locked && { ...row, takesKey: locked.strength === "Update" })
+  if (transaction.locks === "hidden") return
+  transaction.locks = row && locked ? [...transaction.locks, { ...row, strength: locked.strength }] : "hidden"
+}
+
+/** Remembers which rows a statement has changed. */
+export const noteWrite = (transaction: Transaction, call: Call, references: References): void => {
+  const { plan, tables, writes } = call.prepared
+  const [write] = writes
+  if (plan._tag !== "Plain" || transaction.touched === "hidden") return
+  const isAlone = writes.length === 1 && !tables.some(({ name }) => references.children.has(name))
+  // A new row is nobody's yet.
+  if (isAlone && write?.verb === "insert" && plan.bound !== Infinity) return
+  const isDeletion = write?.verb === "delete" && !references.acting.has(write.table)
+  const isPlain = isAlone && (isDeletion || Keys.isOneRow(call.prepared, references))
+  const row = isPlain ? rowOf(call, plan.fixed, references) : undefined
+  touch(transaction, row && { ...row, takesKey: isDeletion })
+}
+
+/** Remembers that a transaction may have changed or locked any rows. */
+export const noteAny = (transaction: Transaction): void => {
+  transaction.locks = "hidden"
+  transaction.touched = "hidden"
+}
+
+/** Whether a transaction has touched a row against any of these locks, which others held and have committed. */
+export const areBroken = (
+  member: Member,
+  { touched }: Transaction,
+  locks: ReadonlyArray<RowLocks>
+): Effect.Effect<boolean, BackendLost> => {
+  const rest = touched === "hidden" ? locks : locks.filter(({ key }) => key === undefined)
+  const isBroken = ({ key, strength, target }: RowLocks) =>
+    touched !== "hidden" &&
+    touched.some((each) => each.key === key && each.target === target && (strength === "Update" || each.takesKey))
+  if (locks.some(isBroken)) return Effect.succeed(true)
+  return rest.length === 0 ? Effect.succeed(false) : member.database.judge(member, rest)
 }
 
 /** What a transaction has locked, before it commits. */

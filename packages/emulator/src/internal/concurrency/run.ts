@@ -85,6 +85,7 @@ export const run = Effect.fnUntraced(function* (
     if (suspect !== undefined && transaction.phase._tag === "Live") {
       // It went through the second time.
       if (acts) noteActs(transaction)
+      if (changes) Locks.noteAny(transaction)
       if (writes) transaction.rows += rowsOf(suspect.frames)
     }
     return suspect ?? { frames, error }
@@ -101,6 +102,7 @@ export const run = Effect.fnUntraced(function* (
     for (const bytes of [...preamble, ...execution]) transaction.bytes += bytes.length
     if (transaction.rows > Limits.transactionRows) return Outcome.failure(Refusal.rowLimit)
   }
+  if (writes && rows > 0) Locks.noteWrite(transaction, call, references)
   if (plan.locks) Locks.note(transaction, call, answer.tag, references)
   if (plan.effects !== "read" || (acts && after.touched)) Parking.note(transaction, call, frames, drawn)
   return Outcome.success(frames)
@@ -108,7 +110,7 @@ export const run = Effect.fnUntraced(function* (
 
 /** It may have locked any rows, and changed the keys of any table. */
 const noteActs = (transaction: Transaction): void => {
-  transaction.locks = "hidden"
+  Locks.noteAny(transaction)
   Keys.noteActs(transaction)
 }
 

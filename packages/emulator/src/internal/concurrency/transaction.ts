@@ -32,6 +32,14 @@ export type Entry =
  */
 export type Span = "statement" | "message" | "block"
 
+/** A row that was changed or locked, by its primary key. */
+export interface Touch {
+  readonly target: string
+  readonly key: string
+  /** Against whoever only keeps the key. */
+  readonly takesKey: boolean
+}
+
 /** A transaction that a client has open. */
 export interface Transaction {
   /** A message becomes a block where BEGIN stands in it. */
@@ -51,6 +59,8 @@ export interface Transaction {
   inflates: boolean
   /** Rows that it has locked and not changed; hidden where only PostgreSQL knows which. */
   locks: ReadonlyArray<RowLocks> | "hidden"
+  /** Rows that it has changed or locked; hidden where only PostgreSQL knows which. */
+  touched: ReadonlyArray<Touch> | "hidden"
   /** Tables that it took keys out of, and those that it put keys into. */
   readonly removes: Set<string>
   readonly adds: Set<string>
@@ -70,6 +80,7 @@ export const make = (since: number, span: Span, readOnly = false): Transaction =
   bytes: 0,
   inflates: false,
   locks: [],
+  touched: [],
   removes: new Set(),
   adds: new Set(),
   journal: [],

@@ -56,6 +56,8 @@ export interface RowLocks {
   readonly target: string
   readonly strength: string
   readonly condition: string
+  /** Of one row: its primary key, spelled in one way only. */
+  readonly key?: string | undefined
 }
 
 /** Whether a backend holds a lock on a row that conflicts with any of these. */

@@ -33,9 +33,37 @@ export const declared = (declarations: Buffer, parameter: number): number | unde
   return oid === 0 ? undefined : oid
 }
 
-/** A parameter as SQL; undefined for NULL and for what is of another type. */
-export const literal = ({ bytes, isBinary }: Parameter, oid: number): string | undefined => {
+/** A value of such a type: as SQL, and spelled in the one way in which no other value of the type is. */
+export interface Keyed {
+  readonly sql: string
+  readonly canonical: string
+}
+
+const integer = (text: string): string | undefined => (/^\s*[+-]?\d+\s*$/.test(text) ? String(BigInt(text)) : undefined)
+
+const hex = (text: string): string | undefined => {
+  const digits = text.replaceAll(/[{}-]/g, "").toLowerCase()
+  return /^[0-9a-f]{32}$/.test(digits) ? digits : undefined
+}
+
+const spellings: Readonly<Record<string, (text: string) => string | undefined>> = {
+  int8: integer,
+  int2: integer,
+  int4: integer,
+  uuid: hex
+}
+
+/** A value that is written as text; undefined for what is of another type, or is none of it. */
+export const keyed = (text: string, oid: number): Keyed | undefined => {
+  const type = types.find((each) => each.oid === oid)
+  if (type === undefined) return undefined
+  const canonical = (spellings[type.name] ?? String)(text)
+  return canonical === undefined ? undefined : { sql: `${Quote.literal(text)}::${type.name}`, canonical }
+}
+
+/** A parameter's text; undefined for NULL and for what is of another type. */
+export const textOf = ({ bytes, isBinary }: Parameter, oid: number): string | undefined => {
   const type = types.find((each) => each.oid === oid)
   if (type === undefined || bytes === null) return undefined
-  return `${Quote.literal(isBinary ? type.read(bytes) : text(bytes))}::${type.name}`
+  return isBinary ? type.read(bytes) : text(bytes)
 }

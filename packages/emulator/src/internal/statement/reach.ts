@@ -28,7 +28,8 @@ const valueOf = (node: ParseTree.Node | undefined): Value | undefined => {
   const cast = ParseTree.as(node, "TypeCast")
   if (cast !== undefined) {
     const inner = valueOf(cast.arg)
-    const type = ParseTree.names(cast.typeName?.names).at(-1)
+    // `varchar(2)` cuts.
+    const type = cast.typeName?.typmods === undefined ? ParseTree.names(cast.typeName?.names).at(-1) : undefined
     return inner?.type === undefined && inner !== undefined && type !== undefined ? { ...inner, type } : undefined
   }
   const parameter = ParseTree.as(node, "ParamRef")?.number

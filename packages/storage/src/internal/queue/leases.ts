@@ -1,0 +1,84 @@
+/**
+ * The jobs that a process has, and their leases, which are extended while it has them.
+ */
+import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import * as Transaction from "@effect-dsql/core/Transaction"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Grouped from "../grouped.ts"
+import type { Claimed, Settlement } from "./job.ts"
+import * as Statements from "./statements.ts"
+
+export interface Options {
+  readonly table: Statements.Table
+  readonly lease: Duration.Duration
+  readonly refreshEvery: Duration.Duration
+}
+
+export interface Leases {
+  readonly hold: (jobs: ReadonlyArray<Claimed>) => void
+  /** Says what became of a job, and of others that ended meanwhile, in one statement. Tried for as long as a lease. */
+  readonly settle: (settlement: Settlement) => Effect.Effect<void>
+}
+
+/** A row is written anew as a whole: far below what a transaction takes, because a long one conflicts more. */
+const room: Grouped.Room<Claimed> = {
+  count: 500,
+  bytes: 4 * 2 ** 20,
+  weight: ({ element }) => 2 * element.length + 1024
+}
+
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Leases, never, DsqlClient | Scope.Scope> {
+  const client = yield* DsqlClient
+  const { lease, refreshEvery, table } = options
+  const held = new Set<Claimed>()
+  const send = Grouped.make(
+    { ...room, weight: ({ job }: Settlement) => room.weight(job) },
+    (settlements: ReadonlyArray<Settlement>) =>
+      Transaction.autocommit(Statements.settle(table, settlements), {
+        operation: "PersistedQueue.settle",
+        // A claim is settled once: after that it is nobody's, however late it is said again.
+        repeat: true
+      }).pipe(
+        Effect.retry(untilItEnds(lease)),
+        Effect.as(() => undefined),
+        Effect.provideService(DsqlClient, client)
+      )
+  )
+  yield* extended(table, held, lease).pipe(
+    Effect.catchCause((cause) => Effect.logWarning("the leases of jobs were not extended", cause)),
+    Effect.schedule(Schedule.fixed(refreshEvery)),
+    Effect.annotateLogs({ module: "@effect-dsql/storage/PersistedQueue", fiber: "leases" }),
+    Effect.forkScoped
+  )
+  return {
+    hold: (jobs) => {
+      for (const job of jobs) held.add(job)
+    },
+    settle: (settlement) =>
+      Effect.ensuring(
+        Effect.orDie(send(settlement)),
+        Effect.sync(() => held.delete(settlement.job))
+      )
+  }
+})
+
+const extended = (table: Statements.Table, held: ReadonlySet<Claimed>, lease: Duration.Duration) =>
+  Effect.gen(function* () {
+    let jobs = [...held]
+    while (jobs.length > 0) {
+      const count = Grouped.fitting(jobs, room)
+      yield* Transaction.autocommit(Statements.extend(table, jobs.slice(0, count), Duration.toMillis(lease)), {
+        operation: "PersistedQueue.extend",
+        repeat: true
+      })
+      jobs = jobs.slice(count)
+    }
+  })
+
+const untilItEnds = (lease: Duration.Duration) =>
+  Schedule.min([Schedule.exponential(200, 1.5), Schedule.spaced("5 seconds")]).pipe(Schedule.upTo({ duration: lease }))
