@@ -122,7 +122,7 @@ const column = (name: string): fc.Arbitrary<Statement> =>
           perhaps("DEFAULT …", kind.defaults),
           perhaps("CHECK (…)", conditionOn(name, kind))
         )
-        .map((pieces): Statement => [`, ${name} `, ...pieces])
+        .map((pieces): Statement => [[`, ${name} `], pieces].flat())
     )
 
 const computed: fc.Arbitrary<Statement> = either(["id * 2", "id + k", "coalesce(k, 0)"]).map((value) => [
@@ -154,17 +154,16 @@ const table = (name: string): fc.Arbitrary<Statement> =>
       unique,
       perhaps(", CONSTRAINT c CHECK (…)", ["id > 0", "id > k", "(id, k) > (1, 2)"])
     )
-    .map(([key, a, b, filled, more, check]) => [
-      `CREATE TABLE ${name} (id INT NOT NULL, k INT NOT NULL DEFAULT 3`,
-      ...a,
-      ...b,
-      ...filled,
-      ...more,
-      check,
-      ", PRIMARY KEY (",
-      key,
-      "))"
-    ])
+    .map(([key, a, b, filled, more, check]): Statement =>
+      [
+        [`CREATE TABLE ${name} (id INT NOT NULL, k INT NOT NULL DEFAULT 3`],
+        a,
+        b,
+        filled,
+        more,
+        [check, ", PRIMARY KEY (", key, "))"]
+      ].flat()
+    )
 
 const index = (table: string): fc.Arbitrary<Statement> =>
   fc
@@ -206,10 +205,10 @@ const sequence = (table: string): fc.Arbitrary<ReadonlyArray<Statement>> =>
       either(["", " INCREMENT 2", " MINVALUE -5 START 3", " START 7", " CYCLE"]),
       fc.option(either(["INCREMENT 3", "MAXVALUE 50", "CACHE 70000"]), { nil: undefined })
     )
-    .map(([options, later]) => [
-      [`CREATE SEQUENCE ${table}_s CACHE 1`, options],
-      ...(later === undefined ? [] : [[`ALTER SEQUENCE ${table}_s `, later]])
-    ])
+    .map(([options, later]) => {
+      const created: Statement = [`CREATE SEQUENCE ${table}_s CACHE 1`, options]
+      return later === undefined ? [created] : [created, [`ALTER SEQUENCE ${table}_s `, later]]
+    })
 
 /** A table like another one, as that one is by then. */
 const copy = (table: string): fc.Arbitrary<ReadonlyArray<Statement>> =>
