@@ -7,7 +7,7 @@
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Clock, Context, Effect, type Exit, Queue, Scope, Stream } from "effect"
-import type { SqlClient, SqlConnection, SqlError } from "effect/sql"
+import { SqlClient, type SqlConnection, type SqlError } from "effect/sql"
 import { Single } from "../packages/core/src/internal/transaction/single.ts"
 
 /** Changes the text of statements, to take a fence out. */
@@ -94,7 +94,12 @@ export const stepping = <A, E>(
         )
       )
     )
-  const text: typeof client.sql = Object.assign(client.sql.bind(undefined), client.sql, { withTransaction })
+  // The client looks here whether a transaction is under way, and finds none: a session is none of its transactions.
+  const transactionService = SqlClient.TransactionConnection(-1)
+  const text: typeof client.sql = Object.assign(client.sql.bind(undefined), client.sql, {
+    withTransaction,
+    transactionService
+  })
   return program.pipe(
     Effect.provideService(DsqlClient.DsqlClient, { ...client, sql: text, reserve: Effect.succeed(autocommitted) }),
     Effect.provideService(client.sql.transactionService, [autocommitted, 0]),

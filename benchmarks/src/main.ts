@@ -8,6 +8,7 @@ import { Effect, Layer, type Redacted, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { emulation } from "./Emulation.ts"
 import { fences } from "./Fences.ts"
+import { freshDatabases } from "./FreshDatabases.ts"
 import { persistence } from "./Persistence.ts"
 import { queues } from "./Queues.ts"
 import { startup } from "./Startup.ts"
@@ -42,6 +43,7 @@ const benchmarks = {
   emulation: onServer(emulation),
   persistence: Effect.scoped(Effect.flatMap(server, persistence)),
   queue: Effect.scoped(Effect.flatMap(server, queues)),
+  testing: freshDatabases,
   startup
 }
 

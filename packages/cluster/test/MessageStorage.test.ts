@@ -286,10 +286,25 @@ describeForms("DsqlMessageStorage", (it) => {
       const messages = yield* stored
       const sent = request()
       yield* messages.saveRequest(sent)
-      yield* messages.saveReply(exit(sent, 1))
-      // The same one under another id: its sender did not know that it was stored.
-      yield* messages.saveReply(exit(sent, 1))
-      assert.strictEqual((yield* Effect.flip(messages.saveReply(exit(sent, 2))))._tag, "PersistenceError")
+      const first = exit(sent, 1)
+      yield* messages.saveReply(first)
+      yield* messages.saveReply(first)
+      assert.strictEqual((yield* Effect.flip(messages.saveReply(exit(sent, 1))))._tag, "PersistenceError")
+      assert.strictEqual((yield* messages.repliesFor([sent])).length, 1)
+    })
+  )
+
+  it.effect("knows an exit under another id, which its runner made because it did not know what had become of it", () =>
+    Effect.gen(function* () {
+      const { address: runner, messages, runners } = yield* process({ prefix: prefix() })
+      yield* runners.acquire(runner, [shard()])
+      const sent = request()
+      yield* messages.saveRequest(sent)
+      const { respond } = requestIn(yield* messages.unprocessedMessages([shard()]))
+      yield* respond(exit(sent, 1))
+      yield* respond(exit(sent, 1))
+      // Another answer of the same runner is refused: callers read the one that is stored.
+      assert.strictEqual((yield* Effect.flip(respond(exit(sent, 2))))._tag as string, "EntityNotAssignedToRunner")
       assert.strictEqual((yield* messages.repliesFor([sent])).length, 1)
     })
   )

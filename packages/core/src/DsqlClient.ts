@@ -37,6 +37,7 @@ import * as ConnectionPool from "./ConnectionPool.ts"
 import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
 import * as Client from "./internal/connection/client.ts"
 import { open, type Target } from "./internal/connection/connector.ts"
+import { addressOf, isPostgresUrl, placeOfUrl, regionOf } from "./internal/connection/address.ts"
 import { placeOf } from "./internal/connection/observed.ts"
 import * as check from "./internal/options/check.ts"
 import * as Environment from "./internal/options/environment.ts"
@@ -430,29 +431,3 @@ const fromTarget = Effect.fnUntraced(function* (
   )
   return DsqlClient.of({ ...clients, guarded: options.guarded ?? "statement", pool: pool.stats })
 })
-
-const isPostgresUrl = (url: string): boolean =>
-  URL.canParse(url) && ["postgres:", "postgresql:"].includes(new URL(url).protocol)
-
-/** Where a URL leads; undefined where that takes more than a host, as for a Unix socket. */
-const addressOf = (text: string): Target["address"] => {
-  const url = new URL(text)
-  const host = url.hostname.replace(/^\[|\]$/g, "")
-  if (host === "" || host.includes("%") || url.searchParams.has("host") || url.searchParams.has("port"))
-    return undefined
-  return { host, port: url.port === "" ? 5432 : Number(url.port) }
-}
-
-/** What is shown of where a URL leads: its host, its database, and neither its user's password nor the user. */
-const placeOfUrl = (text: string): Target["place"] => {
-  const url = new URL(text)
-  const { host, port } = addressOf(text) ?? { host: url.searchParams.get("host") ?? "localhost", port: 5432 }
-  return placeOf(host, port, decodeURIComponent(url.pathname.slice(1)) || "postgres")
-}
-
-/** `<id>.dsql.<region>.on.aws`, and `<id>.dsql-<variant>.<region>.on.aws`. */
-const regionOf = (endpoint: string): string | undefined => {
-  const labels = endpoint.split(".")
-  const service = labels.findIndex((label) => label === "dsql" || label.startsWith("dsql-"))
-  return service === -1 ? undefined : labels[service + 1]
-}

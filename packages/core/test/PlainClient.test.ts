@@ -6,9 +6,10 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Testing } from "@effect-dsql/testing"
 import { Effect, Fiber, Queue, Ref, Stream } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, SqlError } from "effect/sql"
 import { guarded } from "../../../test/database.ts"
 import { Control } from "../../../test/emulator.ts"
+import * as Autocommitted from "../src/internal/transaction/autocommitted.ts"
 import { listen } from "./support/faults.ts"
 
 const policy = RetryPolicy.make({ base: "1 millis", jitter: "none", attempts: 5 })
@@ -60,6 +61,28 @@ layer(Testing.layer({ client: { guarded, policy } }), { excludeTestServices: tru
         })
       )
     }
+
+    it.effect("is not sent again as a stream that has given a row already: its reader would see that twice", () =>
+      Effect.gen(function* () {
+        const sent = yield* Ref.make(0)
+        const reason = new SqlError.SerializationError({ cause: Object.assign(new Error("OC000"), { code: "40001" }) })
+        const rows = (given: ReadonlyArray<number>) =>
+          Stream.unwrap(
+            Effect.as(
+              Ref.update(sent, (count) => count + 1),
+              Stream.concat(Stream.fromIterable(given), Stream.fail(new SqlError.SqlError({ reason })))
+            )
+          )
+        const seen: Array<number> = []
+        const read = (given: ReadonlyArray<number>) =>
+          Stream.runForEach(Autocommitted.stream(rows(given), policy), (row) => Effect.sync(() => seen.push(row)))
+        assert.strictEqual((yield* typed(read([1]))).is._tag, "SerializationConflict")
+        assert.deepStrictEqual(seen, [1])
+        assert.strictEqual(yield* Ref.get(sent), 1)
+        assert.strictEqual((yield* typed(read([]))).is._tag, "ConflictRetriesExhausted")
+        assert.strictEqual(yield* Ref.get(sent), 6)
+      })
+    )
 
     it.effect("is sent again where its session's catalogue was out of date", () =>
       Effect.gen(function* () {

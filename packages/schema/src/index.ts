@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Difference from "./Difference.ts"
+export * as EffectMigrator from "./EffectMigrator.ts"
 export * as Engine from "./Engine.ts"
 export * as Event from "./Event.ts"
 export * as History from "./History.ts"

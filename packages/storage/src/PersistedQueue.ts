@@ -22,6 +22,7 @@ import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -29,7 +30,7 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as RcMap from "effect/RcMap"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Buckets from "./internal/queue/buckets.ts"
 import * as Claiming from "./internal/queue/claiming.ts"
 import type { Claimed, Outcome } from "./internal/queue/job.ts"
@@ -92,26 +93,32 @@ export const makeStoreSql = Effect.fnUntraced(function* (
     return found
   }
   const settle = (job: Claimed, outcome: Outcome) => leases.settle({ job, outcome })
-  const mailboxes = yield* RcMap.make({
-    lookup: Effect.fnUntraced(function* (queue: string) {
-      const state = known(queue)
-      const claim = yield* Claiming.make({ table, queue, lease: Duration.toMillis(lease) })
-      const source = {
-        claim: (wanted: number) => claim(wanted, state.maxAttempts),
-        untilVisible: Transaction.autocommit(Statements.untilVisible(table, queue), {
-          operation: "PersistedQueue.poll",
-          readOnly: "proven"
+  const context = yield* Effect.context<DsqlClient>()
+  const mailbox = Effect.fnUntraced(function* (queue: string) {
+    const state = known(queue)
+    const claim = yield* Claiming.make({ table, queue, lease: Duration.toMillis(lease) })
+    const source = {
+      claim: (wanted: number) => claim(wanted, state.maxAttempts),
+      untilVisible: Transaction.autocommit(Statements.untilVisible(table, queue), {
+        operation: "PersistedQueue.poll",
+        readOnly: "proven"
+      }),
+      hold: leases.hold,
+      release: (jobs: ReadonlyArray<Claimed>) =>
+        Effect.forEach(jobs, (job) => settle(job, { _tag: "Released" }), {
+          concurrency: "unbounded",
+          discard: true
         }),
-        hold: leases.hold,
-        release: (jobs: ReadonlyArray<Claimed>) =>
-          Effect.forEach(jobs, (job) => settle(job, { _tag: "Released" }), {
-            concurrency: "unbounded",
-            discard: true
-          }),
-        pollInterval
-      }
-      return yield* Mailbox.make(source, state.offered)
-    }),
+      pollInterval
+    }
+    return yield* Mailbox.make(source, state.offered)
+  })
+  const mailboxes = yield* RcMap.make({
+    // A transaction that the first worker is in is none of its.
+    lookup: (queue: string) =>
+      Effect.updateContext(mailbox(queue), (current: Context.Context<Scope.Scope>) =>
+        Context.add(context, Scope.Scope, Context.get(current, Scope.Scope))
+      ),
     idleTimeToLive: "30 seconds"
   })
 

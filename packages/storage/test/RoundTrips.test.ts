@@ -2,10 +2,11 @@
  * What `docs/round-trips.md` says of Effect's storages is what they take.
  */
 import { DsqlClient } from "@effect-dsql/core"
-import { KeyValueStore, Persistence } from "@effect-dsql/storage"
+import { KeyValueStore, Persistence, SqlEventJournal, SqlEventLogServerUnencrypted } from "@effect-dsql/storage"
 import { Testing } from "@effect-dsql/testing"
 import { assert } from "@effect/vitest"
-import { Clock, Context, Deferred, Effect, Layer, type Scope } from "effect"
+import { Clock, Context, Deferred, Effect, Layer, type Scope, Stream } from "effect"
+import { EventJournal, type EventLogMessage, EventLogServerUnencrypted } from "effect/eventlog"
 import { KeyValueStore as KeyValue, Persistence as Backing } from "effect/persistence"
 import { table } from "../../../test/roundTrips.ts"
 import { describeStorage, sleepless } from "./support/storage.ts"
@@ -43,7 +44,37 @@ const Settled = Layer.effect(
   })
 )
 
-const Storages = Layer.mergeAll(KeyValueStore.layerSql(), Settled)
+const Storages = Layer.mergeAll(
+  KeyValueStore.layerSql(),
+  Settled,
+  SqlEventJournal.layer(),
+  SqlEventLogServerUnencrypted.layerStorage()
+)
+
+const payload = new Uint8Array([1])
+
+const remoteId = EventJournal.makeRemoteIdUnsafe()
+
+const journal = Effect.tap(EventJournal.EventJournal, (journal) =>
+  journal.write({ event: "A", primaryKey: "a", payload, effect: () => Effect.void })
+)
+
+const entry = (sequence: number) =>
+  new EventJournal.RemoteEntry(
+    {
+      remoteSequence: sequence,
+      entry: new EventJournal.Entry(
+        { id: EventJournal.makeEntryIdUnsafe(), event: "A", primaryKey: "a", payload },
+        { disableChecks: true }
+      )
+    },
+    { disableChecks: true }
+  )
+
+// Any text is a store's id.
+const storeId = "store" as EventLogMessage.StoreId
+
+const log = Effect.tap(EventLogServerUnencrypted.Storage, (log) => log.write(storeId, [entry(0).entry]))
 
 const operations = readied<Layer.Success<typeof Storages> | DsqlClient.DsqlClient>({
   "build a storage": Effect.map(Effect.andThen(keyValue, DsqlClient.DsqlClient), (client) =>
@@ -61,7 +92,26 @@ const operations = readied<Layer.Success<typeof Storages> | DsqlClient.DsqlClien
       ["c", {}, undefined]
     ])
   ),
-  "forget a result": Effect.map(cached, (store) => store.remove("a"))
+  "forget a result": Effect.map(cached, (store) => store.remove("a")),
+  "write to the event journal": Effect.map(journal, (journal) =>
+    journal.write({ event: "A", primaryKey: "a", payload, effect: () => Effect.void })
+  ),
+  "import into the event journal": Effect.map(journal, (journal) =>
+    journal.writeFromRemote({ remoteId, entries: [entry(0), entry(1)], effect: () => Effect.void })
+  ),
+  "upload from the event journal": Effect.map(journal, (journal) =>
+    journal.withRemoteUncommited(EventJournal.makeRemoteIdUnsafe(), () => Effect.void)
+  ),
+  "read where a remote stands": Effect.map(journal, (journal) => journal.nextRemoteSequence(remoteId)),
+  "write to an event log": Effect.map(log, (log) => log.write(storeId, [entry(0).entry, entry(1).entry])),
+  "find the history of a batch": Effect.map(log, (log) => {
+    const { entry: oldest } = entry(0)
+    return log.entriesAfter(storeId, oldest, [oldest])
+  }),
+  "read an event log from a number on": Effect.map(log, (log) =>
+    Stream.runHead(log.changes({ storeId, startSequence: 1, compactors: new Map() }))
+  ),
+  "bind a signing key": Effect.map(log, (log) => log.getOrCreateSessionAuthBinding("key", new Uint8Array(32)))
 })
 
 for (const form of ["statement", "transaction"] as const) {

@@ -1,9 +1,11 @@
 /**
- * Group commit: what is asked for while a statement is under way goes together in the next one.
+ * Group commit: what is asked for while statements are under way goes together in the next one.
  *
  * Who comes first sends for all who wait behind; nobody works in the background, so nothing is left over when a layer
  * is closed.
  */
+import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Semaphore from "effect/Semaphore"
@@ -28,33 +30,43 @@ export const fitting = <A>(list: ReadonlyArray<A>, { bytes, count, weight }: Roo
 
 interface Waiting<A, B, E> {
   readonly request: A
-  exit: Exit.Exit<B, E> | undefined
+  readonly answer: Deferred.Deferred<B, E>
 }
 
-/** Sends requests in groups. `send` gives what each of them is answered, by its place, or fails for all. */
-export const make = <A, B, E>(
-  room: Room<A>,
-  send: (group: ReadonlyArray<A>) => Effect.Effect<(place: number) => B, E>
+/**
+ * Sends requests in groups, so many `atOnce`, outside of whatever transaction one of them is made in. `send` gives what
+ * each of them is answered, by its place, or fails for all.
+ */
+export const make = <A, B, E, R>(
+  context: Context.Context<R>,
+  { atOnce, room }: { readonly atOnce: number; readonly room: Room<A> },
+  send: (group: ReadonlyArray<A>) => Effect.Effect<(place: number) => B, E, R>
 ): ((request: A) => Effect.Effect<B, E>) => {
-  const turn = Semaphore.makeUnsafe(1)
+  const turns = Semaphore.makeUnsafe(atOnce)
   const waiting: Array<Waiting<A, B, E>> = []
   const sendNext = Effect.suspend(() => {
-    const count = fitting(
-      waiting.map(({ request }) => request),
-      room
+    const requests = waiting.map(({ request }) => request)
+    const group = waiting.splice(0, fitting(requests, room))
+    const sent: Effect.Effect<(place: number) => B, E> = Effect.updateContext(
+      send(requests.slice(0, group.length)),
+      () => context
     )
-    const group = waiting.splice(0, count)
-    return Effect.map(Effect.exit(send(group.map(({ request }) => request))), (exit) => {
-      for (const [place, each] of group.entries()) each.exit = Exit.map(exit, (answer) => answer(place))
+    return Effect.map(Effect.exit(sent), (exit) => {
+      for (const [place, { answer }] of group.entries()) {
+        Deferred.doneUnsafe(
+          answer,
+          Exit.map(exit, (answerOf) => answerOf(place))
+        )
+      }
     })
   })
   return (request) =>
     Effect.suspend(() => {
-      const own: Waiting<A, B, E> = { request, exit: undefined }
+      const own = { request, answer: Deferred.makeUnsafe<B, E>() }
       waiting.push(own)
-      // Turns come in the order in which they are asked for: who has one was sent already, or is the first who waits.
-      const sent = Effect.uninterruptible(Effect.suspend(() => (own.exit === undefined ? sendNext : Effect.void)))
-      return turn
+      // Turns come in the order in which they are asked for, so who has one was sent already or is the first who waits.
+      const sent = Effect.uninterruptible(Effect.suspend(() => (waiting.includes(own) ? sendNext : Effect.void)))
+      return turns
         .withPermits(1)(sent)
         .pipe(
           Effect.onInterrupt(() =>
@@ -63,7 +75,7 @@ export const make = <A, B, E>(
               if (place !== -1) waiting.splice(place, 1)
             })
           ),
-          Effect.flatMap(() => own.exit ?? Effect.die(new Error("a turn ended without an answer")))
+          Effect.andThen(Deferred.await(own.answer))
         )
     })
 }

@@ -56,7 +56,7 @@ export const reply = (said: Reply.Encoded, under: Under | undefined): Guarded.St
   const id = BigInt(said.id)
   const payload = Rows.payloadOf(said)
   const isExit = said._tag === "WithExit"
-  const request = isUndecided(key, said.id, payload)
+  const request = isUndecided(key, said.id, payload, under)
   const ofRequest = sql`request_key = ${value("bigint", key)}`
   const row = Expression.row(Rows.replyTypes, {
     request_key: key,
@@ -78,7 +78,9 @@ export const reply = (said: Reply.Encoded, under: Under | undefined): Guarded.St
       }),
       Write.update({
         table: requests,
-        set: isExit ? { ...lastReply, finished_at: sql`now()` } : lastReply,
+        set: isExit
+          ? { ...lastReply, finished_at: sql`now()`, suspended: value("boolean", Rows.isSuspended(said)) }
+          : lastReply,
         where: ofRequest
       }),
       ...(isExit ? [everythingOf(request)] : [])
@@ -86,26 +88,27 @@ export const reply = (said: Reply.Encoded, under: Under | undefined): Guarded.St
   }
 }
 
-const isUndecided = (key: bigint, replyId: string, payload: string) =>
+const isUndecided = (key: bigint, replyId: string, payload: string, under: Under | undefined) =>
   Guard.make({
     name: "request",
     row: requestRow(key),
     beside: Guard.row(
       replies,
       { request_key: value("bigint", key), sequence: value("integer", Rows.exit) },
-      ["payload"],
+      ["payload", "fence"],
       undefined
     ),
     columns: {
       ...Object.fromEntries(columnNames.map((name) => [name, sql`found.${Expression.column(name)}`])),
-      exit: sql`beside.payload`
+      exit: sql`beside.payload`,
+      exit_fence: sql`beside.fence`
     },
     holds: (row) => Guard.exists(row, sql`is_open`),
     refuse: (found): ReturnType<typeof instead<Refusal>> => {
       if (found === undefined) return instead("done")
-      // Under another id it may be this one: whoever does not know what became of a reply makes a new id.
-      const isSame = String(found["last_reply_id"]) === replyId || found["exit"] === payload
-      return instead(isSame ? "done" : "decided")
+      // Under another id it is this one too: whoever does not know what became of a reply makes a new id for it.
+      const isOurs = under !== undefined && found["exit_fence"] === under.fence && found["exit"] === payload
+      return instead(isOurs || String(found["last_reply_id"]) === replyId ? "done" : "decided")
     }
   })
 
@@ -161,7 +164,7 @@ export const clear = (requestId: bigint, expected: bigint | undefined): Guarded.
       again(request, key),
       Write.update({
         table: requests,
-        set: { last_reply_id: sql`NULL`, finished_at: sql`NULL` },
+        set: { last_reply_id: sql`NULL`, finished_at: sql`NULL`, suspended: value("boolean", false) },
         where: ofRequest
       })
     ],

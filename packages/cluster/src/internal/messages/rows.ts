@@ -5,6 +5,7 @@ import type * as Envelope from "effect/cluster/Envelope"
 import type * as Reply from "effect/cluster/Reply"
 import * as ShardId from "effect/cluster/ShardId"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import type { Row } from "../storing.ts"
 
 /** What a row of the inbox is. */
@@ -31,6 +32,13 @@ export const sequenceOf = (reply: Reply.Encoded): number => (reply._tag === "Chu
 /** What a reply says. */
 export const payloadOf = (reply: Reply.Encoded): string =>
   JSON.stringify(reply._tag === "Chunk" ? reply.values : reply.exit)
+
+/** Whether a reply is the exit of a workflow's run that waits: it is its answer for now. */
+export const isSuspended = (reply: Reply.Encoded): boolean =>
+  reply._tag === "WithExit" &&
+  reply.exit._tag === "Success" &&
+  Predicate.hasProperty(reply.exit.value, "_tag") &&
+  reply.exit.value._tag === "Suspended"
 
 /** A reply as it was encoded: its payload is what `payloadOf` wrote. */
 export const reply = (requestId: string, id: unknown, sequence: unknown, payload: unknown): Reply.Encoded => {

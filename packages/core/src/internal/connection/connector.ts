@@ -11,6 +11,7 @@ import { type AuthenticationFailed, ConnectionLost } from "../../DsqlError.ts"
 import type { TokenSource } from "../../TokenSource.ts"
 import { type AttemptError, read } from "../errors/classify.ts"
 import * as rareLog from "../metrics/rareLog.ts"
+import type { Address } from "./address.ts"
 import { Observer, type Place } from "./observed.ts"
 import { Session } from "./session.ts"
 
@@ -20,7 +21,7 @@ export interface Target {
   /** What is shown of it. */
   readonly place: Place
   /** Where the socket goes; undefined where only the driver can tell, as for a Unix socket. */
-  readonly address: { readonly host: string; readonly port: number } | undefined
+  readonly address: Address | undefined
   readonly login: TokenSource | Redacted.Redacted | undefined
   readonly connectTimeout: Duration.Duration
 }

@@ -1,7 +1,7 @@
 /**
  * The jobs that a process has, and their leases, which are extended while it has them.
  */
-import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -33,11 +33,12 @@ const room: Grouped.Room<Claimed> = {
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Leases, never, DsqlClient | Scope.Scope> {
-  const client = yield* DsqlClient
   const { lease, refreshEvery, table } = options
   const held = new Set<Claimed>()
   const send = Grouped.make(
-    { ...room, weight: ({ job }: Settlement) => room.weight(job) },
+    yield* Effect.context<DsqlClient>(),
+    // Two, so that who ends just after a statement was sent does not wait for it.
+    { atOnce: 2, room: { ...room, weight: ({ job }: Settlement) => room.weight(job) } },
     (settlements: ReadonlyArray<Settlement>) =>
       Transaction.autocommit(Statements.settle(table, settlements), {
         operation: "PersistedQueue.settle",
@@ -45,8 +46,7 @@ export const make = Effect.fnUntraced(function* (
         repeat: true
       }).pipe(
         Effect.retry(untilItEnds(lease)),
-        Effect.as(() => undefined),
-        Effect.provideService(DsqlClient, client)
+        Effect.as(() => undefined)
       )
   )
   yield* extended(table, held, lease).pipe(

@@ -3,7 +3,7 @@
  * owns its conflicts and its outcome.
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import { ConnectionLost, type TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Transaction from "@effect-dsql/core/Transaction"
@@ -34,10 +34,36 @@ export interface Statements {
     statement: Guarded.Statement<E>,
     verify?: () => Effect.Effect<Transaction.Outcome<Guarded.Told>, unknown, Transaction.Transaction>
   ) => Effect.Effect<Guarded.Told, E | Failure>
+  /**
+   * All of an effect in one transaction, or in the one that is under way. It runs again where it conflicts, or where the
+   * connection was lost and nothing came of it; `verify` says so of a COMMIT whose answer was lost.
+   */
+  readonly transaction: <A, E, R>(
+    operation: string,
+    effect: Effect.Effect<A, E, R | Transaction.Transaction>,
+    verify?: (value: Option.Option<A>) => Effect.Effect<Transaction.Outcome<A>, unknown, Transaction.Transaction>
+  ) => Effect.Effect<A, E | Failure, R>
+  /** Runs an effect once the transaction that is under way has committed; at once where there is none. */
+  readonly committed: (effect: Effect.Effect<void>) => Effect.Effect<void>
 }
 
 /** The statements of a storage on a client. */
 export const make = (client: DsqlClient["Service"]): Statements => {
+  const transaction = <A, E, R>(
+    operation: string,
+    effect: Effect.Effect<A, E, R | Transaction.Transaction>,
+    verify?: (value: Option.Option<A>) => Effect.Effect<Transaction.Outcome<A>, unknown, Transaction.Transaction>
+  ): Effect.Effect<A, E | Failure, R> =>
+    Effect.withFiber<A, E | Failure, R>((fiber) => {
+      // Whatever else it needs is in the context that it runs in, and so is what the compiler would have it ask for.
+      const body = effect as Effect.Effect<A, E, Transaction.Transaction>
+      const outer = Context.getOption(fiber.context, Transaction.Transaction)
+      if (Option.isSome(outer)) return Effect.provideService(body, Transaction.Transaction, outer.value)
+      return Transaction.run(body, { operation, verify }).pipe(
+        Effect.provideService(DsqlClient, client),
+        Effect.retry({ while: isLost, times: 5 })
+      )
+    })
   const run = <A, E>(
     body: Effect.Effect<A, E | SqlError, Transaction.Transaction>,
     options: Transaction.Options<A, Transaction.Transaction>
@@ -50,9 +76,13 @@ export const make = (client: DsqlClient["Service"]): Statements => {
     })
   return {
     read: (operation, row, select) => run(rows(row, select), { operation, readOnly: "proven" }),
-    write: (operation, statement, verify) => run(Guarded.write(statement), { operation, repeat: true, verify })
+    write: (operation, statement, verify) => run(Guarded.write(statement), { operation, repeat: true, verify }),
+    transaction,
+    committed: client.sql.afterCommit
   }
 }
+
+const isLost = (error: unknown): boolean => error instanceof ConnectionLost
 
 /** The rows of a SELECT, for a transaction that does more. */
 export const rows = <A, I>(

@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS cluster_runners (
   PRIMARY KEY (machine_id)
 );
 
+-- A workflow's run is suspended where its exit says that it waits: it is finished, and goes on.
 CREATE TABLE IF NOT EXISTS cluster_requests (
   request_key BIGINT NOT NULL,
   id BIGINT NOT NULL,
@@ -50,6 +51,7 @@ CREATE TABLE IF NOT EXISTS cluster_requests (
   key_hash UUID NULL,
   last_reply_id BIGINT NULL,
   finished_at TIMESTAMPTZ NULL,
+  suspended BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY (request_key)
 );
 

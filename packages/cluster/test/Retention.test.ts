@@ -1,0 +1,101 @@
+/**
+ * What is forgotten, and what is kept.
+ */
+import { DsqlSingleRunner, Retention } from "@effect-dsql/cluster"
+import { assert } from "@effect/vitest"
+import { DateTime, Effect, Layer, Schedule, Schema, Stream } from "effect"
+import { ClusterWorkflowEngine } from "effect/cluster"
+import { Activity, DurableDeferred, Workflow } from "effect/workflow"
+import { describeCluster, exit, keyed, prefix, process, request, rows, shard } from "./support/cluster.ts"
+
+/** Forgets all that is finished. */
+const prune = (prefix: string, batch?: number) =>
+  Effect.flatMap(DateTime.now, (now) =>
+    Stream.runCollect(Retention.prune({ prefix, batch, finishedBefore: DateTime.add(now, { minutes: 1 }) }))
+  )
+
+const requestsOf = (prefix: string) =>
+  Effect.map(rows(`SELECT tag FROM cluster_requests WHERE shard_id LIKE '${prefix}/%' ORDER BY tag`), (found) =>
+    found.map(({ tag }) => tag)
+  )
+
+describeCluster("Retention.prune", (it) => {
+  it.effect("forgets what was finished before, with its key and its replies, and nothing of another cluster", () =>
+    Effect.gen(function* () {
+      const mine = yield* process({ prefix: prefix() })
+      const theirs = yield* process({ prefix: prefix() })
+      const done = yield* Effect.forEach([mine, theirs], ({ messages }) =>
+        Effect.gen(function* () {
+          const sent = keyed("k")
+          yield* messages.saveRequest(sent)
+          yield* messages.saveReply(exit(sent))
+          return sent
+        })
+      )
+      yield* mine.messages.saveRequest(request())
+      const none = yield* Stream.runCollect(
+        Retention.prune({ prefix: mine.holding.prefix, finishedBefore: DateTime.makeUnsafe(0) })
+      )
+      assert.deepStrictEqual(none, [])
+      assert.deepStrictEqual(yield* prune(mine.holding.prefix), [1])
+      assert.deepStrictEqual(yield* requestsOf(mine.holding.prefix), ["GetUser"])
+      assert.strictEqual((yield* mine.messages.unprocessedMessages([shard()])).length, 1)
+      // The key is free again there, and still taken here.
+      assert.strictEqual((yield* mine.messages.saveRequest(keyed("k")))._tag, "Success")
+      assert.strictEqual((yield* theirs.messages.saveRequest(keyed("k")))._tag, "Duplicate")
+      const ids = done.map(({ envelope }) => envelope.requestId)
+      assert.strictEqual((yield* theirs.messages.repliesForUnfiltered(ids)).length, 1)
+    })
+  )
+
+  it.effect("goes in pieces, and goes on where it stopped", () =>
+    Effect.gen(function* () {
+      const { holding, messages } = yield* process({ prefix: prefix() })
+      for (let index = 0; index < 5; index++) {
+        const sent = request()
+        yield* messages.saveRequest(sent)
+        yield* messages.saveReply(exit(sent))
+      }
+      assert.deepStrictEqual(yield* prune(holding.prefix, 2), [2, 2, 1])
+      assert.deepStrictEqual(yield* prune(holding.prefix, 2), [])
+    })
+  )
+
+  it.effect("keeps a workflow with all that it did until it is complete", () =>
+    Effect.gen(function* () {
+      const cluster = prefix()
+      let paid = 0
+      const Approved = DurableDeferred.make("Approved")
+      const Order = Workflow.make("Order", { payload: { id: Schema.String }, idempotencyKey: ({ id }) => id })
+      const entities = Order.toLayer(() =>
+        Effect.gen(function* () {
+          yield* Activity.make({ name: "Pay", execute: Effect.sync(() => void paid++) })
+          yield* DurableDeferred.await(Approved)
+        })
+      ).pipe(Layer.provideMerge(ClusterWorkflowEngine.layer))
+      const shardingConfig = {
+        entityMessagePollInterval: 50,
+        entityReplyPollInterval: 50,
+        refreshAssignmentsInterval: 50,
+        shardsPerGroup: 2
+      }
+      yield* Effect.gen(function* () {
+        const executionId = yield* Order.execute({ id: "o1" }, { discard: true })
+        const token = DurableDeferred.tokenFromExecutionId(Approved, { workflow: Order, executionId })
+        // It is suspended once its run has an exit that says so.
+        const suspended = rows(
+          `SELECT 1 AS one FROM cluster_requests WHERE shard_id LIKE '${cluster}/%' AND tag = 'run' AND finished_at IS NOT NULL`
+        )
+        yield* Effect.repeat(suspended, { until: (found) => found.length === 1, schedule: Schedule.spaced(20) })
+        assert.deepStrictEqual(yield* prune(cluster), [])
+        yield* DurableDeferred.succeed(Approved, { token, value: undefined })
+        yield* Order.execute({ id: "o1" })
+        assert.strictEqual(paid, 1)
+      }).pipe(Effect.provide(Layer.provideMerge(entities, DsqlSingleRunner.layer({ prefix: cluster, shardingConfig }))))
+      const before = yield* requestsOf(cluster)
+      assert.includeMembers(before, ["activity", "deferred", "run"])
+      assert.deepStrictEqual(yield* prune(cluster), [before.length])
+      assert.deepStrictEqual(yield* requestsOf(cluster), [])
+    })
+  )
+})

@@ -1,0 +1,304 @@
+import { DsqlClient } from "@effect-dsql/core"
+import { SqlEventLogServerUnencrypted } from "@effect-dsql/storage"
+import { Testing } from "@effect-dsql/testing"
+import { assert, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Queue, Ref, Stream } from "effect"
+import { EventJournal, type EventLogMessage, EventLogServerUnencrypted } from "effect/eventlog"
+import { randomUUID } from "node:crypto"
+import { asItIs, interleave, type Rewrite } from "../../../test/sessions.ts"
+import { describeStorage, loseAnswer } from "./support/storage.ts"
+
+const Storage = EventLogServerUnencrypted.Storage
+
+type Storage = EventLogServerUnencrypted.Storage
+
+// Any text is a store's id.
+const newStore = () => randomUUID() as EventLogMessage.StoreId
+
+const entry = (name: string, options: { readonly event?: string; readonly primaryKey?: string } = {}) =>
+  new EventJournal.Entry(
+    {
+      id: EventJournal.makeEntryIdUnsafe(),
+      event: options.event ?? "UserNameSet",
+      primaryKey: options.primaryKey ?? "user-1",
+      payload: new TextEncoder().encode(name)
+    },
+    { disableChecks: true }
+  )
+
+const numbered = (entries: ReadonlyArray<EventJournal.RemoteEntry>) =>
+  entries.map(({ entry, remoteSequence }) => [remoteSequence, entry.idString])
+
+const changes = (storage: Storage["Service"], storeId: EventLogMessage.StoreId, startSequence = 0) =>
+  Stream.toQueue(storage.changes({ storeId, startSequence, compactors: new Map() }), { capacity: "unbounded" })
+
+/** The storage as another process has it: told of nothing that is written elsewhere. */
+const another = (pollInterval: number) => SqlEventLogServerUnencrypted.makeStorage({ pollInterval })
+
+const layer = SqlEventLogServerUnencrypted.layerStorage({ pollInterval: "1 hour" })
+
+describeStorage("The storage of an unencrypted event log", layer, (it) => {
+  it.effect("has one id, whichever process asks", () =>
+    Effect.gen(function* () {
+      const id = yield* (yield* Storage).getId
+      assert.strictEqual(id.length, 16)
+      assert.deepStrictEqual(yield* (yield* another(1_000)).getId, id)
+    })
+  )
+
+  it.effect("keeps the signing key that a public key came with first", () =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const [first, second] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
+      const key = randomUUID()
+      assert.deepStrictEqual(yield* storage.getOrCreateSessionAuthBinding(key, first), first)
+      assert.deepStrictEqual(yield* storage.getOrCreateSessionAuthBinding(key, second), first)
+    })
+  )
+
+  it.effect("numbers the entries of a store from 1, and replays them before it gives what comes", () =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const [store, other] = [newStore(), newStore()]
+      const [a, b, c, foreign] = [entry("Ada"), entry("Grace"), entry("Margaret"), entry("Linus")]
+      assert.deepStrictEqual(numbered(yield* storage.write(store, [a, b])), [
+        [1, a.idString],
+        [2, b.idString]
+      ])
+      const queue = yield* changes(storage, store)
+      const replayed = yield* Queue.takeAll(queue)
+      assert.deepStrictEqual(
+        replayed.map(({ entry }) => entry),
+        [a, b]
+      )
+      yield* storage.write(other, [foreign])
+      yield* storage.write(store, [c])
+      assert.deepStrictEqual(numbered([yield* Queue.take(queue)]), [[3, c.idString]])
+      const late = yield* changes(storage, store, 3)
+      assert.deepStrictEqual(numbered(yield* Queue.takeAll(late)), [[3, c.idString]])
+    })
+  )
+
+  it.effect("neither loses nor repeats what is written while a reader begins", () =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const store = newStore()
+      yield* storage.write(store, [entry("before")])
+      const starting = yield* Effect.forkChild(changes(storage, store))
+      yield* storage.write(store, [entry("meanwhile")])
+      const queue = yield* Fiber.join(starting)
+      yield* storage.write(store, [entry("after")])
+      const seen = [yield* Queue.take(queue), yield* Queue.take(queue), yield* Queue.take(queue)]
+      assert.deepStrictEqual(
+        seen.map(({ remoteSequence }) => remoteSequence),
+        [1, 2, 3]
+      )
+    })
+  )
+
+  it.effect("gives what another process writes, before its own that came later", () =>
+    Effect.gen(function* () {
+      const [mine, theirs] = [yield* Storage, yield* another(1_000)]
+      const store = newStore()
+      const queue = yield* changes(mine, store)
+      yield* theirs.write(store, [entry("theirs")])
+      yield* mine.write(store, [entry("mine")])
+      const seen = [yield* Queue.take(queue), yield* Queue.take(queue)]
+      assert.deepStrictEqual(
+        seen.map(({ remoteSequence }) => remoteSequence),
+        [1, 2]
+      )
+    })
+  )
+
+  it.effect("finds what a batch has to be compared with: the same ids, and later entries of the same keys", () =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const store = newStore()
+      const [early, oldest, same, later, otherKey, otherEvent] = [
+        entry("early"),
+        entry("oldest"),
+        entry("same", { primaryKey: "user-9" }),
+        entry("later"),
+        entry("other key", { primaryKey: "user-2" }),
+        entry("other event", { event: "UserRemoved" })
+      ]
+      yield* storage.write(store, [early, same, later, otherKey, otherEvent])
+      const names = (found: ReadonlyArray<EventJournal.RemoteEntry>) =>
+        found.map(({ entry }) => new TextDecoder().decode(entry.payload))
+      assert.deepStrictEqual(names(yield* storage.entriesAfter(store, oldest, [oldest, same])), ["same", "later"])
+      assert.deepStrictEqual(names(yield* storage.entriesAfter(store, oldest)), [
+        "same",
+        "later",
+        "other key",
+        "other event"
+      ])
+    })
+  )
+
+  it.effect("writes in a transaction with what is done beside it, or not at all", () =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const store = newStore()
+      const queue = yield* changes(storage, store)
+      const failing = storage.withTransaction(
+        Effect.andThen(storage.write(store, [entry("no")]), Effect.fail("no" as const))
+      )
+      assert.strictEqual(yield* Effect.flip(failing), "no")
+      const attempts = yield* Ref.make(0)
+      const control = yield* Testing.Control
+      yield* control.clear
+      yield* control.inject({ on: "commit", fault: "conflict", nth: [1] })
+      yield* storage.withTransaction(
+        Effect.andThen(
+          Ref.update(attempts, (n) => n + 1),
+          storage.write(store, [entry("yes")])
+        )
+      )
+      assert.strictEqual(yield* Ref.get(attempts), 2)
+      assert.strictEqual((yield* Queue.take(queue)).remoteSequence, 1)
+    })
+  )
+
+  it.effect.each(["before", "after"] as const)(
+    "writes once what is written where the answer is lost %s it took effect",
+    (when) =>
+      Effect.gen(function* () {
+        const storage = yield* Storage
+        const store = newStore()
+        const [a, b] = [entry("a"), entry("b")]
+        const written = yield* Effect.andThen(loseAnswer(when), storage.write(store, [a, b]))
+        assert.deepStrictEqual(numbered(written), [
+          [1, a.idString],
+          [2, b.idString]
+        ])
+        assert.deepStrictEqual(
+          numbered(yield* storage.write(store, [entry("c")])).map(([number]) => number),
+          [3]
+        )
+      })
+  )
+
+  it.effect("numbers what twenty write at once, answers lost, without a gap and without a repetition", () =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const store = newStore()
+      const control = yield* Testing.Control
+      yield* control.clear
+      yield* control.inject({ on: "commit", fault: "cut-after", nth: [2, 7] })
+      const written = yield* Effect.all(
+        Array.from({ length: 20 }, (_, i) => storage.write(store, [entry(`${i}a`), entry(`${i}b`)])),
+        { concurrency: "unbounded" }
+      )
+      yield* control.clear
+      const stored = yield* Queue.takeAll(yield* changes(storage, store))
+      assert.deepStrictEqual(
+        stored.map(({ remoteSequence }) => remoteSequence),
+        Array.from({ length: 40 }, (_, i) => i + 1)
+      )
+      assert.sameDeepMembers(numbered(written.flat()), numbered(stored))
+    })
+  )
+})
+
+describeStorage("A reader of an event log", layer, (it) => {
+  /** Both have written: every order in which they commit, and the reader looks twice. */
+  const orders = permutations(["a", "b", "r", "r"]).map((order) => ["a", "b"].concat(order))
+
+  // A storage is built in six steps; then a writer takes its snapshot and writes, and commits; a reader reads in three.
+  const stepsOf = (order: ReadonlyArray<string>): ReadonlyArray<number> => {
+    const begun = new Set<string>()
+    const steps = order.flatMap((who) => {
+      if (who === "r") return [2, 2, 2]
+      const session = who === "a" ? 0 : 1
+      const step = begun.has(who) ? [session] : [session, session]
+      begun.add(who)
+      return step
+    })
+    return [...[0, 1, 2].flatMap((session) => Array.from({ length: 6 }, () => session)), ...steps]
+  }
+
+  const fresh = Layer.fresh(Layer.orDie(SqlEventLogServerUnencrypted.layerStorage()))
+
+  const writing = (store: EventLogMessage.StoreId, name: string) =>
+    Effect.provide(
+      Effect.flatMap(Storage, (storage) => storage.write(store, [entry(name)])),
+      fresh
+    )
+
+  /** Looks twice, as a client does: from the last number on that it has seen. */
+  const reading = (store: EventLogMessage.StoreId, seen: Array<number>) =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      for (let look = 0; look < 2; look++) {
+        const startSequence = seen.at(-1) ?? 1
+        const pull = yield* Stream.toPull(storage.changes({ storeId: store, startSequence, compactors: new Map() }))
+        const found = (yield* pull).map(({ remoteSequence }) => remoteSequence)
+        seen.push(...found.filter((number) => !seen.includes(number)))
+      }
+    }).pipe(Effect.scoped, Effect.provide(fresh), Effect.orDie)
+
+  /** The orders in which the reader goes past an entry that it has not seen. */
+  const missed = (rewrite: Rewrite, among = orders) =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const misses: Array<string> = []
+      for (const order of among) {
+        const store = newStore()
+        yield* storage.write(store, [entry("first")])
+        const seen: Array<number> = []
+        const programs = [writing(store, "a"), writing(store, "b"), reading(store, seen)]
+        const exits = yield* interleave<unknown, unknown>(programs, stepsOf(order), rewrite)
+        assert.deepStrictEqual(exits.filter(Exit.isFailure), [])
+        const all = yield* Queue.takeAll(yield* changes(storage, store))
+        assert.lengthOf(all, 3)
+        const isMissed = all.some(
+          ({ remoteSequence }) => remoteSequence < Math.max(...seen) && !seen.includes(remoteSequence)
+        )
+        if (isMissed) misses.push(order.join(""))
+      }
+      return misses
+    })
+
+  it.effect("misses no entry, in whatever order its writers write and commit", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* missed(asItIs), [])
+    })
+  )
+
+  it.effect("would miss those that commit late, were they numbered by a sequence", () =>
+    Effect.gen(function* () {
+      yield* Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) => sql`CREATE SEQUENCE numbers START 2 CACHE 1`)
+      const unordered: Rewrite = (text) =>
+        text
+          .replace(" FOR UPDATE", "")
+          .replace('DO UPDATE SET "next_sequence" = excluded."next_sequence"', "DO NOTHING")
+          .replace(
+            /COALESCE\(\(SELECT "next_sequence" FROM \S+ LIMIT 1\)::bigint, 1\) \+ entry\.ordinal/,
+            "nextval('numbers')"
+          )
+      const late = ["a", "b", "b", "r", "a", "r"]
+      assert.deepStrictEqual(yield* missed(asItIs, [late]), [])
+      assert.deepStrictEqual(yield* missed(unordered, [late]), [late.join("")])
+    })
+  )
+})
+
+/** Every order of some letters, each once. */
+function permutations(letters: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> {
+  if (letters.length === 0) return [[]]
+  return [...new Set(letters)].flatMap((letter) => {
+    const rest = letters.toSpliced(letters.indexOf(letter), 1)
+    return permutations(rest).map((order) => [letter].concat(order))
+  })
+}
+
+it.live("A storage of an event log without its tables is refused when it is built", () =>
+  Effect.gen(function* () {
+    const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+    assert.include(
+      error.message,
+      "EventLogServerUnencrypted needs effect_events, effect_events_session_auth_bindings, effect_events_stores, effect_remote_id"
+    )
+  }).pipe(Effect.provide(Testing.layer()))
+)
