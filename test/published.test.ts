@@ -87,7 +87,9 @@ describe("the published packages", { timeout: 120_000 }, () => {
     const ours = files.map((file) => file.replace(`/node_modules/@effect-dsql/${name}/`, ""))
     assert.includeMembers(ours, ["AGENTS.md", "CHANGELOG.md", "LICENSE", "README.md", "dist/index.js", "src/index.ts"])
     assert.deepStrictEqual(
-      ours.filter((file) => !/^(LICENSE|(src|dsql|recordings)\/.+|[^/]+\.(json|md)|dist\/.+\.(js|d\.ts|map))$/.test(file)),
+      ours.filter(
+        (file) => !/^(LICENSE|(src|dsql|recordings)\/.+|[^/]+\.(json|md)|dist\/.+\.(js|d\.ts|map))$/.test(file)
+      ),
       []
     )
   })

@@ -293,10 +293,12 @@ export class StatementRefused extends Data.TaggedError("StatementRefused")<{
   readonly location: string
   /** What the statement is about, for example `CREATE TABLE shards`. */
   readonly summary: string
+  /** What the database says; without the value that it repeats, where that is of a row or may be a password. */
+  readonly problem: string
   readonly cause: DsqlError
 }> {
   override get message(): string {
-    return `${this.location}: ${this.summary}: ${oneLine(this.cause.message)}; what ran before it stays, run again to go on`
+    return `${this.location}: ${this.summary}: ${oneLine(this.problem)}; what ran before it stays, run again to go on`
   }
 }
 

@@ -48,6 +48,22 @@ describe("a password in a statement", () => {
     }).pipe(Effect.scoped, Effect.provide(PlainMigrator))
   )
 
+  it.live("is not repeated where the database refuses it as a value of a row", () =>
+    Effect.gen(function* () {
+      const migrator = yield* Migrator.Migrator
+      const source = yield* sourceOf(
+        `CREATE TABLE users (id INT PRIMARY KEY, password TEXT); INSERT INTO users VALUES ('${secret}', '${secret}');`
+      )
+      const { message } = yield* Effect.flip(migrator.setup({ source }))
+      assert.include(message, 'INSERT INTO users: invalid input syntax for type integer: "***"')
+      const [row] = yield* rows("SELECT statement, error FROM schema_journal WHERE error IS NOT NULL")
+      assert.deepStrictEqual(row, {
+        statement: "INSERT INTO users",
+        error: 'invalid input syntax for type integer: "***"'
+      })
+    }).pipe(Effect.provide(PlainMigrator))
+  )
+
   it.live("does not tell its checksum from another one's", () =>
     Effect.gen(function* () {
       const checksum = (text: string) =>

@@ -185,18 +185,24 @@ const manipulate = ({ key, statement }: Keyed, { journal }: Setting) => {
 /** Says which statement was refused, and writes it down. */
 const refusing = <A, R>(
   effect: Effect.Effect<A, LeaseLost | ObjectDiffers | TransactionError, R>,
-  { key, statement: { location, summary } }: Keyed,
+  { key, statement }: Keyed,
   journal: Journal.Journal
 ) =>
   Effect.catch(
     effect,
     Effect.fnUntraced(function* (cause) {
       if (cause._tag === "LeaseLost" || cause._tag === "ObjectDiffers") return yield* Effect.fail(cause)
+      const { location, summary } = statement
+      const problem = problemOf(statement, cause)
       // Of a lost connection nothing is known for certain, so the row stays open.
-      if (!isLost(cause)) yield* Effect.ignore(journal.refuse(key, cause.message))
-      return yield* new StatementRefused({ location, summary, cause })
+      if (!isLost(cause)) yield* Effect.ignore(journal.refuse(key, problem))
+      return yield* new StatementRefused({ location, summary, problem, cause })
     })
   )
+
+/** What the database says, but for a value that it repeats from a row, or from what is not shown: in quotes, at the end. */
+const problemOf = ({ changesRows, shown, text }: SqlStatement, { message }: TransactionError): string =>
+  changesRows || shown !== text ? message.replace(/: ".*"$/s, ': "***"') : message
 
 /** Waits for what a job still has to do, and makes sure that it did. */
 const settle = Effect.fnUntraced(function* (

@@ -178,12 +178,12 @@ const operation = (node: Fields<"A_Expr">): string => {
   const operator = names(name).at(-1) ?? ""
   const left = expression(lexpr)
   switch (kind) {
-    // The catalogue has IN as what it stands for.
+    // Only the server can tell of which type the items are.
     case "AEXPR_IN": {
       const items = itemsOf(rexpr)
       return items.length === 1
         ? `(${left} ${operator} ${expression(items[0])})`
-        : `(${left} ${operator} ${operator === "=" ? "ANY" : "ALL"} (ARRAY[${list(items)}]))`
+        : `(${left} ${operator === "=" ? "IN" : "NOT IN"} (${list(items)}))`
     }
     case "AEXPR_OP_ANY":
       return `(${left} ${operator} ANY (${expression(rexpr)}))`

@@ -172,8 +172,17 @@ const indexes = (
   same: Same
 ): ReadonlyArray<Difference> => {
   const found: Array<Difference> = []
-  for (const [index, wanted] of expected.indexes) {
+  const others = new Map(
+    [...actual.indexes].filter(([name, { table: of }]) => of === table && expected.indexes.get(name)?.isNamed !== true)
+  )
+  const named = new Set<string>()
+  for (const [name, wanted] of expected.indexes) {
     if (wanted.table !== table) continue
+    const like = wanted.isNamed
+      ? undefined
+      : [...others].find(([other, there]) => !named.has(other) && isSameIndex(table, wanted, there, same))
+    const index = like?.[0] ?? name
+    named.add(index)
     const there = actual.indexes.get(index)
     const expectedText = readable(wanted.definition)
     if (there === undefined) {
@@ -187,9 +196,9 @@ const indexes = (
     }
     if (invalid.has(index)) found.push({ _tag: "IndexInvalid", table, index })
   }
-  for (const [index, there] of actual.indexes) {
-    if (there.table === table && expected.indexes.get(index)?.table !== table) {
-      found.push({ _tag: "UnexpectedIndex", table, index, actual: readable(there.definition) })
+  for (const [index, { definition, table: of }] of actual.indexes) {
+    if (of === table && !named.has(index)) {
+      found.push({ _tag: "UnexpectedIndex", table, index, actual: readable(definition) })
     }
   }
   return found

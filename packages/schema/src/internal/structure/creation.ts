@@ -23,6 +23,22 @@ export const create = (
     if ("Constraint" in element) constrain(structure, table, key, element.Constraint, undefined, keyOf)
     if ("TableLikeClause" in element) like(structure, table, key, element.TableLikeClause, keyOf)
   }
+  mergeKeys(table)
+}
+
+const unique = /^(?:PRIMARY KEY|UNIQUE)(.*)$/s
+
+/** Of keys that are alike but for their names, a table is made with the primary one, or the first. */
+const mergeKeys = ({ constraints }: Table): void => {
+  const keys = [...constraints].flatMap(([name, text]) => {
+    const on = unique.exec(text)?.[1]
+    return on === undefined ? [] : { name, on, isPrimary: text.startsWith(primaryKey) }
+  })
+  const kept = new Set<string>()
+  for (const { name, on } of keys.toSorted((a, b) => Number(b.isPrimary) - Number(a.isPrimary))) {
+    if (kept.has(on)) constraints.delete(name)
+    kept.add(on)
+  }
 }
 
 export const column = (structure: Structure, table: Table, key: string, def: Fields<"ColumnDef">, keyOf: KeyOf) => {
@@ -66,9 +82,10 @@ const like = (
     }
   }
   if (!has(including.indexes)) return
-  for (const index of [...structure.indexes.values()].filter((each) => each.table === from)) {
-    const name = [own, ...index.columns, "idx"].join("_")
-    structure.indexes.set(`${key.slice(0, key.lastIndexOf(".") + 1)}${name}`, { ...index, table: key })
+  const copied = [...structure.indexes.values()].filter((each) => each.table === from)
+  for (const [n, index] of copied.entries()) {
+    const name = [own, ...index.columns, `idx${n === 0 ? "" : n}`].join("_")
+    structure.indexes.set(`${key.slice(0, key.lastIndexOf(".") + 1)}${name}`, { ...index, table: key, isNamed: false })
   }
 }
 
@@ -88,6 +105,7 @@ export const index = (structure: Structure, statement: Fields<"IndexStmt">, keyO
   const keys = params.flatMap((param) => ("IndexElem" in param ? (param.IndexElem.expr ?? []) : []))
   structure.indexes.set(key, {
     table,
+    isNamed: true,
     columns,
     including: included.flatMap((param) => ("IndexElem" in param ? (param.IndexElem.name ?? []) : [])),
     definition: definition(element, where),

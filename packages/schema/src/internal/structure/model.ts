@@ -22,6 +22,8 @@ export interface Index {
   readonly expressions: ReadonlyArray<string>
   /** The columns that it only carries. */
   readonly including: ReadonlyArray<string>
+  /** Whether a statement gives its name; PostgreSQL names the indexes of LIKE itself. */
+  readonly isNamed: boolean
   /** The columns in order where they are all that it is of, as a constraint on it would have them. */
   readonly columns: ReadonlyArray<string>
 }

@@ -21,8 +21,8 @@ export interface Question {
   readonly texts: readonly [expected: string, actual: string]
   /** A query of each; undefined where there is no SQL for one. */
   readonly queries: readonly [expected: string, actual: string] | undefined
-  /** Whether the expected one means something else where the server cannot read it. */
-  readonly isCertain: boolean
+  /** What the server can read if it can read the expected one at all; undefined where a refusal means a difference. */
+  readonly readable: string | undefined
 }
 
 /** Whether two texts are to be taken for the same. */
@@ -50,7 +50,7 @@ export const expressions = (
     queries: [...expected, ...actual].some((text) => text.includes(unreadable))
       ? undefined
       : [query(expected), query(actual)],
-    isCertain: true
+    readable: undefined
   }
 }
 
@@ -59,11 +59,14 @@ export const views = (name: string, expected: View, query: ReturnType<typeof que
   const columns = actual.columns.map((column) => `v.${quoted(column)}`)
   const aliases = expected.columns.length === 0 ? "" : ` (${expected.columns.map(quoted).join(", ")})`
   const from = (source: string) => `SELECT ${[...columns, "ROW(v.*)", mark].join(", ")} FROM ${source}`
+  const wanted = `(${query.query}\n) AS v${aliases}`
+  // A barrier is planned by itself, as what has an OFFSET is.
+  const isBarrier = actual.options.get("security_barrier") === "true"
   return {
     place: `view ${name}`,
     texts: [expected.query, actual.query],
-    queries: [from(`(${query.query}\n) AS v${aliases}`), from(`${reference(name)} AS v`)],
-    isCertain: !query.isChanged
+    queries: [from(isBarrier ? `(SELECT * FROM ${wanted} OFFSET 0) AS v` : wanted), from(`${reference(name)} AS v`)],
+    readable: query.isChanged ? `SELECT ${mark} FROM ${wanted}` : undefined
   }
 }
 
@@ -85,12 +88,13 @@ const keyOf = (question: Question): string => JSON.stringify(question)
 
 const isSame = (question: Question): Effect.Effect<boolean, TransactionError, DsqlClient> =>
   Effect.gen(function* () {
-    const { isCertain, queries } = question
+    const { queries, readable } = question
     if (queries === undefined) return yield* untold(question)
     const [expected, actual] = yield* Effect.forEach(queries, planned)
     // What the server printed, it can read.
     if (actual === undefined) return yield* untold(question)
-    return expected === undefined && !isCertain ? yield* untold(question) : expected === actual
+    if (expected !== undefined || readable === undefined) return expected === actual
+    return (yield* planned(readable)) === undefined ? yield* untold(question) : false
   })
 
 const untold = ({ place, texts: [expected, actual] }: Question) =>
