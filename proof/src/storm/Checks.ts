@@ -17,6 +17,7 @@ const promises = {
   "every acknowledged write is there": Traces.missing,
   "no write is there twice": Traces.repeated,
   "nothing is there that was refused": Traces.unasked,
+  "no job is given to two workers": Traces.twice,
   "no write has an older token than the newest": Tokens.stale,
   "no token was given twice": Tokens.shared,
   "current executions have their runs": Shapes.currents,

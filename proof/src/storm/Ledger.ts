@@ -30,7 +30,15 @@ export const Deed = Schema.Union([
     version: Schema.optional(Schema.BigInt)
   }),
   /** Publishes a message; its number is the value. */
-  Schema.TaggedStruct("Message", {})
+  Schema.TaggedStruct("Message", {}),
+  /** Offers a job, whose id is the write's. */
+  Schema.TaggedStruct("Offer", {}),
+  /** Works on a job that was given. */
+  Schema.TaggedStruct("Work", { job: Schema.String }),
+  /** Says that a job was completed, after it was said to the queue. */
+  Schema.TaggedStruct("Completed", { job: Schema.String }),
+  /** Sets an entry of a key-value store to the write's id. */
+  Schema.TaggedStruct("Entry", { key: Schema.String })
 ])
 
 export type Deed = typeof Deed.Type

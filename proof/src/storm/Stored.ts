@@ -3,6 +3,7 @@
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Effect } from "effect"
+import { queueName } from "./Jobs.ts"
 import { Mark, Progress, Step } from "./Json.ts"
 import { queueId, queues } from "./Matcher.ts"
 
@@ -58,6 +59,8 @@ export interface Stored {
   /** The version that the next change of a namespace gets. */
   readonly namespaceVersion: bigint
   readonly messages: ReadonlyArray<{ readonly id: bigint; readonly op: string }>
+  readonly jobs: ReadonlyArray<{ readonly op: string; readonly state: string }>
+  readonly entries: ReadonlyArray<{ readonly key: string; readonly op: string }>
 }
 
 /** Reads it all, once nobody writes any more. */
@@ -87,6 +90,9 @@ export const read = Effect.gen(function* () {
   const [metadata] = yield* sql<{ version: bigint }>`SELECT notification_version AS version FROM namespace_metadata`
   const messages = yield* sql<{ message_id: bigint; message_payload: Uint8Array }>`
     SELECT message_id, message_payload FROM queue ORDER BY message_id`
+  const jobs = yield* sql<{ id: string; state: string }>`
+    SELECT id, state FROM effect_queue WHERE queue_name = ${queueName}`
+  const entries = yield* sql<{ id: string; value: Uint8Array }>`SELECT id, value FROM effect_key_value_store`
   const names = new Map(queues.map((name): readonly [string, string] => [queueId(name).uuid, name]))
   const nameOf = (uuid: string) => names.get(uuid) ?? uuid
   const stored: Stored = {
@@ -120,7 +126,9 @@ export const read = Effect.gen(function* () {
       op: Mark.decode(row.data).op
     })),
     namespaceVersion: metadata?.version ?? 0n,
-    messages: messages.map((row) => ({ id: row.message_id, op: Mark.decode(row.message_payload).op }))
+    messages: messages.map((row) => ({ id: row.message_id, op: Mark.decode(row.message_payload).op })),
+    jobs: jobs.map(({ id, state }) => ({ op: id, state })),
+    entries: entries.map(({ id, value }) => ({ key: id, op: new TextDecoder().decode(value) }))
   }
   return stored
 })

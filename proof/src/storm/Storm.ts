@@ -42,7 +42,10 @@ export interface Result {
 /** Runs a storm on a server of its own, with a process for each worker. */
 export const run = Effect.fnUntraced(function* (options: Options) {
   const fs = yield* FileSystem.FileSystem
-  const { client, directory, server } = yield* Migrated.make(Math.abs(Hash.string(options.seed)))
+  const { client, directory, server } = yield* Migrated.make(Math.abs(Hash.string(options.seed)), [
+    "dsql/temporal",
+    "dsql/storage"
+  ])
   const workers = yield* Effect.forEach(Array.from({ length: options.workers }).keys(), (number) =>
     Processes.worker(`w${number + 1}`, (life) => ({
       STORM_WORKER: life,

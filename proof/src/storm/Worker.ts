@@ -5,7 +5,11 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Persistence } from "@effect-dsql/persistence"
 import { NodeRuntime } from "@effect/platform-node"
-import { Config, Console, Effect, Layer, Logger, Random } from "effect"
+import { KeyValueStore, PersistedQueue as Queue } from "@effect-dsql/storage"
+import { Config, Console, Effect, Layer, Logger, Random, Schedule } from "effect"
+import { PersistedQueue } from "effect/persistence"
+import * as Entries from "./Entries.ts"
+import * as Jobs from "./Jobs.ts"
 import { match } from "./Matcher.ts"
 import { own } from "./Owner.ts"
 import { publish } from "./Publisher.ts"
@@ -22,9 +26,16 @@ const settings = Config.all({
   url: Config.Redacted("STORM_URL")
 })
 
+const storages = Layer.merge(
+  KeyValueStore.layerSql(),
+  PersistedQueue.layer.pipe(
+    Layer.provide(Queue.layerStoreSql({ lockExpiration: Jobs.lease, pollInterval: "50 millis" }))
+  )
+)
+
 const program = Effect.gen(function* () {
   const { ledger, seed, url, worker, ...owner } = yield* settings
-  const client = DsqlClient.layerUrl({ url, applicationName: label, maxConnections: 6, waitTimeout: "2 seconds" })
+  const client = DsqlClient.layerUrl({ url, applicationName: label, maxConnections: 8, waitTimeout: "2 seconds" })
   let over = false
   process.stdin.once("end", () => (over = true)).resume()
   const isOver = Effect.sync(() => over)
@@ -32,13 +43,16 @@ const program = Effect.gen(function* () {
   yield* Effect.gen(function* () {
     const scribe = yield* Scribe.Scribe
     yield* Effect.forkChild(Effect.andThen(scribe.practised, Console.log("ready")))
-    yield* Effect.all([owning, owning, match(isOver), register(isOver), publish(isOver)], {
+    const shared = [match, register, publish, Jobs.offer, Jobs.work, Jobs.work, Entries.set]
+    yield* Effect.all([owning, owning, ...shared.map((work) => work(isOver))], {
       concurrency: "unbounded",
       discard: true
     })
   }).pipe(
     Random.withSeed(`${seed} ${worker}`),
-    Effect.provide(Layer.provideMerge(Persistence.layer, client)),
+    Effect.provide(Layer.mergeAll(Persistence.layer, storages).pipe(Layer.provideMerge(client))),
+    // The storages look for their tables, whatever the weather.
+    Effect.retry(Schedule.spaced("50 millis")),
     Effect.provide(Scribe.layer(worker, ledger))
   )
 })

@@ -20,7 +20,7 @@ const attempt = (op: string, deed: Deed, at: bigint, told: Partial<Attempt> = {}
 const note = (rangeId: bigint): Deed => ({ _tag: "Note", shardId: 1, rangeId })
 const step = (number: number): Deed => ({ _tag: "Step", shardId: 1, rangeId: 2n, workflow: "1/order", step: number })
 
-/** Two owners of a shard, who write; a queue that is filled and drained; a namespace, and two messages. */
+/** Two owners of a shard, who write; a queue that is filled and drained; a namespace, two messages, a job, an entry. */
 const ledger: Ledger = {
   attempts: [
     attempt("take 1", { _tag: "Takeover", shardId: 1, rangeId: 1n }, 10n),
@@ -38,7 +38,13 @@ const ledger: Ledger = {
     attempt("namespace", { _tag: "Namespace", id: "n", change: "Create" }, 140n, { value: 1n }),
     attempt("change", { _tag: "Namespace", id: "n", change: "Update", version: 2n }, 150n),
     attempt("message 1", { _tag: "Message" }, 160n, { value: 0n }),
-    attempt("message 2", { _tag: "Message" }, 170n, { value: 1n })
+    attempt("message 2", { _tag: "Message" }, 170n, { value: 1n }),
+    attempt("job", { _tag: "Offer" }, 180n),
+    attempt("work", { _tag: "Work", job: "job" }, 190n),
+    attempt("done", { _tag: "Completed", job: "job" }, 200n),
+    attempt("red", { _tag: "Entry", key: "colour" }, 210n),
+    attempt("blue", { _tag: "Entry", key: "colour" }, 220n),
+    attempt("green", { _tag: "Entry", key: "colour" }, 225n, { outcome: "Unknown", ended: undefined })
   ],
   deliveries: [
     {
@@ -78,7 +84,9 @@ const stored: Stored = {
   messages: [
     { id: 0n, op: "message 1" },
     { id: 1n, op: "message 2" }
-  ]
+  ],
+  jobs: [{ op: "job", state: "completed" }],
+  entries: [{ key: "colour", op: "blue" }]
 }
 
 /** The promises that do not hold of what is given. */
@@ -212,6 +220,21 @@ const cases: ReadonlyArray<readonly [string, Partial<Stored>, Partial<Ledger>, R
     told(attempt("message 1", { _tag: "Message" }, 160n, { value: 5n })),
     ["queues lose and repeat no ids"]
   ],
+  ["a job that is missing", { jobs: [] }, {}, ["every acknowledged write is there"]],
+  [
+    "a job that was completed and waits",
+    { jobs: [{ op: "job", state: "pending" }] },
+    {},
+    ["every acknowledged write is there"]
+  ],
+  [
+    "a job that was given to two workers",
+    {},
+    told(attempt("more work", { _tag: "Work", job: "job" }, 195n)),
+    ["no job is given to two workers"]
+  ],
+  ["an entry that is missing", { entries: [] }, {}, ["every acknowledged write is there"]],
+  ["an entry as it was before", { entries: [{ key: "colour", op: "red" }] }, {}, ["every acknowledged write is there"]],
   [
     "a task that came back",
     {},
@@ -226,6 +249,7 @@ describe("the checks of a storm", () => {
   it("find nothing where everything is as it was told, whatever became of what is unknown", () => {
     assert.deepStrictEqual(broken({}), [])
     assert.deepStrictEqual(broken({ notes: [...stored.notes, note3] }), [])
+    assert.deepStrictEqual(broken({ entries: [{ key: "colour", op: "green" }] }), [])
   })
 
   for (const [wrong, rows, lines, promises] of cases) {

@@ -12,7 +12,7 @@ const traces = ({ deliveries }: Ledger, stored: Stored): ReadonlyMap<string, num
     for (const { op, taskId } of some) tasks.set(`${queue}/${taskId}`, op)
   }
   const counts = new Map<string, number>()
-  const rows = [...stored.notes, ...stored.steps, ...stored.messages].map(({ op }) => op)
+  const rows = [...stored.notes, ...stored.steps, ...stored.messages, ...stored.jobs].map(({ op }) => op)
   for (const op of [...rows, ...tasks.values()]) counts.set(op, (counts.get(op) ?? 0) + 1)
   return counts
 }
@@ -23,6 +23,7 @@ const rowsOf = (deed: Deed): number | undefined => {
     case "Note":
     case "Step":
     case "Message":
+    case "Offer":
       return 1
     case "Tasks":
       return deed.taskIds.length
@@ -44,7 +45,16 @@ export const missing = (ledger: Ledger, stored: Stored): ReadonlyArray<string> =
       deed._tag === "Namespace" && deed.change === "Delete" && outcome !== "Refused" ? [deed.id] : []
     )
   )
-  const isThere = ({ deed, op, value = 0n }: Attempt): boolean => {
+  const jobs = new Map(stored.jobs.map(({ op, state }) => [op, state]))
+  const entries = new Map(stored.entries.map(({ key, op }) => [key, op]))
+  const byOp = new Map(ledger.attempts.map((attempt) => [attempt.op, attempt]))
+  /** Whether one write may have come after another one. */
+  const mayFollow = (op: string | undefined, { began }: Attempt): boolean => {
+    const later = op === undefined ? undefined : byOp.get(op)
+    return later !== undefined && (later.ended === undefined || later.ended > began)
+  }
+  const isThere = (attempt: Attempt): boolean => {
+    const { deed, op, value = 0n } = attempt
     switch (deed._tag) {
       case "Takeover":
         return (shards.get(String(deed.shardId)) ?? -1n) >= deed.rangeId
@@ -57,6 +67,10 @@ export const missing = (ledger: Ledger, stored: Stored): ReadonlyArray<string> =
         const version = deed.version ?? value
         return namespace.version > version || (namespace.version === version && namespace.op === op)
       }
+      case "Completed":
+        return jobs.get(deed.job) === "completed"
+      case "Entry":
+        return mayFollow(entries.get(deed.key), attempt)
       case "Completion":
         return !stored.tasks.some(({ queue, taskId }) => queue === deed.queue && taskId < deed.before)
       default:
@@ -74,11 +88,20 @@ export const repeated = (ledger: Ledger, stored: Stored): ReadonlyArray<string> 
     .map(describe)
 }
 
+/** Each job that was given to two workers: none has a lease that ends. */
+export const twice = ({ attempts }: Ledger): ReadonlyArray<string> => {
+  const given = Map.groupBy(
+    attempts.flatMap(({ deed }) => (deed._tag === "Work" ? [deed.job] : [])),
+    (job) => job
+  )
+  return [...given].flatMap(([job, times]) => (times.length > 1 ? [`job ${job} was given ${times.length} times`] : []))
+}
+
 /** Each write that is there although it was refused, or of which only a part is there, or that nobody tried. */
 export const unasked = (ledger: Ledger, stored: Stored): ReadonlyArray<string> => {
   const found = traces(ledger, stored)
   const attempts = new Map(ledger.attempts.map((attempt) => [attempt.op, attempt]))
-  const ops = [...found.keys(), ...stored.namespaces.map(({ op }) => op)]
+  const ops = [...found.keys(), ...[...stored.namespaces, ...stored.entries].map(({ op }) => op)]
   return ops.flatMap((op) => {
     const attempt = attempts.get(op)
     if (attempt === undefined) return [`${op}, which nobody tried`]
