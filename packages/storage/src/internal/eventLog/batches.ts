@@ -130,11 +130,7 @@ export const make = (names: Names, statements: Statement.Statements) => {
 
   /** Where each batch has been stored, as it is: its initialization vector is no other's. */
   const stored = (scope: string, written: ReadonlyArray<EncryptedBatch>) => {
-    const entries = firstOfEach(written).map(({ ordinal, ...entry }) => {
-      const batch = written[Number(ordinal)]
-      return { ...entry, ordinal, size: BigInt(batch?.entryIds.length ?? 0), iv: batch?.iv ?? null }
-    })
-    const entry = Expression.records("entry", { ...Entries, size: "bigint", iv: "bytea" }, entries)
+    const entry = Expression.records("entry", { ...Entries, size: "bigint", iv: "bytea" }, firstOfEach(written))
     return Effect.map(
       Statement.rows(
         Place,
@@ -224,14 +220,15 @@ const outcome = (sequences: ReadonlyArray<bigint | "">): Transaction.Outcome<Gua
 
 /** Each entry in the batch that it comes in first, which alone can store it, and its place there. */
 const firstOfEach = (written: ReadonlyArray<EncryptedBatch>) => {
-  const entries = new Map<string, { readonly entry_id: string; readonly ordinal: bigint; readonly place: bigint }>()
-  for (const [ordinal, { entryIds }] of written.entries()) {
-    for (const [place, id] of entryIds.entries()) {
+  const known = new Set<string>()
+  return written.flatMap(({ entryIds, iv }, batch) =>
+    entryIds.flatMap((id, index) => {
       const entry_id = uuidOf(id)
-      if (!entries.has(entry_id)) entries.set(entry_id, { entry_id, ordinal: BigInt(ordinal), place: BigInt(place) })
-    }
-  }
-  return [...entries.values()]
+      if (known.has(entry_id)) return []
+      known.add(entry_id)
+      return [{ entry_id, ordinal: BigInt(batch), place: BigInt(index), size: BigInt(entryIds.length), iv }]
+    })
+  )
 }
 
 /** What goes into one transaction: a batch of Effect's has up to 100 entries, so these are far below 3,000 rows, and 10 MiB. */
