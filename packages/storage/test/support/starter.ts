@@ -3,7 +3,8 @@
  * what they answered.
  */
 import { DsqlClient } from "@effect-dsql/core"
-import { NodeRuntime } from "@effect/platform-node"
+// The rest of the platform takes as long to load as everything else, six times.
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Config, Console, Effect, Layer } from "effect"
 import { once } from "node:events"
 import * as EveryStorage from "./everyStorage.ts"
