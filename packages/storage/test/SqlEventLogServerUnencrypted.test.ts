@@ -201,39 +201,45 @@ describeStorage("The storage of an unencrypted event log", layer, (it) => {
   )
 })
 
-describeStorage("A reader of an event log", layer, (it) => {
-  const log = {
-    layer: SqlEventLogServerUnencrypted.layerStorage(),
-    write: (store: EventLogMessage.StoreId, name: string) =>
-      Effect.flatMap(Storage, (storage) => storage.write(store, [entry(name)])),
-    changes: (storeId: EventLogMessage.StoreId, startSequence: number) =>
-      Stream.unwrap(Effect.map(Storage, (storage) => storage.changes({ storeId, startSequence, compactors }))).pipe(
-        Stream.map(({ remoteSequence }) => remoteSequence)
-      )
-  }
+// Sent as one statement: that is what is stepped through, and what the fence is taken out of.
+describeStorage(
+  "A reader of an event log",
+  layer,
+  (it) => {
+    const log = {
+      layer: SqlEventLogServerUnencrypted.layerStorage(),
+      write: (store: EventLogMessage.StoreId, name: string) =>
+        Effect.flatMap(Storage, (storage) => storage.write(store, [entry(name)])),
+      changes: (storeId: EventLogMessage.StoreId, startSequence: number) =>
+        Stream.unwrap(Effect.map(Storage, (storage) => storage.changes({ storeId, startSequence, compactors }))).pipe(
+          Stream.map(({ remoteSequence }) => remoteSequence)
+        )
+    }
 
-  it.effect("misses no entry, in whatever order its writers write and commit", () =>
-    Effect.gen(function* () {
-      assert.deepStrictEqual(yield* missed(log, asItIs), [])
-    })
-  )
+    it.effect("misses no entry, in whatever order its writers write and commit", () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* missed(log, asItIs), [])
+      })
+    )
 
-  it.effect("would miss those that commit late, were they numbered by a sequence", () =>
-    Effect.gen(function* () {
-      yield* Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) => sql`CREATE SEQUENCE numbers START 2 CACHE 1`)
-      const unordered: Rewrite = (text) =>
-        text
-          .replace(" FOR UPDATE", "")
-          .replace('DO UPDATE SET "next_sequence" = excluded."next_sequence"', "DO NOTHING")
-          .replace(
-            /COALESCE\(\(SELECT "next_sequence" FROM \S+ LIMIT 1\)::bigint, 1\) \+ entry\.ordinal/,
-            "nextval('numbers')"
-          )
-      assert.deepStrictEqual(yield* missed(log, asItIs, [late]), [])
-      assert.deepStrictEqual(yield* missed(log, unordered, [late]), [late.join("")])
-    })
-  )
-})
+    it.effect("would miss those that commit late, were they numbered by a sequence", () =>
+      Effect.gen(function* () {
+        yield* Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) => sql`CREATE SEQUENCE numbers START 2 CACHE 1`)
+        const unordered: Rewrite = (text) =>
+          text
+            .replace(" FOR UPDATE", "")
+            .replace('DO UPDATE SET "next_sequence" = excluded."next_sequence"', "DO NOTHING")
+            .replace(
+              /COALESCE\(\(SELECT "next_sequence" FROM \S+ LIMIT 1\)::bigint, 1\) \+ entry\.ordinal/,
+              "nextval('numbers')"
+            )
+        assert.deepStrictEqual(yield* missed(log, asItIs, [late]), [])
+        assert.deepStrictEqual(yield* missed(log, unordered, [late]), [late.join("")])
+      })
+    )
+  },
+  "statement"
+)
 
 it.live("A storage of an event log without its tables is refused when it is built", () =>
   Effect.gen(function* () {

@@ -33,29 +33,9 @@ export const make = (names: Names, statements: Statement.Statements) => {
 
   const commit = Effect.fnUntraced(function* (scope: string, written: ReadonlyArray<EncryptedBatch>) {
     const inScope = { scope: Expression.value("uuid", scope) }
-    const contents = written.map(({ encryptedBatch, entryIds, iv }, ordinal) => ({
-      ordinal: BigInt(ordinal),
-      iv,
-      entry_ids: joined(entryIds),
-      encrypted_batch: encryptedBatch
-    }))
+    const contents = contentsOf(written)
     const entries = firstOfEach(written)
-    yield* Size.checkAll(
-      [
-        ...contents.map(({ ordinal, ...row }) => ({
-          table: names.batches,
-          row: { scope, last_sequence: ordinal, sequence: ordinal, ...row },
-          key: ["scope", "last_sequence"]
-        })),
-        ...entries.map(({ entry_id, place }) => ({
-          table: names.ids,
-          row: { scope, entry_id, sequence: place },
-          key: ["scope", "entry_id"]
-        })),
-        { table: names.scopes, row: { scope, next_sequence: 0n }, key: ["scope"] }
-      ],
-      { operation }
-    )
+    yield* fits(names, scope, contents, entries)
     const entry = Expression.records("entry", Entries, entries)
     const isNew = Expression.sql`NOT EXISTS (
       SELECT 1 FROM ${ids} WHERE ${Expression.key(names.ids, inScope)} AND ${ids}.entry_id = entry.entry_id)`
@@ -192,6 +172,30 @@ export const make = (names: Names, statements: Statement.Statements) => {
 
 const operation = "EventLogServer.write"
 
+/** Whether the database takes these rows. */
+const fits = (
+  names: Names,
+  scope: string,
+  contents: ReturnType<typeof contentsOf>,
+  entries: ReturnType<typeof firstOfEach>
+) =>
+  Size.checkAll(
+    [
+      { table: names.scopes, row: { scope, next_sequence: 0n }, key: ["scope"] },
+      ...contents.map(({ ordinal, ...row }) => ({
+        table: names.batches,
+        row: { scope, last_sequence: ordinal, sequence: ordinal, ...row },
+        key: ["scope", "last_sequence"]
+      })),
+      ...entries.map(({ entry_id, place }) => ({
+        table: names.ids,
+        row: { scope, entry_id, sequence: place },
+        key: ["scope", "entry_id"]
+      }))
+    ],
+    { operation }
+  )
+
 /** All that was to be written is there: a write by somebody else, or one whose answer was lost. */
 class NothingNew extends Data.TaggedError("NothingNew") {}
 
@@ -217,6 +221,15 @@ const outcome = (sequences: ReadonlyArray<bigint | "">): Transaction.Outcome<Gua
   sequences.every((sequence) => sequence === "")
     ? Transaction.notCommitted
     : Transaction.committed({ sequences: sequences.join(",") })
+
+/** The batches as rows, by their place among these. */
+const contentsOf = (written: ReadonlyArray<EncryptedBatch>) =>
+  written.map(({ encryptedBatch, entryIds, iv }, ordinal) => ({
+    ordinal: BigInt(ordinal),
+    iv,
+    entry_ids: joined(entryIds),
+    encrypted_batch: encryptedBatch
+  }))
 
 /** Each entry in the batch that it comes in first, which alone can store it, and its place there. */
 const firstOfEach = (written: ReadonlyArray<EncryptedBatch>) => {
