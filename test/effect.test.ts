@@ -4,10 +4,9 @@
  */
 import { DsqlCluster, DsqlSingleRunner } from "@effect-dsql/cluster"
 import { type DsqlClient, Transaction } from "@effect-dsql/core"
-import { Migrator, Outline, SchemaSource } from "@effect-dsql/schema"
+import { EffectMigrator, Outline, SchemaSource } from "@effect-dsql/schema"
 import * as Here from "@effect-dsql/storage"
 import { Testing } from "@effect-dsql/testing"
-import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Schema, type Scope, Stream } from "effect"
@@ -33,7 +32,7 @@ import {
 } from "effect/eventlog"
 import { KeyValueStore, Persistable, PersistedCache, PersistedQueue, Persistence } from "effect/persistence"
 import { Model } from "effect/schema"
-import { Migrator as EffectMigrator, SqlClient, SqlModel, SqlResolver, SqlSchema } from "effect/sql"
+import { Migrator, SqlClient, SqlModel, SqlResolver, SqlSchema } from "effect/sql"
 import { read } from "./pages.ts"
 
 const rows = read("docs/effect.md")
@@ -60,6 +59,8 @@ const withSql = <A, E, R>(f: (sql: SqlClient.SqlClient) => Effect.Effect<A, E, R
   Effect.flatMap(SqlClient.SqlClient, f)
 
 const created = withSql((sql) => sql`CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, name TEXT NOT NULL)`)
+
+const loader = Migrator.fromRecord({ "0001_users": Effect.asVoid(created) })
 
 /** A use of a service, with the layer that provides it. */
 const used = <R, A, E>(
@@ -144,7 +145,17 @@ const acquired = Effect.gen(function* () {
 
 const sharded = Effect.flatMap(Sharding.Sharding, ({ getSnowflake }) => getSnowflake)
 
-const identified = Effect.flatMap(EventLogServerEncrypted.Storage, ({ getId }) => getId)
+const encrypted = Effect.gen(function* () {
+  const storage = yield* EventLogServerEncrypted.Storage
+  const batch = { entryIds: [EventJournal.makeEntryIdUnsafe()] as const, iv: payload, encryptedBatch: payload }
+  // Any text is a store's id.
+  const storeId = "store" as Parameters<typeof storage.write>[1]
+  const changes = yield* Effect.andThen(
+    storage.write("key", storeId, [batch]),
+    Stream.runHead(storage.changes("key", storeId, 0))
+  )
+  assert.strictEqual(changes.valueOrUndefined?.sequence, 1)
+})
 
 const sharding = ShardingConfig.layer()
 
@@ -211,11 +222,11 @@ const tools: Readonly<Record<string, Tried>> = {
     })
   },
   "`Migrator`": {
-    effects: EffectMigrator.make({})({ loader: EffectMigrator.fromRecord({ "0001_users": created }) }),
+    effects: Migrator.make({})({ loader }),
     here: Effect.gen(function* () {
-      const migrator = yield* Migrator.Migrator
-      yield* migrator.setup({ source: yield* SchemaSource.builtIn("dsql/storage") })
-    }).pipe(Effect.provide(Migrator.layer), Effect.provide(NodeServices.layer))
+      assert.deepStrictEqual(yield* EffectMigrator.run({ loader }), [[1, "users"]])
+      assert.deepStrictEqual(yield* EffectMigrator.run({ loader }), [])
+    })
   },
   "`KeyValueStore.layerSql`": same(kept, KeyValueStore.layerSql(), Here.KeyValueStore.layerSql()),
   "`Persistence.layerSql`": same(persisted("users"), Persistence.layerSql, Here.Persistence.layerSql),
@@ -232,9 +243,11 @@ const tools: Readonly<Record<string, Tried>> = {
     SqlEventLogServerUnencrypted.layerStorage(),
     Here.SqlEventLogServerUnencrypted.layerStorage()
   ),
-  "`SqlEventLogServerEncrypted`": {
-    effects: used(identified, SqlEventLogServerEncrypted.layerStorage().pipe(Layer.provide(Digest.layerWebCrypto)))
-  },
+  "`SqlEventLogServerEncrypted`": same(
+    encrypted,
+    SqlEventLogServerEncrypted.layerStorageSubtle(),
+    Here.SqlEventLogServerEncrypted.layerStorageSubtle()
+  ),
   "`SqlMessageStorage`": same(
     polled,
     SqlMessageStorage.layer.pipe(Layer.provide(Layer.merge(sharding, Digest.layerWebCrypto))),

@@ -26,6 +26,7 @@ import { follow, signals } from "./internal/eventLog/follow.ts"
 import * as Identity from "./internal/eventLog/identity.ts"
 import * as Statement from "./internal/statement/statement.ts"
 import { ensure } from "./internal/tables/ensure.ts"
+import { primaryKeyOf } from "./internal/tables/primaryKey.ts"
 import type { MissingTables } from "./MissingTables.ts"
 
 /**
@@ -129,7 +130,7 @@ export const makeStorage = (
       })
       const told = yield* statements.write(
         "EventLogServer.write",
-        { guards: [counter], writes: [moved, added], tells: { first } },
+        { guards: [counter], writes: [moved, added], tells: { first }, free: [stores, entries].map(primaryKeyOf) },
         // An id is written once: where the first one is, all of them are.
         () => Effect.map(Statement.rows(Sequence, firstOf(storeId, rows[0]?.entry_id)), found)
       )

@@ -2,11 +2,17 @@
  * What `docs/round-trips.md` says of Effect's storages is what they take.
  */
 import { DsqlClient } from "@effect-dsql/core"
-import { KeyValueStore, Persistence, SqlEventJournal, SqlEventLogServerUnencrypted } from "@effect-dsql/storage"
+import {
+  KeyValueStore,
+  Persistence,
+  SqlEventJournal,
+  SqlEventLogServerEncrypted,
+  SqlEventLogServerUnencrypted
+} from "@effect-dsql/storage"
 import { Testing } from "@effect-dsql/testing"
 import { assert } from "@effect/vitest"
 import { Clock, Context, Deferred, Effect, Layer, type Scope, Stream } from "effect"
-import { EventJournal, type EventLogMessage, EventLogServerUnencrypted } from "effect/eventlog"
+import { EventJournal, type EventLogMessage, EventLogServerEncrypted, EventLogServerUnencrypted } from "effect/eventlog"
 import { KeyValueStore as KeyValue, Persistence as Backing } from "effect/persistence"
 import { table } from "../../../test/roundTrips.ts"
 import { describeStorage, sleepless } from "./support/storage.ts"
@@ -48,7 +54,8 @@ const Storages = Layer.mergeAll(
   KeyValueStore.layerSql(),
   Settled,
   SqlEventJournal.layer(),
-  SqlEventLogServerUnencrypted.layerStorage()
+  SqlEventLogServerUnencrypted.layerStorage(),
+  SqlEventLogServerEncrypted.layerStorage()
 )
 
 const payload = new Uint8Array([1])
@@ -75,6 +82,14 @@ const entry = (sequence: number) =>
 const storeId = "store" as EventLogMessage.StoreId
 
 const log = Effect.tap(EventLogServerUnencrypted.Storage, (log) => log.write(storeId, [entry(0).entry]))
+
+const batch = () => ({
+  entryIds: [EventJournal.makeEntryIdUnsafe(), EventJournal.makeEntryIdUnsafe()] as const,
+  iv: new Uint8Array(12),
+  encryptedBatch: payload
+})
+
+const encrypted = Effect.tap(EventLogServerEncrypted.Storage, (log) => log.write("key", storeId, [batch()]))
 
 const operations = readied<Layer.Success<typeof Storages> | DsqlClient.DsqlClient>({
   "build a storage": Effect.map(Effect.andThen(keyValue, DsqlClient.DsqlClient), (client) =>
@@ -104,12 +119,21 @@ const operations = readied<Layer.Success<typeof Storages> | DsqlClient.DsqlClien
   ),
   "read where a remote stands": Effect.map(journal, (journal) => journal.nextRemoteSequence(remoteId)),
   "write to an event log": Effect.map(log, (log) => log.write(storeId, [entry(0).entry, entry(1).entry])),
+  "write batches to an encrypted event log": Effect.map(encrypted, (log) =>
+    log.write("key", storeId, [batch(), batch()])
+  ),
   "find the history of a batch": Effect.map(log, (log) => {
     const { entry: oldest } = entry(0)
     return log.entriesAfter(storeId, oldest, [oldest])
   }),
   "read an event log from a number on": Effect.map(log, (log) =>
     Stream.runHead(log.changes({ storeId, startSequence: 1, compactors: new Map() }))
+  ),
+  "read an encrypted event log from a number on": Effect.map(encrypted, (log) =>
+    Stream.runHead(log.changes("key", storeId, 1))
+  ),
+  "find where entries were stored": Effect.map(encrypted, (log) =>
+    log.entrySequences("key", storeId, [...batch().entryIds])
   ),
   "bind a signing key": Effect.map(log, (log) => log.getOrCreateSessionAuthBinding("key", new Uint8Array(32)))
 })

@@ -2,18 +2,18 @@ import { DsqlClient } from "@effect-dsql/core"
 import { SqlEventLogServerUnencrypted } from "@effect-dsql/storage"
 import { Testing } from "@effect-dsql/testing"
 import { assert, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Queue, Ref, Stream } from "effect"
+import { Effect, Fiber, Layer, Queue, Ref, Stream } from "effect"
 import { EventJournal, type EventLogMessage, EventLogServerUnencrypted } from "effect/eventlog"
 import { randomUUID } from "node:crypto"
-import { asItIs, interleave, type Rewrite } from "../../../test/sessions.ts"
+import { asItIs, type Rewrite } from "../../../test/sessions.ts"
+import { late, missed, newStore } from "./support/log.ts"
 import { describeStorage, loseAnswer } from "./support/storage.ts"
 
 const Storage = EventLogServerUnencrypted.Storage
 
 type Storage = EventLogServerUnencrypted.Storage
 
-// Any text is a store's id.
-const newStore = () => randomUUID() as EventLogMessage.StoreId
+const compactors = new Map()
 
 const entry = (name: string, options: { readonly event?: string; readonly primaryKey?: string } = {}) =>
   new EventJournal.Entry(
@@ -30,7 +30,7 @@ const numbered = (entries: ReadonlyArray<EventJournal.RemoteEntry>) =>
   entries.map(({ entry, remoteSequence }) => [remoteSequence, entry.idString])
 
 const changes = (storage: Storage["Service"], storeId: EventLogMessage.StoreId, startSequence = 0) =>
-  Stream.toQueue(storage.changes({ storeId, startSequence, compactors: new Map() }), { capacity: "unbounded" })
+  Stream.toQueue(storage.changes({ storeId, startSequence, compactors }), { capacity: "unbounded" })
 
 /** The storage as another process has it: told of nothing that is written elsewhere. */
 const another = (pollInterval: number) => SqlEventLogServerUnencrypted.makeStorage({ pollInterval })
@@ -201,97 +201,45 @@ describeStorage("The storage of an unencrypted event log", layer, (it) => {
   )
 })
 
-describeStorage("A reader of an event log", layer, (it) => {
-  /** Both have written: every order in which they commit, and the reader looks twice. */
-  const orders = permutations(["a", "b", "r", "r"]).map((order) => ["a", "b"].concat(order))
+// Sent as one statement: that is what is stepped through, and what the fence is taken out of.
+describeStorage(
+  "A reader of an event log",
+  layer,
+  (it) => {
+    const log = {
+      layer: SqlEventLogServerUnencrypted.layerStorage(),
+      write: (store: EventLogMessage.StoreId, name: string) =>
+        Effect.flatMap(Storage, (storage) => storage.write(store, [entry(name)])),
+      changes: (storeId: EventLogMessage.StoreId, startSequence: number) =>
+        Stream.unwrap(Effect.map(Storage, (storage) => storage.changes({ storeId, startSequence, compactors }))).pipe(
+          Stream.map(({ remoteSequence }) => remoteSequence)
+        )
+    }
 
-  // A storage is built in six steps; then a writer takes its snapshot and writes, and commits; a reader reads in three.
-  const stepsOf = (order: ReadonlyArray<string>): ReadonlyArray<number> => {
-    const begun = new Set<string>()
-    const steps = order.flatMap((who) => {
-      if (who === "r") return [2, 2, 2]
-      const session = who === "a" ? 0 : 1
-      const step = begun.has(who) ? [session] : [session, session]
-      begun.add(who)
-      return step
-    })
-    return [...[0, 1, 2].flatMap((session) => Array.from({ length: 6 }, () => session)), ...steps]
-  }
-
-  const fresh = Layer.fresh(Layer.orDie(SqlEventLogServerUnencrypted.layerStorage()))
-
-  const writing = (store: EventLogMessage.StoreId, name: string) =>
-    Effect.provide(
-      Effect.flatMap(Storage, (storage) => storage.write(store, [entry(name)])),
-      fresh
+    it.effect("misses no entry, in whatever order its writers write and commit", () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* missed(log, asItIs), [])
+      })
     )
 
-  /** Looks twice, as a client does: from the last number on that it has seen. */
-  const reading = (store: EventLogMessage.StoreId, seen: Array<number>) =>
-    Effect.gen(function* () {
-      const storage = yield* Storage
-      for (let look = 0; look < 2; look++) {
-        const startSequence = seen.at(-1) ?? 1
-        const pull = yield* Stream.toPull(storage.changes({ storeId: store, startSequence, compactors: new Map() }))
-        const found = (yield* pull).map(({ remoteSequence }) => remoteSequence)
-        seen.push(...found.filter((number) => !seen.includes(number)))
-      }
-    }).pipe(Effect.scoped, Effect.provide(fresh), Effect.orDie)
-
-  /** The orders in which the reader goes past an entry that it has not seen. */
-  const missed = (rewrite: Rewrite, among = orders) =>
-    Effect.gen(function* () {
-      const storage = yield* Storage
-      const misses: Array<string> = []
-      for (const order of among) {
-        const store = newStore()
-        yield* storage.write(store, [entry("first")])
-        const seen: Array<number> = []
-        const programs = [writing(store, "a"), writing(store, "b"), reading(store, seen)]
-        const exits = yield* interleave<unknown, unknown>(programs, stepsOf(order), rewrite)
-        assert.deepStrictEqual(exits.filter(Exit.isFailure), [])
-        const all = yield* Queue.takeAll(yield* changes(storage, store))
-        assert.lengthOf(all, 3)
-        const isMissed = all.some(
-          ({ remoteSequence }) => remoteSequence < Math.max(...seen) && !seen.includes(remoteSequence)
-        )
-        if (isMissed) misses.push(order.join(""))
-      }
-      return misses
-    })
-
-  it.effect("misses no entry, in whatever order its writers write and commit", () =>
-    Effect.gen(function* () {
-      assert.deepStrictEqual(yield* missed(asItIs), [])
-    })
-  )
-
-  it.effect("would miss those that commit late, were they numbered by a sequence", () =>
-    Effect.gen(function* () {
-      yield* Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) => sql`CREATE SEQUENCE numbers START 2 CACHE 1`)
-      const unordered: Rewrite = (text) =>
-        text
-          .replace(" FOR UPDATE", "")
-          .replace('DO UPDATE SET "next_sequence" = excluded."next_sequence"', "DO NOTHING")
-          .replace(
-            /COALESCE\(\(SELECT "next_sequence" FROM \S+ LIMIT 1\)::bigint, 1\) \+ entry\.ordinal/,
-            "nextval('numbers')"
-          )
-      const late = ["a", "b", "b", "r", "a", "r"]
-      assert.deepStrictEqual(yield* missed(asItIs, [late]), [])
-      assert.deepStrictEqual(yield* missed(unordered, [late]), [late.join("")])
-    })
-  )
-})
-
-/** Every order of some letters, each once. */
-function permutations(letters: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> {
-  if (letters.length === 0) return [[]]
-  return [...new Set(letters)].flatMap((letter) => {
-    const rest = letters.toSpliced(letters.indexOf(letter), 1)
-    return permutations(rest).map((order) => [letter].concat(order))
-  })
-}
+    it.effect("would miss those that commit late, were they numbered by a sequence", () =>
+      Effect.gen(function* () {
+        yield* Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) => sql`CREATE SEQUENCE numbers START 2 CACHE 1`)
+        const unordered: Rewrite = (text) =>
+          text
+            .replace(" FOR UPDATE", "")
+            .replace('DO UPDATE SET "next_sequence" = excluded."next_sequence"', "DO NOTHING")
+            .replace(
+              /COALESCE\(\(SELECT "next_sequence" FROM \S+ LIMIT 1\)::bigint, 1\) \+ entry\.ordinal/,
+              "nextval('numbers')"
+            )
+        assert.deepStrictEqual(yield* missed(log, asItIs, [late]), [])
+        assert.deepStrictEqual(yield* missed(log, unordered, [late]), [late.join("")])
+      })
+    )
+  },
+  "statement"
+)
 
 it.live("A storage of an event log without its tables is refused when it is built", () =>
   Effect.gen(function* () {
