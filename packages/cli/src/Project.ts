@@ -43,7 +43,7 @@ export const Project = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type Project = typeof Project.Type
+export interface Project extends Schema.Schema.Type<typeof Project> {}
 
 const keys = Object.keys(Project.fields)
 
