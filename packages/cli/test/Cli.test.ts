@@ -129,7 +129,7 @@ describe("Cli.run", () => {
     [["update", "-ep", "h", "-d", "x", "-s", "x"], "--schema-dir and --schema-name exclude each other: give one"],
     [
       ["setup", "-ep", "h", "-s", "dsql/visibility"],
-      'there is no built-in schema "dsql/visibility": choose dsql/temporal, or give a directory of your own'
+      'there is no built-in schema "dsql/visibility": choose dsql/temporal, dsql/storage, dsql/cluster, or give a directory of your own'
     ],
     [["update", "-ep", "h", "-d", "/nonexistent"], "cannot read /nonexistent: there is nothing there: check the path"]
   ]
