@@ -2,6 +2,7 @@
  * Writes a worker's ledger while it works.
  */
 import { Cause, Context, Effect, Exit, Latch, Layer, Predicate } from "effect"
+import { KeyValueStore, PersistedQueue } from "effect/persistence"
 import { closeSync, openSync, writeSync } from "node:fs"
 import { Deed, encode, type Entry, type Outcome } from "./Ledger.ts"
 
@@ -64,10 +65,17 @@ export const layer = (worker: string, path: string) =>
     })
   )
 
+/** What a storage of Effect's fails with holds the toolkit's own error. */
+const ownOf = (error: unknown): unknown =>
+  error instanceof PersistedQueue.PersistedQueueError || error instanceof KeyValueStore.KeyValueStoreError
+    ? error.cause
+    : error
+
 /** Every typed error but one says that nothing was applied. */
 const refusal = (cause: Cause.Cause<unknown>): { readonly outcome: Outcome; readonly error: string } => {
   const error = Cause.findErrorOption(cause)
   if (error._tag === "None") return { outcome: "Unknown", error: "defect" }
-  const tag = Predicate.hasProperty(error.value, "_tag") ? String(error.value._tag) : "untagged"
+  const own = ownOf(error.value)
+  const tag = Predicate.hasProperty(own, "_tag") ? String(own._tag) : "untagged"
   return { outcome: tag === "CommitOutcomeUnknown" ? "Unknown" : "Refused", error: tag }
 }
