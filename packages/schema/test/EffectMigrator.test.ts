@@ -141,7 +141,9 @@ layer(TestCluster(), { excludeTestServices: true })("Effect's migrations on Auro
           (sql) =>
             sql`CREATE TABLE kept (id integer PRIMARY KEY, big bigint, huge bigint, "float" float8, "is" boolean, "none" text,
               text text, at timestamptz, bytes bytea)`,
-          (sql) => sql`INSERT INTO kept ${sql.insert(values)}`
+          (sql) => sql`INSERT INTO kept ${sql.insert(values)}`,
+          // As text, a minus behind a minus would begin a comment.
+          (sql) => sql`UPDATE kept SET id = id -${-1} WHERE id = ${8}`
         )
       })
       yield* EffectMigrator.run({ loader, table: "kept_ledger" })

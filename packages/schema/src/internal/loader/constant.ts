@@ -17,7 +17,9 @@ export const textOf = (value: unknown): string | undefined => {
     case "bigint":
       return `${Quote.literal(String(value))}::int8`
     case "number":
-      return Number.isSafeInteger(value) ? String(value) : `${Quote.literal(String(value))}::float8`
+      // Two minuses in a row would begin a comment, and a cast binds closer than one.
+      if (Number.isSafeInteger(value)) return value < 0 ? `(${value})` : String(value)
+      return `${Quote.literal(String(value))}::float8`
   }
   if (value instanceof Date) return `${Quote.literal(value.toISOString())}::timestamptz`
   if (value instanceof Uint8Array) return `'\\x${Buffer.from(value).toString("hex")}'::bytea`

@@ -57,11 +57,12 @@ export const make = (client: DsqlClient["Service"]): Statements => {
     Effect.withFiber<A, E | Failure, R>((fiber) => {
       // Whatever else it needs is in the context that it runs in, and so is what the compiler would have it ask for.
       const body = effect as Effect.Effect<A, E, Transaction.Transaction>
-      const outer = Context.getOption(fiber.context, Transaction.Transaction)
-      if (Option.isSome(outer)) return Effect.provideService(body, Transaction.Transaction, outer.value)
+      const outer = outerOf(client, fiber.context)
+      if (outer !== undefined) return Effect.provideService(body, Transaction.Transaction, outer)
       return Transaction.run(body, { operation, verify }).pipe(
         Effect.provideService(DsqlClient, client),
-        Effect.retry({ while: isLost, times: 5 })
+        Effect.retry({ while: isLost, times: 5 }),
+        Effect.updateContext(withoutTransaction)
       )
     })
   const run = <A, E>(
@@ -69,10 +70,12 @@ export const make = (client: DsqlClient["Service"]): Statements => {
     options: Transaction.Options<A, Transaction.Transaction>
   ): Effect.Effect<A, E | Failure> =>
     Effect.withFiber<A, E | Failure>((fiber) => {
-      const outer = Context.getOption(fiber.context, Transaction.Transaction)
-      return Option.isSome(outer)
-        ? Effect.provideService(body, Transaction.Transaction, outer.value)
-        : Effect.provideService(Transaction.autocommit(body, options), DsqlClient, client)
+      const outer = outerOf(client, fiber.context)
+      return outer !== undefined
+        ? Effect.provideService(body, Transaction.Transaction, outer)
+        : Effect.provideService(Transaction.autocommit(body, options), DsqlClient, client).pipe(
+            Effect.updateContext(withoutTransaction)
+          )
     })
   return {
     read: (operation, row, select) => run(rows(row, select), { operation, readOnly: "proven" }),
@@ -81,6 +84,19 @@ export const make = (client: DsqlClient["Service"]): Statements => {
     committed: client.sql.afterCommit
   }
 }
+
+/** The transaction that is under way on this client: one of another cluster's has no part in this. */
+const outerOf = <R>(
+  client: DsqlClient["Service"],
+  context: Context.Context<R>
+): Transaction.Transaction["Service"] | undefined => {
+  const outer = Context.getOption(context, Transaction.Transaction)
+  return Option.isSome(outer) && outer.value.sql === client.sql ? outer.value : undefined
+}
+
+const withoutTransaction = <R>(context: Context.Context<R>): Context.Context<R> =>
+  // What runs so begins a transaction of its own and asks for none.
+  Context.omit(Transaction.Transaction)(context) as Context.Context<R>
 
 const isLost = (error: unknown): boolean => error instanceof ConnectionLost
 
