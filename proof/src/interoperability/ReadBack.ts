@@ -139,6 +139,7 @@ export const differences = (one: Found, other: Found): ReadonlyArray<string> =>
 const text = (found: unknown): string =>
   JSON.stringify(found, (_, value) => {
     if (typeof value === "bigint") return `${value}n`
-    if (value instanceof Map || value instanceof Set) return [...value]
+    // Neither has an order that anybody is promised.
+    if (value instanceof Map || value instanceof Set) return [...value].map(text).toSorted()
     return value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value
   })
