@@ -3,12 +3,10 @@
  * nor a literal for a role.
  */
 import type { Token } from "./engine.ts"
-import { isComment, mentions } from "./tokens.ts"
+import { isComment, isWord, mentions } from "./tokens.ts"
 
 /** False only for a text without the word in any spelling: a cheap reason not to scan. */
 export const mayMap = (text: string): boolean => mentions(text, "IAM")
-
-const isWord = (token: Pick<Token, "text"> | undefined, word: string): boolean => token?.text.toUpperCase() === word
 
 const isEnd = (token: Token | undefined): boolean => token === undefined || token.tokenName === "ASCII_59"
 

@@ -18,7 +18,9 @@ export const isComment = (token: Token): boolean => token.tokenName === "SQL_COM
 /** Whether the token is a text in quotes. The lexer has no name for those that begin with U&. */
 export const isText = (token: Token): boolean => token.tokenName === "SCONST" || token.text.endsWith("'")
 
-const isWord = (token: Token | undefined, word: string): boolean => token?.text.toUpperCase() === word
+/** Whether a token is a word, in any spelling; the word is in capitals. */
+export const isWord = (token: Pick<Token, "text"> | undefined, word: string): boolean =>
+  token?.text.toUpperCase() === word
 
 // After CREATE [UNIQUE] INDEX: CREATE is reserved, so this is nowhere else. ON after it makes no name of it: DSQL built
 // an index of its own naming for `CREATE INDEX ASYNC ON t (c)`.

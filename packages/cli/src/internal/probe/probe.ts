@@ -33,9 +33,6 @@ export interface Probe {
   readonly order: ReadonlyArray<0 | 1>
 }
 
-/** The group of what makes the tables and rows that the questions after it are about. */
-export const setup = "setup"
-
 /** What one step was answered; `unread` are rows of a type that the driver cannot read. */
 export type Answer =
   | { readonly unread: string }

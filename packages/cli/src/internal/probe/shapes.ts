@@ -3,7 +3,7 @@
  * The first ones are those that nobody has recorded of a cluster.
  */
 import type { Probe } from "./probe.ts"
-import { alone, answers, beside, refused, setup } from "./probe.ts"
+import { alone, answers, beside, refused } from "./probe.ts"
 
 const created: ReadonlyArray<string> = [
   "CREATE TABLE fences (id integer PRIMARY KEY, token bigint NOT NULL, code integer UNIQUE, note text)",
@@ -14,7 +14,7 @@ const created: ReadonlyArray<string> = [
 ]
 
 /** The tables, with a row for each question, so that none disturbs another; one of `fences` each for the matrix. */
-export const tables: Probe = alone(setup, "setup", "the tables and rows of the questions", [
+export const tables: Probe = alone("setup", "setup", "the tables and rows of the questions", [
   ...created.map((sql) => answers(sql, "CREATE TABLE")),
   answers("INSERT INTO fences (id, token, code) SELECT g, 7, g FROM generate_series(1, 100) g", "INSERT 0 100"),
   answers("INSERT INTO work (id, n) SELECT g, 0 FROM generate_series(1, 100) g", "INSERT 0 100"),
