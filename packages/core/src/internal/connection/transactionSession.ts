@@ -5,41 +5,78 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
 import { RollbackOnly, UnsupportedFeature } from "../../DsqlError.ts"
 import { carry } from "../errors/classify.ts"
-import { PinnedSession } from "./pinned.ts"
+import type { Answer, Cycle } from "../wire/cycle.ts"
+import { Pipeline } from "../wire/pipeline.ts"
+import { isOnRows } from "./firstWord.ts"
+import { ReservedSession } from "./reservedSession.ts"
+import type { Session } from "./session.ts"
 
-export class TransactionSession extends PinnedSession {
-  /** How the transaction ended. */
-  private ended: "COMMIT" | "ROLLBACK" | undefined
+export class TransactionSession extends ReservedSession {
+  private readonly isOff: boolean
 
-  /** Why it can only be rolled back, where a part of it failed. */
-  private failed: SqlError | undefined
+  constructor({ end, observer, wire }: Session, isOff: boolean) {
+    super(wire, end, observer)
+    this.isOff = isOff
+  }
+
+  /** Notes how the transaction begins. It begins with its first statement. */
+  readonly begin = (text: string): Effect.Effect<void> =>
+    Effect.withFiber((fiber) => {
+      this.pipeline = new Pipeline(this.wire, { begin: () => this.observed(text, fiber), isOff: this.isOff })
+      return Effect.void
+    })
+
+  /** Commits what there is to commit, and says how that was answered. */
+  readonly commit: Effect.Effect<"COMMIT" | "ROLLBACK", SqlError> = Effect.withFiber((fiber) => {
+    if (this.pipeline.refusal !== undefined) return Effect.fail(this.pipeline.refusal)
+    if (this.pipeline.isUntouched) return Effect.succeed("COMMIT")
+    return Effect.callback((resume) => {
+      const cycle = this.observed("COMMIT", fiber, (exit) =>
+        resume(Exit.map(exit, ({ result }) => (result.command === "ROLLBACK" ? "ROLLBACK" : "COMMIT")))
+      )
+      this.pipeline.finish(cycle)
+    })
+  })
 
   /** Leaves the transaction to roll back, because a part of it failed. */
-  readonly fail = (cause: Cause.Cause<unknown>): void => {
-    this.failed ??= rolledBackFor(cause)
+  readonly fail = (cause: Cause.Cause<unknown>): void => this.pipeline.refuse(rolledBackFor(cause))
+
+  protected override send(cycle: Cycle, sql: string): void {
+    this.pipeline.submit(cycle, !isOnRows(sql))
   }
 
-  protected override send<A>(sql: string, statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
-    const sent = super.send(sql, statement)
-    // A rollback after the end changes nothing, and is how a transaction that failed is given up.
-    return Effect.suspend(() => {
-      if (sql === "ROLLBACK") return sent
-      if (this.failed !== undefined) return Effect.fail(this.failed)
-      return this.ended === undefined ? sent : Effect.fail(endedBy(this.ended))
-    })
+  /** It is waited for together with the ROLLBACK behind it. */
+  protected override get interrupted(): Effect.Effect<void> {
+    return Effect.void
   }
 
-  protected override answered(command: string): Effect.Effect<void, SqlError> {
-    if (command !== "COMMIT" && command !== "ROLLBACK") return super.answered(command)
-    return Effect.sync(() => {
-      this.ended ??= command
+  protected override answered(
+    answer: Exit.Success<Answer, SqlError>,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Exit.Exit<Answer, SqlError> {
+    const { command } = answer.value.result
+    if (command === "COMMIT" || command === "ROLLBACK") this.pipeline.refuse(endedBy(command))
+    return super.answered(answer, fiber)
+  }
+
+  /** A COMMIT of the body's own that failed has ended the transaction too. */
+  protected override failed(): void {
+    if (this.wire.dead === undefined && this.wire.status === "I") this.pipeline.refuse(endedBy("ROLLBACK"))
+  }
+
+  private observed(text: string, fiber: Fiber.Fiber<unknown, unknown>, settle?: (exit: Exit.Exit<Answer, SqlError>) => void) {
+    const ended = this.observer.begin(text, fiber)
+    return this.wire.cycle(text, [], "rows", true, (exit) => {
+      ended(exit)
+      settle?.(exit)
     })
   }
 }
-
 const endedBy = (command: "COMMIT" | "ROLLBACK") =>
   carry(
     new UnsupportedFeature({
