@@ -4,6 +4,7 @@
  * A statement by itself commits by itself, and stays alone in its Sync: two of them behind one would be one transaction.
  */
 import type { Result, Row } from "@effect/sql-pg/PgConnection"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -13,7 +14,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import type { EndReason } from "../../ConnectionPool.ts"
 import { UnsupportedFeature } from "../../DsqlError.ts"
-import { carry } from "../errors/classify.ts"
+import { carry, sqlStateOf } from "../errors/classify.ts"
 import { see } from "../errors/conflictSeen.ts"
 import { about } from "../errors/statement.ts"
 import { lose } from "../transaction/single.ts"
@@ -122,8 +123,14 @@ export class Session implements Connection {
     return Exit.fail(begun)
   }
 
-  /** A statement has failed. */
-  protected failed(): void {}
+  /** A statement has failed: tells whoever has to know. */
+  protected failedWith(cause: Cause.Cause<SqlError>, sql: string, fiber: Fiber.Fiber<unknown, unknown>): void {
+    for (const reason of cause.reasons) {
+      if (reason._tag !== "Fail") continue
+      if (reason.error.reason._tag === "ConnectionError") this.end("lost")
+      this.note(sql, reason.error, fiber)
+    }
+  }
 
   /** The session, for somebody who reads from it himself, until the scope closes. */
   protected get leased(): Effect.Effect<void, SqlError, Scope.Scope> {
@@ -136,17 +143,11 @@ export class Session implements Connection {
     exit: Exit.Failure<Answer, SqlError>,
     fiber: Fiber.Fiber<unknown, unknown>
   ): Effect.Effect<Answer, SqlError> {
-    this.failed()
-    for (const reason of exit.cause.reasons) {
-      if (reason._tag !== "Fail") continue
-      const { error } = reason
-      // Outside of a transaction the text alone is tried again, without the name that the server does not honour.
-      if (asked.prepare && !cycle.parses && this.wire.status === "I" && wasStale(error)) {
-        return this.ask({ ...asked, prepare: false })
-      }
-      if (error.reason._tag === "ConnectionError") this.end("lost")
-      this.note(asked.sql, error, fiber)
+    // Outside of a transaction the text alone is tried again, without the name that the server does not honour.
+    if (asked.prepare && !cycle.parses && this.wire.status === "I" && exit.cause.reasons.some(wasStale)) {
+      return this.ask({ ...asked, prepare: false })
     }
+    this.failedWith(exit.cause, asked.sql, fiber)
     return exit
   }
 
@@ -179,8 +180,8 @@ export class Session implements Connection {
 const interrupted = Exit.interrupt()
 
 /** Whether a statement failed because its name, or its plan, was out of date. */
-const wasStale = ({ reason: { cause } }: SqlError): boolean =>
-  cause instanceof Error && "code" in cause && typeof cause.code === "string" && isStale(cause.code)
+const wasStale = (reason: Cause.Reason<SqlError>): boolean =>
+  reason._tag === "Fail" && isStale(sqlStateOf(reason.error.reason.cause))
 
 /** What a statement by itself is answered that begins a transaction. */
 export const begun = carry(

@@ -8,16 +8,18 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
-import { RollbackOnly, UnsupportedFeature } from "../../DsqlError.ts"
-import { carry } from "../errors/classify.ts"
-import type { Answer, Cycle } from "../wire/cycle.ts"
+import { RollbackOnly, StatementFailed, UnsupportedFeature } from "../../DsqlError.ts"
+import { carry, orUnknown } from "../errors/classify.ts"
+import type { Answer, Cycle, Settle } from "../wire/cycle.ts"
 import { Pipeline } from "../wire/pipeline.ts"
 import { isOnRows } from "./firstWord.ts"
+import { type Last, sendWithCommit } from "./lastStatements.ts"
 import { ReservedSession } from "./reservedSession.ts"
 import type { Session } from "./session.ts"
 
 export class TransactionSession extends ReservedSession {
   private readonly isOff: boolean
+  private last: Last | undefined
 
   constructor({ end, observer, wire }: Session, isOff: boolean) {
     super(wire, end, observer)
@@ -31,17 +33,17 @@ export class TransactionSession extends ReservedSession {
       return Effect.void
     })
 
-  /** Commits what there is to commit, and says how that was answered. */
-  readonly commit: Effect.Effect<"COMMIT" | "ROLLBACK", SqlError> = Effect.withFiber((fiber) => {
-    if (this.pipeline.refusal !== undefined) return Effect.fail(this.pipeline.refusal)
-    if (this.pipeline.isUntouched) return Effect.succeed("COMMIT")
-    return Effect.callback((resume) => {
-      const cycle = this.observed("COMMIT", fiber, (exit) =>
-        resume(Exit.map(exit, ({ result }) => (result.command === "ROLLBACK" ? "ROLLBACK" : "COMMIT")))
-      )
-      this.pipeline.finish(cycle)
-    })
-  })
+  /** Leaves statements to be sent together with COMMIT. */
+  readonly leave = (last: Last): void => {
+    this.last = last
+  }
+
+  /** Commits what there is to commit. */
+  readonly commit: Effect.Effect<void, SqlError> = Effect.suspend(() =>
+    this.last === undefined
+      ? Effect.mapError(this.committed, orUnknown)
+      : sendWithCommit(this.pipeline, this.last, this.committed, rolledBackFor)
+  )
 
   /** Leaves the transaction to roll back, because a part of it failed. */
   readonly fail = (cause: Cause.Cause<unknown>): void => this.pipeline.refuse(rolledBackFor(cause))
@@ -64,19 +66,37 @@ export class TransactionSession extends ReservedSession {
     return super.answered(answer, fiber)
   }
 
-  /** A COMMIT of the body's own that failed has ended the transaction too. */
-  protected override failed(): void {
+  protected override failedWith(
+    cause: Cause.Cause<SqlError>,
+    sql: string,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): void {
+    super.failedWith(cause, sql, fiber)
+    // A COMMIT of the body's own that failed has ended the transaction too.
     if (this.wire.dead === undefined && this.wire.status === "I") this.pipeline.refuse(endedBy("ROLLBACK"))
   }
 
-  private observed(text: string, fiber: Fiber.Fiber<unknown, unknown>, settle?: (exit: Exit.Exit<Answer, SqlError>) => void) {
+  private readonly committed: Effect.Effect<void, SqlError> = Effect.withFiber((fiber) => {
+    if (this.pipeline.refusal !== undefined) return Effect.fail(this.pipeline.refusal)
+    if (this.pipeline.isUntouched) return Effect.void
+    return Effect.callback((resume) => {
+      const cycle = this.observed("COMMIT", fiber, (exit) =>
+        resume(Exit.isSuccess(exit) && exit.value.result.command === "ROLLBACK" ? Effect.fail(swallowed) : Exit.asVoid(exit))
+      )
+      this.pipeline.finish(cycle)
+    })
+  })
+
+  private observed(text: string, fiber: Fiber.Fiber<unknown, unknown>, settle?: Settle) {
     const ended = this.observer.begin(text, fiber)
     return this.wire.cycle(text, [], "rows", true, (exit) => {
       ended(exit)
+      if (Exit.isFailure(exit)) this.failedWith(exit.cause, text, fiber)
       settle?.(exit)
     })
   }
 }
+
 const endedBy = (command: "COMMIT" | "ROLLBACK") =>
   carry(
     new UnsupportedFeature({
@@ -95,3 +115,12 @@ const rolledBackFor = (cause: Cause.Cause<unknown>) =>
     }),
     "query"
   )
+
+const swallowed = carry(
+  new StatementFailed({
+    sqlState: "25P02",
+    message:
+      "COMMIT was answered with ROLLBACK: a statement had failed, and its error did not reach the end of the transaction"
+  }),
+  "commit"
+)

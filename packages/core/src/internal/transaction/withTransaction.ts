@@ -9,9 +9,10 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
-import { StatementFailed, UnsupportedFeature } from "../../DsqlError.ts"
+import { UnsupportedFeature } from "../../DsqlError.ts"
+import type { Last } from "../connection/lastStatements.ts"
 import { TransactionSession } from "../connection/transactionSession.ts"
-import { carry, orUnknown } from "../errors/classify.ts"
+import { carry } from "../errors/classify.ts"
 import { withinDeadline } from "./deadline.ts"
 import { Single } from "./single.ts"
 
@@ -37,7 +38,7 @@ export const withTransaction = (
     spanAttributes: [],
     acquireConnection: (restore) => restore(connection(acquire)),
     begin: (conn, statement) => own(conn).begin(statement ?? begin),
-    commit: (conn) => commit(own(conn)),
+    commit: (conn) => own(conn).commit,
     rollback: (conn) => own(conn).close,
     savepoint: () => Effect.fail(inAnother),
     rollbackSavepoint: () => Effect.void
@@ -89,20 +90,20 @@ const inAnother = carry(
   "savepoint"
 )
 
-const swallowed = carry(
-  new StatementFailed({
-    sqlState: "25P02",
-    message:
-      "COMMIT was answered with ROLLBACK: a statement had failed, and its error did not reach the end of the transaction"
-  }),
-  "commit"
-)
-
-const commit = (session: TransactionSession): Effect.Effect<void, SqlError> =>
-  Effect.matchEffect(session.commit, {
-    onFailure: (error) => Effect.fail(orUnknown(error)),
-    onSuccess: (command) => (command === "ROLLBACK" ? Effect.fail(swallowed) : Effect.void)
-  })
-
 /** What `acquire` gave; Effect SQL knows it as a connection. */
 const own = (conn: Connection): TransactionSession => conn as TransactionSession
+
+/** Leaves statements to be sent together with the COMMIT of the transaction that the program runs in. */
+export const leave = (
+  sql: SqlClient.SqlClient,
+  statements: ReadonlyArray<Effect.Effect<unknown, SqlError>>,
+  settle: Last["settle"]
+): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    const session = sessionOf(sql, fiber.context)
+    if (!(session instanceof TransactionSession)) return Effect.die(new Error("there is no transaction to end"))
+    const within = (statement: Effect.Effect<unknown, SqlError>) =>
+      Effect.uninterruptible(Effect.provideContext(statement, fiber.context))
+    session.leave({ statements: statements.map(within), settle })
+    return Effect.void
+  })

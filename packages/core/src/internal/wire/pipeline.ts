@@ -98,6 +98,11 @@ export class Pipeline {
     this.schedule()
   }
 
+  /** Whether there are still some to come. */
+  get isExpecting(): boolean {
+    return this.expected > 0
+  }
+
   /** Holds everything back until so many statements have come, or have ended without. */
   readonly expect = (count: number): void => {
     this.expected = count
@@ -127,6 +132,7 @@ export class Pipeline {
   /** Writes nothing more of what was asked, nor of what will be. */
   readonly refuse = (refusal: SqlError): void => {
     this.refusal ??= refusal
+    if (this.expected > 0) this.gathered?.()
     this.expected = 0
     for (const item of this.items.splice(0)) {
       if (item._tag === "Statement") item.cycle.withhold(this.refusal)
