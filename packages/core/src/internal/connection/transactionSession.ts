@@ -73,7 +73,7 @@ export class TransactionSession extends ReservedSession {
   ): void {
     super.failedWith(cause, sql, fiber)
     // A COMMIT of the body's own that failed has ended the transaction too.
-    if (this.wire.dead === undefined && this.wire.status === "I") this.pipeline.refuse(endedBy("ROLLBACK"))
+    if (this.pipeline.hasBegun && this.wire.dead === undefined && this.wire.status === "I") this.pipeline.refuse(endedBy("ROLLBACK"))
   }
 
   private readonly committed: Effect.Effect<void, SqlError> = Effect.withFiber((fiber) => {

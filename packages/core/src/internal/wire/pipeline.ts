@@ -43,6 +43,8 @@ export class Pipeline {
   private begin: (() => Cycle) | undefined
   /** Whether it is under way. */
   private isBeginning = false
+  /** Whether the server has said that the transaction is open. */
+  hasBegun = false
   /** Why nothing more is written. */
   refusal: SqlError | undefined
   private readonly items: Array<Item> = []
@@ -203,6 +205,7 @@ export class Pipeline {
   private begun(begin: Cycle, statements: ReadonlyArray<Cycle>): void {
     this.isBeginning = false
     const { failure } = begin
+    this.hasBegun = begin.isComplete
     if (failure === undefined) return
     for (const cycle of statements) cycle.failure = failure
     this.refuse(failure)
