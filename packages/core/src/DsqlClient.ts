@@ -37,7 +37,14 @@ import * as ConnectionPool from "./ConnectionPool.ts"
 import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
 import * as Client from "./internal/connection/client.ts"
 import { open, type Target } from "./internal/connection/connector.ts"
-import { addressOf, encryptionOf, isPostgresUrl, placeOfUrl, regionOf, socketOf } from "./internal/connection/address.ts"
+import {
+  addressOf,
+  encryptionOf,
+  isPostgresUrl,
+  placeOfUrl,
+  regionOf,
+  socketOf
+} from "./internal/connection/address.ts"
 import { placeOf } from "./internal/connection/observed.ts"
 import * as check from "./internal/options/check.ts"
 import type { Encryption } from "./internal/wire/transport.ts"
@@ -244,7 +251,8 @@ export const layerUrl = (options: UrlOptions): Layer.Layer<Provided, DsqlError> 
  * | `DSQL_DATABASE` | | `postgres` |
  *
  * and for both `DSQL_MAX_CONNECTIONS` (10), `DSQL_MIN_CONNECTIONS` (0),
- * `DSQL_IDLE_TIMEOUT` (1 minute), `DSQL_CONNECT_TIMEOUT` (10 seconds) and `DSQL_GUARDED` (`statement`).
+ * `DSQL_IDLE_TIMEOUT` (1 minute), `DSQL_CONNECT_TIMEOUT` (10 seconds), `DSQL_GUARDED` (`statement`) and `DSQL_PIPELINE`
+ * (`on`).
  *
  * @since 0.2.0
  * @category configuration
@@ -348,7 +356,13 @@ export const make = (options: ClusterOptions): Effect.Effect<DsqlClient["Service
   const login =
     options.tokens ??
     TokenSource.makeIam({ endpoint: options.endpoint, region: region ?? "", user, credentials: options.credentials })
-  return fromTarget(options, { config, address, encryption, place: placeOf(address.host, address.port, database), login })
+  return fromTarget(options, {
+    config,
+    address,
+    encryption,
+    place: placeOf(address.host, address.port, database),
+    login
+  })
 }
 
 /**

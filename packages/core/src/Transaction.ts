@@ -92,7 +92,7 @@ export interface Options<A, R = never> {
    * Begins READ ONLY: it never conflicts on data, and writes are refused. Default: false.
    *
    * The service can be told so of a transaction, and not of one statement. So `autocommit` sends its statement in a
-   * transaction, which costs two round trips more. `proven` says that a test has shown the statement to read and nothing
+   * transaction, which costs one round trip more. `proven` says that a test has shown the statement to read and nothing
    * else, with what it calls: then it is sent by itself, in one round trip.
    */
   readonly readOnly?: boolean | "proven" | undefined
@@ -183,7 +183,7 @@ export const run = <A, E, R, R2 = never>(
 
 /**
  * Runs a body of exactly one statement, which commits by itself: one round
- * trip instead of three. Conflicts are retried as in `run`; a second statement
+ * trip instead of two. Conflicts are retried as in `run`; a second statement
  * is a defect. What the body makes of an answer that was lost does not count:
  * it is settled, or `CommitOutcomeUnknown`.
  *
@@ -248,7 +248,7 @@ export type Rows<S extends ReadonlyArray<Statement<object>>> = {
  * import { Fence, Transaction } from "@effect-dsql/core"
  * import { Effect } from "effect"
  *
- * const shard = Fence.make({ table: "shards", key: { id: 7 }, token: "range_id" })
+ * const shard = { table: "shards", key: { id: 7 }, token: "range_id" }
  *
  * // Two round trips: the first reads the fence, and BEGIN rides with it; the second writes, and COMMIT rides with it.
  * const program = Transaction.finish(

@@ -48,5 +48,6 @@ export const sendWithCommit = (
 const wasRefused = (exit: Exit.Exit<unknown, SqlError>): exit is Exit.Failure<unknown, SqlError> =>
   Exit.isFailure(exit) &&
   exit.cause.reasons.some(
-    (reason) => reason._tag === "Fail" && isSqlError(reason.error) && sqlStateOf(reason.error.reason.cause) !== undefined
+    (reason) =>
+      reason._tag === "Fail" && isSqlError(reason.error) && sqlStateOf(reason.error.reason.cause) !== undefined
   )

@@ -67,6 +67,5 @@ const released = carry(
 )
 
 /** Keeps a session for oneself until the scope closes. */
-export const reserved = <S extends ReservedSession>(
-  session: S
-): Effect.Effect<S, never, Scope.Scope> => Effect.acquireRelease(Effect.succeed(session), ({ close }) => close)
+export const reserved = <S extends ReservedSession>(session: S): Effect.Effect<S, never, Scope.Scope> =>
+  Effect.acquireRelease(Effect.succeed(session), ({ close }) => close)

@@ -66,14 +66,11 @@ export class TransactionSession extends ReservedSession {
     return super.answered(answer, fiber)
   }
 
-  protected override failedWith(
-    cause: Cause.Cause<SqlError>,
-    sql: string,
-    fiber: Fiber.Fiber<unknown, unknown>
-  ): void {
+  protected override failedWith(cause: Cause.Cause<SqlError>, sql: string, fiber: Fiber.Fiber<unknown, unknown>): void {
     super.failedWith(cause, sql, fiber)
     // A COMMIT of the body's own that failed has ended the transaction too.
-    if (this.pipeline.hasBegun && this.wire.dead === undefined && this.wire.status === "I") this.pipeline.refuse(endedBy("ROLLBACK"))
+    if (this.pipeline.hasBegun && this.wire.dead === undefined && this.wire.status === "I")
+      this.pipeline.refuse(endedBy("ROLLBACK"))
   }
 
   private readonly committed: Effect.Effect<void, SqlError> = Effect.withFiber((fiber) => {
@@ -81,7 +78,9 @@ export class TransactionSession extends ReservedSession {
     if (this.pipeline.isUntouched) return Effect.void
     return Effect.callback((resume) => {
       const cycle = this.observed("COMMIT", fiber, (exit) =>
-        resume(Exit.isSuccess(exit) && exit.value.result.command === "ROLLBACK" ? Effect.fail(swallowed) : Exit.asVoid(exit))
+        resume(
+          Exit.isSuccess(exit) && exit.value.result.command === "ROLLBACK" ? Effect.fail(swallowed) : Exit.asVoid(exit)
+        )
       )
       this.pipeline.finish(cycle)
     })

@@ -30,8 +30,7 @@ export const codecOf = (registry: PgTypes.Registry | undefined): Codec => ({
   bind: PgProtocol.makeBindEncoder(
     registry === undefined
       ? PgTypes.writeParameter
-      : (sink: PgProtocol.ValueSink, parameter: PgTypes.Parameter) =>
-          PgTypes.writeParameter(sink, parameter, registry),
+      : (sink: PgProtocol.ValueSink, parameter: PgTypes.Parameter) => PgTypes.writeParameter(sink, parameter, registry),
     PgTypes.isTextFormat
   )
 })

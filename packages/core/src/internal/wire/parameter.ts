@@ -43,9 +43,7 @@ const scalarOf = (value: unknown): PgTypes.Parameter => {
 
 const numberOf = (value: number): PgTypes.Parameter => {
   if (!Number.isSafeInteger(value)) return typed(PgTypes.OID.float8, value)
-  return value >= least && value <= greatest
-    ? typed(PgTypes.OID.int4, value)
-    : typed(PgTypes.OID.int8, BigInt(value))
+  return value >= least && value <= greatest ? typed(PgTypes.OID.int4, value) : typed(PgTypes.OID.int8, BigInt(value))
 }
 
 const arrayOf = (elements: ReadonlyArray<unknown>, registry: PgTypes.Registry | undefined): PgTypes.Parameter => {

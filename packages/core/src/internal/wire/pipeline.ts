@@ -23,6 +23,16 @@ type Item =
   | { readonly _tag: "Statement"; readonly cycle: Cycle; readonly isAlone: boolean }
   | { readonly _tag: "Lease"; readonly grant: (given: Effect.Effect<void, SqlError>) => void }
 
+const unwritten = (cause: SqlError): SqlError =>
+  carry(
+    new ConnectionLost({
+      phase: "statement",
+      message: `the connection ended before this was sent: ${cause.message}`,
+      cause
+    }),
+    "query"
+  )
+
 /** What is written after the end of a transaction would commit by itself. */
 const over = carry(
   new ConnectionLost({ phase: "statement", message: "the transaction is over: nothing more is sent in it" }),
@@ -73,9 +83,15 @@ export class Pipeline {
     return this.holder === "lease"
   }
 
+  /** Why nothing more is written, the connection's own end included: what was not written is not in doubt. */
+  private get ended(): SqlError | undefined {
+    const { dead } = this.wire
+    return this.refusal ?? (dead === undefined ? undefined : unwritten(dead))
+  }
+
   /** Takes a statement in. */
   readonly submit = (cycle: Cycle, isAlone: boolean): void => {
-    const refusal = cycle.failure ?? this.refusal ?? this.wire.dead
+    const refusal = cycle.failure ?? this.ended
     if (refusal !== undefined) return cycle.withhold(refusal)
     this.items.push({ _tag: "Statement", cycle, isAlone: isAlone || this.isOff })
     if (this.expected > 0) this.arrived()
@@ -125,7 +141,7 @@ export class Pipeline {
 
   /** Ends the transaction behind all that was asked. */
   readonly finish = (commit: Cycle): void => {
-    const refusal = this.refusal ?? this.wire.dead
+    const refusal = this.ended
     if (refusal !== undefined) return commit.withhold(refusal)
     this.commit = commit
     this.flush()
@@ -153,7 +169,7 @@ export class Pipeline {
   private readonly flush = (): void => {
     this.isScheduled = false
     if (this.holder !== undefined || this.isBeginning || this.expected > 0) return
-    const refusal = this.refusal ?? this.wire.dead
+    const refusal = this.ended
     if (refusal !== undefined) return this.refuse(refusal)
     const statements = this.isOff && this.begin !== undefined ? [] : this.take()
     const isAlone = this.holder !== undefined

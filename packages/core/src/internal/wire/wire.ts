@@ -6,7 +6,7 @@
  */
 import type { PgConnection } from "@effect/sql-pg/PgConnection"
 import * as PgProtocol from "@effect/sql-pg/PgProtocol"
-import * as PgTypes from "@effect/sql-pg/PgTypes"
+import type * as PgTypes from "@effect/sql-pg/PgTypes"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -65,13 +65,8 @@ export class Wire {
   }
 
   /** A statement for a segment. */
-  readonly cycle = (
-    sql: string,
-    params: ReadonlyArray<unknown>,
-    form: Form,
-    prepare: boolean,
-    settle: Settle
-  ): Cycle => new Cycle(sql, params, form, this.codec, prepare ? this.statements : undefined, settle)
+  readonly cycle = (sql: string, params: ReadonlyArray<unknown>, form: Form, prepare: boolean, settle: Settle): Cycle =>
+    new Cycle(sql, params, form, this.codec, prepare ? this.statements : undefined, settle)
 
   /** Calls back once nothing is under way. */
   readonly onIdle = (callback: () => void): void => {
@@ -109,8 +104,7 @@ export class Wire {
       this.transport.hand(undefined)
       return Effect.succeed(this.driver)
     }),
-    () =>
-      Effect.sync(() => this.transport.hand(this.arrived))
+    () => Effect.sync(() => this.transport.hand(this.arrived))
   )
 
   private readonly arrived = (chunk: Uint8Array): void => {
