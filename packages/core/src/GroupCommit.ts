@@ -12,7 +12,7 @@
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { DsqlClient } from "./DsqlClient.ts"
+import type { DsqlClient } from "./DsqlClient.ts"
 import * as DsqlError from "./DsqlError.ts"
 import type * as HotKeys from "./HotKeys.ts"
 import * as gathering from "./internal/grouping/gathering.ts"
