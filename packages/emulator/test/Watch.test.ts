@@ -12,7 +12,7 @@ const table = "CREATE TABLE accounts (region text, id int, balance int NOT NULL,
 interface Meeting {
   readonly wins: string
   readonly loses: string
-  readonly key: Watch.Conflict["key"]
+  readonly key: NonNullable<Watch.Conflict["key"]>
   readonly table?: string
   readonly more?: true
 }

@@ -173,20 +173,26 @@ export const printConflicts = (
   afterEach: (hook: (ended: Ended) => Promise<void>) => void,
   print: (text: string) => void = (text) => void process.stderr.write(text)
 ): void =>
-  afterEach(async ({ task }) => {
+  afterEach(({ task }) => {
     const isExhausted = task.result?.errors?.some(({ name }) => name?.endsWith("ConflictRetriesExhausted")) === true
-    for (const each of open) {
-      const conflicts = await Effect.runPromise(each.control.conflicts())
-      const fresh = conflicts.filter(({ transaction }) => transaction > each.told)
-      each.told = conflicts.at(-1)?.transaction ?? each.told
-      if (!isExhausted || fresh.length === 0) continue
-      const lines = fresh
-        .slice(-shown)
-        .map((conflict) => `  ${Watch.nameText(conflict)} lost ${Watch.conflictText(conflict)}\n`)
-      const more = fresh.length > shown ? `  and ${fresh.length - shown} before\n` : ""
-      print(`who met whom:\n${lines.join("")}${more}`)
-    }
+    const telling = Effect.forEach(
+      open,
+      (each) =>
+        Effect.map(each.control.conflicts(), (conflicts) => {
+          const fresh = conflicts.filter(({ transaction }) => transaction > each.told)
+          each.told = conflicts.at(-1)?.transaction ?? each.told
+          if (isExhausted && fresh.length > 0) print(textOf(fresh))
+        }),
+      { discard: true }
+    )
+    return Effect.runPromise(telling)
   })
+
+const textOf = (conflicts: ReadonlyArray<Watch.Conflict>): string => {
+  const lines = conflicts.slice(-shown).map((each) => `  ${Watch.nameText(each)} lost ${Watch.conflictText(each)}\n`)
+  const more = conflicts.length > shown ? `  and ${conflicts.length - shown} before\n` : ""
+  return `who met whom:\n${lines.join("")}${more}`
+}
 
 /** Conflicts that are printed of one test. */
 const shown = 20

@@ -133,7 +133,7 @@ describe("Testing.printConflicts", () => {
       const rival = yield* Effect.provide(PgClient.makeClient({ url, applicationName: "rival" }), Reactivity.layer)
       yield* rival`CREATE TABLE accounts (id int PRIMARY KEY, balance int NOT NULL)`
       yield* rival`INSERT INTO accounts VALUES (7, 0)`
-      let hook = (_: Testing.Ended) => Promise.resolve()
+      let hook: (ended: Testing.Ended) => Promise<void> = () => Promise.resolve()
       let printed = ""
       Testing.printConflicts(
         (after) => {
