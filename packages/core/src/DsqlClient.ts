@@ -35,6 +35,7 @@ import * as Statement from "effect/sql/Statement"
 import { ConnectionBudget } from "./ConnectionBudget.ts"
 import * as ConnectionPool from "./ConnectionPool.ts"
 import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
+import * as HotKeys from "./HotKeys.ts"
 import * as Client from "./internal/connection/client.ts"
 import { open, type Target } from "./internal/connection/connector.ts"
 import {
@@ -74,6 +75,8 @@ export class DsqlClient extends Context.Service<
     readonly guarded: "statement" | "transaction"
     /** What the pool holds now. */
     readonly pool: Effect.Effect<ConnectionPool.Stats>
+    /** Who of its transactions has which key. */
+    readonly hotKeys: HotKeys.HotKeys
   }
 >()("@effect-dsql/core/DsqlClient") {}
 
@@ -130,6 +133,8 @@ export interface PoolOptions extends Omit<ConnectionPool.Options, "name">, SqlOp
    * other, for a cluster that does not answer the rest (`effect-dsql probe` says so). Default: `on`.
    */
   readonly pipeline?: "on" | "off" | undefined
+  /** What becomes of transactions that want the same key, and what retries may cost. */
+  readonly hotKeys?: HotKeys.Options | undefined
   /** Names this program in the server's view of its sessions, and its pool in metrics. Default: `effect-dsql`. */
   readonly applicationName?: string | undefined
 }
@@ -451,5 +456,10 @@ const fromTarget = Effect.fnUntraced(function* (
     ),
     Reactivity.layer
   )
-  return DsqlClient.of({ ...clients, guarded: options.guarded ?? "statement", pool: pool.stats })
+  return DsqlClient.of({
+    ...clients,
+    guarded: options.guarded ?? "statement",
+    pool: pool.stats,
+    hotKeys: HotKeys.make(options.hotKeys)
+  })
 })
