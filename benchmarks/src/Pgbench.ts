@@ -21,7 +21,9 @@ const statements = (pipelined: boolean): string => {
 
 const run = (program: string, args: ReadonlyArray<string>): Effect.Effect<Option.Option<string>> =>
   Effect.callback((resume) => {
-    execFile(program, args, (error, stdout) => resume(Effect.succeed(error === null ? Option.some(stdout) : Option.none())))
+    execFile(program, args, (error, stdout) =>
+      resume(Effect.succeed(error === null ? Option.some(stdout) : Option.none()))
+    )
   })
 
 /** On the path, or where Debian has it. */

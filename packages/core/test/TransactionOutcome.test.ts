@@ -120,6 +120,21 @@ describe("a connection that is lost", () => {
     )
   }
 
+  it.live("under rows that cannot be read, where COMMIT was sent behind them, leaves the outcome unknown", () =>
+    Effect.gen(function* () {
+      const { observed, value: failure } = yield* cutting(() =>
+        Effect.flip(
+          Transaction.batch((sql) => [
+            sql`INSERT INTO effects (value) VALUES ('unread')`,
+            sql`SELECT '(1,2)'::point AS unread`
+          ])
+        )
+      )
+      assert.strictEqual(failure._tag, "CommitOutcomeUnknown")
+      assert.strictEqual(yield* observed(written("unread")), 1)
+    })
+  )
+
   it.live("under a read-only statement is only lost", () =>
     Effect.gen(function* () {
       const { value: failure } = yield* cutting((proxy) =>

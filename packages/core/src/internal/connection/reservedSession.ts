@@ -45,12 +45,12 @@ export class ReservedSession extends Session {
     )
 
   /** Sends nothing more, and leaves no transaction open. */
-  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+  readonly close: Effect.Effect<void> = Effect.withFiber((fiber) => {
     const { pipeline, wire } = this
     pipeline.refuse(released)
     if (wire.dead !== undefined || (wire.isIdle && wire.status === "I" && !pipeline.isLeased)) return Effect.void
     if (pipeline.isLeased) return Effect.sync(() => wire.end(released))
-    const rollback = wire.cycle("ROLLBACK", [], "rows", true, () => undefined)
+    const rollback = wire.cycle("ROLLBACK", [], "rows", true, this.observer.begin("ROLLBACK", fiber))
     wire.write({ cycles: [rollback], answered: () => undefined })
     return Effect.andThen(
       drained(wire, () => this.end("interrupted")),

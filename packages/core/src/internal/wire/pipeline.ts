@@ -58,8 +58,10 @@ export class Pipeline {
   /** Why nothing more is written. */
   refusal: SqlError | undefined
   private readonly items: Array<Item> = []
-  /** COMMIT, once it has been asked for. */
+  /** COMMIT, once it has been asked for, until it is written. */
   private commit: Cycle | undefined
+  /** COMMIT, once it has been written. */
+  private committing: Cycle | undefined
   private isScheduled = false
   /** Whether one statement, or a lease, has the session alone. */
   private holder: "statement" | "lease" | undefined
@@ -217,13 +219,14 @@ export class Pipeline {
     }
   }
 
-  /** Without a transaction none of the statements was run, and none will be. */
+  /** Without a transaction none of the statements was run, none will be, and a COMMIT behind them means nothing. */
   private begun(begin: Cycle, statements: ReadonlyArray<Cycle>): void {
     this.isBeginning = false
     const { failure } = begin
     this.hasBegun = begin.isComplete
     if (failure === undefined) return
     for (const cycle of statements) cycle.failure = failure
+    if (this.committing !== undefined) this.committing.failure = failure
     this.refuse(failure)
   }
 
@@ -234,6 +237,7 @@ export class Pipeline {
 
   private last(commit: Cycle): Segment {
     this.commit = undefined
+    this.committing = commit
     this.refusal = over
     return { cycles: [commit], answered: () => undefined }
   }

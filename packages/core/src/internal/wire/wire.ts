@@ -97,6 +97,15 @@ export class Wire {
     this.endAll(error)
   }
 
+  /** Ends the connection, because what a statement was answered with cannot be read. What became of others is lost. */
+  private unread(cause: unknown): void {
+    const [segment] = this.underWay
+    const cycle = segment?.cycles[segment.at]
+    const message = "A row could not be read"
+    if (cycle !== undefined) cycle.failure = Failure.unreadable(cause, message)
+    this.end(Failure.lost(cause, message))
+  }
+
   /** Leaves the session to the driver until the scope closes. */
   readonly lend: Effect.Effect<PgConnection, SqlError, Scope.Scope> = Effect.acquireRelease(
     Effect.suspend(() => {
@@ -111,11 +120,9 @@ export class Wire {
     try {
       this.parser.pushEach(chunk, this.take)
     } catch (cause) {
-      this.end(
-        cause instanceof PgProtocol.ParseError
-          ? Failure.lost(cause, "The server's messages could not be read")
-          : Failure.unreadable(cause, "A row could not be read")
-      )
+      if (cause instanceof PgProtocol.ParseError) {
+        this.end(Failure.lost(cause, "The server's messages could not be read"))
+      } else this.unread(cause)
     }
   }
 
@@ -181,7 +188,7 @@ export class Wire {
         return cycle.described(undefined)
       case "RowDescription": {
         const columns = columnsOf(message.fields, this.codec.registry)
-        if (Result.isFailure(columns)) return this.end(Failure.unreadable(columns.failure, "A row could not be read"))
+        if (Result.isFailure(columns)) return this.unread(columns.failure)
         this.parser.readField = columns.success.read
         return cycle.described(columns.success)
       }
