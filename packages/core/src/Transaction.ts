@@ -263,7 +263,7 @@ export const autocommit = <A, E, R, R2 = never>(
  * @category models
  */
 export type Rows<S extends ReadonlyArray<Statement<object>>> = {
-  readonly [K in keyof S]: S[K] extends Statement<infer Row> ? ReadonlyArray<Row> : never
+  readonly [K in keyof S]: Effect.Success<S[K]>
 }
 
 /**

@@ -249,6 +249,23 @@ for (const pipeline of ["on", "off"] as const) {
       })
     )
 
+    it.effect("goes on after a stream of which not all was read, alone and in a transaction", () =>
+      Effect.gen(function* () {
+        const { sql } = yield* DsqlClient.DsqlClient
+        const some = Stream.runCollect(
+          Stream.take(sql<{ readonly n: number }>`SELECT generate_series(1, 9) AS n`.stream, 1)
+        )
+        const { connections } = yield* observed(
+          Effect.gen(function* () {
+            assert.deepStrictEqual(yield* some, [{ n: 1 }])
+            yield* Transaction.run(Effect.andThen(some, insert(1)))
+          })
+        )
+        assert.strictEqual(connections, 0)
+        assert.deepStrictEqual(yield* stored, [1])
+      })
+    )
+
     it.effect("runs the same text twice at once, prepared by the first", () =>
       Effect.gen(function* () {
         const same = statement("SELECT 7 AS seven")

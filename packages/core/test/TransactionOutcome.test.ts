@@ -122,7 +122,7 @@ describe("a connection that is lost", () => {
 
   it.live("under rows that cannot be read, where COMMIT was sent behind them, leaves the outcome unknown", () =>
     Effect.gen(function* () {
-      const { observed, value: failure } = yield* cutting(() =>
+      const { value: failure } = yield* cutting(() =>
         Effect.flip(
           Transaction.batch((sql) => [
             sql`INSERT INTO effects (value) VALUES ('unread')`,
@@ -130,8 +130,8 @@ describe("a connection that is lost", () => {
           ])
         )
       )
+      // The server may have come to COMMIT, or not yet.
       assert.strictEqual(failure._tag, "CommitOutcomeUnknown")
-      assert.strictEqual(yield* observed(written("unread")), 1)
     })
   )
 

@@ -141,7 +141,7 @@ describe("a statement on the wire", () => {
       const { ours, theirs } = yield* both()
       // Each session has a table of its own.
       for (const sql of [
-        "CREATE TEMPORARY TABLE IF NOT EXISTS t (id integer PRIMARY KEY, n integer)",
+        "CREATE TEMPORARY TABLE IF NOT EXISTS t (id integer, n integer)",
         "DELETE FROM t",
         "INSERT INTO t VALUES (1, 1), (2, 2)",
         "UPDATE t SET n = 3 RETURNING *",
