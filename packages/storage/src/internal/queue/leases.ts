@@ -84,19 +84,17 @@ const isRefusal = ({ _tag }: TransactionError): boolean =>
   _tag === "LimitExceeded" || _tag === "StatementFailed" || _tag.endsWith("Violation")
 
 const extended = (table: Statements.Table, held: ReadonlySet<Claimed>, lease: Duration.Duration) =>
-  Effect.forEach(
-    Grouped.parts([...held], room),
-    Effect.fnUntraced(function* (jobs) {
-      const part = (jobs: ReadonlyArray<Claimed>) =>
-        Transaction.autocommit(Effect.asVoid(Statements.extend(table, jobs, Duration.toMillis(lease))), {
-          operation: "PersistedQueue.extend",
-          repeat: true
-        })
-      const failed = (yield* Grouped.apart(jobs, part, isRefusal)).find(Exit.isFailure)
+  Effect.gen(function* () {
+    const send = (jobs: ReadonlyArray<Claimed>) =>
+      Transaction.autocommit(Effect.asVoid(Statements.extend(table, jobs, Duration.toMillis(lease))), {
+        operation: "PersistedQueue.extend",
+        repeat: true
+      })
+    for (const part of Grouped.parts([...held], room)) {
+      const failed = (yield* Grouped.apart(part, send, isRefusal)).find(Exit.isFailure)
       if (failed !== undefined) yield* Effect.logWarning("the leases of jobs were not extended", failed.cause)
-    }),
-    { discard: true }
-  )
+    }
+  })
 
 const untilItEnds = (lease: Duration.Duration) =>
   Schedule.min([Schedule.exponential(200, 1.5), Schedule.spaced("5 seconds")]).pipe(Schedule.upTo({ duration: lease }))
