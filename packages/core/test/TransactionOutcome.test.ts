@@ -95,11 +95,12 @@ describe("a connection that is lost", () => {
     })
   )
 
-  for (const [made, of] of Object.entries({
-    "an error of its own": (body: ReturnType<typeof write>) => Effect.mapError(body, () => "mine" as const),
-    "a defect": (body: ReturnType<typeof write>) => Effect.orDie(body),
-    "a success": (body: ReturnType<typeof write>) => Effect.ignore(body),
-    "a fallback, defects included": (body: ReturnType<typeof write>) => Effect.catchCause(body, () => Effect.void)
+  type Making = (body: ReturnType<typeof write>) => Effect.Effect<unknown, "mine", Transaction.Transaction>
+  for (const [made, of] of Object.entries<Making>({
+    "an error of its own": (body) => Effect.mapError(body, () => "mine" as const),
+    "a defect": (body) => Effect.orDie(body),
+    "a success": (body) => Effect.ignore(body),
+    "a fallback, defects included": (body) => Effect.catchCause(body, () => Effect.void)
   })) {
     it.live(`under a statement that commits by itself is remembered where the body makes of it ${made}`, () =>
       Effect.gen(function* () {
