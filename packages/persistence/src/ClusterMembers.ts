@@ -28,6 +28,7 @@ import { HostId } from "./Identifiers.ts"
 import * as Edge from "./internal/storable/edge.ts"
 import { drain } from "./internal/drain.ts"
 import { repeatable } from "./internal/repeatable.ts"
+import { atMost } from "./internal/page/limit.ts"
 import * as List from "./internal/page/list.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
@@ -224,7 +225,7 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
     }
     return yield* sql<{ readonly host_id: HostId }>`
       SELECT ${columnNames(sql)} FROM cluster_membership WHERE ${sql.and(filters)}
-      ORDER BY membership_partition, host_id LIMIT ${List.size(request) + 1}`
+      ORDER BY membership_partition, host_id LIMIT ${Expression.fragment(sql, atMost(List.size(request) + 1))}`
   })
   const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMembers", readOnly: "proven" })
   return yield* List.page(
@@ -243,13 +244,11 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
 const deleteExpired = (options?: { readonly limit?: number | undefined }) =>
   drain(
     "PruneClusterMembers",
-    (rows) => {
-      const own = Expression.sql`membership_partition = ${Expression.value("integer", partition)}`
-      const expired = Expression.sql`${own} AND record_expiry <= ${Expression.literal(clock)}`
-      return Write.remove({
-        table,
-        where: Expression.sql`${own} AND host_id IN (SELECT host_id FROM cluster_membership WHERE ${expired} LIMIT ${rows})`
-      })
+    {
+      table,
+      order: { record_expiry: "timestamp", host_id: "uuid" },
+      where: Expression.sql`membership_partition = ${Expression.value("integer", partition)}
+        AND record_expiry <= ${Expression.literal(clock)}`
     },
     options?.limit
   )
