@@ -96,7 +96,7 @@ const textOf = (notice: Buffer): string | undefined => {
 
 /** Calls for each notice in a stream of messages, each a type and a length. */
 const notices = (onNotice: (text: string) => void) => {
-  let rest = Buffer.alloc(0)
+  let rest: Buffer = Buffer.alloc(0)
   return (chunk: Buffer) => {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
     while (rest.length >= 5) {
@@ -169,7 +169,7 @@ export const parts = (
   ...(node.Plans ?? []).flatMap((below) => parts(below, [node, ...above]))
 ]
 
-/** What reads a table, row by row, itself or by an index; a bitmap is made of an index before. */
+/** What gives rows of a table. */
 const scans: ReadonlySet<string> = new Set([
   "Bitmap Heap Scan",
   "Index Only Scan",
@@ -182,14 +182,18 @@ const scans: ReadonlySet<string> = new Set([
 
 export const isScan = (node: Node): boolean => scans.has(node["Node Type"])
 
-/** The rows of tables that a plan read, whether it gave them or threw them away. */
+/** What reads a table or an index of it: of a bitmap, its index, where each row has been met before. */
+const isRead = (node: Node): boolean =>
+  node["Node Type"] === "Bitmap Index Scan" || (isScan(node) && node["Node Type"] !== "Bitmap Heap Scan")
+
+/** How often a part of a plan gave a row, in all of its loops. */
+export const given = (node: Node): number => (node["Actual Rows"] ?? 0) * (node["Actual Loops"] ?? 1)
+
+/** The rows that a plan read, whether it gave them or threw them away. */
 export const scanned = (root: Node): number =>
   parts(root)
-    .filter(({ node }) => isScan(node))
+    .filter(({ node }) => isRead(node))
     .reduce((sum, { node }) => {
-      const each =
-        (node["Actual Rows"] ?? 0) +
-        (node["Rows Removed by Filter"] ?? 0) +
-        (node["Rows Removed by Index Recheck"] ?? 0)
-      return sum + each * (node["Actual Loops"] ?? 1)
+      const removed = (node["Rows Removed by Filter"] ?? 0) + (node["Rows Removed by Index Recheck"] ?? 0)
+      return sum + given(node) + removed * (node["Actual Loops"] ?? 1)
     }, 0)

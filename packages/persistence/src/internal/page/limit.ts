@@ -1,5 +1,5 @@
 /**
- * How many rows a query gives at most, as a number that its plan does not look into.
+ * How many rows a query gives, or passes over, as a number that its plan does not look into.
  *
  * The first executions of a connection are planned for their parameters. Where nothing is known of a table, the rows of
  * a hot key are thought to be fewer than a page, so that all of them are fetched and sorted for the first page of them.
@@ -7,5 +7,5 @@
  */
 import * as Expression from "@effect-dsql/core/Expression"
 
-export const atMost = (rows: number): Expression.Expression =>
+export const hidden = (rows: number): Expression.Expression =>
   Expression.sql`(SELECT ${Expression.value("bigint", BigInt(rows))})`
