@@ -4,41 +4,16 @@
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Persistence } from "@effect-dsql/persistence"
-import { SchemaSource } from "@effect-dsql/schema"
-import { Testing } from "@effect-dsql/testing"
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted } from "effect"
-import { schemaText } from "../../../test/migrated.ts"
+import { Effect, Layer } from "effect"
 import { faults } from "../../../test/planFaults.ts"
 import * as Plans from "../../../test/plans.ts"
-import { sharedPostgres } from "../../../test/postgres.ts"
 import { everyOperation } from "./support/everyOperation.ts"
-import { fill, growing, owners } from "./support/filled.ts"
-
-/** Rows around whatever is done: more than any operation needs to read. */
-const rows = 10_000
+import { growing } from "./support/filled.ts"
+import { Filled, FilledDatabase } from "./support/filledDatabase.ts"
 
 /** Rows that one statement may read: those of a page, or of a part of a range that is deleted, each a few times. */
 const most = 3_100
-
-/** The database, and what is known of it. */
-class Filled extends Context.Service<Filled, { readonly url: Redacted.Redacted; readonly schema: string }>()(
-  "Filled"
-) {}
-
-const Database = Layer.effect(
-  Filled,
-  Effect.gen(function* () {
-    const { url } = yield* Testing.make({ source: SchemaSource.builtIn() })
-    const beneath = sharedPostgres().url(new URL(Redacted.value(url)).pathname.slice(1))
-    const stores = Persistence.layer.pipe(Layer.provideMerge(DsqlClient.layerUrl({ url: beneath })))
-    yield* Effect.gen(function* () {
-      yield* owners
-      yield* fill((yield* DsqlClient.DsqlClient).sql, 2, rows)
-    }).pipe(Effect.provide(stores))
-    return { url: beneath, schema: yield* schemaText() }
-  })
-)
 
 /** Runs every operation, on connections that have seen nothing before, and gives what is wrong with how it was done. */
 const faulty = (mode: Plans.Mode) =>
@@ -74,7 +49,7 @@ const bad: Readonly<Record<string, readonly [sql: string, fault: string]>> = {
   ]
 }
 
-layer(Database, { excludeTestServices: true })("on a filled database", (it) => {
+layer(FilledDatabase, { excludeTestServices: true })("on a filled database", (it) => {
   const modes = ["force_custom_plan", "force_generic_plan"] as const
   const asFor = { force_custom_plan: "the parameters of each", force_generic_plan: "any parameters" }
 
