@@ -219,7 +219,7 @@ const update = Effect.fnUntraced(function* (
     using: Expression.records(
       "removed",
       triple,
-      removed.map((row) => ({ namespace_id: namespaceId, ...row }))
+      removed.map(({ build_id, task_queue_name }) => ({ namespace_id: namespaceId, build_id, task_queue_name }))
     ),
     where: Expression.key(buildIds, columnsOf("removed", Object.keys(triple)))
   })

@@ -21,7 +21,7 @@ import {
   QueueV2,
   Shards,
   type TaskQueue,
-  TaskQueues,
+  type TaskQueues,
   TaskQueueUserData
 } from "@effect-dsql/persistence"
 import { Effect } from "effect"
