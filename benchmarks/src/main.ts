@@ -48,7 +48,7 @@ const { positionals: asked, values } = parseArgs({
 const benchmarks = {
   transactions: onServer(transactions),
   fences: onServer(fences),
-  emulation: onServer(emulation),
+  emulation: Effect.scoped(Effect.flatMap(server, emulation)),
   persistence: Effect.scoped(Effect.flatMap(server, persistence)),
   growth: Effect.scoped(Effect.flatMap(server, (postgres) => growth(postgres, Number(values.rows)))),
   queue: Effect.scoped(Effect.flatMap(server, queues)),
