@@ -3,22 +3,11 @@
  * as long as the first.
  */
 import { DsqlClient } from "@effect-dsql/core"
-import {
-  Executions,
-  type ExecutionWrite,
-  HistoryTask,
-  HistoryTasks,
-  Identifiers,
-  type Persistence,
-  Queues,
-  QueuesV2,
-  TaskQueues
-} from "@effect-dsql/persistence"
+import { Executions, type ExecutionWrite, Identifiers } from "@effect-dsql/persistence"
 import { Clock, Console, Effect, Stream } from "effect"
 import { created, noParts } from "../../packages/persistence/test/support/executions.ts"
-import { hot, place } from "../../packages/persistence/test/support/filled.ts"
-
-type Stores = Persistence.Persistence | DsqlClient.DsqlClient
+import { place } from "../../packages/persistence/test/support/filled.ts"
+import { hotRows } from "../../packages/persistence/test/support/hotRows.ts"
 
 const millisOf = <A, E, R>(work: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
@@ -26,62 +15,6 @@ const millisOf = <A, E, R>(work: Effect.Effect<A, E, R>) =>
     const value = yield* work
     return [value, Number((yield* Clock.monotonicTimeNanos) - start) / 1e6] as const
   })
-
-/** Rows that are given in order, and deleted the first ones first. */
-interface Rows {
-  readonly stream: Stream.Stream<unknown, unknown>
-  readonly remove: (limit: number) => Effect.Effect<number, unknown, Stores>
-}
-
-const everything = { min: 0n, max: 2n ** 62n }
-const fireTimes = { min: HistoryTask.FireTime.make(0n), max: HistoryTask.FireTime.make(4_000_000_000_000_000n) }
-
-const runs = Effect.gen(function* () {
-  const [tasks, classic, fair] = [
-    yield* HistoryTasks.HistoryTasks,
-    yield* TaskQueues.TaskQueues,
-    yield* TaskQueues.FairTaskQueues
-  ]
-  const [queues, named] = [yield* Queues.Queues, yield* QueuesV2.QueuesV2]
-  const transfers = { shardId: hot.shardId, category: HistoryTask.transfer, ...everything }
-  const timers = { shardId: hot.shardId, category: HistoryTask.timer, ...fireTimes }
-  const page = { size: 1000 }
-  // Messages are deleted up to a number: of each tenth, the last one.
-  const upTo = (remove: (id: bigint) => Effect.Effect<number, unknown>) => {
-    let last = 0n
-    return (limit: number) => {
-      last += BigInt(limit)
-      return remove(last)
-    }
-  }
-  const all: Readonly<Record<string, Rows>> = {
-    "transfer tasks": {
-      stream: tasks.immediate.stream(transfers, page),
-      remove: (limit) => tasks.immediate.deleteRange(transfers, { limit })
-    },
-    timers: {
-      stream: tasks.scheduled.stream(timers, page),
-      remove: (limit) => tasks.scheduled.deleteRange(timers, { limit })
-    },
-    "tasks of a queue": {
-      stream: classic.streamTasks(hot.taskQueue, page),
-      remove: (limit) => classic.deleteTasks(hot.taskQueue, { taskId: 2n ** 62n }, { limit })
-    },
-    "tasks of a fair queue": {
-      stream: fair.streamTasks(hot.taskQueue, page),
-      remove: (limit) => fair.deleteTasks(hot.taskQueue, { pass: 2n ** 62n, taskId: 0n }, { limit })
-    },
-    messages: {
-      stream: queues.streamMessages(hot.queue, page),
-      remove: upTo((id) => queues.deleteMessages(hot.queue, { upTo: id }))
-    },
-    "messages, v2": {
-      stream: named.streamMessages(hot.named, page),
-      remove: upTo((id) => named.deleteMessages(hot.named, { upTo: id }))
-    }
-  }
-  return all
-})
 
 const mebibytes = () => process.memoryUsage().rss / 2 ** 20
 
@@ -106,7 +39,7 @@ export const draining = (rows: number) =>
     yield* Console.log(`\nMilliseconds for 1,000 rows of ${rows.toLocaleString("en-US")}`)
     const heads = ["listed", "deleted first", "deleted last", "peak MiB"].map((head) => head.padStart(15)).join("")
     yield* Console.log(`  ${"".padEnd(30)}${heads}`)
-    for (const [name, { remove, stream }] of Object.entries(yield* runs)) {
+    for (const [name, { remove, stream }] of Object.entries(yield* hotRows)) {
       const work = Effect.gen(function* () {
         const [count, listed] = yield* millisOf(Stream.runCount(stream))
         const parts: Array<number> = []

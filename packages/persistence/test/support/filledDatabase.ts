@@ -8,26 +8,28 @@ import { Testing } from "@effect-dsql/testing"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { schemaText } from "../../../../test/migrated.ts"
 import { sharedPostgres } from "../../../../test/postgres.ts"
-import { fill, owners } from "./filled.ts"
-
-/** Rows around whatever is done: more than any operation needs to read. */
-const rows = 10_000
+import { fill, growing, owners } from "./filled.ts"
 
 /** The database, and its schema's statements. */
 export class Filled extends Context.Service<Filled, { readonly url: Redacted.Redacted; readonly schema: string }>()(
   "Filled"
 ) {}
 
-export const FilledDatabase = Layer.effect(
-  Filled,
-  Effect.gen(function* () {
-    const { url } = yield* Testing.make({ source: SchemaSource.builtIn() })
-    const beneath = sharedPostgres().url(new URL(Redacted.value(url)).pathname.slice(1))
-    const stores = Persistence.layer.pipe(Layer.provideMerge(DsqlClient.layerUrl({ url: beneath })))
-    yield* Effect.gen(function* () {
-      yield* owners
-      yield* fill((yield* DsqlClient.DsqlClient).sql, 2, rows)
-    }).pipe(Effect.provide(stores))
-    return { url: beneath, schema: yield* schemaText() }
-  })
-)
+/** One whose tables, or some of them, have so many rows. */
+export const filledWith = (rows: number, tables: Iterable<string>) =>
+  Layer.effect(
+    Filled,
+    Effect.gen(function* () {
+      const { url } = yield* Testing.make({ source: SchemaSource.builtIn() })
+      const beneath = sharedPostgres().url(new URL(Redacted.value(url)).pathname.slice(1))
+      const stores = Persistence.layer.pipe(Layer.provideMerge(DsqlClient.layerUrl({ url: beneath })))
+      yield* Effect.gen(function* () {
+        yield* owners
+        yield* fill((yield* DsqlClient.DsqlClient).sql, 2, rows, tables)
+      }).pipe(Effect.provide(stores))
+      return { url: beneath, schema: yield* schemaText() }
+    })
+  )
+
+/** One that has more rows around whatever is done than any operation needs to read. */
+export const FilledDatabase = filledWith(10_000, growing)
