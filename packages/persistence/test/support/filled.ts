@@ -20,6 +20,7 @@ import { Quote } from "@effect-dsql/dialect"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
+import * as Filling from "../../../../test/filling.ts"
 import { blob } from "./rows.ts"
 
 const shardId = Identifiers.ShardId.make(7)
@@ -50,8 +51,7 @@ export const place = (archetypeId = Archetype.workflow): Execution.OwnedKey => (
   rangeId: hot.rangeId
 })
 
-/** The number of a row as a UUID. */
-const uuid = "md5(i::text)::uuid"
+const { uuid } = Filling
 
 const text = Quote.literal
 
@@ -63,7 +63,7 @@ const inQueue = { range_hash: String(hot.taskQueue.rangeHash), task_queue_id: te
 const other = { range_hash: "i * 7919 % 4294967296", task_queue_id: uuid }
 
 /** What the columns of a table hold in row `i`, where a value of their type is not enough. */
-const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+const tables: Filling.Tables = {
   namespaces: { partition_id: "54321", id: uuid, name: "'namespace ' || i" },
   shards: { shard_id: "1000 + i" },
   executions: run,
@@ -134,18 +134,6 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 /** The tables whose rows become many. Of the others each has one row. */
 export const growing: ReadonlySet<string> = new Set(Object.keys(tables))
 
-/** What a column of a type holds where nobody asks. */
-const values: Readonly<Record<string, string>> = {
-  bigint: "i",
-  boolean: "FALSE",
-  bytea: "decode(md5(i::text), 'hex')",
-  "character varying": "'Proto3'",
-  integer: "1",
-  smallint: "1",
-  uuid,
-  "timestamp without time zone": "TIMESTAMP '2025-01-01' + i * INTERVAL '1 second'"
-}
-
 /** The owners of the hot places, by the stores. */
 export const owners = Effect.gen(function* () {
   yield* (yield* Shards.Shards).getOrCreate(shardId, () => ({ rangeId: hot.rangeId, info: blob() }))
@@ -157,25 +145,6 @@ export const owners = Effect.gen(function* () {
   yield* history.append({ shardId, branch: hot.branch, nodes: [node], newBranch: { info: "hot" } })
 })
 
-/**
- * Fills every table with the rows from one number up to another, on a server that takes more than Aurora DSQL does at
- * once. Nothing is known of the tables afterwards unless they are analysed: the server is kept from it.
- */
-export const fill = Effect.fnUntraced(function* (
-  sql: SqlClient.SqlClient,
-  from: number,
-  to: number,
-  names: Iterable<string> = growing
-) {
-  for (const table of names) {
-    const columns = yield* sql<{ readonly name: string; readonly type: string }>`
-      SELECT column_name AS name, data_type AS type FROM information_schema.columns
-      WHERE table_schema = 'public' AND table_name = ${table} ORDER BY ordinal_position`
-    const given = tables[table] ?? {}
-    const list = columns.map(({ name, type }) => given[name] ?? values[type] ?? "NULL")
-    yield* sql.unsafe(`ALTER TABLE ${Quote.identifier(table)} SET (autovacuum_enabled = off)`)
-    yield* sql.unsafe(`
-      INSERT INTO ${Quote.identifier(table)} (${columns.map(({ name }) => Quote.identifier(name)).join(", ")})
-      SELECT ${list.join(", ")} FROM generate_series(${from}, ${to}) AS i ON CONFLICT DO NOTHING`)
-  }
-})
+/** Fills tables with the rows from one number up to another. */
+export const fill = (sql: SqlClient.SqlClient, from: number, to: number, names: Iterable<string> = growing) =>
+  Filling.fill(sql, Object.fromEntries(Array.from(names, (name) => [name, tables[name] ?? {}])), from, to)
