@@ -37,9 +37,14 @@ const json = Schema.fromJsonString(Vitals)
 
 const encode = Schema.encodeSync(json)
 
+const decode = Schema.decodeUnknownSync(json)
+
 /** What was noted in a file. A line that was not finished is none. */
 export const parse = (text: string): ReadonlyArray<Vitals> =>
-  text.split("\n").slice(0, -1).map(Schema.decodeUnknownSync(json))
+  text
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => decode(line))
 
 /** Milliseconds between two looks. */
 const pause = 1000

@@ -28,7 +28,8 @@ describe("what a process holds", () => {
   }
 
   it("is read from what was noted, but for a line that a killed process has not finished", () => {
-    const [first] = life(1, () => ({}))
-    assert.deepStrictEqual(Vitals.parse(`${JSON.stringify(first)}\n{"memory":`), [first])
+    const noted = life(2, () => ({}))
+    const text = noted.map((vitals) => `${JSON.stringify(vitals)}\n`).join("")
+    assert.deepStrictEqual(Vitals.parse(`${text}{"memory":`), noted)
   })
 })
