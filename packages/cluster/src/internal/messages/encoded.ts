@@ -30,6 +30,9 @@ export const make = (
   const name = (shardId: string) => nameOf(holding, shardId)
   const shardOf = (name: string) => name.slice(holding.prefix.length + 1)
 
+  /** A shard that the last poll served, if it stopped short: the next one begins behind it, so that each has its turn. */
+  let lastShard: string | undefined
+
   /** Remembers rows as handed out, and gives their messages. */
   const handOut = (rows: ReadonlyArray<Row>, now: number) =>
     rows.map((row) => {
@@ -124,14 +127,21 @@ export const make = (
     unprocessedMessages: (shardIds, now, options) =>
       Effect.suspend(() => {
         if (options?.addresses?.length === 0) return Effect.succeed([])
+        const limit = options?.limit ?? Number.POSITIVE_INFINITY
         const statement = Polling.onShards({
-          shards: shardIds.map((shardId) => ({ name: name(shardId), fence: holding.find(shardId)?.fence })),
+          shards: behind(shardIds, lastShard).map((shardId) => ({
+            name: name(shardId),
+            fence: holding.find(shardId)?.fence
+          })),
           claimed: claims.on(new Set(shardIds), now),
           now,
-          limit: options?.limit,
+          limit,
           addresses: options?.addresses?.map((address) => ({ name: name(address.shardId.toString()), address }))
         })
-        return Effect.map(storing.read("PollMessages", statement), (rows) => handOut(rows, now))
+        return Effect.map(storing.read("PollMessages", statement), (rows) => {
+          lastShard = rows.length < limit ? undefined : shardOf(String(rows.at(-1)?.["shard_id"]))
+          return handOut(rows, now)
+        })
       }),
 
     unprocessedMessagesById: (ids, now) =>
@@ -153,11 +163,12 @@ export const make = (
 
     clearAddress: Effect.fnUntraced(function* (address) {
       const { sql, value } = Expression
-      const where = sql`shard_id = ${value("text", name(address.shardId.toString()))}
-        AND entity_type = ${value("text", address.entityType)} AND entity_id = ${value("text", address.entityId)}`
+      const which = sql`WHERE shard_id = ${value("text", name(address.shardId.toString()))}
+        AND entity_type = ${value("text", address.entityType)} AND entity_id = ${value("text", address.entityId)}
+        ORDER BY request_key LIMIT ${value("integer", Removing.atOnce)}`
       let gone = Removing.atOnce
       while (gone === Removing.atOnce) {
-        const told = yield* storing.write("ClearAddress", Removing.requests(where, Removing.atOnce))
+        const told = yield* storing.write("ClearAddress", Removing.requests(which))
         gone = told instanceof Instead ? 0 : Number(told["gone"])
       }
       claims.dropAddresses([address])
@@ -165,6 +176,12 @@ export const make = (
 
     withTransaction: inTransaction(client)
   }
+}
+
+/** The same shards, those behind one of them first. */
+const behind = (shardIds: ReadonlyArray<string>, last: string | undefined): ReadonlyArray<string> => {
+  const place = last === undefined ? 0 : shardIds.indexOf(last) + 1
+  return [...shardIds.slice(place), ...shardIds.slice(0, place)]
 }
 
 /**
