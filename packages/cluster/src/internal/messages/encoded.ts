@@ -9,8 +9,10 @@ import type * as Reply from "effect/cluster/Reply"
 import { Snowflake } from "effect/cluster/Snowflake"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as ClusterMetrics from "../../ClusterMetrics.ts"
 import { type Holding, nameOf } from "../../Holding.ts"
 import { keyHash, requestKey } from "../keys.ts"
+import { move } from "../moving.ts"
 import { Instead, type Row, type Storing } from "../storing.ts"
 import type { Claims } from "./claims.ts"
 import { inTransaction } from "./joining.ts"
@@ -50,6 +52,16 @@ export const make = (
       return Rows.message(row, shardId)
     })
 
+  const polled = (rows: ReadonlyArray<Row>, now: number) =>
+    Effect.all(
+      [
+        move(ClusterMetrics.messages.polled, holding.prefix, now / 1_000),
+        move(ClusterMetrics.messages.handedOut, holding.prefix, rows.length),
+        move(ClusterMetrics.messages.oldest, holding.prefix, Math.max(0, ...rows.map(({ age }) => Number(age))))
+      ],
+      { discard: true }
+    )
+
   const repliesOf = (requestIds: ReadonlyArray<string>, which: "all" | "unheard") => {
     const byKey = new Map(requestIds.map((id) => [requestKey(BigInt(id)), id]))
     return Effect.map(storing.read("ReadReplies", Polling.repliesOf([...byKey.keys()], which)), (rows) =>
@@ -81,7 +93,9 @@ export const make = (
         if (refusal === "stale" && handedOut !== undefined && holding.find(handedOut.shardId)?.fence === fence) {
           holding.lose(handedOut.shardId)
         }
-        if (refusal === "stale" || refusal === "decided") return refuse(refusal, travelling)
+        if (refusal === "stale" || refusal === "decided") {
+          return Effect.andThen(move(ClusterMetrics.messages.refused, holding.prefix, 1), refuse(refusal, travelling))
+        }
         if (reply._tag === "WithExit") claims.drop(requestId)
         return Effect.void
       })
@@ -138,9 +152,9 @@ export const make = (
           limit,
           addresses: options?.addresses?.map((address) => ({ name: name(address.shardId.toString()), address }))
         })
-        return Effect.map(storing.read("PollMessages", statement), (rows) => {
+        return Effect.flatMap(storing.read("PollMessages", statement), (rows) => {
           lastShard = rows.length < limit ? undefined : shardOf(String(rows.at(-1)?.["shard_id"]))
-          return handOut(rows, now)
+          return Effect.as(polled(rows, now), handOut(rows, now))
         })
       }),
 

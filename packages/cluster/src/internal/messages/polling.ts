@@ -27,6 +27,12 @@ const columns = literal(
     "waiting.reply_id, sent.id AS sent_id, sent.sequence AS reply_sequence, sent.payload AS reply_payload"
 )
 
+/** For how many milliseconds a message has been due. */
+export const age = literal(
+  "floor(extract(epoch FROM now() - GREATEST(waiting.since, to_timestamp(waiting.due_at / 1000.0))) * 1000)" +
+    "::double precision AS age"
+)
+
 /** The fence that a shard has now: looked up for each, so that no plan reads all shards. */
 const fenceOf = (of: "polled" | "request") =>
   sql`SELECT shard.fence FROM ${shards} AS shard WHERE shard.shard_id = ${literal(of)}.shard_id`
@@ -73,7 +79,7 @@ export const onShards = (options: {
         )})`
   // No order stands outside, so that nothing is read beyond the last one that is wanted.
   return sql`
-    SELECT ${columns}, waiting.fence
+    SELECT ${columns}, ${age}, waiting.fence
     FROM (
       SELECT polled.fence, message.*
       FROM ${polled}
@@ -95,7 +101,7 @@ export const onShards = (options: {
 
 /** Those of these requests that wait and are due, with the fence that their shard has now. */
 export const byKeys = (keys: ReadonlyArray<bigint>, now: number): Expression.Expression => sql`
-  SELECT ${columns}, (${fenceOf("request")}) AS fence
+  SELECT ${columns}, ${age}, (${fenceOf("request")}) AS fence
   FROM ${requests} AS request
   JOIN ${inbox} AS waiting ON waiting.shard_id = request.shard_id AND waiting.due_at = request.due_at
     AND waiting.request_id = request.id AND waiting.id = request.id

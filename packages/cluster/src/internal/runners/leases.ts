@@ -23,7 +23,7 @@ const until = (lease: number) => sql`now() + ${value("double precision", lease)}
 /** Said so that no index is read for it: where shards are named, they are found by their names. */
 const isOwn = (owner: string) => sql`(held.owner = ${value("uuid", owner)}) IS TRUE`
 
-/** Takes what is free, over, or one's own already, whose fence stays. */
+/** Takes what is free, over, or one's own already, whose fence stays, and tells which of them another one had. */
 export const acquire = (owner: string, address: string, shards: ReadonlyArray<string>, lease: number) => sql`
   INSERT INTO ${table} AS held (shard_id, fence, owner, address, acquired_at, expires_at)
   SELECT wanted.shard_id, 1, ${value("uuid", owner)}, ${value("text", address)}, now(), ${until(lease)}
@@ -35,7 +35,9 @@ export const acquire = (owner: string, address: string, shards: ReadonlyArray<st
     address = excluded.address,
     expires_at = excluded.expires_at
   WHERE held.owner = excluded.owner OR held.expires_at < now()
-  RETURNING held.shard_id, held.fence`
+  RETURNING held.shard_id, held.fence, EXISTS (
+    SELECT 1 FROM ${table} AS before
+    WHERE before.shard_id = held.shard_id AND (before.owner <> ${value("uuid", owner)}) IS TRUE) AS is_taken_over`
 
 /** Renews what is one's own, the runner's slot too, and tells the shards: what another one has taken stays lost. */
 export const refresh = (owner: string, shards: ReadonlyArray<string>, lease: number) => sql`

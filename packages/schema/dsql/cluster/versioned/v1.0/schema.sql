@@ -84,7 +84,8 @@ CREATE TABLE IF NOT EXISTS cluster_keys (
 );
 
 -- What waits, and nothing else: a request until it is decided, its interrupts and its last
--- acknowledgement until then. due_at is 0 where the message was due at once.
+-- acknowledgement until then. due_at is 0 where the message was due at once; since is when it came
+-- to wait, which for a workflow's run that goes on is long after its request was made.
 CREATE TABLE IF NOT EXISTS cluster_inbox (
   shard_id VARCHAR(255) NOT NULL,
   due_at BIGINT NOT NULL,
@@ -95,6 +96,7 @@ CREATE TABLE IF NOT EXISTS cluster_inbox (
   reply_id BIGINT NULL,
   entity_type VARCHAR(255) NOT NULL,
   entity_id VARCHAR(255) NOT NULL,
+  since TIMESTAMPTZ NOT NULL DEFAULT now(),
   PRIMARY KEY (shard_id, due_at, request_id, id)
 );
 
