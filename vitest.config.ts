@@ -9,6 +9,7 @@ const long = [
   "test/published.test.ts",
   "schema/test/Kill.test.ts",
   "storm/Storm.test.ts",
+  "workflows/test/workflows.test.ts",
   "services/test/services.test.ts",
   "test/examples.test.ts",
   "emulator/test/Leaks.test.ts",

@@ -2,7 +2,7 @@
  * What ALTER, RENAME and DROP change of it.
  */
 import { all, as, type Fields, type Node, option } from "@effect-dsql/dialect/ParseTree"
-import { quoted } from "./canonical.ts"
+import * as Quote from "@effect-dsql/dialect/Quote"
 import { change, columnType, defaultOf, identified, identity } from "./column.ts"
 import { constrain } from "./constraint.ts"
 import { column } from "./creation.ts"
@@ -89,10 +89,10 @@ const dropColumn = (structure: Structure, table: Table, key: string, name: strin
   table.columns.delete(name)
   View.columnDropped(structure, key, name)
   for (const [constraint, text] of table.constraints) {
-    if (text.includes(quoted(name))) table.constraints.delete(constraint)
+    if (text.includes(Quote.identifier(name))) table.constraints.delete(constraint)
   }
   for (const [index, { definition, table: of }] of structure.indexes) {
-    if (of === key && definition.includes(quoted(name))) structure.indexes.delete(index)
+    if (of === key && definition.includes(Quote.identifier(name))) structure.indexes.delete(index)
   }
 }
 
@@ -121,7 +121,7 @@ export const rename = (
       const found = table?.columns.get(subname)
       if (table === undefined || found === undefined) return
       View.columnRenamed(structure, key, subname, newname)
-      const renamed = (text: string) => text.replaceAll(quoted(subname), quoted(newname))
+      const renamed = (text: string) => text.replaceAll(Quote.identifier(subname), Quote.identifier(newname))
       table.columns.delete(subname)
       table.columns.set(newname, found)
       for (const [name, text] of table.constraints) table.constraints.set(name, renamed(text))

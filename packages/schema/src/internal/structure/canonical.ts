@@ -4,14 +4,12 @@
  * `sameness.ts`.
  */
 import { type Fields, isNode, names, type Node } from "@effect-dsql/dialect/ParseTree"
-
-/** A name that a text can be searched for: nothing else in a canonical text is in these quotes. */
-export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+import * as Quote from "@effect-dsql/dialect/Quote"
 
 /** A relation by its key. */
 export const reference = (key: string): string => {
   const dot = key.indexOf(".")
-  return dot === -1 ? quoted(key) : `${quoted(key.slice(0, dot))}.${quoted(key.slice(dot + 1))}`
+  return dot === -1 ? Quote.identifier(key) : Quote.qualified(key.slice(0, dot), key.slice(dot + 1))
 }
 
 const cast = /CAST\(('(?:[^']|'')*'|-?[\d.]+|"[^"]+"(?= AS text\))) AS [a-z][a-z ]*(?:\(\d+(?:, \d+)?\))?\)/
@@ -77,7 +75,9 @@ const interval = ([mask = "", precision]: ReadonlyArray<string>): string =>
 
 /** A name that means the same without quotes, but for those that the grammar keeps for itself. */
 const plain = (name: string): string =>
-  /^[a-z_][a-z0-9_]*$/.test(name) && !/^(extract|overlay|position|substring|trim)$/.test(name) ? name : quoted(name)
+  /^[a-z_][a-z0-9_]*$/.test(name) && !/^(extract|overlay|position|substring|trim)$/.test(name)
+    ? name
+    : Quote.identifier(name)
 
 /** An expression, of one table's columns. */
 export const expression = (node: Node | undefined): string => {
@@ -85,7 +85,7 @@ export const expression = (node: Node | undefined): string => {
   if ("TypeCast" in node) return `CAST(${expression(node.TypeCast.arg)} AS ${type(node.TypeCast.typeName)})`
   if ("A_Const" in node) return constant(node.A_Const)
   // Of one table, so that its name adds nothing.
-  if ("ColumnRef" in node) return quoted(names(node.ColumnRef.fields).at(-1) ?? "")
+  if ("ColumnRef" in node) return Quote.identifier(names(node.ColumnRef.fields).at(-1) ?? "")
   if ("FuncCall" in node) {
     const { args, funcname } = node.FuncCall
     const name = names(funcname).filter((part) => part !== "pg_catalog")
@@ -123,7 +123,7 @@ export const expression = (node: Node | undefined): string => {
     const { arg, collname } = node.CollateClause
     return `(${expression(arg)} COLLATE ${names(collname)
       .filter((part) => part !== "pg_catalog")
-      .map(quoted)
+      .map(Quote.identifier)
       .join(".")})`
   }
   if ("RowExpr" in node) return `ROW(${list(node.RowExpr.args)})`

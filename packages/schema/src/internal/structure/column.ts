@@ -2,7 +2,8 @@
  * What a column is: its type, and what fills it.
  */
 import { type Fields, names, type Node } from "@effect-dsql/dialect/ParseTree"
-import { expression, quoted, type } from "./canonical.ts"
+import * as Quote from "@effect-dsql/dialect/Quote"
+import { expression, type } from "./canonical.ts"
 import type { Column, Table } from "./model.ts"
 import * as Sequence from "./sequence.ts"
 
@@ -13,7 +14,7 @@ export const columnType = ({ collClause, typeName }: Fields<"ColumnDef">): strin
   const given = type(typeName)
   // What a numeric without digits is on DSQL, as its catalogue may say.
   const own = given === "numeric" ? "numeric(18, 6)" : given
-  return `${own}${isOwn ? "" : ` COLLATE ${collation.map(quoted).join(".")}`}`
+  return `${own}${isOwn ? "" : ` COLLATE ${collation.map(Quote.identifier).join(".")}`}`
 }
 
 export const defaultOf = (node: Node | undefined): string | undefined => {

@@ -2,11 +2,12 @@
  * What a constraint is, and what it makes of its columns.
  */
 import { type Fields, names } from "@effect-dsql/dialect/ParseTree"
-import { expression, quoted } from "./canonical.ts"
+import * as Quote from "@effect-dsql/dialect/Quote"
+import { expression } from "./canonical.ts"
 import { change, defaultOf, identified } from "./column.ts"
 import { type Index, type KeyOf, primaryKey, type Structure, type Table } from "./model.ts"
 
-const parenthesised = (columns: ReadonlyArray<string>): string => `(${columns.map(quoted).join(", ")})`
+const parenthesised = (columns: ReadonlyArray<string>): string => `(${columns.map(Quote.identifier).join(", ")})`
 
 export const constrain = (
   structure: Structure,

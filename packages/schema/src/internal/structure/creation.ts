@@ -3,7 +3,8 @@
  * indexes.
  */
 import type { Fields, Node } from "@effect-dsql/dialect/ParseTree"
-import { expression, quoted } from "./canonical.ts"
+import * as Quote from "@effect-dsql/dialect/Quote"
+import { expression } from "./canonical.ts"
 import { columnType } from "./column.ts"
 import { constrain } from "./constraint.ts"
 import { type Column, type KeyOf, primaryKey, type Structure, type Table } from "./model.ts"
@@ -131,5 +132,5 @@ const element = (node: Node): string => {
     nulls_ordering === "SORTBY_NULLS_DEFAULT" || nulls_ordering === undefined || nulls_ordering === usual
       ? ""
       : ` NULLS ${descending ? "LAST" : "FIRST"}`
-  return `${name === undefined ? expression(expr) : quoted(name)}${descending ? " DESC" : ""}${nulls}`
+  return `${name === undefined ? expression(expr) : Quote.identifier(name)}${descending ? " DESC" : ""}${nulls}`
 }

@@ -5,11 +5,12 @@
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
+import * as Quote from "@effect-dsql/dialect/Quote"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { reconnecting } from "../transaction/reconnecting.ts"
 import * as Rows from "../transaction/rows.ts"
-import { quoted, readable, reference, unreadable } from "./canonical.ts"
+import { readable, reference, unreadable } from "./canonical.ts"
 import type { View } from "./model.ts"
 import type { queryOf } from "./view.ts"
 
@@ -56,8 +57,8 @@ export const expressions = (
 
 /** Views: by the name and the place of each column, and by what it is. */
 export const views = (name: string, expected: View, query: ReturnType<typeof queryOf>, actual: View): Question => {
-  const columns = actual.columns.map((column) => `v.${quoted(column)}`)
-  const aliases = expected.columns.length === 0 ? "" : ` (${expected.columns.map(quoted).join(", ")})`
+  const columns = actual.columns.map((column) => `v.${Quote.identifier(column)}`)
+  const aliases = expected.columns.length === 0 ? "" : ` (${expected.columns.map(Quote.identifier).join(", ")})`
   const from = (source: string) => `SELECT ${[...columns, "ROW(v.*)", mark].join(", ")} FROM ${source}`
   const wanted = `(${query.query}\n) AS v${aliases}`
   // A barrier is planned by itself, as what has an OFFSET is.

@@ -3,8 +3,9 @@
  * the text means something else once a table has got another name, other names of columns, or more of them.
  */
 import { all, as, type Fields, name as textOf, names, type Node, walk } from "@effect-dsql/dialect/ParseTree"
+import * as Quote from "@effect-dsql/dialect/Quote"
 import * as Statement from "@effect-dsql/dialect/Statement"
-import { quoted, reference } from "./canonical.ts"
+import { reference } from "./canonical.ts"
 import type { KeyOf, Reading, Structure, View } from "./model.ts"
 
 /** Reads CREATE VIEW. */
@@ -18,7 +19,7 @@ export const read = (
   const query = statement.text.slice(from)
   const columns = names(aliases)
   const recursion = /^CREATE\s+(OR\s+REPLACE\s+)?RECURSIVE\b/i.test(statement.text)
-    ? ([quoted(view?.relname ?? ""), columns.map(quoted).join(", ")] as const)
+    ? ([Quote.identifier(view?.relname ?? ""), columns.map(Quote.identifier).join(", ")] as const)
     : undefined
   return {
     kind: "view",
@@ -43,9 +44,11 @@ export const queryOf = (view: View, { tables }: Structure): { readonly query: st
   const query = changed
     .toSorted((a, b) => b.from - a.from)
     .reduce((text, { alias, columns, from, table, to }) => {
-      const list = [...columns].map(([then, now]) => `${quoted(now)} AS ${quoted(then)}`).join(", ")
+      const list = [...columns].map(([then, now]) => `${Quote.identifier(now)} AS ${Quote.identifier(then)}`).join(", ")
       // Under the name that the server shows: the alias, or what the table is called now.
-      const [inner, outer] = alias.isGiven ? [` AS ${quoted(alias.name)}`, ""] : ["", ` AS ${quoted(alias.name)}`]
+      const [inner, outer] = alias.isGiven
+        ? [` AS ${Quote.identifier(alias.name)}`, ""]
+        : ["", ` AS ${Quote.identifier(alias.name)}`]
       return `${text.slice(0, from)}(SELECT ${list} FROM ${reference(table)}${inner})${outer}${text.slice(to)}`
     }, view.query)
   // CREATE RECURSIVE VIEW is short for this.
