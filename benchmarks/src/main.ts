@@ -6,6 +6,7 @@ import { Postgres } from "@effect-dsql/emulator"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, type Redacted, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
+import { clusters } from "./Clusters.ts"
 import { emulation } from "./Emulation.ts"
 import { fences } from "./Fences.ts"
 import { freshDatabases } from "./FreshDatabases.ts"
@@ -43,6 +44,7 @@ const benchmarks = {
   emulation: onServer(emulation),
   persistence: Effect.scoped(Effect.flatMap(server, persistence)),
   queue: Effect.scoped(Effect.flatMap(server, queues)),
+  cluster: Effect.scoped(Effect.flatMap(server, clusters)),
   testing: freshDatabases,
   startup
 }

@@ -45,7 +45,7 @@ export const Shard = Schema.Struct({
   /** Its group and number, as in `default:7`. */
   shard: Schema.String,
   /** Moves whenever the holder does; the same for as long as one holds it. */
-  fence: Schema.BigInt,
+  fence: Schema.BigIntFromString,
   /** Who holds it, or has let its lease run out; null where it was given back. */
   holder: Schema.NullOr(
     Schema.Struct({
@@ -74,7 +74,7 @@ export const Oldest = Schema.Struct({
   shard: Schema.String,
   entityType: Schema.String,
   entityId: Schema.String,
-  requestId: Schema.BigInt,
+  requestId: Schema.BigIntFromString,
   /** Milliseconds since it came to be due: since it was sent, or since a workflow's run was to go on. */
   age: Millis
 })

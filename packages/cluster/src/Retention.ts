@@ -12,14 +12,12 @@
  * @since 0.1.0
  * @stability unstable
  */
-import * as Batch from "@effect-dsql/core/Batch"
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import type { Transaction } from "@effect-dsql/core/Transaction"
+import * as Transaction from "@effect-dsql/core/Transaction"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import * as Finished from "./internal/messages/finished.ts"
 import * as Removing from "./internal/messages/removing.ts"
@@ -71,11 +69,15 @@ export const prune = ({
   prefix = "cluster"
 }: Options): Stream.Stream<number, TransactionError, DsqlClient> => {
   const millis = DateTime.toEpochMillis(finishedBefore)
-  const forget = (keys: ReadonlyArray<bigint>): Effect.Effect<number, SqlError, Transaction> =>
-    Effect.map(Guarded.write(Removing.requests(Finished.still(keys, millis))), ({ gone }) => Number(gone))
-  const rows = { rows: Math.min(batch, Removing.atOnce) }
-  return Batch.write(Finished.keys(prefix, millis), forget, rows, { operation: "PruneMessages" }).pipe(
-    Stream.map(({ value }) => value),
+  const forget = (keys: ReadonlyArray<bigint>): Effect.Effect<number, TransactionError, DsqlClient> =>
+    Transaction.autocommit(
+      Effect.map(Guarded.write(Removing.requests(Finished.still(keys, millis))), ({ gone }) => Number(gone)),
+      // What is gone stays so: whoever comes late, or again, finds nothing.
+      { operation: "PruneMessages", repeat: true }
+    )
+  return Finished.keys(prefix, millis).pipe(
+    Stream.grouped(Math.max(1, Math.min(batch, Removing.atOnce))),
+    Stream.mapEffect(forget),
     Stream.filter((gone) => gone > 0)
   )
 }

@@ -19,7 +19,8 @@ import {
   shard,
   streamed
 } from "./support/cluster.ts"
-import { fill, Tables } from "./support/filled.ts"
+import { Tables } from "./support/filled.ts"
+import { fill } from "./support/filling.ts"
 import { type Planned, plansOf } from "./support/plans.ts"
 
 const shards = (count: number) => Array.from({ length: count }, (_, index) => shard(index + 1))
