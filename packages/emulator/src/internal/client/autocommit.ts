@@ -15,10 +15,11 @@ import * as Transaction from "../concurrency/transaction.ts"
 import type { BackendLost } from "../postgres/backend.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
+import * as Witness from "../concurrency/witness.ts"
 import type { Prepared } from "../statement/prepared.ts"
-import * as Refusal from "../statement/refusal.ts"
 import { commit } from "./block.ts"
 import type { Client } from "./client.ts"
+import { due } from "./due.ts"
 import { aftermath, type Cut, strike } from "./injection.ts"
 
 /** An answer without the word that its statement is complete. */
@@ -53,7 +54,7 @@ const isWatched = Effect.fnUntraced(function* (
 ): Effect.fn.Return<boolean, BackendLost> {
   const { plan } = prepared
   if (plan._tag !== "Plain") return false
-  if (plan.compound || plan.inflates || isShared(client)) return true
+  if (plan.compound || plan.inflates || isShared(client) || client.witness?.isHidden() === true) return true
   const references = yield* Keys.referencesOf(client)
   if (Keys.mayAct(prepared, references)) return true
   return plan.bound > Limits.transactionRows && !Keys.isOneRow(prepared, references)
@@ -70,7 +71,7 @@ export const autocommit = Effect.fnUntraced(function* (
   if (plan._tag !== "Plain") return Outcome.success([])
   const stale = isStale(client, call.prepared)
   if (stale !== undefined) return Outcome.failure(stale)
-  const decide = () => client.desk.faults.decide("commit", client.connection.label)
+  const decide = () => due(client, "commit")
   if (plan.effects === "read" || plan.effects === "set") {
     const references = yield* Keys.referencesOf(client)
     if (Keys.mayAct(call.prepared, references)) return yield* counted(client, call, preamble, execution, decide)
@@ -88,9 +89,12 @@ export const autocommit = Effect.fnUntraced(function* (
   if (answered.error !== undefined) {
     const cause = ServerMessage.readError(answered.error)
     const lost = cause.sqlstate === "40001" || Parking.isYield(client, cause)
-    return { frames: answered.frames, error: lost ? ServerMessage.error(Refusal.dataConflict) : answered.error }
+    if (!lost) return answered
+    const refused = yield* Witness.conflict(client, { transaction: undefined, call })
+    return { frames: answered.frames, error: ServerMessage.error(refused) }
   }
   client.database.sequence++
+  client.witness?.committed(client.database.sequence, undefined)
   client.connection.commits++
   const error = yield* aftermath(fault)
   return error === undefined ? Outcome.success(answered.frames) : { frames: incomplete(answered.frames), error }

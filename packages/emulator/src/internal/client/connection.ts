@@ -92,8 +92,10 @@ export const serve = Effect.fnUntraced(function* (
         setting.desk.arrive(connection, prepared.text, status(session) !== Frame.status.idle)
       },
       statements: new Map(),
-      portals: new Map()
+      portals: new Map(),
+      witness: undefined
     })
+    yield* Effect.addFinalizer(() => Effect.sync(() => session.witness?.closed()))
     yield* write([
       ServerMessage.authenticationOk,
       ...[...backend.parameters].filter(([name]) => isReported(name)).map(([name, value]) => reported(name, value)),

@@ -14,10 +14,12 @@ import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import * as Refusal from "../statement/refusal.ts"
 import { qualified } from "../statement/tables.ts"
+import { observed } from "../watch/witness.ts"
 import { autocommit } from "./autocommit.ts"
 import * as Block from "./block.ts"
 import type { Client } from "./client.ts"
 import { control } from "./control.ts"
+import { due } from "./due.ts"
 import { type Cut, strike } from "./injection.ts"
 import { wait } from "./waiting.ts"
 
@@ -47,14 +49,22 @@ const supplied = Effect.fnUntraced(function* (
 })
 
 /** Runs a statement that PostgreSQL takes as it stands. `alone`: nothing else shares its implicit transaction. */
-export const run = Effect.fnUntraced(function* (
+export const run = (
+  client: Client,
+  call: Transaction.Call,
+  preamble: ReadonlyArray<Buffer>,
+  execution: ReadonlyArray<Buffer>,
+  alone: boolean
+): Result => observed(client, call, runPlain(client, call, preamble, execution, alone))
+
+const runPlain = Effect.fnUntraced(function* (
   client: Client,
   call: Transaction.Call,
   preamble: ReadonlyArray<Buffer>,
   execution: ReadonlyArray<Buffer>,
   alone: boolean
 ): Effect.fn.Return<Outcome.Outcome, BackendLost | Cut> {
-  const injected = yield* strike(client.desk.faults.decide("statement", client.connection.label))
+  const injected = yield* strike(due(client, "statement"))
   if (injected !== undefined) return Outcome.failure(injected)
   const { plan } = call.prepared
   if (plan._tag === "Plain" && plan.lonely !== undefined) {
@@ -71,7 +81,7 @@ export const run = Effect.fnUntraced(function* (
 })
 
 const define = Effect.fnUntraced(function* (client: Client, prepared: Prepared, alone: boolean) {
-  const injected = yield* strike(client.desk.faults.decide("statement", client.connection.label))
+  const injected = yield* strike(due(client, "statement"))
   if (injected !== undefined) return Outcome.failure(injected)
   const own = alone && client.transaction === undefined
   const outcome = yield* defineIn(client, Block.current(client), prepared)
@@ -81,7 +91,10 @@ const define = Effect.fnUntraced(function* (client: Client, prepared: Prepared, 
 })
 
 /** Runs a statement that the emulator answers itself. The frames begin with columns if there are rows. */
-export const answer = (client: Client, prepared: Prepared, alone: boolean): Result => {
+export const answer = (client: Client, prepared: Prepared, alone: boolean): Result =>
+  observed(client, { prepared, bound: undefined }, answerOwn(client, prepared, alone))
+
+const answerOwn = (client: Client, prepared: Prepared, alone: boolean): Result => {
   const { plan } = prepared
   const isFailed = Transaction.isFailed(client.transaction)
   switch (plan._tag) {

@@ -19,6 +19,8 @@ const Found = Schema.fromJsonString(
     columns: Schema.Array(Schema.Struct({ name: Schema.String, type: Schema.Int }))
   })
 )
+const Index = Schema.fromJsonString(Schema.Struct({ table: Schema.String, columns: Schema.Array(Schema.String) }))
+const decodeIndex = Schema.decodeUnknownSync(Index)
 const decodeKey = Schema.decodeUnknownSync(Found)
 
 export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect.fn.Return<References, BackendLost> {
@@ -29,7 +31,12 @@ export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect
   const rows = yield* database.ask(Catalogue.references)
   const named = (kind: string) => new Set(rows.flatMap(([found, table]) => (found === kind ? (table ?? []) : [])))
   const unique = new Map<string, Array<UniqueKey>>()
+  const indexes = new Map<string, Array<ReadonlyArray<string>>>()
   for (const [kind, text] of rows) {
+    if (kind === "index") {
+      const { columns, table } = decodeIndex(text)
+      indexes.set(table, [...(indexes.get(table) ?? []), columns])
+    }
     if (kind !== "primary" && kind !== "unique") continue
     const { columns, name, table } = decodeKey(text)
     unique.set(table, [...(unique.get(table) ?? []), { name, columns, primary: kind === "primary" }])
@@ -41,7 +48,8 @@ export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect
     acting: named("acting"),
     acts: named("acts"),
     draws: new Set([...Draws.functions, ...named("draws")]),
-    unique
+    unique,
+    indexes
   }
   return database.references
 })
