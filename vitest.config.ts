@@ -10,9 +10,13 @@ const long = [
   "schema/test/Kill.test.ts",
   "storm/Storm.test.ts",
   "workflows/test/workflows.test.ts",
+  "fleet/Entities.test.ts",
+  "fleet/Workflows.test.ts",
+  "fleet/Requests.test.ts",
   "services/test/services.test.ts",
   "test/examples.test.ts",
   "emulator/test/Leaks.test.ts",
+  "schema/test/EffectMigratorAdoption.test.ts",
   "schema/test/Migrator.test.ts",
   "cli/test/dev.test.ts"
 ]
