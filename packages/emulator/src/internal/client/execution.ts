@@ -3,6 +3,7 @@
  * as the beginning or the end of one.
  */
 import * as Effect from "effect/Effect"
+import type { Fault } from "../../Faults.ts"
 import { define as defineIn } from "../concurrency/define.ts"
 import * as Outcome from "../concurrency/outcome.ts"
 import { run as runIn } from "../concurrency/run.ts"
@@ -47,14 +48,42 @@ const supplied = Effect.fnUntraced(function* (
 })
 
 /** Runs a statement that PostgreSQL takes as it stands. `alone`: nothing else shares its implicit transaction. */
-export const run = Effect.fnUntraced(function* (
+export const run = (
   client: Client,
   call: Transaction.Call,
   preamble: ReadonlyArray<Buffer>,
   execution: ReadonlyArray<Buffer>,
   alone: boolean
+): Result => {
+  const { plan } = call.prepared
+  const fault = client.desk.faults.decide("statement", client.connection.label)
+  const isUsual = fault === undefined && plan._tag === "Plain" && plan.lonely === undefined && plan.takes === undefined
+  return isUsual
+    ? carryOut(client, call, preamble, execution, alone)
+    : prepared(client, call, preamble, execution, alone, fault)
+}
+
+const carryOut = (
+  client: Client,
+  call: Transaction.Call,
+  preamble: ReadonlyArray<Buffer>,
+  execution: ReadonlyArray<Buffer>,
+  alone: boolean
+): Result =>
+  alone && client.transaction === undefined
+    ? autocommit(client, call, preamble, execution)
+    : runIn(client, Block.current(client), call, preamble, execution)
+
+/** Runs a statement with what comes before it: a fault, its job or its rows to wait for. */
+const prepared = Effect.fnUntraced(function* (
+  client: Client,
+  call: Transaction.Call,
+  preamble: ReadonlyArray<Buffer>,
+  execution: ReadonlyArray<Buffer>,
+  alone: boolean,
+  fault: Fault | undefined
 ): Effect.fn.Return<Outcome.Outcome, BackendLost | Cut> {
-  const injected = yield* strike(client.desk.faults.decide("statement", client.connection.label))
+  const injected = yield* strike(fault)
   if (injected !== undefined) return Outcome.failure(injected)
   const { plan } = call.prepared
   if (plan._tag === "Plain" && plan.lonely !== undefined) {
@@ -65,9 +94,7 @@ export const run = Effect.fnUntraced(function* (
     if (plan.waits) return yield* wait(client, call, preamble, execution)
   }
   const [complete, all] = yield* supplied(client, call, execution)
-  return alone && client.transaction === undefined
-    ? yield* autocommit(client, complete, preamble, all)
-    : yield* runIn(client, Block.current(client), complete, preamble, all)
+  return yield* carryOut(client, complete, preamble, all, alone)
 })
 
 const define = Effect.fnUntraced(function* (client: Client, prepared: Prepared, alone: boolean) {

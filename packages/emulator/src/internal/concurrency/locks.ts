@@ -105,13 +105,11 @@ export const areBroken = (
 }
 
 /** What a transaction has locked, before it commits. */
-export const of = Effect.fnUntraced(function* (
-  member: Member,
-  { locks }: Transaction
-): Effect.fn.Return<LockRecord | undefined, BackendLost> {
-  const found = locks === "hidden" ? yield* scanned(member) : locks
-  return found.length === 0 ? undefined : { locks: found, sequence: Infinity }
-})
+export const of = (member: Member, { locks }: Transaction): Effect.Effect<LockRecord | undefined, BackendLost> =>
+  locks === "hidden" ? Effect.map(scanned(member), recordOf) : Effect.succeed(recordOf(locks))
+
+const recordOf = (locks: ReadonlyArray<RowLocks>): LockRecord | undefined =>
+  locks.length === 0 ? undefined : { locks, sequence: Infinity }
 
 /** Looks through every table that has a lock. */
 const scanned = (member: Member): Effect.Effect<ReadonlyArray<RowLocks>, BackendLost> =>
