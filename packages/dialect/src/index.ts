@@ -5,6 +5,7 @@
  */
 export * as Analyzer from "./Analyzer.ts"
 export * as Claim from "./Claim.ts"
+export * as Cost from "./Cost.ts"
 export * as Dialect from "./Dialect.ts"
 export type * as Finding from "./Finding.ts"
 export * as Fix from "./Fix.ts"

@@ -12,6 +12,7 @@
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Faults from "./Faults.ts"
+import type * as Watch from "./Watch.ts"
 
 /**
  * What a client's connections did.
@@ -27,6 +28,8 @@ export interface Counts {
   readonly statements: number
   /** COMMITs, and autocommitted statements that changed or locked rows, that took effect. */
   readonly commits: number
+  /** What its transactions cost at least, in DPU; left out where the emulator does not watch. */
+  readonly cost?: Watch.Cost
 }
 
 /**
@@ -70,6 +73,15 @@ export const Request = Schema.Struct({
   dropDatabase: Schema.optional(Schema.String),
   /** Answers with how often each fault happened. */
   happened: Schema.optional(Schema.Boolean),
+  /** Watches from now on; `parameters` keeps what statements were called with, too. */
+  watch: Schema.optional(Schema.Struct({ parameters: Schema.optional(Schema.Boolean) })),
+  /**
+   * Answers with the transactions that have changed since a revision, as `Watch.Transaction` is encoded; waits up to so
+   * many milliseconds for one that does.
+   */
+  transactions: Schema.optional(Schema.Struct({ after: Schema.Int, wait: Schema.optional(Schema.Number) })),
+  /** Answers with the conflicts that a label lost, or of all for an empty string. */
+  conflicts: Schema.optional(Schema.String),
   /** Begins counting and logging anew. */
   reset: Schema.optional(Schema.Boolean),
   /** Cuts the connections with this label, or all for an empty string. */
@@ -101,6 +113,18 @@ export interface Control {
   /** How often each fault happened since the emulator began, by its name and its event: `cut@commit`. */
   readonly happened: Effect.Effect<Faults.Happened>
   readonly reset: Effect.Effect<void>
+  /** Watches from now on, if the emulator does not yet; `parameters` keeps what statements were called with, too. */
+  readonly watch: (options?: { readonly parameters?: boolean | undefined }) => Effect.Effect<void>
+  /** Transactions that have changed since a revision, in the order of their revisions; those that are kept, from 0. */
+  readonly transactions: (after?: number) => Effect.Effect<ReadonlyArray<Watch.Transaction>>
+  /** Is over when a transaction has changed since a revision. */
+  readonly changes: (after: number) => Effect.Effect<void>
+  /** Who met whom on which row, for the losers with a label or all; nothing where the emulator does not watch. */
+  readonly conflicts: (label?: string) => Effect.Effect<ReadonlyArray<Watch.Conflict>>
+  /** Statements that Aurora DSQL refuses, the last 500 of them. */
+  readonly refused: Effect.Effect<ReadonlyArray<Watch.Refused>>
+  /** What statements cost, by label and text. */
+  readonly spent: (label?: string) => Effect.Effect<ReadonlyArray<Watch.Spent>>
   /** Cuts connections as a broken network does; gives how many. */
   readonly cut: (label?: string) => Effect.Effect<number>
 }

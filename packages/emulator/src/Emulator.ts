@@ -71,6 +71,13 @@ export interface Options {
   readonly seed?: number | undefined
   /** Whether to keep the statements that arrive, for `control.statements`. */
   readonly log?: boolean | undefined
+  /** Whether to watch from the start, as `control.watch` does later: see `Watch`. It costs nothing where nobody asks for it. */
+  readonly watch?: boolean | undefined
+  /**
+   * Whether a conflict's DETAIL says which row it was and who was first. It watches for that. The service tells nothing, so
+   * a program must not rely on it.
+   */
+  readonly explain?: boolean | undefined
 }
 
 /**
@@ -170,7 +177,12 @@ export const make = Effect.fnUntraced(function* (
         ...(options.dataDirectory === undefined && { fsync: "off", synchronous_commit: "off" })
       }
     }))
-  const desk = Desk.make({ seed: options.seed ?? 1, log: options.log ?? true })
+  const desk = Desk.make({
+    seed: options.seed ?? 1,
+    log: options.log ?? true,
+    watch: options.watch ?? false,
+    explain: options.explain ?? false
+  })
   const cluster = yield* Effect.mapError(
     Cluster.make(server, {
       now: desk.now,

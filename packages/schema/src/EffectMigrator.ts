@@ -7,10 +7,11 @@
  * that start at once run each statement once.
  *
  * For that a migration has to be known before it runs, so its Effect is run on a client that sends nothing and writes
- * down what it is asked to send. It is run so at each start, whether it is pending or not: a migration that has changed
- * since it ran is found, and one that does something besides its statements does it each time. Refused, before anything
- * runs, are statements that are answered with rows, because no rows are there yet; a transaction or a connection of the
- * migration's own; and what Aurora DSQL would refuse.
+ * down what it is asked to send. It is run so at each start, whether it is pending or not, and twice: a migration that has
+ * changed since it ran is found, so is one whose statements are others each time, and one that does something besides
+ * its statements does it each time. Refused, before anything runs, are statements that are answered with rows, because
+ * no rows are there yet; values that a migration draws, such as `randomUUID()` and `new Date()`; a transaction or a
+ * connection of the migration's own; and what Aurora DSQL would refuse.
  *
  * The ledger (`effect_sql_migrations`) is a table as Effect's migrator makes it, so that one can read what this one has
  * run. A database that Effect's migrator has migrated is adopted: what its ledger has is taken for run. From then on this
@@ -24,6 +25,7 @@ import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as EffectSql from "effect/sql/Migrator"
+import * as Adoption from "./internal/loader/adoption.ts"
 import * as Ledger from "./internal/loader/ledger.ts"
 import * as Loading from "./internal/loader/loading.ts"
 import type { LeaseOptions } from "./Migration.ts"
@@ -100,18 +102,7 @@ export const run = <R = never>(
     const schema = yield* source(options)
     const migrator = yield* Effect.provide(Migrator.Migrator, Migrator.layer)
     const each = { source: schema, database: table, lease: options.lease }
-    // The ledger first: what this package has run is in the journal before it is in the ledger.
-    const ids = yield* Ledger.ids(table)
-    const { statements } = yield* migrator.history({ database: table })
-    const foreign = schema.versions.filter(
-      ({ version }) => ids.includes(Number(version)) && !statements.some((row) => row.version === version)
-    )
-    const last = foreign.at(-1)
-    if (last !== undefined) {
-      if (statements.length > 0) return yield* Ledger.ranElsewhere(table, Number(last.version))
-      // Those that Effect's migrator was not told of in time, it has skipped for good.
-      yield* migrator.baseline({ ...each, version: last.version, verify: Effect.void })
-    }
+    yield* Adoption.adopt(each, table)
     const { from, to } = yield* migrator.setup(each)
     const isNew = ({ version }: SchemaSource.SchemaVersion) =>
       (from === null || Version.isAfter(version, from)) && to !== null && !Version.isAfter(version, to)

@@ -4,8 +4,9 @@
  */
 import { EffectMigrator } from "@effect-dsql/schema"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { DateTime, Effect, Stream } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
+import { randomUUID } from "node:crypto"
 import { TestCluster, TestDatabase } from "../../../test/database.ts"
 import { Control } from "../../../test/emulator.ts"
 import { BriefLifetime } from "../../../test/lifetime.ts"
@@ -197,6 +198,31 @@ layer(TestCluster(), { excludeTestServices: true })("Effect's migrations on Auro
         assert.match(error.message, /^2_refused/)
         assert.match(error.message, says)
         assert.deepStrictEqual(yield* rows("SELECT to_regclass('before_refusal')::text AS name"), [{ name: null }])
+      })
+    )
+  }
+
+  const drawn: ReadonlyArray<readonly [name: string, body: Body]> = [
+    ["a random id", (sql) => sql`INSERT INTO nowhere VALUES (${randomUUID()})`],
+    ["the time", (sql) => sql`INSERT INTO nowhere VALUES (${new Date()})`],
+    [
+      "the time of Effect's clock",
+      (sql) => Effect.flatMap(DateTime.now, (now) => sql`INSERT INTO nowhere VALUES (${DateTime.toDate(now)})`)
+    ],
+    ["as many statements as it has a mind to", (sql) => Effect.repeat(sql`DELETE FROM nowhere`, { times: many++ })]
+  ]
+  let many = 1
+  for (const [name, body] of drawn) {
+    it.effect(`are refused, before anything runs, where they draw ${name}`, () =>
+      Effect.gen(function* () {
+        const loader = loaderOf({
+          "1_before": (sql) => sql`CREATE TABLE before_drawn (id integer PRIMARY KEY)`,
+          "2_drawn": inTurn((sql) => sql`DELETE FROM before_drawn`, body)
+        })
+        const error = yield* Effect.flip(EffectMigrator.run({ loader, table: "drawn_ledger" }))
+        assert.strictEqual(error._tag, "InvalidSource")
+        assert.match(error.message, /^2_drawn: statement \d is another one each time/)
+        assert.deepStrictEqual(yield* rows("SELECT to_regclass('before_drawn')::text AS name"), [{ name: null }])
       })
     )
   }

@@ -7,36 +7,17 @@ import { DsqlClient } from "@effect-dsql/core"
 import { Emulator } from "@effect-dsql/emulator"
 import { Migrator } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { sharedPostgres } from "../../../test/postgres.ts"
-import * as Proxy from "../../../test/proxy.ts"
 import { rows } from "./support/database.ts"
+import * as Gone from "./support/gone.ts"
 import { everything, kinds } from "./support/kinds.ts"
 import { atEveryPoint } from "./support/points.ts"
 import type { Order } from "./support/process.ts"
 import { version } from "./support/schemas.ts"
-
-/**
- * Steps are statements that change something, and COMMIT. To be gone after one that only reads, or inside a transaction,
- * leaves the server as it was.
- */
-const isStep = () => {
-  let open = 0
-  return (sql: string) => {
-    if (sql.startsWith("BEGIN")) open += 1
-    else if (sql === "COMMIT" || sql === "ROLLBACK") open -= 1
-    return sql === "COMMIT" || (open === 0 && !/^(ROLLBACK|SELECT|WITH c AS|WITH n AS)/.test(sql.trimStart()))
-  }
-}
-
-/** The nth that is asked for. */
-const nth = (n: number, isAsked: (sql: string) => boolean) => {
-  let asked = 0
-  return (sql: string) => isAsked(sql) && ++asked === n
-}
 
 const client = (url: Redacted.Redacted) =>
   Layer.provideMerge(Migrator.layer, DsqlClient.layerUrl({ url, maxConnections: 2 }))
@@ -47,28 +28,13 @@ const carryOut = ({ command, source, version }: Order) =>
 /** Carries out an order, as a client of its own. */
 const obeyed = (order: Order) => Effect.provide(carryOut(order), client(Redacted.make(order.url)))
 
-/** Has an order carried out by somebody who hears and says nothing any more after one step; gives the step. */
-const silenced = <E, R>(
-  work: Order,
-  after: (sql: string) => boolean,
-  carriedOut: (order: Order) => Effect.Effect<unknown, E, R>
-) =>
-  Effect.gen(function* () {
-    const proxy = yield* Proxy.make(Redacted.make(work.url))
-    const stopped = yield* proxy.silence(after)
-    const ended = Effect.as(carriedOut({ ...work, url: Redacted.value(proxy.url) }), undefined)
-    return yield* Effect.raceFirst(stopped, ended)
-  }).pipe(Effect.scoped)
-
-/** Whoever has fallen silent is cut off before it is interrupted, so that it cleans up nothing. */
+/** The order is carried out by a client that falls silent. */
 const vanished = (work: Order, after: (sql: string) => boolean) =>
-  Effect.flatMap(Effect.scope, (scope) =>
-    silenced(work, after, (order) => Effect.flatMap(Effect.forkIn(obeyed(order), scope), Fiber.join))
-  ).pipe(Effect.scoped)
+  Gone.vanished(Redacted.make(work.url), after, (url) => obeyed({ ...work, url: Redacted.value(url) }))
 
 /** The same by a process, which is killed. */
 const killed = (work: Order, after: (sql: string) => boolean) =>
-  silenced(work, after, (order) =>
+  Gone.silenced(Redacted.make(work.url), after, (url) =>
     Effect.callback<void>((resume) => {
       const child = spawn(process.execPath, [join(import.meta.dirname, "support", "process.ts")], {
         stdio: ["pipe", "ignore", "pipe"]
@@ -77,7 +43,7 @@ const killed = (work: Order, after: (sql: string) => boolean) =>
       child.stderr.on("data", (chunk: Buffer) => said.push(chunk.toString()))
       const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)))
       ended.then((code) => resume(code === 0 ? Effect.void : Effect.die(said.join(""))))
-      child.stdin.write(`${JSON.stringify(order)}\n`)
+      child.stdin.write(`${JSON.stringify({ ...work, url: Redacted.value(url) })}\n`)
       return Effect.promise(() => (child.kill("SIGKILL"), ended))
     })
   )
@@ -123,7 +89,7 @@ describe("a migrator", () => {
         const at = (n: number) =>
           Effect.gen(function* () {
             const { on, order } = yield* database
-            const step = yield* vanished(order, nth(n, isStep()))
+            const step = yield* vanished(order, Gone.nth(n, Gone.isStep()))
             if (step !== undefined) steps.push(step)
             const found = yield* on(
               Effect.gen(function* () {
@@ -154,7 +120,7 @@ describe("a migrator", () => {
           // How often a lease is renewed is the clock's choice, so it is COMMITs that are counted.
           const step = yield* gone(
             order,
-            nth(n, (sql) => sql === "COMMIT")
+            Gone.nth(n, (sql) => sql === "COMMIT")
           )
           return { step, ...(yield* on(everything)) }
         }, Effect.scoped)

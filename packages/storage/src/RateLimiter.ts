@@ -45,10 +45,7 @@ export const makeStoreSql: Effect.Effect<RateLimiterStore["Service"], MissingTab
     const statements = Statement.make(yield* DsqlClient)
     const windows = forgetful((options: Parameters<typeof Counter.window>[1]) => Counter.window(context, options))
     const buckets = forgetful((options: Parameters<typeof Counter.bucket>[1]) => Counter.bucket(context, options))
-    const consumers = forgetful((key: string) => AdaptiveStates.consumer(context, statements, key))
-    /** A transaction that it is asked in is none of its. */
-    const outside = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.updateContext(effect, () => context)
+    const limits = forgetful((key: string) => AdaptiveStates.make(context, statements, key))
     return RateLimiterStore.of({
       fixedWindow: ({ key, limit, refillRate, tokens }) =>
         windows({ key, limit, tokens, refillRate: Duration.toMillis(refillRate) }).pipe(
@@ -59,15 +56,15 @@ export const makeStoreSql: Effect.Effect<RateLimiterStore["Service"], MissingTab
           refused("tokens of a bucket could not be counted")
         ),
       adaptiveConsume: ({ fallbackWindow, key, tokens }) =>
-        consumers(key)({ tokens, fallbackWindow: Duration.toMillis(fallbackWindow) }).pipe(
-          refused("tokens of an adaptive limit could not be counted")
-        ),
+        limits(key)
+          .consume({ tokens, fallbackWindow: Duration.toMillis(fallbackWindow) })
+          .pipe(refused("tokens of an adaptive limit could not be counted")),
       adaptiveFeedback: ({ epoch, key, retryAfter, status, tokens }) =>
         status !== 429 || retryAfter === undefined
           ? Effect.void
-          : outside(
-              AdaptiveStates.feedback(statements, key, { epoch, tokens, retryAfter: Duration.toMillis(retryAfter) })
-            ).pipe(refused("what a server said could not be kept"))
+          : limits(key)
+              .feedback({ epoch, tokens, retryAfter: Duration.toMillis(retryAfter) })
+              .pipe(refused("what a server said could not be kept"))
     })
   })
 

@@ -15,11 +15,12 @@ import * as EventJournal from "effect/eventlog/EventJournal"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
-import * as Semaphore from "effect/Semaphore"
 import { atomically } from "./internal/eventLog/atomically.ts"
 import { idsAfter } from "./internal/eventLog/entry.ts"
 import { uuidOf } from "./internal/eventLog/uuid.ts"
+import { partsOf } from "./internal/eventJournal/parts.ts"
 import * as Tables from "./internal/eventJournal/tables.ts"
+import * as Turns from "./internal/eventJournal/turns.ts"
 import { drain } from "./internal/statement/drain.ts"
 import * as Statement from "./internal/statement/statement.ts"
 import { ensure } from "./internal/tables/ensure.ts"
@@ -44,10 +45,15 @@ export interface Options {
  * A write is a transaction around its effect, as in Effect's own journal: what the effect writes on this client commits
  * with the entries, or not at all. On Aurora DSQL it can conflict with the writes of other processes, and then begins
  * again: **the effect runs once for each attempt**, each time with entries of new ids, so it must do nothing that a
- * rollback does not undo. Those of one process wait for each other. Entries are numbered in the order in which they
- * commit, so an upload never goes past one that is yet to come.
+ * rollback does not undo. Those of one process wait for each other, unless they are part of a transaction already.
+ * Entries are numbered in the order in which they commit, so an upload never goes past one that is yet to come.
  *
- * A write whose answer was lost is looked for by the id of its first entry. `withLock` is such a transaction too.
+ * What a remote sends is imported in parts of up to 500 entries or 4 MiB, in the order of its numbers, each part a
+ * transaction with its effect; an import that broke off goes on behind the last part. An entry that Aurora DSQL does not
+ * take (1 MiB in a column) fails with `LimitExceeded` as the cause, and so does `writeMany` with more than 3,000.
+ *
+ * A write whose answer was lost is looked for by the id of its first entry. `withLock` keeps the other writers of the
+ * process out, and is no transaction: each write in it is one, and stays when a later one fails.
  *
  * @since 0.1.0
  * @category constructors
@@ -63,7 +69,7 @@ export const make = (
     const statements = Statement.make(yield* DsqlClient)
     const tables = Tables.make(names, statements)
     const pubsub = yield* PubSub.unbounded<EventJournal.Entry>()
-    const turn = yield* Semaphore.make(1)
+    const inTurn = Turns.make(statements.isInside)
 
     /** Looks whether an attempt's entries are there, in a transaction that whoever is yet to commit conflicts with. */
     const look = <A>(attempt: Attempt, value: Option.Option<A>) =>
@@ -75,7 +81,7 @@ export const make = (
         return known.length > 0 ? Transaction.committed(value.value) : Transaction.notCommitted
       })
 
-    /** All of an effect in one transaction, one at a time; what it adds is published once it has committed. */
+    /** All of an effect in one transaction, in turn; what it adds is published once it has committed. */
     const alone = <A, E, R, E2>(
       method: string,
       effect: Effect.Effect<A, E, R | Transaction.Transaction>,
@@ -90,9 +96,9 @@ export const make = (
           return Effect.provideService(effect, Attempt, attempt)
         })
         const operation = `EventJournal.${method}`
-        return turn
-          .withPermit(atomically(statements, operation, begun, onFailure, (value) => look(attempt, value)))
-          .pipe(Effect.tap(() => statements.committed(Effect.asVoid(PubSub.publishAll(pubsub, [...attempt.own])))))
+        return inTurn(atomically(statements, operation, begun, onFailure, (value) => look(attempt, value))).pipe(
+          Effect.tap(() => statements.committed(Effect.asVoid(PubSub.publishAll(pubsub, [...attempt.own]))))
+        )
       })
 
     const writeMany: Journal["writeMany"] = ({ effect, entries }) =>
@@ -115,7 +121,10 @@ export const make = (
         failing("writeMany")
       )
 
-    const writeFromRemote: Journal["writeFromRemote"] = ({ compact, effect, entries, remoteId }) => {
+    const importPart = (
+      { compact, effect, remoteId }: Omit<Parameters<Journal["writeFromRemote"]>[0], "entries">,
+      entries: ReadonlyArray<EventJournal.RemoteEntry>
+    ) => {
       const method = "writeFromRemote"
       return alone<Imported, EventJournal.EventJournalError, never, EventJournal.EventJournalError>(
         method,
@@ -148,10 +157,9 @@ export const make = (
             isKnown.add(entry.idString)
             return [entry]
           })
-          if (entries.length > 0) {
-            const next = Math.max(...entries.map(({ remoteSequence }) => remoteSequence)) + 1
-            yield* saying(method, tables.append(head, imported, { remoteId, next }))
-          }
+          // The last of a part has its highest number.
+          const next = (entries.at(-1)?.remoteSequence ?? -1) + 1
+          yield* saying(method, tables.append(head, imported, { remoteId, next }))
           const attempt = yield* Attempt
           attempt?.written.push(...imported)
           return { duplicateEntries }
@@ -172,7 +180,11 @@ export const make = (
         ),
       write: ({ effect, ...entry }) => writeMany({ entries: [entry], effect: ([written]) => effect(written) }),
       writeMany,
-      writeFromRemote,
+      writeFromRemote: ({ entries, ...options }) =>
+        Effect.map(
+          Effect.forEach(partsOf(entries), (part) => importPart(options, part)),
+          (parts) => ({ duplicateEntries: parts.flatMap(({ duplicateEntries }) => duplicateEntries) })
+        ),
       withRemoteUncommited: (remoteId, f) =>
         Effect.gen(function* () {
           const { entries, latest } = yield* saying("withRemoteUncommited", tables.pending(remoteId))
@@ -207,7 +219,7 @@ export const make = (
           { discard: true }
         )
       ),
-      withLock: () => (effect) => alone("withLock", effect, Effect.die)
+      withLock: () => inTurn
     })
   })
 

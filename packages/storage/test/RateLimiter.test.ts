@@ -241,6 +241,25 @@ describeStorage("RateLimiter", Limiters, (it) => {
       isAbout(Duration.toMillis(last.delay), 5_000)
     })
   )
+
+  it.effect("hears all servers that say at once to come again later, and writes it down as rarely as it changes", () =>
+    Effect.gen(function* () {
+      const control = yield* Testing.Control
+      const store = yield* RateLimiter.RateLimiterStore
+      const key = randomUUID()
+      const say = store.adaptiveFeedback({ key, epoch: 0, tokens: 1, status: 429, retryAfter: Duration.seconds(30) })
+      const ask = store.adaptiveConsume({ key, tokens: 1, fallbackLimit: 5, fallbackWindow: Duration.minutes(1) })
+      yield* control.reset
+      const all = Array.from({ length: 150 }, (_, place) => (place % 3 === 0 ? ask : say))
+      yield* Effect.all(all, { concurrency: "unbounded", discard: true })
+      yield* say
+      const writes = (yield* control.statements()).filter(({ sql }) => sql.includes("INSERT INTO"))
+      assert.lengthOf(writes, 1)
+      const found = yield* ask
+      assert.strictEqual(found.phase, "cooldown")
+      isAbout(Duration.toMillis(found.delay), 30_000)
+    })
+  )
 })
 
 /** How many of four are given a token of a limit of two, who ask in this order. */
@@ -342,5 +361,11 @@ describe("an adaptive limit", () => {
     const waiting = say(undefined, 0, 10_000, 0)
     assert.strictEqual(say(waiting, 0, 1_000, 0)?.cooldownUntil, 10_000)
     assert.strictEqual(say(waiting, 0, 20_000, 0)?.cooldownUntil, 20_000)
+  })
+
+  it("is not written anew for a sixteenth of the wait", () => {
+    const waiting = say(undefined, 0, 16_000, 0)
+    assert.strictEqual(say(waiting, 0, 16_000, 1_000), waiting)
+    assert.strictEqual(say(waiting, 0, 16_000, 1_001)?.cooldownUntil, 17_001)
   })
 })

@@ -1,8 +1,9 @@
-import { DsqlClient, Transaction } from "@effect-dsql/core"
+import { DsqlClient, DsqlError, Transaction } from "@effect-dsql/core"
+import { SchemaSource } from "@effect-dsql/schema"
 import { SqlEventJournal } from "@effect-dsql/storage"
 import { Testing } from "@effect-dsql/testing"
 import { assert, it } from "@effect/vitest"
-import { Array, Effect, Exit, Layer, Option, PubSub, Ref } from "effect"
+import { Array, Effect, Exit, Fiber, Latch, Layer, Option, PubSub, Ref } from "effect"
 import { EventJournal } from "effect/eventlog"
 import { randomUUID } from "node:crypto"
 import { asItIs, interleave, type Rewrite } from "../../../test/sessions.ts"
@@ -235,18 +236,98 @@ describeStorage("The event journal", layer, (it) => {
     })
   )
 
-  it.effect("is one transaction within a lock, told of when that has committed", () =>
+  it.effect("lets nobody else of the process write within a lock, and keeps what was written in it", () =>
     Effect.gen(function* () {
       const journal = yield* emptied
       const store = randomUUID() as Parameters<typeof journal.withLock>[0]
       const told = yield* journal.changes
       const locked = journal.withLock(store)
-      assert.strictEqual(yield* Effect.flip(locked(Effect.andThen(write("no"), Effect.fail("no" as const)))), "no")
-      yield* locked(Effect.andThen(write("a"), write("b")))
+      const inside = yield* Latch.make()
+      const other = yield* Effect.forkChild(Effect.andThen(inside.await, write("other")))
+      const twice = Effect.gen(function* () {
+        yield* write("a")
+        yield* inside.open
+        // By the time that this is answered the other one has asked for its turn.
+        assert.deepStrictEqual(events(yield* journal.entries), ["a"])
+        yield* locked(write("b"))
+        assert.deepStrictEqual(events(yield* journal.entries), ["a", "b"])
+      })
+      yield* locked(twice)
+      yield* Fiber.join(other)
+      assert.strictEqual(yield* Effect.flip(locked(Effect.andThen(write("c"), Effect.fail("no" as const)))), "no")
+      assert.deepStrictEqual(events(yield* journal.entries), ["a", "b", "other", "c"])
+      assert.deepStrictEqual(events(yield* PubSub.takeUpTo(told, 10)), ["a", "b", "other", "c"])
+    })
+  )
+
+  it.effect("is part of the transaction that it is used in, and tells of it when that has committed", () =>
+    Effect.gen(function* () {
+      const journal = yield* emptied
+      const told = yield* journal.changes
+      yield* Effect.flip(Transaction.run(Effect.andThen(write("undone"), Effect.fail("no" as const))))
+      yield* Transaction.run(Effect.andThen(write("a"), write("b")))
       assert.deepStrictEqual(events(yield* journal.entries), ["a", "b"])
       assert.deepStrictEqual(events(yield* PubSub.takeUpTo(told, 10)), ["a", "b"])
-      yield* Effect.flip(Transaction.run(Effect.andThen(write("of a transaction"), Effect.fail("no" as const))))
-      assert.deepStrictEqual(events(yield* journal.entries), ["a", "b"])
+    })
+  )
+
+  it.effect("imports more than a transaction takes, in parts, and goes on where one of them failed", () =>
+    Effect.gen(function* () {
+      const journal = yield* emptied
+      const remoteId = EventJournal.makeRemoteIdUnsafe()
+      const store = randomUUID() as Parameters<typeof journal.withLock>[0]
+      const entries = Array.range(0, 3_499).map((sequence) =>
+        remoteEntry(sequence, "Many", { primaryKey: `${sequence}` })
+      )
+      const failure = new EventJournal.EventJournalError({ method: "handler", cause: "no" })
+      const seen: Array<string> = []
+      // As Effect's event log does: all that has come, within the lock.
+      const importing = (from: number, until: number) =>
+        journal.withLock(store)(
+          journal.writeFromRemote({
+            remoteId,
+            entries: entries.slice(from),
+            effect: (batch) =>
+              seen.length >= until
+                ? Effect.fail(failure)
+                : Effect.sync(() => void seen.push(...batch.map(({ entry }) => entry.primaryKey)))
+          })
+        )
+      assert.strictEqual(yield* Effect.flip(importing(0, 1_000)), failure)
+      const next = yield* journal.nextRemoteSequence(remoteId)
+      assert.deepStrictEqual([next, seen.length], [1_000, 1_000])
+      yield* importing(next, Infinity)
+      assert.strictEqual(yield* journal.nextRemoteSequence(remoteId), 3_500)
+      assert.deepStrictEqual(
+        seen,
+        entries.map(({ entry }) => entry.primaryKey)
+      )
+      assert.lengthOf(yield* journal.entries, 3_500)
+    })
+  )
+
+  it.effect("imports more bytes than a transaction takes, and says which entry no transaction takes", () =>
+    Effect.gen(function* () {
+      const journal = yield* emptied
+      const remoteId = EventJournal.makeRemoteIdUnsafe()
+      const large = (sequence: number, length: number) => {
+        const { entry } = remoteEntry(sequence, "Large")
+        const content = { ...entry, payload: new Uint8Array(length).fill(sequence) }
+        return new EventJournal.RemoteEntry(
+          { remoteSequence: sequence, entry: new EventJournal.Entry(content, { disableChecks: true }) },
+          { disableChecks: true }
+        )
+      }
+      const entries = Array.range(0, 12).map((sequence) => large(sequence, sequence === 12 ? 2 ** 20 + 1 : 1_000_000))
+      const importing = journal.writeFromRemote({ remoteId, entries, effect: nothing })
+      const { cause } = yield* Effect.flip(importing)
+      assert.instanceOf(cause, DsqlError.LimitExceeded)
+      assert.include(cause.message, "effect_event_journal.payload has 1048577 bytes")
+      assert.strictEqual(yield* journal.nextRemoteSequence(remoteId), 12)
+      assert.lengthOf(yield* journal.entries, 12)
+      const content = { event: "Large", primaryKey: "key", payload: new Uint8Array(2 ** 20 + 1) }
+      const written = yield* Effect.flip(journal.write({ ...content, effect: nothing }))
+      assert.instanceOf(written.cause, DsqlError.LimitExceeded)
     })
   )
 
@@ -363,6 +444,34 @@ describeStorage("An upload of the event journal", layer, (it) => {
     })
   )
 })
+
+it.live("An event journal waits for nobody who waits for its connection", () =>
+  Effect.gen(function* () {
+    const [begun, outside] = [yield* Latch.make(), yield* Latch.make()]
+    let count = 0
+    const begin = Effect.suspend(() => (++count === 2 ? begun.open : Effect.void))
+    const within = Effect.andThen(Effect.andThen(begin, outside.await), write("within"))
+    const transaction = Transaction.run(Effect.flatMap(Transaction.sql, (sql) => Effect.andThen(sql`SELECT 1`, within)))
+    const plain = Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) => sql.withTransaction(within))
+    // Between the two they have all connections; who comes from outside waits for one.
+    const both = yield* Effect.forkChild(Effect.all([transaction, Effect.flip(plain)], { concurrency: 2 }))
+    yield* begun.await
+    const waiting = yield* Effect.forkChild(write("outside"), { startImmediately: true })
+    yield* outside.open
+    yield* Fiber.join(both)
+    yield* Fiber.join(waiting)
+    const journal = yield* Journal
+    assert.sameMembers(events(yield* journal.entries), ["within", "outside"])
+  }).pipe(
+    Effect.provide(layer),
+    Effect.provide(
+      Testing.layer({
+        source: SchemaSource.builtIn("dsql/storage"),
+        client: { maxConnections: 2, waitTimeout: "5 seconds" }
+      })
+    )
+  )
+)
 
 it.live("An event journal without its tables is refused when it is built", () =>
   Effect.gen(function* () {

@@ -13,6 +13,7 @@ import * as DsqlClient from "@effect-dsql/core/DsqlClient"
 import type { DsqlError } from "@effect-dsql/core/DsqlError"
 import * as Emulator from "@effect-dsql/emulator/Emulator"
 import type { PostgresError } from "@effect-dsql/emulator/Postgres"
+import * as Watch from "@effect-dsql/emulator/Watch"
 import type { MigrationError } from "@effect-dsql/schema/MigrationError"
 import type { SourceError } from "@effect-dsql/schema/SourceError"
 import type { SchemaSource } from "@effect-dsql/schema/SchemaSource"
@@ -58,7 +59,7 @@ export interface Options {
     | undefined
   /** How the client connects. */
   readonly client?: DsqlClient.PoolOptions | undefined
-  /** How the emulator runs; a job takes 20 milliseconds unless this says otherwise. */
+  /** How the emulator runs; a job takes 20 milliseconds, and it watches, unless this says otherwise. */
   readonly emulator?: Omit<Emulator.Options, "postgres" | "dataDirectory"> | undefined
 }
 
@@ -85,7 +86,12 @@ export const make = (
 > =>
   Effect.gen(function* () {
     const server = yield* Server.make
-    const emulator = yield* Emulator.make({ jobDelay: "20 millis", ...options.emulator, postgres: server })
+    const emulator = yield* Emulator.make({ jobDelay: "20 millis", watch: true, ...options.emulator, postgres: server })
+    const watched = { control: emulator.control, told: 0 }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => open.add(watched)),
+      () => Effect.sync(() => open.delete(watched))
+    )
     const template =
       options.source === undefined
         ? undefined
@@ -102,6 +108,94 @@ export const make = (
     Effect.provideService(Clock.Clock, Clock.Clock.defaultValue()),
     Effect.provide(NodeServices.layer)
   )
+
+/** The emulators that are open in this process, with the last transaction of which it was told that it lost. */
+const open = new Set<{ readonly control: Emulator.Emulator["control"]; told: number }>()
+
+/**
+ * What the transactions of the file's emulator cost at least, in DPU, since `control.reset`; of one label or of all.
+ *
+ * @example
+ * ```ts
+ * import { Transaction } from "@effect-dsql/core"
+ * import { Testing } from "@effect-dsql/testing"
+ * import { Effect } from "effect"
+ *
+ * const cheap = Effect.gen(function* () {
+ *   const control = yield* Testing.Control
+ *   yield* control.reset
+ *   yield* Transaction.run(Effect.flatMap(Transaction.sql, (sql) => sql`UPDATE orders SET paid = true WHERE id = 1`))
+ *   const { read, write } = yield* Testing.cost()
+ *   if (read + write > 0.06) yield* Effect.die("more than a row is written")
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const cost = (label?: string): Effect.Effect<Watch.Cost, never, Control> =>
+  Effect.flatMap(Control, (control) =>
+    Effect.flatMap(control.counts(label), ({ cost }) =>
+      cost === undefined ? Effect.die("the emulator does not watch: leave out `watch: false`") : Effect.succeed(cost)
+    )
+  )
+
+/**
+ * What of a test's end is looked at: the errors that Vitest gives an `afterEach`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Ended {
+  readonly task: {
+    readonly result?:
+      | { readonly errors?: ReadonlyArray<{ readonly name?: string; readonly message?: string }> | undefined }
+      | undefined
+  }
+}
+
+/**
+ * Prints who met whom, on which row and with which statements, when a test fails with `ConflictRetriesExhausted`.
+ * Called once, in a test file or in a file of Vitest's `setupFiles`, with the runner's `afterEach`.
+ *
+ * @example
+ * ```ts
+ * import { Testing } from "@effect-dsql/testing"
+ * import { afterEach } from "vitest"
+ *
+ * Testing.printConflicts(afterEach)
+ * ```
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const printConflicts = (
+  afterEach: (hook: (ended: Ended) => Promise<void>) => void,
+  print: (text: string) => void = (text) => void process.stderr.write(text)
+): void =>
+  afterEach(({ task }) => {
+    const isExhausted = task.result?.errors?.some(({ name }) => name?.endsWith("ConflictRetriesExhausted")) === true
+    const telling = Effect.forEach(
+      open,
+      (each) =>
+        Effect.map(each.control.conflicts(), (conflicts) => {
+          const fresh = conflicts.filter(({ transaction }) => transaction > each.told)
+          each.told = conflicts.at(-1)?.transaction ?? each.told
+          if (isExhausted && fresh.length > 0) print(textOf(fresh))
+        }),
+      { discard: true }
+    )
+    return Effect.runPromise(telling)
+  })
+
+const textOf = (conflicts: ReadonlyArray<Watch.Conflict>): string => {
+  const lines = conflicts.slice(-shown).map((each) => `  ${Watch.nameText(each)} lost ${Watch.conflictText(each)}\n`)
+  const more = conflicts.length > shown ? `  and ${conflicts.length - shown} before\n` : ""
+  return `who met whom:\n${lines.join("")}${more}`
+}
+
+/** Conflicts that are printed of one test. */
+const shown = 20
 
 /**
  * A client on a database of the file's own.

@@ -1,10 +1,10 @@
-import { Transaction } from "@effect-dsql/core"
+import { DsqlClient, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { Outline, SchemaSource, Verify } from "@effect-dsql/schema"
 import { Server, Template, Testing } from "@effect-dsql/testing"
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Clock, Effect, Redacted } from "effect"
 import { Reactivity } from "effect/reactivity"
 
 const rows = (statement: string) =>
@@ -29,6 +29,16 @@ layer(Testing.layer({ source: SchemaSource.builtIn() }), { excludeTestServices: 
         const latest = SchemaSource.latest(yield* SchemaSource.builtIn()).version
         assert.deepStrictEqual(version, { curr_version: String(latest) })
       }).pipe(Effect.provide(NodeServices.layer))
+    )
+
+    it.effect("gives the cost of what a test did", () =>
+      Effect.gen(function* () {
+        const control = yield* Testing.Control
+        yield* control.reset
+        yield* rows("SELECT * FROM shards")
+        // A read of what is there, and nothing written: the least that AWS charges for.
+        assert.deepStrictEqual(yield* Testing.cost(), { write: 0, read: 2_048 * 0.00000183105 })
+      })
     )
 
     it.effect("keeps DSQL's rules, and breaks on demand", () =>
@@ -113,5 +123,48 @@ describe("Testing.make", () => {
       const server = yield* Server.make
       assert.notStrictEqual(Redacted.value(server.url()), url)
     }).pipe(Effect.scoped)
+  )
+})
+
+describe("Testing.printConflicts", () => {
+  it.effect("says who met whom when a test ends with ConflictRetriesExhausted, once", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Testing.make()
+      const rival = yield* Effect.provide(PgClient.makeClient({ url, applicationName: "rival" }), Reactivity.layer)
+      yield* rival`CREATE TABLE accounts (id int PRIMARY KEY, balance int NOT NULL)`
+      yield* rival`INSERT INTO accounts VALUES (7, 0)`
+      let hook: (ended: Testing.Ended) => Promise<void> = () => Promise.resolve()
+      let printed = ""
+      Testing.printConflicts(
+        (after) => {
+          hook = after
+        },
+        (text) => {
+          printed += text
+        }
+      )
+      const body = Effect.gen(function* () {
+        const sql = yield* Transaction.sql
+        yield* sql`UPDATE accounts SET balance = 1 WHERE id = 7`
+        yield* Effect.orDie(rival`UPDATE accounts SET balance = 2 WHERE id = 7`)
+      })
+      const patient = { policy: RetryPolicy.make({ attempts: 2 }) }
+      const lost = Transaction.run(body, patient).pipe(
+        Effect.provide(DsqlClient.layerUrl({ url, applicationName: "orders" })),
+        Effect.flip
+      )
+      const exhausted = yield* lost
+      assert.strictEqual(exhausted._tag, "ConflictRetriesExhausted")
+      const ended = (error: Error) => Effect.promise(() => hook({ task: { result: { errors: [error] } } }))
+      yield* ended(exhausted)
+      const once =
+        /who met whom:\n( {2}#\d+ orders lost on accounts \(id=7\): #\d+ rival committed `UPDATE accounts SET balance = 2 WHERE id = 7` before `UPDATE accounts SET balance = 1 WHERE id = 7`\n){2}/
+      assert.match(printed, once)
+      printed = ""
+      yield* ended(exhausted)
+      yield* lost
+      yield* ended(new Error("another"))
+      assert.strictEqual(printed, "")
+    }).pipe(Effect.scoped, Effect.provideService(Clock.Clock, Clock.Clock.defaultValue()))
   )
 })

@@ -12,13 +12,14 @@ import * as Parking from "../concurrency/parking.ts"
 import { run } from "../concurrency/run.ts"
 import { isShared, type References } from "../concurrency/state.ts"
 import * as Transaction from "../concurrency/transaction.ts"
-import type { BackendLost, Batch } from "../postgres/backend.ts"
+import type { Answer, BackendLost, Batch } from "../postgres/backend.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
+import * as Witness from "../concurrency/witness.ts"
 import type { Prepared } from "../statement/prepared.ts"
-import * as Refusal from "../statement/refusal.ts"
 import { commit } from "./block.ts"
 import type { Client } from "./client.ts"
+import { due } from "./due.ts"
 import { aftermath, type Cut, strike } from "./injection.ts"
 
 /** An answer without the word that its statement is complete. */
@@ -50,7 +51,8 @@ const counted = Effect.fnUntraced(function* (
 const isWatched = (client: Client, prepared: Prepared, references: References): boolean => {
   const { plan } = prepared
   if (plan._tag !== "Plain") return false
-  if (plan.compound || plan.inflates || isShared(client) || Keys.mayAct(prepared, references)) return true
+  if (plan.compound || plan.inflates || isShared(client) || client.witness?.isHidden() === true) return true
+  if (Keys.mayAct(prepared, references)) return true
   return plan.bound > Limits.transactionRows && !Keys.isOneRow(prepared, references)
 }
 
@@ -76,7 +78,7 @@ const by = (
 ): Effect.Effect<Outcome.Outcome, BackendLost | Cut> => {
   const { plan } = call.prepared
   if (plan._tag !== "Plain") return Effect.succeed(Outcome.success([]))
-  const decide = () => client.desk.faults.decide("commit", client.connection.label)
+  const decide = () => due(client, "commit")
   if (plan.effects === "read" || plan.effects === "set") {
     return Keys.mayAct(call.prepared, references)
       ? counted(client, call, preamble, execution, decide)
@@ -85,7 +87,7 @@ const by = (
   const fault = decide()
   const isPlain = fault === undefined && !isWatched(client, call.prepared, references)
   return isPlain
-    ? write(client, [...preamble, ...execution])
+    ? write(client, call, [...preamble, ...execution])
     : struck(client, call, preamble, execution, references, fault)
 }
 
@@ -103,25 +105,38 @@ const struck = Effect.fnUntraced(function* (
   if (isWatched(client, call.prepared, references)) {
     return yield* counted(client, call, preamble, execution, () => fault)
   }
-  const outcome = yield* write(client, [...preamble, ...execution])
+  const outcome = yield* write(client, call, [...preamble, ...execution])
   if (outcome.error !== undefined) return outcome
   const error = yield* aftermath(fault)
   return error === undefined ? outcome : { frames: incomplete(outcome.frames), error }
 })
 
 /** Lets PostgreSQL change rows and commit them. */
-const write = (client: Client, batch: Batch): Effect.Effect<Outcome.Outcome, BackendLost> =>
+const write = (client: Client, call: Transaction.Call, batch: Batch): Effect.Effect<Outcome.Outcome, BackendLost> =>
   Parking.send(client, batch).pipe(
     // Whether it took effect nobody knows any more: the others take it that it did.
     Effect.onError(() => Effect.sync(() => void client.database.sequence++)),
-    Effect.map(({ error, frames }) => {
-      if (error === undefined) {
-        client.database.sequence++
-        client.connection.commits++
-        return Outcome.success(frames)
-      }
-      const cause = ServerMessage.readError(error)
-      const lost = cause.sqlstate === "40001" || Parking.isYield(client, cause)
-      return { frames, error: lost ? ServerMessage.error(Refusal.dataConflict) : error }
+    Effect.flatMap((answered) => {
+      if (answered.error !== undefined) return lost(client, call, answered, answered.error)
+      client.database.sequence++
+      client.witness?.committed(client.database.sequence, undefined)
+      client.connection.commits++
+      return Effect.succeed(Outcome.success(answered.frames))
     })
   )
+
+/** What a failed write comes to: its own error, or another's commit. */
+const lost = (
+  client: Client,
+  call: Transaction.Call,
+  answered: Answer,
+  error: Frame.Frame
+): Effect.Effect<Outcome.Outcome> => {
+  const cause = ServerMessage.readError(error)
+  return cause.sqlstate === "40001" || Parking.isYield(client, cause)
+    ? Effect.map(Witness.conflict(client, { transaction: undefined, call }), (refused) => ({
+        frames: answered.frames,
+        error: ServerMessage.error(refused)
+      }))
+    : Effect.succeed(answered)
+}

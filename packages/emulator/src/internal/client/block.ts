@@ -11,6 +11,7 @@ import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Refusal from "../statement/refusal.ts"
 import type { Client } from "./client.ts"
+import { due } from "./due.ts"
 import { aftermath, type Cut, strike } from "./injection.ts"
 
 /** How the client's transaction stands, as ReadyForQuery tells it. */
@@ -45,7 +46,7 @@ export const end = Effect.fnUntraced(function* (client: Client, wanted: "COMMIT"
     yield* End.rollback(client, transaction)
     return Outcome.success([ServerMessage.commandComplete("ROLLBACK")])
   }
-  const error = yield* commit(client, transaction, client.desk.faults.decide("commit", client.connection.label))
+  const error = yield* commit(client, transaction, due(client, "commit"))
   return error === undefined ? Outcome.success([ServerMessage.commandComplete("COMMIT")]) : { frames: [], error }
 })
 
@@ -67,15 +68,12 @@ export const commit = Effect.fnUntraced(function* (
 })
 
 /** Ends a transaction that the client did not begin, at the end of the message that it spans. */
-export const settle = (
-  client: Client,
-  failed: boolean
-): Effect.Effect<Frame.Frame | undefined, BackendLost | Cut> => {
+export const settle = (client: Client, failed: boolean): Effect.Effect<Frame.Frame | undefined, BackendLost | Cut> => {
   const { transaction } = client
   if (transaction === undefined || transaction.span === "block") return Effect.succeed(undefined)
   return failed
     ? Effect.as(End.rollback(client, transaction), undefined)
-    : commit(client, transaction, client.desk.faults.decide("commit", client.connection.label))
+    : commit(client, transaction, due(client, "commit"))
 }
 
 /** What an error does to the transaction that it happened in. */

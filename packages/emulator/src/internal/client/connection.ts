@@ -91,8 +91,10 @@ export const serve = Effect.fnUntraced(function* (
         setting.desk.arrive(connection, prepared.text, status(session) !== Frame.status.idle)
       },
       statements: new Map(),
-      portals: new Map()
+      portals: new Map(),
+      witness: undefined
     })
+    yield* Effect.addFinalizer(() => Effect.sync(() => session.witness?.closed()))
     yield* write([
       ServerMessage.authenticationOk,
       ...[...backend.parameters].filter(([name]) => isReported(name)).map(([name, value]) => reported(name, value)),
@@ -127,9 +129,7 @@ const converse = Effect.fnUntraced(function* (
         break
       case "Unit":
         if (!ignoring) {
-          ignoring = yield* session.gate.withPermits(1)(
-            ExtendedQuery.extended(session, message.messages, message.end)
-          )
+          ignoring = yield* session.gate.withPermits(1)(ExtendedQuery.extended(session, message.messages, message.end))
         } else if (message.end === "Sync") {
           ignoring = false
           yield* session.gate.withPermits(1)(ExtendedQuery.recover(session))

@@ -15,10 +15,12 @@ import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import * as Refusal from "../statement/refusal.ts"
 import { qualified } from "../statement/tables.ts"
+import { observed } from "../watch/witness.ts"
 import { autocommit } from "./autocommit.ts"
 import * as Block from "./block.ts"
 import type { Client } from "./client.ts"
 import { control } from "./control.ts"
+import { due } from "./due.ts"
 import { type Cut, strike } from "./injection.ts"
 import { wait } from "./waiting.ts"
 
@@ -54,14 +56,20 @@ export const run = (
   preamble: ReadonlyArray<Buffer>,
   execution: ReadonlyArray<Buffer>,
   alone: boolean
-): Result => {
-  const { plan } = call.prepared
-  const fault = client.desk.faults.decide("statement", client.connection.label)
-  const isUsual = fault === undefined && plan._tag === "Plain" && plan.lonely === undefined && plan.takes === undefined
-  return isUsual
-    ? carryOut(client, call, preamble, execution, alone)
-    : prepared(client, call, preamble, execution, alone, fault)
-}
+): Result =>
+  observed(
+    client,
+    call,
+    Effect.suspend(() => {
+      const { plan } = call.prepared
+      const fault = due(client, "statement")
+      const isUsual =
+        fault === undefined && plan._tag === "Plain" && plan.lonely === undefined && plan.takes === undefined
+      return isUsual
+        ? carryOut(client, call, preamble, execution, alone)
+        : unusual(client, call, preamble, execution, alone, fault)
+    })
+  )
 
 const carryOut = (
   client: Client,
@@ -74,8 +82,8 @@ const carryOut = (
     ? autocommit(client, call, preamble, execution)
     : runIn(client, Block.current(client), call, preamble, execution)
 
-/** Runs a statement with what comes before it: a fault, its job or its rows to wait for. */
-const prepared = Effect.fnUntraced(function* (
+/** Runs a statement before which there is something else: a fault, its job or its rows to wait for. */
+const unusual = Effect.fnUntraced(function* (
   client: Client,
   call: Transaction.Call,
   preamble: ReadonlyArray<Buffer>,
@@ -98,7 +106,7 @@ const prepared = Effect.fnUntraced(function* (
 })
 
 const define = Effect.fnUntraced(function* (client: Client, prepared: Prepared, alone: boolean) {
-  const injected = yield* strike(client.desk.faults.decide("statement", client.connection.label))
+  const injected = yield* strike(due(client, "statement"))
   if (injected !== undefined) return Outcome.failure(injected)
   const own = alone && client.transaction === undefined
   const outcome = yield* defineIn(client, Block.current(client), prepared)
@@ -108,7 +116,10 @@ const define = Effect.fnUntraced(function* (client: Client, prepared: Prepared, 
 })
 
 /** Runs a statement that the emulator answers itself. The frames begin with columns if there are rows. */
-export const answer = (client: Client, prepared: Prepared, alone: boolean): Result => {
+export const answer = (client: Client, prepared: Prepared, alone: boolean): Result =>
+  observed(client, { prepared, bound: undefined }, answerOwn(client, prepared, alone))
+
+const answerOwn = (client: Client, prepared: Prepared, alone: boolean): Result => {
   const { plan } = prepared
   const isFailed = Transaction.isFailed(client.transaction)
   switch (plan._tag) {

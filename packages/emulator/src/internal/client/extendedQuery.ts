@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Begin from "../concurrency/begin.ts"
-import { append } from "../concurrency/outcome.ts"
+import * as Outcome from "../concurrency/outcome.ts"
 import { isFailed } from "../concurrency/transaction.ts"
 import type { BackendLost } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
@@ -11,6 +11,7 @@ import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import * as Refusal from "../statement/refusal.ts"
+import { observed } from "../watch/witness.ts"
 import * as Block from "./block.ts"
 import * as Execution from "./execution.ts"
 import type { Cut } from "./injection.ts"
@@ -65,7 +66,8 @@ const parse = Effect.fnUntraced(function* (
     return
   }
   if (prepared?.plan._tag === "Refused") {
-    progress.error = ServerMessage.error(prepared.plan.refusal)
+    const refused = Outcome.failure(prepared.plan.refusal)
+    progress.error = (yield* observed(session, { prepared, bound: undefined }, Effect.succeed(refused))).error
     return
   }
   const previous = session.statements.get(message.name)
@@ -91,11 +93,7 @@ const parse = Effect.fnUntraced(function* (
   progress.made.push({ what: "statement", undo })
 })
 
-const bind = (
-  session: Session,
-  message: Extract<Message, { readonly _tag: "Bind" }>,
-  progress: Progress
-): Waiting => {
+const bind = (session: Session, message: Extract<Message, { readonly _tag: "Bind" }>, progress: Progress): Waiting => {
   const named = session.statements.get(message.name)
   if (isFailed(session.transaction) && !endsTransaction(named?.prepared)) {
     progress.error = ServerMessage.error(Refusal.aborted)
@@ -161,7 +159,7 @@ const execute = Effect.fnUntraced(function* (
     yield* flush(session, progress)
     if (progress.error !== undefined) return
     const outcome = yield* Execution.answer(session, prepared, alone)
-    append(
+    Outcome.append(
       progress.frames,
       outcome.frames.filter((frame) => !isColumns(frame))
     )
@@ -174,7 +172,7 @@ const execute = Effect.fnUntraced(function* (
   if (alone && progress.frames.length > 0) yield* session.write(progress.frames.splice(0))
   const call = { prepared, bound: { rest: portal.rest, types: portal.named.types } }
   const outcome = yield* Execution.run(session, call, batch, [message.frame, ClientMessage.sync], alone)
-  append(progress.frames, outcome.frames)
+  Outcome.append(progress.frames, outcome.frames)
   progress.error = outcome.error
   forget(progress, outcome.frames)
 })

@@ -59,6 +59,7 @@ const said = (error: Frame.Frame): Frame.Frame =>
 export const finish = (session: Session, frames: ReadonlyArray<Frame.Frame>, error: Frame.Frame | undefined) =>
   Effect.suspend(() => {
     session.answered()
+    session.witness?.answered(error)
     return session.write([
       ...frames,
       ...(error === undefined ? [] : [said(error)]),

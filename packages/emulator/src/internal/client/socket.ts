@@ -31,7 +31,10 @@ export const leave = (socket: Duplex): void => {
 export const protocolViolation = (message: string): Refusal => ({ sqlstate: "08P01", message })
 
 /** A message of the extended protocol that waits for the Sync or Flush behind it. */
-export type Member = Extract<ClientMessage.ClientMessage, { readonly _tag: "Parse" | "Bind" | "Describe" | "Execute" | "Close" }>
+export type Member = Extract<
+  ClientMessage.ClientMessage,
+  { readonly _tag: "Parse" | "Bind" | "Describe" | "Execute" | "Close" }
+>
 
 /** What comes from a client: messages of the extended protocol together with the one that ends them, others alone. */
 export type Incoming =

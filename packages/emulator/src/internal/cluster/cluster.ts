@@ -49,7 +49,8 @@ export const join = Effect.fnUntraced(function* (database: Database, backend: Ba
     gate: Semaphore.makeUnsafe(1),
     transaction: undefined,
     told: -Infinity,
-    catalogue: undefined
+    catalogue: undefined,
+    witness: undefined
   }
   yield* Effect.acquireRelease(
     Effect.sync(() => database.members.add(member)),

@@ -12,7 +12,6 @@ import type { Answer, BackendLost } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import type { Frame } from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
-import * as Refusal from "../statement/refusal.ts"
 import { qualified, unqualified } from "../statement/tables.ts"
 import * as Drawing from "./drawing.ts"
 import * as Keys from "./keys.ts"
@@ -21,6 +20,7 @@ import * as Parking from "./parking.ts"
 import { snapshotOf } from "./phase.ts"
 import type { Member } from "./state.ts"
 import { type Call, enter, type Transaction } from "./transaction.ts"
+import * as Witness from "./witness.ts"
 
 /** Whether an error may come from a commit that the transaction cannot see. */
 const isSuspect = (sqlstate: string): boolean =>
@@ -84,7 +84,7 @@ export const run = Effect.fnUntraced(function* (
       const isOthers = error.sqlstate === "40001" || (isSuspect(error.sqlstate) && reachesThrough(member, call))
       return problem === undefined && !isOthers
         ? { frames: answer.frames, error: answer.error }
-        : Outcome.failure(Refusal.dataConflict)
+        : Outcome.failure(yield* Witness.conflict(member, { transaction, call: transaction.beaten ?? call }))
     }
     yield* Parking.yieldTurn(member, transaction)
   }
@@ -107,7 +107,9 @@ export const suspicion = Effect.fnUntraced(function* (
   if (!conflicts && !isSuspect(error.sqlstate)) return undefined
   // Nobody has committed whom it cannot see.
   if (!conflicts && member.database.sequence === snapshotOf(transaction.phase)) return undefined
-  if (transaction.span !== "block") return conflicts ? Outcome.failure(Refusal.dataConflict) : undefined
+  if (transaction.span !== "block") {
+    return conflicts ? Outcome.failure(yield* Witness.conflict(member, { transaction, call })) : undefined
+  }
   yield* Parking.rollToBase(member, transaction)
   const detour = conflicts && !yields && skips(call)
   const second = yields || detour ? yield* retry(member, transaction, { ...call, detour }, answer.frames) : undefined
@@ -146,6 +148,7 @@ const runBeaten = Effect.fnUntraced(function* (
   frames: ReadonlyArray<Frame>
 ): Effect.fn.Return<Outcome.Outcome, BackendLost> {
   enter(transaction, { _tag: "Beaten" })
+  transaction.beaten = call
   const outcome = yield* run(member, transaction, call)
   return {
     frames: [...preparation(call, frames), ...outcome.frames],
@@ -160,7 +163,7 @@ export const doom = Effect.fnUntraced(function* (
   call: Call,
   frames: ReadonlyArray<Frame>
 ): Effect.fn.Return<Outcome.Outcome, BackendLost> {
-  if (transaction.span !== "block") return Outcome.failure(Refusal.dataConflict)
+  if (transaction.span !== "block") return Outcome.failure(yield* Witness.conflict(member, { transaction, call }))
   yield* Parking.rollToBase(member, transaction)
   const second = skips(call) ? yield* retry(member, transaction, { ...call, detour: true }, frames) : undefined
   return second ?? (yield* runBeaten(member, transaction, call, frames))

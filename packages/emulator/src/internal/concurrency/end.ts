@@ -4,9 +4,9 @@
 import { Limits } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import * as Sizes from "../database/sizes.ts"
-import type { BackendLost } from "../postgres/backend.ts"
+import type { Answer, BackendLost } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
-import type { Frame } from "../protocol/frame.ts"
+import { code, type Frame } from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Refusal from "../statement/refusal.ts"
 import * as Begin from "./begin.ts"
@@ -15,8 +15,12 @@ import * as Parking from "./parking.ts"
 import { snapshotOf } from "./phase.ts"
 import { isShared, type LockRecord, type Member, prune } from "./state.ts"
 import { enter, isFailed, type Transaction } from "./transaction.ts"
+import * as Witness from "./witness.ts"
 
 const commitRequest = [ClientMessage.query("COMMIT")]
+const idsRequest = [
+  ClientMessage.query("SELECT unnest(pg_catalog.dsql_emulator_transaction_ids(pg_catalog.pg_backend_pid()))")
+]
 const rollbackRequest = [ClientMessage.query("ROLLBACK")]
 
 /** Lets PostgreSQL forget a transaction, if it knows it. */
@@ -57,17 +61,27 @@ const objection = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Refusal.Refusal | undefined, BackendLost> {
   const { database } = member
   yield* Parking.restore(member, transaction)
-  if (transaction.phase._tag === "Doomed") return Refusal.dataConflict
+  if (transaction.phase._tag === "Doomed") {
+    return yield* Witness.conflict(member, { transaction, call: transaction.beaten })
+  }
   if (transaction.inflates || transaction.bytes > Limits.transactionBytes / 2) {
     const [row] = yield* member.backend.query(Sizes.changedBytes)
     const bytes = Number(row?.[0])
     if (bytes > Limits.transactionBytes) return Refusal.sizeLimit(bytes)
   }
   const snapshot = snapshotOf(transaction.phase) ?? Infinity
-  const locks = database.records.filter(({ sequence }) => sequence > snapshot).flatMap(({ locks }) => locks)
-  if (locks.length > 0 && (yield* Locks.areBroken(member, transaction, locks))) return Refusal.dataConflict
-  return undefined
+  const records = database.records.filter(({ sequence }) => sequence > snapshot)
+  if (records.length === 0) return undefined
+  const locks = records.flatMap(({ locks }) => locks)
+  const lock = yield* Locks.broken(member, transaction, locks)
+  if (lock === undefined) return undefined
+  const sequence = records.find(({ locks }) => locks.includes(lock))?.sequence ?? Infinity
+  return yield* Witness.conflict(member, { transaction, call: undefined, lock: { ...lock, sequence } })
 })
+
+/** The ids of a transaction, that of its base savepoint included. */
+const idsOf = ({ frames }: Answer): ReadonlyArray<string> =>
+  frames.flatMap((frame) => (frame[0] === code.dataRow ? (ServerMessage.readRow(frame)[0] ?? []) : []))
 
 /** Makes known what a commit took out of tables and had locked. */
 const publish = (member: Member, transaction: Transaction, record: LockRecord | undefined): void => {
@@ -94,7 +108,9 @@ export const commit = Effect.fnUntraced(function* (
   }
   const record = isShared(member) ? yield* Locks.of(member, transaction) : undefined
   if (record !== undefined) database.records.push(record)
-  const answer = yield* Effect.onError(Parking.send(member, commitRequest), () =>
+  const isHidden = changes && member.witness?.isHidden() === true
+  const sent = Parking.sendAll(member, { ids: isHidden ? idsRequest : undefined, own: commitRequest })
+  const { to } = yield* Effect.onError(sent, () =>
     // Whether it took effect nobody knows any more: the others take it that it did.
     Effect.sync(() => {
       database.sequence++
@@ -102,15 +118,21 @@ export const commit = Effect.fnUntraced(function* (
     })
   )
   member.transaction = undefined
+  const answer = to.own
+  if (to.ids !== undefined) member.witness?.identified(idsOf(to.ids))
   if (answer.error !== undefined || answer.tag !== "COMMIT") {
     database.records = database.records.filter((each) => each !== record)
     // Nothing but a statement of the emulator's own can have failed without the client's knowledge.
     if (answer.error === undefined) return ServerMessage.error(Refusal.unavailable)
     const error = ServerMessage.readError(answer.error)
     const lost = error.sqlstate === "40001" || Parking.isYield(member, error)
-    return lost ? ServerMessage.error(Refusal.dataConflict) : answer.error
+    if (!lost) return answer.error
+    return ServerMessage.error(yield* Witness.conflict(member, { transaction, call: undefined }))
   }
-  if (changes) database.sequence++
+  if (changes) {
+    database.sequence++
+    member.witness?.committed(database.sequence, transaction.rows)
+  }
   publish(member, transaction, record)
   if (transaction.mix === "ddl") {
     database.version++

@@ -19,6 +19,8 @@ const Found = Schema.fromJsonString(
     columns: Schema.Array(Schema.Struct({ name: Schema.String, type: Schema.Int }))
   })
 )
+const Index = Schema.fromJsonString(Schema.Struct({ table: Schema.String, columns: Schema.Array(Schema.String) }))
+const decodeIndex = Schema.decodeUnknownSync(Index)
 const decodeKey = Schema.decodeUnknownSync(Found)
 
 /** What is known of a database's keys, asked anew where its catalogue has changed. */
@@ -31,7 +33,12 @@ const ask = Effect.fnUntraced(function* (database: Database): Effect.fn.Return<R
   const rows = yield* database.ask(Catalogue.references)
   const named = (kind: string) => new Set(rows.flatMap(([found, table]) => (found === kind ? (table ?? []) : [])))
   const unique = new Map<string, Array<UniqueKey>>()
+  const indexes = new Map<string, Array<ReadonlyArray<string>>>()
   for (const [kind, text] of rows) {
+    if (kind === "index") {
+      const { columns, table } = decodeIndex(text)
+      indexes.set(table, [...(indexes.get(table) ?? []), columns])
+    }
     if (kind !== "primary" && kind !== "unique") continue
     const { columns, name, table } = decodeKey(text)
     unique.set(table, [...(unique.get(table) ?? []), { name, columns, primary: kind === "primary" }])
@@ -43,7 +50,8 @@ const ask = Effect.fnUntraced(function* (database: Database): Effect.fn.Return<R
     acting: named("acting"),
     acts: named("acts"),
     draws: new Set([...Draws.functions, ...named("draws")]),
-    unique
+    unique,
+    indexes
   }
   return database.references
 })

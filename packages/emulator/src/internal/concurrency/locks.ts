@@ -30,14 +30,15 @@ const valueOf = ({ parameter, text, type: cast }: Value, column: number, call: C
   return written === undefined ? undefined : Parameter.keyed(written, own)
 }
 
-interface Row {
+/** One row of a table. */
+export interface Row {
   readonly target: string
   readonly condition: string
   readonly key: string
 }
 
 /** The one row of a statement's table with these values, if they are the whole primary key. */
-const rowOf = (call: Call, fixed: ReadonlyArray<Fixed>, references: References): Row | undefined => {
+export const rowOf = (call: Call, fixed: ReadonlyArray<Fixed>, references: References): Row | undefined => {
   const primary = references.unique.get(call.prepared.tables[0]?.name ?? "")?.find(({ primary }) => primary)
   if (primary === undefined) return undefined
   const values: Array<Parameter.Keyed & { readonly name: string }> = []
@@ -53,6 +54,10 @@ const rowOf = (call: Call, fixed: ReadonlyArray<Fixed>, references: References):
     key: JSON.stringify(values.map(({ canonical }) => canonical))
   }
 }
+
+/** The columns that a call sets equal to a value where it changes or locks rows. */
+export const fixedBy = ({ prepared: { plan } }: Call): ReadonlyArray<Fixed> =>
+  plan._tag === "Plain" ? (plan.locked?.fixed ?? plan.fixed) : []
 
 const touch = (transaction: Transaction, touched: Touch | undefined): void => {
   if (transaction.touched === "hidden") return
@@ -90,18 +95,19 @@ export const noteAny = (transaction: Transaction): void => {
   transaction.touched = "hidden"
 }
 
-/** Whether a transaction has touched a row against any of these locks, which others held and have committed. */
-export const areBroken = (
+/** The first of these locks, which others held and have committed, against which a transaction has touched a row. */
+export const broken = (
   member: Member,
   { touched }: Transaction,
   locks: ReadonlyArray<RowLocks>
-): Effect.Effect<boolean, BackendLost> => {
+): Effect.Effect<RowLocks | undefined, BackendLost> => {
   const rest = touched === "hidden" ? locks : locks.filter(({ key }) => key === undefined)
   const isBroken = ({ key, strength, target }: RowLocks) =>
     touched !== "hidden" &&
     touched.some((each) => each.key === key && each.target === target && (strength === "Update" || each.takesKey))
-  if (locks.some(isBroken)) return Effect.succeed(true)
-  return rest.length === 0 ? Effect.succeed(false) : member.database.judge(member, rest)
+  const found = locks.find(isBroken)
+  if (found !== undefined || rest.length === 0) return Effect.succeed(found)
+  return Effect.map(member.database.judge(member, rest), (isBroken) => (isBroken ? rest[0] : undefined))
 }
 
 /** What a transaction has locked, before it commits. */

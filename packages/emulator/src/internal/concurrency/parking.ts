@@ -174,7 +174,9 @@ const replay = Effect.fnUntraced(function* (
   member: Member,
   transaction: Transaction
 ): Effect.fn.Return<"same" | "other" | "yield", BackendLost> {
+  transaction.beaten = undefined
   for (const entry of transaction.journal) {
+    if (entry._tag === "Call") transaction.beaten = entry.call
     const answer =
       entry._tag === "Script"
         ? yield* send(member, [ClientMessage.query(entry.sql)])

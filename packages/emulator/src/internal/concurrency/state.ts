@@ -8,6 +8,7 @@ import type { RowLocks } from "../database/rowLocks.ts"
 import type { Backend, BackendLost } from "../postgres/backend.ts"
 import { snapshotOf } from "./phase.ts"
 import type { Transaction } from "./transaction.ts"
+import type { Witness } from "./witness.ts"
 
 /** Rows that a committed transaction had locked and not changed. */
 export interface LockRecord {
@@ -27,6 +28,8 @@ export interface Member {
   told: number
   /** The catalogue version that this session knows. */
   catalogue: number | undefined
+  /** Who looks on; undefined where nobody watches. */
+  witness: Witness | undefined
 }
 
 /** A unique key of a table. */
@@ -50,6 +53,8 @@ export interface References {
   readonly draws: ReadonlySet<string>
   /** The unique keys of each table whose name no other has. */
   readonly unique: ReadonlyMap<string, ReadonlyArray<UniqueKey>>
+  /** The columns of each secondary index of a table, by the table's name. */
+  readonly indexes: ReadonlyMap<string, ReadonlyArray<ReadonlyArray<string>>>
 }
 
 /** What is known before anybody has looked. */
@@ -60,7 +65,8 @@ export const noReferences: References = {
   acting: new Set(),
   acts: new Set(),
   draws: new Set(),
-  unique: new Map()
+  unique: new Map(),
+  indexes: new Map()
 }
 
 /** One database. */

@@ -66,6 +66,8 @@ export interface Transaction {
   readonly adds: Set<string>
   journal: Array<Entry>
   jobs: Array<string>
+  /** The call that met a commit which it cannot see. */
+  beaten: Call | undefined
 }
 
 /** Begins a transaction that PostgreSQL hears of with its first statement. */
@@ -84,7 +86,8 @@ export const make = (since: number, span: Span, readOnly = false): Transaction =
   removes: new Set(),
   adds: new Set(),
   journal: [],
-  jobs: []
+  jobs: [],
+  beaten: undefined
 })
 
 /** Lets something happen to a transaction; gives how it stands then. */

@@ -4,6 +4,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Control from "../../Control.ts"
+import * as Log from "../watch/log.ts"
 import * as Faults from "./faults.ts"
 
 /** What the emulator keeps of one connection. */
@@ -20,6 +21,10 @@ export interface Connection {
 /** The side of the control that the emulator works with. */
 export interface Desk extends Control.Control {
   readonly faults: Faults.Faults
+  /** Where transactions are told of; undefined while nobody watches. */
+  readonly log: Log.Log | undefined
+  /** Whether DETAIL says of a conflict who was first, and where. */
+  readonly explains: boolean
   readonly open: (label: string, cut: () => void) => Connection
   readonly close: (connection: Connection) => void
   readonly connections: () => number
@@ -48,7 +53,13 @@ const matches = (label: string | undefined) => (each: { readonly label: string }
   label === undefined || label === "" || each.label === label
 
 /** Makes a desk that nobody has come to. */
-export const make = (options: { readonly seed: number; readonly log: boolean }): Desk => {
+export const make = (options: {
+  readonly seed: number
+  readonly log: boolean
+  readonly watch: boolean
+  readonly explain: boolean
+}): Desk => {
+  let log = options.watch || options.explain ? Log.make() : undefined
   const faults = Faults.make(options.seed)
   const open = new Set<Connection>()
   /** What connections did that are closed, by label. */
@@ -67,6 +78,10 @@ export const make = (options: { readonly seed: number; readonly log: boolean }):
     })
   const desk: Desk = {
     faults,
+    get log() {
+      return log
+    },
+    explains: options.explain,
     open: (label, cut) => {
       const connection = { id: ++ids, opened: desk.now(), label, roundTrips: 0, statements: 0, commits: 0, cut }
       open.add(connection)
@@ -105,14 +120,25 @@ export const make = (options: { readonly seed: number; readonly log: boolean }):
         let total = nothing
         for (const [closed, counts] of past) if (matches(label)({ label: closed })) total = sum(total, counts)
         for (const each of open) if (matches(label)(each)) total = sum(total, { ...each, connections: 1 })
-        return total
+        return log === undefined ? total : { ...total, cost: log.cost(label) }
       }),
+    watch: ({ parameters } = {}) =>
+      Effect.sync(() => {
+        log ??= Log.make()
+        if (parameters !== undefined) log.parameters = parameters
+      }),
+    transactions: (after = 0) => Effect.sync(() => log?.transactions(after) ?? []),
+    changes: (after) => Effect.suspend(() => log?.awaitChange(after) ?? Effect.never),
+    conflicts: (label) => Effect.sync(() => log?.conflicts(label) ?? []),
+    refused: Effect.sync(() => log?.refused() ?? []),
+    spent: (label) => Effect.sync(() => log?.spent(label) ?? []),
     statements: (label) => Effect.sync(() => arrivals.filter(matches(label))),
     happened: Effect.sync(faults.happened),
     reset: Effect.sync(() => {
       arrivals = []
       characters = 0
       past = new Map()
+      log?.reset()
       for (const each of open) Object.assign(each, { roundTrips: 0, statements: 0, commits: 0 })
     }),
     cut: (label) =>
@@ -128,6 +154,13 @@ export const make = (options: { readonly seed: number; readonly log: boolean }):
       if (request.latency !== undefined) yield* desk.latency(request.latency.millis, request.latency.for)
       if (request.advance !== undefined) yield* desk.advance(request.advance)
       if (request.reset === true) yield* desk.reset
+      if (request.watch !== undefined) yield* desk.watch(request.watch)
+      if (request.transactions !== undefined) {
+        const { after, wait = 0 } = request.transactions
+        if (wait > 0) yield* Effect.timeoutOption(desk.changes(after), Math.min(wait, 60_000))
+        return yield* desk.transactions(after)
+      }
+      if (request.conflicts !== undefined) return yield* desk.conflicts(request.conflicts)
       if (request.cut !== undefined) return yield* desk.cut(request.cut)
       if (request.happened === true) return yield* desk.happened
       if (request.statements !== undefined) return yield* desk.statements(request.statements)

@@ -103,7 +103,7 @@ WITH RECURSIVE own AS (
 
 /**
  * Tables with foreign keys, tables whose changes change rows of others, columns of keys, what acts and what
- * draws, by name; and the keys of the tables whose name is theirs alone, as JSON.
+ * draws, by name; the columns of secondary indexes; and the keys of the tables whose name is theirs alone, as JSON.
  */
 export const references = `
 ${reached}
@@ -128,6 +128,13 @@ SELECT DISTINCT 'key', c.relname || '.' || a.attname FROM pg_catalog.pg_constrai
 JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
 JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
 WHERE k.contype = 'f'
+UNION ALL
+SELECT 'index', json_build_object('table', c.relname, 'columns',
+    ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey)))::text
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+WHERE NOT i.indisprimary AND c.relkind = 'r'
+  AND c.relnamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema'))
 UNION ALL
 SELECT CASE WHEN i.indisprimary THEN 'primary' ELSE 'unique' END,
   json_build_object('table', c.relname, 'name', format('%I.%I', n.nspname, c.relname), 'columns',

@@ -6,6 +6,8 @@ import * as Option from "effect/Option"
 
 /** An error that the service answers with. */
 export interface Refusal {
+  /** The linter's name of the rule that says so. */
+  readonly rule?: string | undefined
   readonly sqlstate: string
   readonly message: string
   readonly hint?: string | undefined
@@ -18,8 +20,8 @@ export interface Refusal {
 export const of = (statement: Statement.Statement): Refusal | undefined => {
   const refusal = Option.getOrUndefined(Dialect.refusal(statement))
   if (refusal === undefined) return undefined
-  const { hint, location, message, sqlstate } = refusal
-  return { sqlstate, message, hint, position: location === undefined ? undefined : location.offset + 1 }
+  const { hint, location, message, rule, sqlstate } = refusal
+  return { rule, sqlstate, message, hint, position: location === undefined ? undefined : location.offset + 1 }
 }
 
 const unsupported = (message: string): Refusal => ({ sqlstate: "0A000", message })

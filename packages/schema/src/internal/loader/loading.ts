@@ -1,6 +1,7 @@
 /**
  * Effect's migrations, loaded and written down: a version of a schema for each.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as EffectSql from "effect/sql/Migrator"
@@ -24,25 +25,57 @@ export const source = Effect.fnUntraced(function* <R>(
     return yield* new EffectSql.MigrationError({ kind: "Duplicates", message: "Found duplicate migration id's" })
   }
   const first = versionOf(Ledger.version, "the ledger", yield* own(Ledger.creation(table), table))
-  const rest = yield* Effect.forEach(
-    migrations,
-    Effect.fnUntraced(function* (migration) {
-      const [id, name] = migration
-      const path = `${id}_${name}`
-      if (!Number.isInteger(id) || id < 1 || id > lastId) {
-        const problem = `the id of a migration is a whole number from 1 to ${lastId}: Effect's migrator skips 0, and its ledger has no larger one`
-        return yield* new InvalidSource({ path, problem })
-      }
-      const statements = yield* record(
-        Effect.flatMap(load(migration), (loaded) => named(path, loaded)),
-        path
-      )
-      const entry = yield* own(Ledger.entry(table, id, name), path)
-      return versionOf(Version.Version.make(String(id)), name, [...statements, ...entry])
-    })
+  const recorded = yield* Effect.forEach(migrations, (migration) => recordedOf(migration))
+  yield* nextInstant
+  yield* Effect.forEach(recorded, unchanging, { discard: true })
+  const rest = yield* Effect.forEach(recorded, ({ id, name, path, statements }) =>
+    Effect.map(own(Ledger.entry(table, id, name), path), (entry) =>
+      versionOf(Version.Version.make(String(id)), name, [...statements, ...entry])
+    )
   )
   return { name: table, versions: [first, ...rest] }
 })
+
+/** A migration as it was written down. */
+interface Recorded {
+  readonly id: number
+  readonly name: string
+  readonly path: string
+  /** Writes it down once more. */
+  readonly again: Effect.Effect<ReadonlyArray<SqlStatement>, EffectSql.MigrationError | SourceError>
+  readonly statements: ReadonlyArray<SqlStatement>
+}
+
+const recordedOf = Effect.fnUntraced(function* (
+  migration: EffectSql.ResolvedMigration
+): Effect.fn.Return<Recorded, EffectSql.MigrationError | SourceError> {
+  const [id, name] = migration
+  const path = `${id}_${name}`
+  if (!Number.isInteger(id) || id < 1 || id > lastId) {
+    const problem = `the id of a migration is a whole number from 1 to ${lastId}: Effect's migrator skips 0, and its ledger has no larger one`
+    return yield* new InvalidSource({ path, problem })
+  }
+  const again = record(
+    Effect.flatMap(load(migration), (loaded) => named(path, loaded)),
+    path
+  )
+  return { id, name, path, again, statements: yield* again }
+})
+
+/** What a migration draws anew is another statement at the next start, which is taken for a migration that has changed. */
+const unchanging = ({ again, path, statements }: Recorded) =>
+  Effect.flatMap(again, (repeated) => {
+    const length = Math.max(statements.length, repeated.length)
+    const place = Array.from({ length }, (_, index) => index).find(
+      (index) => statements[index]?.checksum !== repeated[index]?.checksum
+    )
+    if (place === undefined) return Effect.void
+    const problem = `statement ${place + 1} is another one each time that the migration is run, which is at each start: write a value down in place of a random one or the time, or let the database make it, with gen_random_uuid() or now()`
+    return Effect.fail(new InvalidSource({ path, problem }))
+  })
+
+/** A time that is drawn before it is another one than after it, whatever clock a program has in place of this one. */
+const nextInstant = Effect.provideService(Effect.sleep("2 millis"), Clock.Clock, Clock.Clock.defaultValue())
 
 /** What fits a version. The ledger's column goes to twice as much. */
 const lastId = 999_999_999

@@ -3,6 +3,7 @@
  */
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import * as Size from "@effect-dsql/core/Size"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import { Entry, type EntryId, type RemoteId } from "effect/eventlog/EventJournal"
@@ -114,7 +115,13 @@ export const make = (names: Names, statements: Statement.Statements) => {
         onConflict: Write.replacing(["singleton"], ["next_sequence", "latest_id"])
       })
       const seen = from === undefined ? [] : [risen(from.remoteId, "next_sequence", BigInt(from.next))]
-      return Guarded.write({ guards: [], writes: [...(rows.length === 0 ? [] : [written, moved]), ...seen] })
+      return Effect.andThen(
+        Size.checkAll(
+          rows.map((row) => ({ table: names.entries, row, key: ["slot", "id"] })),
+          { operation: "EventJournal.write" }
+        ),
+        Guarded.write({ guards: [], writes: [...(rows.length === 0 ? [] : [written, moved]), ...seen] })
+      )
     },
 
     /** The entries that a remote has not been given, and the number up to which these are all. */

@@ -102,10 +102,11 @@ export const feedback = (
   if (state === undefined) return epoch === 0 ? cooldown(0) : undefined
   if (state.epoch !== epoch) return undefined
   switch (state.phase) {
-    case "cooldown": {
-      const cooldownUntil = Math.max(state.cooldownUntil, until)
-      return { ...state, cooldownUntil, idleAt: cooldownUntil + grace }
-    }
+    case "cooldown":
+      // Many are told to wait at once, and each of them until a little later.
+      return until - state.cooldownUntil <= wait / 16
+        ? undefined
+        : { ...state, cooldownUntil: until, idleAt: until + grace }
     case "learning": {
       const accepted = state.observedTokens - tokens
       if (accepted <= 0) return cooldown(epoch)

@@ -27,35 +27,48 @@ const Row = Schema.Struct({
 
 const encode = Schema.encodeSync(Schema.fromJsonString(Adaptive.State))
 
-/** A request, and the window that is believed where nothing is known. */
-export interface Request {
-  readonly tokens: number
-  readonly fallbackWindow: number
+/** What is asked of a limit, and what a server said that was asked by it. */
+export interface Limit {
+  readonly consume: (asked: Parameters<typeof Adaptive.consume>[1]) => Effect.Effect<AdaptiveConsumeResult, Failed>
+  readonly feedback: (said: Parameters<typeof Adaptive.feedback>[1]) => Effect.Effect<void, Failed>
 }
 
-const room: Grouped.Room<Request> = { count: 10_000, bytes: 1, weight: () => 0 }
+type Failed = Failure | ConflictRetriesExhausted
 
-/** Counts for all who ask at once, as if one came after the other. */
-export const consumer = (context: Context.Context<DsqlClient>, statements: Statements, key: string) =>
-  Grouped.make(context, { atOnce: 1, room }, (group: ReadonlyArray<Request>) =>
-    changed(statements, key, (state, now) => {
-      let next = state
-      const results = group.map((request): AdaptiveConsumeResult => {
-        const consumed = Adaptive.consume(next, request, now)
-        next = consumed.next ?? next
-        return consumed.result
+/** What a state becomes; undefined where it stays. */
+type Step = (state: Adaptive.State | undefined, now: number) => Adaptive.State | undefined
+
+/** The state that a step found. */
+interface Met {
+  readonly state: Adaptive.State | undefined
+  readonly now: number
+}
+
+const room: Grouped.Room<Step> = { count: 10_000, bytes: 1, weight: () => 0 }
+
+/** A limit, whose steps of one moment are taken one after the other in one statement. */
+export const make = (context: Context.Context<DsqlClient>, statements: Statements, key: string): Limit => {
+  const step = Grouped.make(context, { atOnce: 1, room }, (group: ReadonlyArray<Step>) =>
+    changed(statements, key, (found, now) => {
+      let state = found
+      const met = group.map((step): Met => {
+        const before = { state, now }
+        state = step(state, now) ?? state
+        return before
       })
-      // There is one for each request of the group.
-      return {
-        value: (place: number) => results[place] as AdaptiveConsumeResult,
-        next: next === state ? undefined : next
-      }
+      // There is one for each step of the group.
+      return { value: (place: number) => met[place] as Met, next: state === found ? undefined : state }
     })
   )
-
-/** Keeps what a server said. */
-export const feedback = (statements: Statements, key: string, said: Parameters<typeof Adaptive.feedback>[1]) =>
-  changed(statements, key, (state, now) => ({ value: undefined, next: Adaptive.feedback(state, said, now) }))
+  return {
+    consume: (asked) =>
+      Effect.map(
+        step((state, now) => Adaptive.consume(state, asked, now).next),
+        ({ now, state }) => Adaptive.consume(state, asked, now).result
+      ),
+    feedback: (said) => Effect.asVoid(step((state, now) => Adaptive.feedback(state, said, now)))
+  }
+}
 
 interface Change<A> {
   readonly value: A
@@ -68,7 +81,7 @@ const changed = <A>(
   statements: Statements,
   key: string,
   change: (state: Adaptive.State | undefined, now: number) => Change<A>
-): Effect.Effect<A, Failure | ConflictRetriesExhausted> =>
+): Effect.Effect<A, Failed> =>
   Again.untilFirst(
     "RateLimiter.adaptive",
     Effect.gen(function* () {

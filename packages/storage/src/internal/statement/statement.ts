@@ -43,6 +43,8 @@ export interface Statements {
     effect: Effect.Effect<A, E, R | Transaction.Transaction>,
     verify?: (value: Option.Option<A>) => Effect.Effect<Transaction.Outcome<A>, unknown, Transaction.Transaction>
   ) => Effect.Effect<A, E | Failure, R>
+  /** Whether a transaction is under way on this client, by whatever way it began: then a connection is held. */
+  readonly isInside: Effect.Effect<boolean>
   /** Runs an effect once the transaction that is under way has committed; at once where there is none. */
   readonly committed: (effect: Effect.Effect<void>) => Effect.Effect<void>
 }
@@ -81,6 +83,7 @@ export const make = (client: DsqlClient["Service"]): Statements => {
     read: (operation, row, select) => run(rows(row, select), { operation, readOnly: "proven" }),
     write: (operation, statement, verify) => run(Guarded.write(statement), { operation, repeat: true, verify }),
     transaction,
+    isInside: Effect.map(Effect.serviceOption(client.sql.transactionService), Option.isSome),
     committed: client.sql.afterCommit
   }
 }
