@@ -27,6 +27,7 @@ import { root } from "./Root.ts"
 import { simulate } from "./SimulateCommand.ts"
 import { setupSchema } from "./SetupSchema.ts"
 import { status } from "./StatusCommand.ts"
+import { tail } from "./TailCommand.ts"
 import { Stop } from "./Stop.ts"
 import { updateSchema } from "./UpdateSchema.ts"
 import { verify } from "./VerifyCommand.ts"
@@ -52,7 +53,8 @@ export const command = root.pipe(
     probe,
     lint,
     simulate,
-    dev
+    dev,
+    tail
   ])
 )
 
