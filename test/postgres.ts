@@ -4,4 +4,4 @@
 import { Server } from "@effect-dsql/testing"
 import { inject } from "vitest"
 
-export const sharedPostgres = () => Server.fromUrl(new URL(inject("postgresUrl")))
+export const sharedPostgres = () => Server.fromUrl(new URL(inject("postgres")))

@@ -13,6 +13,8 @@ import type { TestProject } from "vitest/node"
 declare module "vitest" {
   export interface ProvidedContext {
     readonly postgresUrl: string
+    /** The same server, with its Unix socket. */
+    readonly postgres: string
     /** An emulated Aurora DSQL for processes that outlive a file's own. */
     readonly dsqlUrl: string
   }
@@ -44,6 +46,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const postgres = await start(Server.share)
   const emulator = await start(Emulator.make({ postgres, log: false, jobDelay: "20 millis" }))
   project.provide("postgresUrl", Redacted.value(postgres.url()))
+  project.provide("postgres", Server.toUrl(postgres).href)
   project.provide("dsqlUrl", Redacted.value(emulator.url()))
   // What a test's process compiled, the next one and the next run find.
   process.env["NODE_COMPILE_CACHE"] ??= join(tmpdir(), "node-compile-cache")

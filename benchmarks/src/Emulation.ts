@@ -3,6 +3,8 @@
  * only forwards bytes, which is as near to the server as a process before it can come; and whether anybody waits for a
  * transaction that is idle on a row of his.
  */
+import type { Postgres } from "@effect-dsql/emulator"
+import { Server } from "@effect-dsql/testing"
 import { NodeServices } from "@effect/platform-node"
 import { Clock, Console, Effect, Redacted, Stream } from "effect"
 import { ChildProcess, type ChildProcessSpawner } from "effect/process"
@@ -98,22 +100,21 @@ const firstLine = ({ stdout }: ChildProcessSpawner.ChildProcessHandle) =>
     Effect.flatMap((line) => Effect.fromOption(line))
   )
 
-export const emulation = (url: Redacted.Redacted) =>
+export const emulation = (server: Postgres.Postgres) =>
   Effect.gen(function* () {
     const emulator = yield* ChildProcess.make(
       process.execPath,
       [fileURLToPath(new URL("./EmulatorProcess.ts", import.meta.url))],
-      { env: { BENCH_POSTGRES: Redacted.value(url) }, extendEnv: true, stderr: "inherit" }
+      { env: { BENCH_POSTGRES: Server.toUrl(server).href }, extendEnv: true, stderr: "inherit" }
     )
     const through = yield* firstLine(emulator)
     const forwarder = yield* ChildProcess.make(process.execPath, [
       fileURLToPath(new URL("./ForwardingProcess.ts", import.meta.url)),
-      new URL(Redacted.value(url)).port
+      String(server.port)
     ])
     const setUp = yield* pool(through.replace("/bench", "/postgres"))
     yield* Effect.promise(() => setUp.query(`CALL emulator.control('{"createDatabase": {"name": "bench"}}')`))
-    const bareUrl = new URL(Redacted.value(url))
-    bareUrl.pathname = "/bench"
+    const bareUrl = new URL(Redacted.value(server.url("bench")))
     const forwardedUrl = new URL(bareUrl)
     forwardedUrl.port = yield* firstLine(forwarder)
     const emulated = yield* pool(through)

@@ -40,7 +40,7 @@ const onServer = <A, E>(
 const benchmarks = {
   transactions: onServer(transactions),
   fences: onServer(fences),
-  emulation: onServer(emulation),
+  emulation: Effect.scoped(Effect.flatMap(server, emulation)),
   persistence: Effect.scoped(Effect.flatMap(server, persistence)),
   queue: Effect.scoped(Effect.flatMap(server, queues)),
   testing: freshDatabases,

@@ -211,6 +211,8 @@ const codeOf = (error: CommandError): ExitCode => {
     case "SerializationConflict":
     case "ConditionFailed":
     case "ConflictRetriesExhausted":
+    case "RetryQuotaExhausted":
+    case "KeyQueueFull":
     case "DeadlineExceeded":
     case "RollbackOnly":
     case "StatementFailed":

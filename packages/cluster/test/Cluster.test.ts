@@ -4,12 +4,12 @@
 import { ClusterFence, DsqlSingleRunner } from "@effect-dsql/cluster"
 import { DsqlClient, Transaction } from "@effect-dsql/core"
 import { assert } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Latch, Layer, Schema } from "effect"
-import { ClusterSchema, ClusterWorkflowEngine, Entity, Sharding } from "effect/cluster"
+import { Deferred, Effect, Fiber, Latch, Layer, Schema } from "effect"
+import { ClusterSchema, ClusterWorkflowEngine, Entity } from "effect/cluster"
 import { Rpc } from "effect/rpc"
 import { Activity, DurableClock, DurableDeferred, Workflow } from "effect/workflow"
 import { describeCluster, prefix, rows } from "./support/cluster.ts"
-import { runner } from "./support/runners.ts"
+import { fleet } from "./support/fleet.ts"
 
 const quick = {
   entityMessagePollInterval: 50,
@@ -151,21 +151,18 @@ function suite(it: Parameters<Parameters<typeof describeCluster>[1]>[0]): void {
           }
         })
       )
-    const one = yield* runner({
-      prefix: cluster,
+    const runners = yield* fleet({ prefix: cluster, entities: Layer.empty })
+    const one = yield* runners.start({
       entities: entities("paused", Effect.andThen(Deferred.succeed(started, undefined), goOn.await), (outcome) =>
         Deferred.succeed(written, outcome)
       )
     })
-    const charge = (context: Context.Context<Sharding.Sharding>) =>
-      Effect.flatMap(Context.get(context, Sharding.Sharding).makeClient(Card), (card) =>
-        card("c1").Charge({ id: "one" })
-      )
-    const charging = yield* Effect.forkChild(charge(one.context), { startImmediately: true })
+    const charge = (yield* runners.clientOf(Card))("c1").Charge({ id: "one" })
+    const charging = yield* Effect.forkChild(charge, { startImmediately: true })
     yield* Deferred.await(started)
     yield* one.freeze
-    const other = yield* runner({ prefix: cluster, entities: entities("woken", Effect.void, () => Effect.void) })
-    const answer = yield* charge(other.context)
+    yield* runners.start({ entities: entities("woken", Effect.void, () => Effect.void) })
+    const answer = yield* charge
     yield* goOn.open
     const outcome = yield* Deferred.await(written)
     yield* one.thaw

@@ -65,7 +65,13 @@ export type EndReason = "lost" | "interrupted" | "in_transaction"
  * @since 0.1.0
  * @category models
  */
-export type Failure = Exclude<DsqlError.DsqlError, DsqlError.ConditionFailed | DsqlError.ConflictRetriesExhausted>
+export type Failure = Exclude<
+  DsqlError.DsqlError,
+  | DsqlError.ConditionFailed
+  | DsqlError.ConflictRetriesExhausted
+  | DsqlError.RetryQuotaExhausted
+  | DsqlError.KeyQueueFull
+>
 
 /**
  * Opens one connection, which lives until the scope closes. `end` says that it is not to be used again; it may be called

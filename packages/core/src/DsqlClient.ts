@@ -35,6 +35,7 @@ import * as Statement from "effect/sql/Statement"
 import { ConnectionBudget } from "./ConnectionBudget.ts"
 import * as ConnectionPool from "./ConnectionPool.ts"
 import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlError.ts"
+import * as HotKeys from "./HotKeys.ts"
 import * as Client from "./internal/connection/client.ts"
 import { open, type Target } from "./internal/connection/connector.ts"
 import { addressOf, isPostgresUrl, placeOfUrl, regionOf } from "./internal/connection/address.ts"
@@ -66,6 +67,8 @@ export class DsqlClient extends Context.Service<
     readonly guarded: "statement" | "transaction"
     /** What the pool holds now. */
     readonly pool: Effect.Effect<ConnectionPool.Stats>
+    /** Who of its transactions has which key. */
+    readonly hotKeys: HotKeys.HotKeys
   }
 >()("@effect-dsql/core/DsqlClient") {}
 
@@ -116,6 +119,8 @@ export interface PoolOptions extends Omit<ConnectionPool.Options, "name">, SqlOp
    * that does not take the one (`effect-dsql doctor` says so). Default: `statement`.
    */
   readonly guarded?: "statement" | "transaction" | undefined
+  /** What becomes of transactions that want the same key, and what retries may cost. */
+  readonly hotKeys?: HotKeys.Options | undefined
   /** Names this program in the server's view of its sessions, and its pool in metrics. Default: `effect-dsql`. */
   readonly applicationName?: string | undefined
 }
@@ -429,5 +434,10 @@ const fromTarget = Effect.fnUntraced(function* (
     ),
     Reactivity.layer
   )
-  return DsqlClient.of({ ...clients, guarded: options.guarded ?? "statement", pool: pool.stats })
+  return DsqlClient.of({
+    ...clients,
+    guarded: options.guarded ?? "statement",
+    pool: pool.stats,
+    hotKeys: HotKeys.make(options.hotKeys)
+  })
 })

@@ -21,6 +21,7 @@ import { ConditionFailed, type Token } from "./DsqlError.ts"
 import * as Expression from "./Expression.ts"
 import * as Guards from "./Guard.ts"
 import * as Guarded from "./Guarded.ts"
+import * as Turn from "./internal/hotkeys/turn.ts"
 import { send } from "./internal/guarded/sending.ts"
 import { plain } from "./internal/guarded/text.ts"
 import { sql, type Transaction } from "./Transaction.ts"
@@ -66,6 +67,7 @@ export const shared = (guard: Guard, expected: Token): Effect.Effect<void, Condi
   Effect.gen(function* () {
     const client = yield* sql
     const clause = yield* Guards.SharedLock
+    if (clause === "FOR UPDATE") yield* Turn.name(guard)
     const holds = Expression.sql`${Expression.column(guard.token)} = ${expected}`
     const row = yield* locked(client, guard, [holds], clause)
     if (row?.[2] !== true) return yield* refuse(guard, expected, row)
@@ -80,6 +82,7 @@ export const shared = (guard: Guard, expected: Token): Effect.Effect<void, Condi
  */
 export const exclusive = (guard: Guard): Effect.Effect<Option.Option<Token | null>, SqlError, Transaction> =>
   Effect.gen(function* () {
+    yield* Turn.name(guard)
     const row = yield* locked(yield* sql, guard, [], "FOR UPDATE")
     return Option.map(Option.fromUndefinedOr(row), tokenOf)
   })

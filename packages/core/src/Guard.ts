@@ -45,7 +45,14 @@ export interface Row {
   readonly select: Expression.Expression
   readonly lock: Lock | undefined
   /** The table and the columns of the key that names the row: where they name more than one, nothing is written. */
-  readonly key?: { readonly table: string; readonly columns: ReadonlyArray<string> } | undefined
+  readonly key?:
+    | {
+        readonly table: string
+        readonly columns: ReadonlyArray<string>
+        /** What each column is; where they are left out, transactions do not wait for each other by this row. */
+        readonly values?: ReadonlyArray<Expression.Expression> | undefined
+      }
+    | undefined
 }
 
 /**
@@ -91,7 +98,7 @@ export const row = (
 ): Row => ({
   select: Expression.sql`SELECT ${selected(columns)} FROM ${Expression.name(table)} WHERE ${Expression.key(table, key)}`,
   lock,
-  key: { table, columns: Object.keys(key) }
+  key: { table, columns: Object.keys(key), values: Object.values(key) }
 })
 
 const selected = (columns: ReadonlyArray<string> | Readonly<Record<string, Expression.Expression>>) =>

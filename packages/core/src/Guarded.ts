@@ -20,11 +20,13 @@ import * as Effect from "effect/Effect"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { SerializationConflict } from "./DsqlError.ts"
 import type * as Expression from "./Expression.ts"
-import { type Guard, SharedLock } from "./Guard.ts"
+import { type Guard, type Row, SharedLock } from "./Guard.ts"
 import * as Sending from "./internal/guarded/sending.ts"
 import { reference } from "./internal/guarded/reference.ts"
 import { carry } from "./internal/errors/classify.ts"
 import { see } from "./internal/errors/conflictSeen.ts"
+import { ofRow } from "./internal/hotkeys/key.ts"
+import * as Turn from "./internal/hotkeys/turn.ts"
 import { Transaction } from "./Transaction.ts"
 import type { Write } from "./Write.ts"
 
@@ -100,6 +102,8 @@ export const write = <E = never>(statement: Statement<E>): Effect.Effect<Told, E
       const { guards, independent = false, tells = {}, writes } = statement
       const parts = { guards, independent, tells, writes }
       const clause: Sending.Clause = (lock) => (lock === "shared" ? shared : "FOR UPDATE")
+      const turn = fiber.getRef(Turn.Current)
+      if (turn !== undefined && !goesOn(turn, guards, clause)) return Turn.over
       const sent = guarded === "statement" ? Sending.atOnce(sql, parts, clause) : Sending.inTurn(sql, parts, clause)
       const free = statement.free ?? []
       return free.length === 0
@@ -116,6 +120,16 @@ export const write = <E = never>(statement: Statement<E>): Effect.Effect<Told, E
  */
 export const told = (name: string, type: Expression.Type): Expression.Expression =>
   reference({ of: "tell", name, type })
+
+/** Names the keys of the rows that the guards take for themselves: whether nobody else of the client has any of them. */
+const goesOn = (turn: Turn.Turn, guards: ReadonlyArray<Guard<unknown>>, clause: Sending.Clause): boolean =>
+  guards.every(({ beside, row }) => isFree(turn, row, clause) && (beside === undefined || isFree(turn, beside, clause)))
+
+const isFree = (turn: Turn.Turn, { key, lock }: Row, clause: Sending.Clause): boolean => {
+  if (key?.values === undefined || lock === undefined || clause(lock) !== "FOR UPDATE") return true
+  const named = ofRow(key.table, key.columns, key.values)
+  return named === undefined || turn.goesOnWith(named)
+}
 
 const isTaken = ({ reason }: SqlError, free: ReadonlyArray<string>): boolean =>
   reason._tag === "UniqueViolation" && free.includes(reason.constraint)

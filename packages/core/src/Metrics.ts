@@ -107,11 +107,45 @@ export const transaction = {
     "transactions",
     "Gave up, because the retry policy ended. The caller was told."
   ),
+  unpaid: counter(
+    "dsql_tx_retry_quota_exhausted_total",
+    ["operation"],
+    "transactions",
+    "Not tried again, because the retries of the client had cost all that they may. The caller was told."
+  ),
   errorClasses: counter(
     "dsql_tx_error_class_total",
     ["operation", "error_class"],
     "transactions",
     "Ended in an error, by its tag; Interrupted, Defect and Other besides."
+  )
+} as const
+
+/**
+ * What transactions report that name keys, by `key_class`: the table of the key, and `other` for all tables after the
+ * hundredth. Attempts that did not conflict are commits, or ended for another reason.
+ *
+ * @since 0.2.0
+ * @category metrics
+ */
+export const key = {
+  attempts: counter("dsql_key_attempt_total", ["key_class"], "attempts", "Attempts of transactions that named a key."),
+  conflicts: counter(
+    "dsql_key_conflict_total",
+    ["key_class"],
+    "attempts",
+    "Those that lost a conflict: to another process, or to who named no key. Many: group what composes, or split the row."
+  ),
+  wait: histogram(
+    "dsql_key_wait",
+    ["key_class"],
+    "Waited for other transactions of the process that had the key, by those who did."
+  ),
+  refusals: counter(
+    "dsql_key_refused_total",
+    ["key_class"],
+    "transactions",
+    "Ended with KeyQueueFull: as many waited for keys as may."
   )
 } as const
 
@@ -283,6 +317,6 @@ export const budget = {
  * @since 0.1.0
  * @category metrics
  */
-export const catalogue: ReadonlyArray<Described> = [transaction, pool, client, token, budget].flatMap((group) =>
+export const catalogue: ReadonlyArray<Described> = [transaction, key, pool, client, token, budget].flatMap((group) =>
   Object.values<Described>(group)
 )

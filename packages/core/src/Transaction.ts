@@ -21,10 +21,13 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Tracer from "effect/Tracer"
 import { DsqlClient } from "./DsqlClient.ts"
 import * as DsqlError from "./DsqlError.ts"
+import type * as HotKeys from "./HotKeys.ts"
 import * as Monotonic from "./internal/time/monotonic.ts"
 import * as Attempts from "./internal/transaction/attempt.ts"
 import { classify } from "./internal/errors/classify.ts"
+import { type State, stateOf } from "./internal/hotkeys/state.ts"
 import { Deadline } from "./internal/transaction/deadline.ts"
+import * as InTurn from "./internal/transaction/inTurn.ts"
 import * as measure from "./internal/transaction/measure.ts"
 import type { Outcome } from "./internal/transaction/outcome.ts"
 import { type Operation, retrying } from "./internal/transaction/retrying.ts"
@@ -78,6 +81,29 @@ export const sql: Effect.Effect<SqlClient.SqlClient, never, Transaction> = Effec
 )
 
 /**
+ * The keys that transactions of the client waited for or conflicted on the most of late, the hottest first; 100 of them
+ * at most. Only keys that were named are known: see `HotKeys`.
+ *
+ * @example
+ * ```ts
+ * import { Transaction } from "@effect-dsql/core"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const [hottest] = yield* Transaction.hottest
+ *   if (hottest !== undefined) yield* Effect.logInfo(`${hottest.key.table}: ${hottest.waits} waits`)
+ * })
+ * ```
+ *
+ * @since 0.2.0
+ * @category accessors
+ */
+export const hottest: Effect.Effect<ReadonlyArray<HotKeys.Hot>, never, DsqlClient> = Effect.flatMap(
+  DsqlClient,
+  ({ hotKeys }) => Effect.map(Monotonic.millis, (now) => stateOf(hotKeys).hottest.list(now))
+)
+
+/**
  * How a transaction is run.
  *
  * @since 0.1.0
@@ -97,10 +123,16 @@ export interface Options<A, R = never> {
   /** When conflicts are retried. Default: `RetryPolicy.standard`. */
   readonly policy?: RetryPolicy.RetryPolicy | undefined
   /**
-   * How long the transaction may take until COMMIT is sent, retries and the wait for a connection included.
+   * How long the transaction may take until COMMIT is sent, retries and the waits for its keys and a connection included.
    * A COMMIT that was sent is never cut short, because its outcome would be lost.
    */
   readonly deadline?: Duration.Input | undefined
+  /**
+   * The rows that the transaction changes, as far as it knows, where others change them too: it begins when no other
+   * transaction of this client that names one of them is under way, in the order in which they came, and waits without a
+   * connection. A transaction that reads alone has nobody to wait for. See `HotKeys`. Default: none.
+   */
+  readonly keys?: ReadonlyArray<HotKeys.Key> | undefined
   /**
    * Whether a lost answer is settled by running the body again: where it compares a token that it changes, or leaves
    * the same rows behind however often it runs. It runs once nothing can come of the first one any more, which takes up
@@ -247,7 +279,8 @@ const execute = <A, E, R, R2>(
       const name = options.operation ?? "transaction"
       if (Option.isSome(Context.getOption(fiber.context, Transaction))) return Effect.die(nested(name))
       const start = Monotonic.millisOf(fiber.getRef(Clock.Clock))
-      const operation = { name, policy: options.policy ?? RetryPolicy.standard, start }
+      const { quota } = stateOf(client.hotKeys)
+      const operation = { name, policy: options.policy ?? RetryPolicy.standard, start, quota }
       const deadline = deadlineAt(operation, options.deadline)
       const effect = settled({ client, body, options, operation, attempt, isSingle })
       const measured = Effect.onExit(
@@ -279,8 +312,9 @@ const settled = <A, E, R, R2>(
 ): Effect.Effect<A, Failure<E>, Exclude<R | R2, Transaction>> => {
   const { attempt, body, client, isSingle, operation, options } = execution
   const { repeat = false, verify } = options
+  const state = stateOf(client.hotKeys)
   if (!repeat && verify === undefined) {
-    return retrying(operation, (number) => attempted(operation, client, body, attempt, number))
+    return tried(state, operation, options, (number) => attempted(operation, client, body, attempt, number))
   }
   let value = Option.none<A>()
   const kept = Effect.tap(body, (result) =>
@@ -299,13 +333,24 @@ const settled = <A, E, R, R2>(
   )
   const again = repeat ? once(1) : undefined
   const look = verify && Effect.suspend(() => attempted(operation, client, verify(value), Attempts.inTransaction, 1))
-  return Effect.catch(retrying(operation, once), (error) => {
+  return Effect.catch(tried(state, operation, options, once), (error) => {
     const lost = repeat && isSingle ? asOneStatement(error, operation.name) : error
     return lost instanceof DsqlError.CommitOutcomeUnknown
       ? settle({ again, look, over }, operation, lost)
       : Effect.fail(error)
   })
 }
+
+/** Tries until there is no conflict, in turn with those of the client that want the same keys. */
+const tried = <A, E, R>(
+  state: State,
+  operation: Operation,
+  { keys = [], readOnly }: Pick<Options<never>, "keys" | "readOnly">,
+  once: (number: number) => Effect.Effect<A, E | DsqlError.SerializationConflict, R>
+) =>
+  !isReadOnly({ readOnly }) && InTurn.hasTurn(state, keys)
+    ? InTurn.inTurn(state, operation, keys, once)
+    : retrying(operation, once)
 
 /** A statement that was sent as a transaction is done again wherever that broke off, as it is where it is sent as one. */
 const asOneStatement = <E>(error: E, operation: string): E | DsqlError.CommitOutcomeUnknown =>
@@ -322,12 +367,9 @@ const attempted = <A, E, R>(
   number: number
 ): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R, Transaction>> => {
   const transaction = { sql: client.sql, attempt: number, guarded: client.guarded }
-  return Attempts.attemptOnce(
-    name,
-    client,
-    Effect.provideService(marked(body, number), Transaction, transaction),
-    attempt
-  )
+  const whole = Effect.provideService(marked(body, number), Transaction, transaction)
+  const mayEnd = stateOf(client.hotKeys).queue === "fences"
+  return Attempts.attemptOnce(name, client, mayEnd ? InTurn.body(whole) : whole, attempt)
 }
 
 /** The span that is current in the body is the attempt's own: Effect SQL makes one for each transaction. */

@@ -173,7 +173,8 @@ layer(Testing.layer({ client: { guarded } }), { excludeTestServices: true })(
         assert.strictEqual(failure._tag, "UnsupportedFeature")
         assert.strictEqual(
           failure.message,
-          "Aurora DSQL has no savepoints, so a transaction cannot start inside another: run it before or after"
+          "Aurora DSQL has no savepoints, so a transaction cannot start inside another: " +
+            'run it before or after, or let it join the outer one with the option nested: "join"'
         )
         assert.deepStrictEqual(yield* ids, [1])
       })

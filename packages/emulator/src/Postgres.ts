@@ -20,7 +20,7 @@ import * as DataDirectory from "./internal/postgres/dataDirectory.ts"
 import type { PostgresError } from "./internal/postgres/error.ts"
 import { initialise, username } from "./internal/postgres/initialise.ts"
 import { find } from "./internal/postgres/programs.ts"
-import { freePort, host, run } from "./internal/postgres/server.ts"
+import { freePort, host, run, socketIn } from "./internal/postgres/server.ts"
 
 export { PostgresError } from "./internal/postgres/error.ts"
 
@@ -36,6 +36,8 @@ export interface Postgres {
   readonly username: string
   readonly password: Redacted.Redacted
   readonly dataDirectory: string
+  /** The path of its Unix socket, which takes an emulator there in less time; left out where there is none. */
+  readonly socket?: string | undefined
   /** Fails when the server ends before its scope does; left out where somebody else runs it. */
   readonly ended?: Effect.Effect<never, PostgresError> | undefined
   /** A connection URL for one of the server's databases, `postgres` when none is named. */
@@ -99,6 +101,7 @@ export const make = Effect.fnUntraced(function* (
     username,
     password,
     dataDirectory: path,
+    socket: socketIn(path, port),
     ended,
     url: (database = "postgres") =>
       Redacted.make(`postgres://${username}:${Redacted.value(password)}@${host}:${port}/${database}`)

@@ -1,6 +1,8 @@
-import { Postgres } from "@effect-dsql/emulator"
+import { Emulator, Postgres } from "@effect-dsql/emulator"
+import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import { Reactivity } from "effect/reactivity"
 import { existsSync } from "node:fs"
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises"
 import { createServer, type Server } from "node:net"
@@ -38,6 +40,25 @@ describe("Postgres.make", () => {
       const second = yield* Effect.scoped(Postgres.make({ dataDirectory }))
       assert.strictEqual(Redacted.value(second.password), Redacted.value(first.password))
     })
+  )
+
+  it.live("lets an emulator in through a Unix socket, unless its path would be too long", () =>
+    Effect.gen(function* () {
+      const above = yield* temporary
+      yield* Effect.promise(() => chmod(above, 0o755))
+      for (const [directory, isShort] of [
+        ["with a space", true],
+        ["l".repeat(100), false]
+      ] as const) {
+        const postgres = yield* Postgres.make({ dataDirectory: join(above, directory) })
+        assert.strictEqual(postgres.socket !== undefined && existsSync(postgres.socket), isShort)
+        yield* Emulator.make({ postgres })
+        const sql = yield* PgClient.makeClient({ url: postgres.url() })
+        const sessions = yield* sql`SELECT client_addr FROM pg_stat_activity WHERE application_name LIKE '%emulator'`
+        assert.isAbove(sessions.length, 0)
+        assert.isTrue(sessions.every(({ client_addr }) => (client_addr === null) === isShort))
+      }
+    }).pipe(Effect.scoped, Effect.provide(Reactivity.layer))
   )
 
   it.live("makes the directories above a given one, open to whoever PostgreSQL runs as", () =>

@@ -33,7 +33,7 @@ import * as RcMap from "effect/RcMap"
 import * as Scope from "effect/Scope"
 import * as Buckets from "./internal/queue/buckets.ts"
 import * as Claiming from "./internal/queue/claiming.ts"
-import type { Claimed, Outcome } from "./internal/queue/job.ts"
+import { type Claimed, failureLength, type Outcome } from "./internal/queue/job.ts"
 import * as Leases from "./internal/queue/leases.ts"
 import * as Mailbox from "./internal/queue/mailbox.ts"
 import * as Statements from "./internal/queue/statements.ts"
@@ -65,7 +65,8 @@ export interface Options {
  * Makes the store of `effect/persistence/PersistedQueue`, or fails in one line where its table is missing.
  *
  * What differs from Effect's stores: jobs are taken about in the order in which they become visible, bucket by bucket,
- * not exactly; delays are kept to the millisecond; what is offered inside a transaction commits and rolls back with it.
+ * not exactly; delays are kept to the millisecond; what is offered inside a transaction commits and rolls back with it;
+ * of a failure the first 2,000 letters are kept, as `last_failure`.
  *
  * @since 0.1.0
  * @category constructors
@@ -291,8 +292,9 @@ const isDeadLetter = (error: unknown): error is DeadLetter =>
   "_tag" in error &&
   error._tag === "~effect/persistence/PersistedQueue/DeadLetter"
 
-/** What a column takes of a cause, which has no NUL in PostgreSQL. */
-const textOf = (cause: Cause.Cause<unknown>): string => Cause.pretty(cause).slice(0, 10_000).replaceAll("\0", "")
+/** What is kept of a cause: a column takes no NUL, and no half of a letter. */
+const textOf = (cause: Cause.Cause<unknown>): string =>
+  Cause.pretty(cause).replaceAll("\0", "").slice(0, failureLength).toWellFormed()
 
 const nextQueue = (table: Statements.Table, after: string) =>
   Transaction.autocommit(Statements.nextQueue(table, after), {

@@ -6,27 +6,23 @@
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
-import * as Expression from "@effect-dsql/core/Expression"
-import * as Guard from "@effect-dsql/core/Guard"
-import type * as Guarded from "@effect-dsql/core/Guarded"
-import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
-import * as Write from "@effect-dsql/core/Write"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type Entry, RemoteEntry } from "effect/eventlog/EventJournal"
+import type { Entry } from "effect/eventlog/EventJournal"
 import * as EventLogServerUnencrypted from "effect/eventlog/EventLogServerUnencrypted"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import { atomically } from "./internal/eventLog/atomically.ts"
-import * as Stored from "./internal/eventLog/entry.ts"
+import * as Entries from "./internal/eventLog/entries.ts"
 import { follow, signals } from "./internal/eventLog/follow.ts"
 import * as Identity from "./internal/eventLog/identity.ts"
 import * as Statement from "./internal/statement/statement.ts"
 import { ensure } from "./internal/tables/ensure.ts"
-import { primaryKeyOf } from "./internal/tables/primaryKey.ts"
 import type { MissingTables } from "./MissingTables.ts"
 
 /**
@@ -51,9 +47,11 @@ export interface Options {
  * one conflicts, and is numbered anew. `changes` reads from the database whatever is new, in that order, and so
  * misses nothing that other processes write; Effect's own storage gives each process its own writes alone.
  *
- * A write is one round trip. One whose answer was lost is done again, and found out to be a repetition by the ids of its
- * entries. `withTransaction` is `Transaction.run`: what runs in it runs again where it conflicts. A failure of the
- * database is a defect, as in Effect's own storage, because the interface has no errors.
+ * A write is one round trip and one transaction for each 500 entries or 4 MiB. It may be made again whatever came of it:
+ * entries are known by their ids, and those that are there already keep their numbers. `withTransaction` is
+ * `Transaction.run`: what runs in it runs again where it conflicts, writes 3,000 rows at most, and is known by its entries
+ * where its answer was lost. A failure of the database is a defect, as in Effect's own storage, because the interface
+ * has no errors.
  *
  * @since 0.1.0
  * @category constructors
@@ -76,74 +74,32 @@ export const makeStorage = (
     const id = yield* Identity.remoteId(statements, remoteIdTable)
     const readers = yield* signals
 
-    const select = (operation: string, where: Expression.Expression) =>
-      Effect.map(
-        statements.read(
-          operation,
-          Row,
-          Expression.sql`SELECT sequence, entry_id, event, primary_key, payload FROM ${Expression.name(entries)}
-            WHERE ${where} ORDER BY sequence`
-        ),
-        (rows) => rows.map(remoteEntryOf)
+    const log = Entries.make({ entries, stores }, statements)
+
+    const write = (storeId: string, written: ReadonlyArray<Entry>) =>
+      Effect.flatMap(Attempt, (attempt) =>
+        Effect.tap(
+          log.write(storeId, written, (run) => attempt?.push(run)),
+          statements.committed(readers.tell(storeId))
+        )
       )
 
-    const write = Effect.fnUntraced(function* (storeId: string, written: ReadonlyArray<Entry>) {
-      const rows = written.map((entry, ordinal) => ({
-        entry_id: entry.idString,
-        ...Stored.rowOf(entry),
-        ordinal: BigInt(ordinal)
-      }))
-      yield* Size.checkAll(
-        rows.map(({ ordinal, ...row }) => ({
-          table: entries,
-          row: { store_id: storeId, sequence: ordinal, ...row },
-          key: ["store_id", "sequence"]
-        })),
-        { operation: "EventLogServer.write" }
-      )
-      const store = { store_id: Expression.value("text", storeId) }
-      const counter = Guard.make({
-        name: "store",
-        row: Guard.row(stores, store, ["next_sequence"], "exclusive"),
-        columns: ["next_sequence"],
-        holds: () => Expression.literal("TRUE"),
-        refuse: () => Effect.die(new Error("nothing is asked of the store"))
+    /** All of an effect in one transaction. One whose answer was lost is known by what it has written to the log. */
+    const transaction = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.suspend(() => {
+        const attempt: Array<Entries.Run> = []
+        const begun = Effect.suspend(() => {
+          attempt.length = 0
+          return Effect.provideService(effect, Attempt, attempt)
+        })
+        return atomically(statements, "EventLogServer.transaction", begun, Effect.die, (value) =>
+          Effect.gen(function* () {
+            const [run] = attempt
+            if (run === undefined || Option.isNone(value)) return Transaction.unknown
+            return (yield* log.isCommitted(run)) ? Transaction.committed(value.value) : Transaction.notCommitted
+          })
+        )
       })
-      const first = Expression.sql`COALESCE(${Guard.column(counter, "next_sequence", "bigint")}, 1)`
-      const behind = Expression.sql`${first} + ${Expression.value("bigint", BigInt(rows.length))}`
-      const moved = Write.insert({
-        into: stores,
-        columns: { ...store, next_sequence: behind },
-        onConflict: Write.replacing(["store_id"], ["next_sequence"])
-      })
-      const columns = { entry_id: "uuid", ...Stored.types } as const
-      const added = Write.insert({
-        into: entries,
-        columns: {
-          ...store,
-          sequence: Expression.sql`${first} + entry.ordinal`,
-          ...Object.fromEntries(
-            Object.keys(columns).map((column) => [column, Expression.sql`entry.${Expression.column(column)}`])
-          )
-        },
-        from: Expression.records("entry", { ...columns, ordinal: "bigint" }, rows)
-      })
-      const told = yield* statements.write(
-        "EventLogServer.write",
-        { guards: [counter], writes: [moved, added], tells: { first }, free: [stores, entries].map(primaryKeyOf) },
-        // An id is written once: where the first one is, all of them are.
-        () => Effect.map(Statement.rows(Sequence, firstOf(storeId, rows[0]?.entry_id)), found)
-      )
-      const { first: start } = yield* Schema.decodeUnknownEffect(First)(told)
-      yield* statements.committed(readers.tell(storeId))
-      return written.map(
-        (entry, ordinal) => new RemoteEntry({ remoteSequence: Number(start) + ordinal, entry }, { disableChecks: true })
-      )
-    })
-
-    const firstOf = (storeId: string, entryId: string | undefined) =>
-      Expression.sql`SELECT sequence FROM ${Expression.name(entries)}
-        WHERE store_id = ${Expression.value("text", storeId)} AND entry_id = ${Expression.value("uuid", entryId ?? null)}`
 
     return EventLogServerUnencrypted.Storage.of({
       getId: Effect.succeed(id),
@@ -151,20 +107,18 @@ export const makeStorage = (
       getOrCreateSessionAuthBinding: (publicKey, signingPublicKey) =>
         Effect.orDie(Identity.binding(statements, bindings, publicKey, signingPublicKey)),
       entriesAfter: (storeId, entry, batch) =>
-        Effect.map(Effect.orDie(select("EventLogServer.entriesAfter", concerned(storeId, entry, batch))), (found) => [
-          ...found
-        ]),
+        Effect.map(Effect.orDie(log.concerned(storeId, entry, batch)), (found) => [...found]),
       write: (storeId, written) => (written.length === 0 ? Effect.succeed([]) : Effect.orDie(write(storeId, written))),
       changes: ({ compactors, startSequence, storeId }) =>
         follow(readers, {
           log: storeId,
           from: startSequence,
-          read: (from) => Effect.orDie(select("EventLogServer.changes", startingAt(storeId, from))),
+          read: (from) => Effect.orDie(log.from(storeId, from)),
           next: ({ remoteSequence }) => remoteSequence + 1,
           backlog: (remoteEntries) => EventLogServerUnencrypted.compactBacklog({ compactors, remoteEntries }),
           every: pollInterval
         }),
-      withTransaction: (effect) => atomically(statements, "EventLogServer.transaction", effect, Effect.die)
+      withTransaction: transaction
     })
   })
 
@@ -193,31 +147,8 @@ export const layerStorage = (
   DsqlClient
 > => Layer.effect(EventLogServerUnencrypted.Storage, makeStorage(options))
 
-const Row = Schema.Struct({ sequence: Schema.BigInt, entry_id: Schema.String, ...Stored.Columns.fields })
-
-const Sequence = Schema.Struct({ sequence: Schema.BigInt })
-
-const First = Schema.Struct({ first: Schema.BigInt })
-
-const found = ([row]: ReadonlyArray<typeof Sequence.Type>): Transaction.Outcome<Guarded.Told> =>
-  row === undefined ? Transaction.notCommitted : Transaction.committed({ first: row.sequence })
-
-const remoteEntryOf = ({ entry_id, sequence, ...row }: typeof Row.Type): RemoteEntry =>
-  new RemoteEntry({ remoteSequence: Number(sequence), entry: Stored.entryOf(entry_id, row) }, { disableChecks: true })
-
-const inStore = (storeId: string) => Expression.sql`store_id = ${Expression.value("text", storeId)}`
-
-const startingAt = (storeId: string, sequence: number) =>
-  Expression.sql`${inStore(storeId)} AND sequence >= ${Expression.value("bigint", BigInt(sequence))}`
-
-/** What a batch has to be compared with: the same ids, and later entries of the same keys; all later ones without it. */
-const concerned = (storeId: string, oldest: Entry, batch: ReadonlyArray<Entry> | undefined) => {
-  const later = Expression.sql`entry_id >= ${Expression.value("uuid", oldest.idString)}`
-  if (batch === undefined) return Expression.sql`${inStore(storeId)} AND ${later}`
-  const ids = Expression.values(
-    "uuid",
-    batch.map(({ idString }) => idString)
-  )
-  const keys = Expression.values("uuid", [...new Set(batch.map(Stored.keyOf))])
-  return Expression.sql`${inStore(storeId)} AND (entry_id = ANY(${ids}) OR (key_id = ANY(${keys}) AND ${later}))`
-}
+/** What the attempt that is under way has written so far. */
+const Attempt = Context.Reference<Array<Entries.Run> | undefined>(
+  "@effect-dsql/storage/SqlEventLogServerUnencrypted/Attempt",
+  { defaultValue: () => undefined }
+)

@@ -4,7 +4,7 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { PersistedQueue as Store } from "@effect-dsql/storage"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer, Redacted, Schedule } from "effect"
+import { Cause, Effect, Latch, Layer, Redacted, Schedule } from "effect"
 import { PersistedQueue } from "effect/persistence"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -103,6 +103,30 @@ layer(Stores.pipe(Layer.provideMerge(Database)), { excludeTestServices: true })(
         2
       )
       assert.include((yield* jobsOf(name))[0], { state: "completed", attempts: 2 })
+    })
+  )
+
+  it.effect("says of all jobs that fail at once what they failed with, however long that is", () =>
+    Effect.gen(function* () {
+      const { name, queue } = yield* someQueue()
+      const count = 450
+      const ids = Array.from({ length: count }, (_, n) => n)
+      yield* Effect.forEach(ids, (n) => queue.offer({ n }), { concurrency: 16 })
+      const all = yield* Latch.make()
+      let taken = 0
+      const work = Effect.suspend(() => {
+        taken += 1
+        return Effect.andThen(taken === count ? all.open : all.await, Effect.fail(`\0${"\u6f22".repeat(40_000)}`))
+      })
+      const exits = yield* Effect.forEach(ids, () => Effect.exit(queue.take(() => work)), { concurrency: "unbounded" })
+      assert.isTrue(exits.every((exit) => exit._tag === "Failure" && !Cause.hasDies(exit.cause)))
+      const jobs = yield* jobsOf(name)
+      assert.lengthOf(jobs, count)
+      for (const { attempts, claim, last_failure, state } of jobs) {
+        assert.deepStrictEqual({ attempts, claim, state }, { attempts: 1, claim: null, state: "pending" })
+        assert.include(last_failure, "\u6f22")
+        assert.strictEqual(last_failure?.length, 2_000)
+      }
     })
   )
 

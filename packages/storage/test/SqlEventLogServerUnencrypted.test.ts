@@ -179,6 +179,65 @@ describeStorage("The storage of an unencrypted event log", layer, (it) => {
       })
   )
 
+  it.effect.each(["before", "after"] as const)(
+    "commits once what is done in a transaction whose answer is lost %s it took effect",
+    (when) =>
+      Effect.gen(function* () {
+        const storage = yield* Storage
+        const store = newStore()
+        const [a, b] = [entry("a"), entry("b")]
+        // As Effect's handlers do.
+        const handled = storage.withTransaction(
+          Effect.andThen(storage.entriesAfter(store, a, [a, b]), storage.write(store, [a, b]))
+        )
+        const written = yield* Effect.andThen(loseAnswer(when), handled)
+        assert.deepStrictEqual(numbered(written), [
+          [1, a.idString],
+          [2, b.idString]
+        ])
+        assert.deepStrictEqual(numbered(yield* Queue.takeAll(yield* changes(storage, store))), numbered(written))
+      })
+  )
+
+  it.effect("gives an entry that is there already the number that it has, and numbers the others", () =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const store = newStore()
+      const [a, b, c] = [entry("a"), entry("b"), entry("c")]
+      yield* storage.write(store, [a])
+      const expected = [
+        [2, b.idString],
+        [1, a.idString],
+        [2, b.idString]
+      ]
+      assert.deepStrictEqual(numbered(yield* storage.write(store, [b, a, b])), expected)
+      assert.deepStrictEqual(numbered(yield* storage.withTransaction(storage.write(store, [b, a, b]))), expected)
+      const [one, other] = [storage, yield* another(1_000)]
+      const twice = yield* Effect.all(
+        Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? one : other).write(store, [c])),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        twice.flatMap(numbered),
+        Array.from({ length: 10 }, () => [3, c.idString])
+      )
+    })
+  )
+
+  it.effect("numbers more entries than a transaction takes", () =>
+    Effect.gen(function* () {
+      const storage = yield* Storage
+      const store = newStore()
+      const many = Array.from({ length: 3_500 }, (_, i) => entry(`${i}`))
+      const written = yield* storage.write(store, many)
+      assert.deepStrictEqual(
+        numbered(written),
+        many.map(({ idString }, i) => [i + 1, idString])
+      )
+      assert.deepStrictEqual(numbered(yield* Queue.takeAll(yield* changes(storage, store))), numbered(written))
+    })
+  )
+
   it.effect("numbers what twenty write at once, answers lost, without a gap and without a repetition", () =>
     Effect.gen(function* () {
       const storage = yield* Storage

@@ -56,7 +56,7 @@ export const share: Effect.Effect<Postgres.Postgres, Postgres.PostgresError, Sco
   const server = yield* start
   yield* Effect.acquireRelease(
     Effect.sync(() => {
-      process.env[variable] = Redacted.value(server.url())
+      process.env[variable] = toUrl(server).href
     }),
     () =>
       Effect.sync(() => {
@@ -78,20 +78,35 @@ export const make: Effect.Effect<Postgres.Postgres, Postgres.PostgresError, Scop
 })
 
 /**
- * A server that runs already, as an emulator takes it for the one beneath it.
+ * A server that runs already, as an emulator takes it for the one beneath it. Where the URL has a parameter `socket`,
+ * that is the path of the server's Unix socket.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const fromUrl = (url: URL): Postgres.Postgres => ({
   host: url.hostname,
+  socket: url.searchParams.get("socket") ?? undefined,
   port: Number(url.port),
   username: url.username,
   password: Redacted.make(url.password),
   dataDirectory: "",
   url: (database = "postgres") => {
     const other = new URL(url)
+    other.searchParams.delete("socket")
     other.pathname = `/${database}`
     return Redacted.make(other.href)
   }
 })
+
+/**
+ * All that another process needs to know of a server, its password included, for `fromUrl`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const toUrl = ({ socket, url }: Postgres.Postgres): URL => {
+  const all = new URL(Redacted.value(url()))
+  if (socket !== undefined) all.searchParams.set("socket", socket)
+  return all
+}

@@ -92,7 +92,7 @@ const snowflakes = Effect.runSync(Snowflake.makeGenerator)
 
 export const id = (): Snowflake.Snowflake => snowflakes.nextUnsafe()
 
-export const shard = (number = 1): ShardId.ShardId => ShardId.make("default", number)
+export const shard = (number = 1, group = "default"): ShardId.ShardId => ShardId.make(group, number)
 
 export const GetUser = Rpc.make("GetUser", { payload: { id: Schema.Number }, success: Schema.Number })
 

@@ -12,7 +12,8 @@ import {
   Transaction
 } from "@effect-dsql/core"
 import { Emulator } from "@effect-dsql/emulator"
-import { Clock, Context, Deferred, Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
+import type { SqlError } from "effect/sql/SqlError"
 import { readFileSync } from "node:fs"
 import { sharedPostgres } from "../../../../test/postgres.ts"
 import type { Series } from "./occurrences.ts"
@@ -54,6 +55,26 @@ const transactions = (emulator: Emulator.Emulator, series: Series) =>
     yield* series.until("dsql_pool_closed_total")
   })
 
+/** A key that one transaction has, another waits for, and a third finds taken and waited for; and a retry that is not paid. */
+const hotKey = (emulator: Emulator.Emulator, series: Series) =>
+  Effect.gen(function* () {
+    const keys = [{ table: "counters", key: { id: 1 } }]
+    const named = (body: Effect.Effect<unknown, SqlError, Transaction.Transaction>) =>
+      Transaction.run(body, { operation: "Named", keys })
+    const begun = yield* Deferred.make<void>()
+    const goOn = yield* Deferred.make<void>()
+    const holding = Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(goOn))
+    const first = yield* Effect.forkChild(named(Effect.andThen(ask("SELECT 1 AS n"), holding)))
+    yield* Deferred.await(begun)
+    const second = yield* Effect.forkChild(named(ask("SELECT 1 AS n")), { startImmediately: true })
+    yield* Effect.flip(named(ask("SELECT 1 AS n")))
+    yield* Deferred.succeed(goOn, undefined)
+    yield* Fiber.joinAll([first, second])
+    yield* emulator.control.inject({ on: "commit", fault: "conflict", times: 1 })
+    yield* Effect.flip(named(ask("UPDATE counters SET n = n + 1 WHERE id = 1")))
+    yield* series.until("dsql_tx_retry_quota_exhausted_total")
+  })
+
 /** The cluster, which refuses the first token. It has to live longer than the scope of the day. */
 export const cluster = Effect.suspend(() =>
   Emulator.make({
@@ -89,6 +110,15 @@ export const badDay = Effect.fnUntraced(function* (emulator: Emulator.Emulator, 
     orders
   )
   yield* Effect.provideContext(transactions(emulator, series), orders)
+
+  const hot = yield* build(
+    DsqlClient.layer({
+      ...options,
+      applicationName: "hot",
+      hotKeys: { waiting: 1, retryQuota: { tokens: 0, cost: 1 } }
+    })
+  )
+  yield* Effect.provideContext(hotKey(emulator, series), hot)
 
   // A pool of one that is in use, and somebody who waits.
   const busy = yield* build(

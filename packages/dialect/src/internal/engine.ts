@@ -36,8 +36,27 @@ let scanner: ScannerModule | undefined
 const loadScanner = Effect.promise(() => makeScanner()).pipe(Effect.map((loaded) => (scanner = loaded)))
 const loadParser = Effect.suspend(() => (scanner === undefined ? loadScanner : Effect.void)).pipe(
   Effect.andThen(Effect.promise(() => makeParser())),
-  Effect.map((loaded) => (parser = loaded))
+  Effect.map((loaded) => {
+    unoptimized(() => parseWith(loaded, "SELECT 1"))
+    return (parser = loaded)
+  })
 )
+
+/**
+ * Calls WebAssembly for the first time, so that V8 never optimizes what it compiles for that call. For the one large
+ * function of PostgreSQL's grammar it would take 600 MB and three seconds of a core, after some twenty statements; what
+ * it gives for them, two thirds of the time of a parse, only a file of tens of thousands of statements would notice.
+ */
+const unoptimized = <A>(call: () => A): A => {
+  const v8 = globalThis.process?.versions?.v8 === undefined ? undefined : process.getBuiltinModule?.("node:v8")
+  // A function that no module has. V8 reads this when it compiles a function, which is when the function is first called.
+  v8?.setFlagsFromString("--wasm-tier-up-filter=999999")
+  try {
+    return call()
+  } finally {
+    v8?.setFlagsFromString("--wasm-tier-up-filter=-1")
+  }
+}
 
 const withText = <A>(module: ParserModule | ScannerModule, text: string, use: (pointer: number) => A): A => {
   const bytes = module.lengthBytesUTF8(text) + 1
@@ -152,7 +171,7 @@ export const parsePlPgSql = (statement: string): Effect.Effect<Procedural> =>
   withScanner(
     (module): Procedural =>
       withText(module, statement, (pointer) => {
-        const result = module._wasm_parse_plpgsql(pointer)
+        const result = unoptimized(() => module._wasm_parse_plpgsql(pointer))
         const json = module.UTF8ToString(result)
         module._wasm_free_string(result)
         return json.startsWith("{") ? { _tag: "Tree", tree: JSON.parse(json) } : { _tag: "Refused", message: json }

@@ -5,6 +5,7 @@
  * is time and the service, not the toolkit.
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import * as HotKeys from "@effect-dsql/core/HotKeys"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -82,6 +83,7 @@ export const make = Effect.fnUntraced(function* (roundTrip: number) {
       transforming: client,
       reserve: acquirer,
       guarded: "statement",
+      hotKeys: HotKeys.make(),
       // Every contender has a connection of its own: what is compared is what happens to transactions.
       pool: Effect.succeed({ max: 0, open: 0, idle: 0, inUse: 0, waiting: 0 })
     })

@@ -8,6 +8,7 @@ import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 
 /** How much one statement takes. */
@@ -27,6 +28,34 @@ export const fitting = <A>(list: ReadonlyArray<A>, { bytes, count, weight }: Roo
   }
   return list.length
 }
+
+/** A list in parts, each for one statement. */
+export const parts = <A>(list: ReadonlyArray<A>, room: Room<A>): ReadonlyArray<ReadonlyArray<A>> => {
+  const found: Array<ReadonlyArray<A>> = []
+  for (let rest = list; rest.length > 0; rest = rest.slice(found.at(-1)?.length)) {
+    found.push(rest.slice(0, fitting(rest, room)))
+  }
+  return found
+}
+
+/**
+ * Sends a list, and where it is refused for what is in it the halves of it, down to what is refused by itself: one that
+ * the database does not take, or too many, keep the others from nothing. Gives what became of each, by its place.
+ */
+export const apart = <A, E, R>(
+  list: ReadonlyArray<A>,
+  send: (part: ReadonlyArray<A>) => Effect.Effect<void, E, R>,
+  isRefusal: (error: E) => boolean
+): Effect.Effect<ReadonlyArray<Exit.Exit<void, E>>, never, R> =>
+  Effect.flatMap(Effect.exit(send(list)), (exit) => {
+    const error = Exit.findErrorOption(exit)
+    if (list.length < 2 || Option.isNone(error) || !isRefusal(error.value)) return Effect.succeed(list.map(() => exit))
+    const half = list.length >> 1
+    return Effect.map(
+      Effect.forEach([list.slice(0, half), list.slice(half)], (part) => apart(part, send, isRefusal)),
+      (exits) => exits.flat()
+    )
+  })
 
 interface Waiting<A, B, E> {
   readonly request: A

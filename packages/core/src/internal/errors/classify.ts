@@ -8,10 +8,13 @@ import * as DsqlError from "./tags.ts"
 import { statementOf } from "./statement.ts"
 
 /** An error of a statement or of the transaction around it, before retries. */
-export type AttemptError = Exclude<DsqlError.DsqlError, DsqlError.ConditionFailed | DsqlError.ConflictRetriesExhausted>
+export type AttemptError = Exclude<DsqlError.DsqlError, DsqlError.ConditionFailed | Ended | DsqlError.KeyQueueFull>
+
+/** A conflict is not retried any more. */
+type Ended = DsqlError.ConflictRetriesExhausted | DsqlError.RetryQuotaExhausted
 
 /** What an error of Effect SQL can say: of a statement by itself, that its conflicts were retried already. */
-export type Failure = AttemptError | DsqlError.ConflictRetriesExhausted
+export type Failure = AttemptError | Ended
 
 const text = (cause: unknown, field: string): string | undefined => {
   const value = Predicate.hasProperty(cause, field) ? cause[field] : undefined

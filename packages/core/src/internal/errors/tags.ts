@@ -309,6 +309,50 @@ export class ConflictRetriesExhausted extends Schema.TaggedError<ConflictRetries
 }
 
 /**
+ * A transaction conflicted, and the retries of its client had cost all that they may (`retryQuota`), so it was not tried
+ * again. Nothing was committed.
+ *
+ * @since 0.2.0
+ * @category errors
+ */
+export class RetryQuotaExhausted extends Schema.TaggedError<RetryQuotaExhausted>(id("RetryQuotaExhausted"))(
+  "RetryQuotaExhausted",
+  {
+    operation: Schema.String,
+    /** How often the transaction was tried. */
+    attempts: Schema.Int,
+    /** Milliseconds since the first attempt began. */
+    elapsed: Schema.Number,
+    /** The conflict of the last attempt. */
+    last: SerializationConflict
+  }
+) {
+  readonly [TypeId] = TypeId
+  override get message(): string {
+    return `${this.operation}: not tried again after ${this.attempts} attempts, because the client's retry quota is used up: ${this.last.message}`
+  }
+}
+
+/**
+ * As many transactions of this client wait for keys as may. Nothing was sent.
+ *
+ * @since 0.2.0
+ * @category errors
+ */
+export class KeyQueueFull extends Schema.TaggedError<KeyQueueFull>(id("KeyQueueFull"))("KeyQueueFull", {
+  operation: Schema.String,
+  /** The table of the key that it would have waited for. */
+  table: Schema.String,
+  /** How many wait, for this key and for others. */
+  waiting: Schema.Int
+}) {
+  readonly [TypeId] = TypeId
+  override get message(): string {
+    return `${this.operation}: ${this.waiting} transactions wait for keys already, so none waits for one of ${this.table} besides`
+  }
+}
+
+/**
  * The transaction did not reach COMMIT before its deadline. Nothing was committed.
  *
  * @since 0.1.0
@@ -360,6 +404,8 @@ export type TransactionError =
   | ConnectionLost
   | ConnectionUnavailable
   | ConflictRetriesExhausted
+  | RetryQuotaExhausted
+  | KeyQueueFull
   | DeadlineExceeded
   | RollbackOnly
   | StatementFailed

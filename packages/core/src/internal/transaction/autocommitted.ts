@@ -11,7 +11,7 @@ import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import { ConflictRetriesExhausted, type SerializationConflict } from "../../DsqlError.ts"
+import { ConflictRetriesExhausted, RetryQuotaExhausted, type SerializationConflict } from "../../DsqlError.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import { carry, classify, orUnknown } from "../errors/classify.ts"
 import { unseen } from "../errors/conflictSeen.ts"
@@ -35,7 +35,7 @@ export const statement = <A, E, R>(
     return Effect.catch(
       retrying({ name, policy, start }, () => attempt),
       (error) =>
-        error instanceof ConflictRetriesExhausted
+        error instanceof ConflictRetriesExhausted || error instanceof RetryQuotaExhausted
           ? Effect.andThen(measure.exhausted(name), Effect.fail(carry(error, "execute")))
           : Effect.fail(error)
     )

@@ -47,6 +47,9 @@ export const retry = (
 export const exhausted = (operation: string): Effect.Effect<void> =>
   update(Metrics.transaction.exhausted, { operation }, 1)
 
+/** The retry quota was used up. */
+const unpaid = (operation: string): Effect.Effect<void> => update(Metrics.transaction.unpaid, { operation }, 1)
+
 /** Every transaction reports its latency, so the labelled metric is made once for each operation. */
 const latencies = new Map<string, Metric.Metric<number, unknown>>()
 
@@ -68,8 +71,14 @@ export const end = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E
 const failed = (operation: string, error_class: string): Effect.Effect<void> =>
   Effect.andThen(
     update(Metrics.transaction.errorClasses, { operation, error_class }, 1),
-    error_class === "ConflictRetriesExhausted" ? exhausted(operation) : Effect.void
+    ended.get(error_class)?.(operation) ?? Effect.void
   )
+
+/** The ends that have a metric of their own. */
+const ended: ReadonlyMap<string, (operation: string) => Effect.Effect<void>> = new Map([
+  ["ConflictRetriesExhausted", exhausted],
+  ["RetryQuotaExhausted", unpaid]
+])
 
 const errorClass = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.findErrorOption(cause)

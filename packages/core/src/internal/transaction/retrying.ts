@@ -6,8 +6,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
-import { ConflictRetriesExhausted, SerializationConflict } from "../../DsqlError.ts"
+import { ConflictRetriesExhausted, RetryQuotaExhausted, SerializationConflict } from "../../DsqlError.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
+import type { Quota } from "../hotkeys/quota.ts"
 import { afterFailure } from "../time/afterFailure.ts"
 import * as Monotonic from "../time/monotonic.ts"
 import { Deadline } from "./deadline.ts"
@@ -19,36 +20,48 @@ export interface Operation {
   readonly policy: RetryPolicy
   /** When the first attempt began, in monotonic milliseconds. */
   readonly start: number
+  /** What its retries are paid from; undefined where they cost nothing. */
+  readonly quota?: Quota | undefined
 }
 
-/** Retries while attempts conflict, and gives up when the policy does or the deadline comes first. */
+/** What ends in a conflict after all. */
+export type Exhausted = ConflictRetriesExhausted | RetryQuotaExhausted
+
+/** Retries while attempts conflict, and gives up when the policy does, the quota is used up or the deadline comes first. */
 export const retrying = <A, E, R>(
   operation: Operation,
   attempt: (number: number) => Effect.Effect<A, E | SerializationConflict, R>
-): Effect.Effect<A, Exclude<E, SerializationConflict> | ConflictRetriesExhausted, R> =>
+): Effect.Effect<A, Exclude<E, SerializationConflict> | Exhausted, R> => {
+  const { quota } = operation
+  const first = quota === undefined ? attempt(1) : Effect.tap(attempt(1), () => Effect.sync(quota.reward))
   // Nearly every transaction commits at once, and should not pay for a schedule that it never steps.
-  Effect.catch(attempt(1), (error) =>
+  return Effect.catch(first, (error) =>
     error instanceof SerializationConflict ? afterConflict(operation, attempt, error) : Effect.fail(other(error))
   )
+}
 
 /** The guard takes the conflict out of the union; the compiler cannot see that through the type parameter. */
 const other = <E>(error: E | SerializationConflict) => error as Exclude<E, SerializationConflict>
 
 const afterConflict = <A, E, R>(
-  { name, policy, start }: Operation,
+  { name, policy, quota, start }: Operation,
   attempt: (number: number) => Effect.Effect<A, E | SerializationConflict, R>,
   first: SerializationConflict
 ) =>
-  Effect.withFiber<A, Exclude<E, SerializationConflict> | ConflictRetriesExhausted, R>((fiber) => {
+  Effect.withFiber<A, Exclude<E, SerializationConflict> | Exhausted, R>((fiber) => {
     const clock = fiber.getRef(Clock.Clock)
     const deadline = fiber.getRef(Deadline)
     let attempts = 1
+    let isPaid = true
     const next = afterFailure(
       first,
       Effect.suspend(() => attempt(++attempts))
     ).pipe(
       Effect.matchEffect({
-        onSuccess: (value) => Effect.succeed(Result.succeed(value)),
+        onSuccess: (value) => {
+          quota?.giveBack()
+          return Effect.succeed(Result.succeed(value))
+        },
         onFailure: (error) =>
           error instanceof SerializationConflict
             ? Effect.andThen(measure.conflict(name, error.code), Effect.fail(error))
@@ -58,14 +71,19 @@ const afterConflict = <A, E, R>(
     // A delay that ends after the deadline would be waited for in vain.
     const isInTime = (delay: Duration.Duration) =>
       deadline === undefined || Monotonic.millisOf(clock) + Duration.toMillis(delay) < deadline.at
+    const pays = () => {
+      isPaid = quota?.pay() ?? true
+      return isPaid
+    }
     const observed = policy.pipe(
-      Schedule.while(({ duration }) => isInTime(duration)),
+      Schedule.while(({ duration }) => isInTime(duration) && pays()),
       Schedule.tap(({ duration, input }) => measure.retry(name, attempts + 1, duration, input))
     )
     const exhausted = (last: SerializationConflict) =>
       Effect.suspend(() => {
         const elapsed = Monotonic.millisOf(clock) - start
-        return Effect.fail(new ConflictRetriesExhausted({ operation: name, attempts, elapsed, last }))
+        const Exhausted = isPaid ? ConflictRetriesExhausted : RetryQuotaExhausted
+        return Effect.fail(new Exhausted({ operation: name, attempts, elapsed, last }))
       })
     return Effect.flatMap(Effect.retryOrElse(next, observed, exhausted), Effect.fromResult)
   })

@@ -4,20 +4,14 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import {
-  CommitOutcomeUnknown,
-  type ConflictRetriesExhausted,
-  ConnectionLost,
-  isDsqlError,
-  type SerializationConflict
-} from "../../DsqlError.ts"
+import { CommitOutcomeUnknown, ConnectionLost, isDsqlError, type SerializationConflict } from "../../DsqlError.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import * as Monotonic from "../time/monotonic.ts"
 import type { Failure } from "../errors/classify.ts"
 import type { AttemptFailure } from "./attempt.ts"
 import { Deadline } from "./deadline.ts"
 import { type Outcome, unknown } from "./outcome.ts"
-import { retrying } from "./retrying.ts"
+import { type Exhausted, retrying } from "./retrying.ts"
 import type { State } from "./validity.ts"
 
 /** The ways to find out, each as one attempt; one of `again` and `look` is there. */
@@ -29,7 +23,7 @@ export interface Ways<A, E, R> {
 }
 
 /** What remains of an attempt's errors once conflicts have been retried. */
-export type Settled<E> = Exclude<AttemptFailure<E>, SerializationConflict> | ConflictRetriesExhausted
+export type Settled<E> = Exclude<AttemptFailure<E>, SerializationConflict> | Exhausted
 
 /** Finds out, whether the transaction had a deadline or not: its outcome is worth knowing. */
 export const settle = <A, E, R>(

@@ -9,6 +9,7 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { CurrentTransformer, type Transformer } from "effect/sql/Statement"
 import type { DeadlineExceeded } from "../../DsqlError.ts"
+import { unlessOver } from "../hotkeys/turn.ts"
 import { Deadline, withinDeadline } from "./deadline.ts"
 import { Single } from "./single.ts"
 import { Validity } from "./validity.ts"
@@ -76,6 +77,6 @@ const once = (inner: Transformer | undefined): Transformer => {
   return (statement, sql, fiber, span) => {
     if (used) return Effect.die(new Error("Transaction.autocommit runs one statement; use Transaction.run for several"))
     used = true
-    return inner === undefined ? Effect.succeed(statement) : inner(statement, sql, fiber, span)
+    return unlessOver(inner === undefined ? Effect.succeed(statement) : inner(statement, sql, fiber, span))
   }
 }

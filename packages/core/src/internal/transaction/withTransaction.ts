@@ -40,7 +40,7 @@ export const withTransaction = (
     begin: (conn, statement) => Effect.asVoid(conn.execute(statement ?? begin, [], undefined)),
     commit,
     rollback,
-    savepoint: () => Effect.fail(inAnother),
+    savepoint: () => Effect.fail(nestedWithout),
     rollbackSavepoint: () => Effect.void
   })
   return (effect) =>
@@ -83,11 +83,18 @@ export const inSingle = (what: string): SqlError =>
 const connection = (acquire: Acquire): Acquire =>
   Effect.catchTag(withinDeadline(acquire), "DeadlineExceeded", (error) => Effect.fail(carry(error, "connect")))
 
-const inAnother = carry(
-  new UnsupportedFeature({
-    message: "Aurora DSQL has no savepoints, so a transaction cannot start inside another: run it before or after"
-  }),
-  "savepoint"
+const inAnotherWith = (instead: string) =>
+  carry(
+    new UnsupportedFeature({
+      message: `Aurora DSQL has no savepoints, so a transaction cannot start inside another: ${instead}`
+    }),
+    "savepoint"
+  )
+
+const inAnother = inAnotherWith("run it before or after")
+
+const nestedWithout = inAnotherWith(
+  'run it before or after, or let it join the outer one with the option nested: "join"'
 )
 
 const swallowed = carry(

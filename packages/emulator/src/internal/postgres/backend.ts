@@ -82,7 +82,9 @@ export const connect = (
 
 const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string>) =>
   Effect.callback<{ readonly backend: Backend; readonly socket: Socket }, BackendLost>((resume) => {
-    const socket = open({ host: server.host, port: server.port, noDelay: true })
+    const socket = open(
+      server.socket === undefined ? { host: server.host, port: server.port, noDelay: true } : { path: server.socket }
+    )
     const known = new Map<string, string>()
     const framer = Frame.makeFramer(maximum)
     const scram = Scram.make(Redacted.value(server.password))

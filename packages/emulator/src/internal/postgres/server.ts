@@ -16,6 +16,18 @@ import type { Programs } from "./programs.ts"
 /** Where servers listen. */
 export const host = "127.0.0.1"
 
+/** Bytes that the path of a Unix socket may have: 103 on macOS, the fewest. */
+const longestSocket = 103
+
+/**
+ * The Unix socket of a server, in its directory, which is closed to others. Windows has none, and below a long path none
+ * is found.
+ */
+export const socketIn = (path: string, port: number): string | undefined => {
+  const socket = Path.join(path, cluster, `.s.PGSQL.${port}`)
+  return process.platform === "win32" || Buffer.byteLength(socket) > longestSocket ? undefined : socket
+}
+
 const supervisor = fileURLToPath(
   new URL(`./supervisor${Path.extname(fileURLToPath(import.meta.url))}`, import.meta.url)
 )
@@ -57,7 +69,8 @@ export const run = Effect.fnUntraced(function* ({
   const data = Path.join(path, cluster)
   const configuration = Object.entries({
     listen_addresses: host,
-    unix_socket_directories: "",
+    // The directory that PostgreSQL stands in, its data's.
+    unix_socket_directories: socketIn(path, port) === undefined ? "" : ".",
     port,
     timezone: "UTC",
     // In kilobytes: what a query of the service may use.

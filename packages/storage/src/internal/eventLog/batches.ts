@@ -14,7 +14,7 @@ import type { EntryId } from "effect/eventlog/EventJournal"
 import type { EncryptedBatch, EncryptedRemoteBatch } from "effect/eventlog/EventLogEncryption"
 import type { WriteAck } from "effect/eventlog/EventLogMessage"
 import * as Schema from "effect/Schema"
-import { fitting } from "../grouped.ts"
+import * as Grouped from "../grouped.ts"
 import * as Statement from "../statement/statement.ts"
 import { primaryKeyOf } from "../tables/primaryKey.ts"
 import { entryIdOf, uuidOf } from "./uuid.ts"
@@ -131,12 +131,8 @@ export const make = (names: Names, statements: Statement.Statements) => {
      */
     write: Effect.fnUntraced(function* (scope: string, written: ReadonlyArray<EncryptedBatch>) {
       const added: Array<EncryptedRemoteBatch> = []
-      let rest = written
-      while (rest.length > 0) {
-        const count = fitting(rest, room)
-        const committed = commit(scope, rest.slice(0, count))
-        added.push(...(yield* Effect.catchTag(committed, "NothingNew", () => Effect.succeed([]))))
-        rest = rest.slice(count)
+      for (const part of Grouped.parts(written, room)) {
+        added.push(...(yield* Effect.catchTag(commit(scope, part), "NothingNew", () => Effect.succeed([]))))
       }
       return added
     }),

@@ -1,8 +1,10 @@
 /**
  * Entries of the event log as rows: their ids are UUIDs there, and of event and primary key there is a digest.
  */
+import * as Size from "@effect-dsql/core/Size"
 import { Entry, type EntryId, entryIdMillis, EntryIdOrder, makeEntryIdUnsafe } from "effect/eventlog/EventJournal"
 import * as Schema from "effect/Schema"
+import type { Room } from "../grouped.ts"
 import { digestOf, entryIdOf } from "./uuid.ts"
 
 /** The columns of an entry, as they are read. */
@@ -22,6 +24,13 @@ export const rowOf = ({ event, payload, primaryKey }: Entry) => ({
   key_id: keyOf({ event, primaryKey }),
   payload
 })
+
+/** Far below the 3,000 rows and 10 MiB of a transaction: what is made of the entries may be written in it as well. */
+export const room: Room<Entry> = {
+  count: 500,
+  bytes: 4 * 2 ** 20,
+  weight: ({ event, payload, primaryKey }) => Size.rowBytes({ event, payload, primaryKey }) + 100
+}
 
 /** Entries that have this in common are of the same thing. */
 export const keyOf = ({ event, primaryKey }: Pick<Entry, "event" | "primaryKey">): string => digestOf(event, primaryKey)

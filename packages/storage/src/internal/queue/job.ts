@@ -34,3 +34,8 @@ export interface Settlement {
   readonly job: Claimed
   readonly outcome: Outcome
 }
+
+/** What of a failure is kept: so many UTF-16 code units of its text, which are three bytes each at most. */
+export const failureLength = 2_000
+
+export const failureBytes = 3 * failureLength
