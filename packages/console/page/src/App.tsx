@@ -85,10 +85,10 @@ export const App = () => {
         </button>
         <p class="numbers">
           <span>
-            <b>{order.length.toLocaleString("en")}</b> transactions
+            <b>{order.length.toLocaleString("en")}</b> transaction{order.length === 1 ? "" : "s"}
           </span>
           <span>
-            <b>{conflicts.toLocaleString("en")}</b> conflicts
+            <b>{conflicts.toLocaleString("en")}</b> conflict{conflicts === 1 ? "" : "s"}
           </span>
           <span>
             <b>{(state?.counts.roundTrips ?? 0).toLocaleString("en")}</b> round trips
