@@ -16,6 +16,7 @@ const long = [
   "services/test/services.test.ts",
   "test/examples.test.ts",
   "emulator/test/Leaks.test.ts",
+  "schema/test/EffectMigratorAdoption.test.ts",
   "schema/test/Migrator.test.ts",
   "cli/test/dev.test.ts"
 ]

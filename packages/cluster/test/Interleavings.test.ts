@@ -144,6 +144,22 @@ describeCounted("Interleavings", (it) => {
       })
     )
 
+    it.effect.each(everyMoment)("that nobody renews any more, %s: one has it", (moment) =>
+      Effect.gen(function* () {
+        const cluster = prefix()
+        const gone = yield* process({ prefix: cluster, shardingConfig: { shardLockExpiration: 0 } })
+        yield* gone.runners.acquire(gone.address, [shard()])
+        const [one, other] = [yield* process({ prefix: cluster }), yield* process({ prefix: cluster })]
+        const { exit: outcome, meanwhile } = yield* interleaved(
+          one.runners.acquire(one.address, [shard()]),
+          moment,
+          other.runners.acquire(other.address, [shard()])
+        )
+        assert.deepStrictEqual([meanwhile, outcome], [[shard()], Exit.succeed([])])
+        assert.strictEqual(other.holding.find("default:1")?.fence, 2n)
+      })
+    )
+
     it.effect("without the comparison of owner and lease both believe that they have it", () =>
       Effect.gen(function* () {
         const { mine, theirs } = yield* free
@@ -169,6 +185,36 @@ describeCounted("Interleavings", (it) => {
         )
         assert.deepStrictEqual([outcome, attempts], [Exit.succeed([shard()]), 1])
         assert.strictEqual((yield* stored).length, 1)
+      })
+    )
+
+    it.effect.each(everyMoment)("in the middle of a reply disturbs it no more, %s", (moment) =>
+      Effect.gen(function* () {
+        const { incoming, one, sent, stored } = yield* handedOut
+        const {
+          attempts,
+          exit: outcome,
+          meanwhile
+        } = yield* interleaved(
+          incoming.respond(exit(sent)),
+          moment,
+          one.runners.refresh(one.address, [shard(), shard(2)])
+        )
+        assert.deepStrictEqual([tagOf(outcome), meanwhile, attempts], ["Success", [shard()], 1])
+        assert.strictEqual((yield* stored).length, 1)
+      })
+    )
+
+    it.effect("without the comparison of the owner is renewed for one that has lost it", () =>
+      Effect.gen(function* () {
+        const { one, takeOver } = yield* handedOut
+        const { exit: outcome } = yield* interleaved(
+          one.runners.refresh(one.address, [shard(), shard(2)]),
+          "before its commit",
+          takeOver,
+          without(/held\.owner = \$\d+::uuid/g, "(TRUE OR $&)")
+        )
+        assert.deepStrictEqual(outcome, Exit.succeed([shard()]))
       })
     )
 
@@ -298,6 +344,30 @@ describeCounted("Interleavings", (it) => {
           [1]
         )
         assert.strictEqual((yield* one.messages.repliesForUnfiltered([sent.envelope.requestId])).length, 2)
+      })
+    )
+
+    it.effect.each(everyMoment)("the other way round, %s: neither is lost either", (moment) =>
+      Effect.gen(function* () {
+        const { heard, next, one, sent } = yield* streaming
+        const { exit: outcome } = yield* interleaved(next, moment, heard)
+        assert.strictEqual(tagOf(outcome), "Success")
+        const unheard = yield* one.messages.repliesFor([sent])
+        assert.deepStrictEqual(
+          unheard.map((reply) => reply._tag === "Chunk" && reply.sequence),
+          [1]
+        )
+      })
+    )
+
+    it.effect("without the lock on the request an acknowledgement of what is decided is left over", () =>
+      Effect.gen(function* () {
+        const { heard, last, sent } = yield* streaming
+        yield* interleaved(heard, "before its commit", last, without(/ FOR UPDATE/g))
+        assert.deepStrictEqual(
+          yield* rows(`SELECT kind FROM cluster_inbox WHERE request_id = ${sent.envelope.requestId}`),
+          [{ kind: 1 }]
+        )
       })
     )
 
