@@ -43,7 +43,7 @@ describe("each published package", () => {
   })
 
   it.each(names)("%s is built before it is packed, from a clone too", (name) => {
-    const page = { page: "vite build page", prepack: "tsc -b && pnpm page" }
+    const page = { page: "vite build page", prepack: "tsc -b && vite build page" }
     assert.deepStrictEqual(manifestOf(name).scripts, name === "console" ? page : { prepack: "tsc -b" })
   })
 

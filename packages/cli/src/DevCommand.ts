@@ -21,7 +21,6 @@ import * as Json from "./Json.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
 import * as Root from "./Root.ts"
-import * as Trail from "./Trail.ts"
 
 const pathFlag = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar("path"), Flag.withDescription(description), Flag.optional)
@@ -145,6 +144,7 @@ export const dev = Command.make(
         }
         yield* Output.print(shared, Json.Listening, listening, (paint) => text(listening, paint))
         if (!input.watch) return yield* emulator.ended
+        const Trail = yield* Effect.promise(() => import("./Trail.ts"))
         const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
         const known = yield* emulator.control.transactions()
         const from = Math.max(0, ...known.map(({ revision }) => revision))

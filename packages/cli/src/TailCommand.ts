@@ -4,25 +4,19 @@
  * @since 0.1.0
  * @stability unstable
  */
-import * as Watch from "@effect-dsql/emulator/Watch"
-import * as PgClient from "@effect/sql-pg/PgClient"
 import { Argument, Command, Flag, TerminalCapabilities } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import * as Connection from "./Connection.ts"
 import { CannotConnect, InvalidUsage } from "./Failure.ts"
 import * as Desk from "./internal/desk.ts"
 import * as Output from "./Output.ts"
 import * as Root from "./Root.ts"
-import * as Trail from "./Trail.ts"
 
 /** Milliseconds that one question waits for something to happen. */
 const patience = 20_000
-
-const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(Watch.Transaction)))
 
 /**
  * Follows the transactions of a running `dev`, until Ctrl-C. As JSON, each is a `Watch.Transaction` of
@@ -62,6 +56,9 @@ export const tail = Command.make(
         message: `${JSON.stringify(url)} is no address: give the postgres:// url that dev printed`
       })
     }
+    // Loaded now: nothing else asks an emulator.
+    const PgClient = yield* Effect.promise(() => import("@effect/sql-pg/PgClient"))
+    const Trail = yield* Effect.promise(() => import("./Trail.ts"))
     const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
     yield* Effect.scoped(
       Effect.gen(function* () {
@@ -76,7 +73,7 @@ export const tail = Command.make(
           return row?.answer ?? "null"
         })
         const changed = (after: number, wait: number) =>
-          Effect.flatMap(ask({ watch: {}, transactions: { after, wait } }), (text) => Effect.orDie(decode(text)))
+          Effect.flatMap(ask({ watch: {}, transactions: { after, wait } }), Trail.read)
         const known = yield* changed(0, 0)
         const from = all ? 0 : Math.max(0, ...known.map(({ revision }) => revision))
         return yield* Trail.follow(shared, (after) => changed(after, patience), from, Output.painter(canColor))

@@ -62,6 +62,16 @@ export const text = (transaction: Watch.Transaction, paint: Paint): string => {
   return `${head}${said}${why}`
 }
 
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(Watch.Transaction)))
+
+/**
+ * Reads transactions as an emulator tells them over SQL. An emulator of another version is a defect.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const read = (json: string): Effect.Effect<ReadonlyArray<Watch.Transaction>> => Effect.orDie(decode(json))
+
 const encode = Schema.encodeEffect(Watch.Transaction)
 
 /**
