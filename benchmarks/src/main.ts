@@ -1,14 +1,17 @@
 /**
- * `pnpm bench` runs all benchmarks, `pnpm bench NAME…` those that are named.
+ * `pnpm bench` runs all benchmarks, `pnpm bench NAME…` those that are named. `--rows` says how many rows `growth` puts
+ * around an operation at most.
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Postgres } from "@effect-dsql/emulator"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, type Redacted, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
+import { parseArgs } from "node:util"
 import { emulation } from "./Emulation.ts"
 import { fences } from "./Fences.ts"
 import { freshDatabases } from "./FreshDatabases.ts"
+import { growth } from "./Growth.ts"
 import { persistence } from "./Persistence.ts"
 import { queues } from "./Queues.ts"
 import { startup } from "./Startup.ts"
@@ -37,25 +40,32 @@ const onServer = <A, E>(
     yield* Effect.provide(Effect.andThen(schema, Effect.scoped(benchmark(url))), live)
   }).pipe(Effect.scoped)
 
+const { positionals: asked, values } = parseArgs({
+  allowPositionals: true,
+  options: { rows: { type: "string", default: "1000000" }, help: { type: "boolean", short: "h" } }
+})
+
 const benchmarks = {
   transactions: onServer(transactions),
   fences: onServer(fences),
   emulation: Effect.scoped(Effect.flatMap(server, emulation)),
   persistence: Effect.scoped(Effect.flatMap(server, persistence)),
+  growth: Effect.scoped(Effect.flatMap(server, (postgres) => growth(postgres, Number(values.rows)))),
   queue: Effect.scoped(Effect.flatMap(server, queues)),
   testing: freshDatabases,
   startup
 }
 
 const isName = (name: string): name is keyof typeof benchmarks => name in benchmarks
-const asked = process.argv.slice(2)
 const unknown = asked.find((name) => !isName(name))
 const names = asked.length === 0 ? Object.keys(benchmarks).filter(isName) : asked.filter(isName)
 
 const list = Object.keys(benchmarks).join(", ")
 
-if (unknown === "--help" || unknown === "-h") {
-  process.stdout.write(`pnpm bench [name…]: the toolkit beside what it replaces; all benchmarks, or some of ${list}\n`)
+if (values.help === true) {
+  process.stdout.write(
+    `pnpm bench [name…] [--rows N]: the toolkit beside what it replaces; all benchmarks, or some of ${list}\n`
+  )
 } else if (unknown === undefined) {
   NodeRuntime.runMain(Effect.forEach(names, (name) => benchmarks[name], { discard: true }))
 } else {

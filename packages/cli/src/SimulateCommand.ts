@@ -33,7 +33,8 @@ const number = (name: string, standard: string, description: string) =>
 export const simulate = Command.make(
   "simulate",
   {
-    contenders: number("contenders", "10,100", "Clients that begin at once; several numbers for several scenarios"),
+    contenders: number("contenders", "10,100", "Callers that begin at once; several numbers for several scenarios"),
+    processes: number("processes", "1", "Processes that they are spread over; several numbers likewise"),
     transactions: number("transactions", "1", "Transactions that each client runs, one after the other"),
     hotKeys: number("hot-keys", "1", "Rows that they contend for"),
     latency: number("latency", "20", "Milliseconds of a round trip"),
@@ -44,7 +45,7 @@ export const simulate = Command.make(
     ),
     policies: Flag.String("policy").pipe(
       Flag.withDescription(
-        "effect-dsql, aws-connector, aws-drizzle, or settings such as base=20,cap=2000,attempts=20,jitter=full; may be repeated [default: the three]"
+        "effect-dsql, effect-dsql-queue, effect-dsql-group, aws-connector, aws-drizzle, or settings such as base=20,cap=2000,attempts=20,jitter=full,queue=on,group=50,quota=500; may be repeated [default: all five]"
       ),
       Flag.atLeast(0)
     ),
@@ -80,8 +81,17 @@ export const simulate = Command.make(
       runs: yield* inRange("runs", fields.runs, input.runs),
       seed: input.seed
     }
-    const scenarios = yield* Effect.forEach(input.contenders.split(","), (text) =>
-      Effect.map(inRange("contenders", fields.contenders, text), (contenders) => ({ ...common, contenders }))
+    const contenders = yield* Effect.forEach(input.contenders.split(","), (text) =>
+      inRange("contenders", fields.contenders, text)
+    )
+    const processes = yield* Effect.forEach(input.processes.split(","), (text) =>
+      inRange("processes", fields.processes, text)
+    )
+    // More processes than contenders are as many as there are contenders.
+    const scenarios = contenders.flatMap((contenders) =>
+      [...new Set(processes.map((count) => Math.min(count, contenders)))].map((processes) =>
+        Object.assign({ contenders, processes }, common)
+      )
     )
     const outcomes = yield* Effect.forEach(scenarios, (scenario) =>
       Effect.forEach(policies, (policy) => Contention.simulate(scenario, policy))
@@ -101,12 +111,15 @@ export const simulate = Command.make(
     "Simulate what retry policies make of contention, or how a fleet connects, in virtual time; connects to nothing"
   ),
   Command.withExamples([
-    { command: "effect-dsql simulate", description: "The default policy beside those that AWS ships" },
+    { command: "effect-dsql simulate", description: "The toolkit's policies beside those that AWS ships" },
     {
       command: "effect-dsql simulate --contenders 50 --latency 5 --policy effect-dsql --policy base=50,cap=5000",
       description: "A policy of your own, for a cluster that is near"
     },
-    { command: "effect-dsql simulate --svg contention.svg", description: "As a chart" },
+    {
+      command: "effect-dsql simulate --contenders 100 --processes 1,10,100 --svg contention.svg",
+      description: "As a chart, for one process and for many"
+    },
     {
       command: "effect-dsql simulate --connections 20x100,44x500",
       description: "How long a fleet takes to connect, and to come back after half of it was cut"

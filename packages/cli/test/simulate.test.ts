@@ -20,7 +20,9 @@ describe("effect-dsql simulate", () => {
         [
           "policy contenders",
           ...[2, 4].flatMap((number) =>
-            ["effect-dsql", "aws-connector", "aws-drizzle"].map((policy) => `${policy} ${number}`)
+            ["effect-dsql", "effect-dsql-queue", "effect-dsql-group", "aws-connector", "aws-drizzle"].map(
+              (policy) => `${policy} ${number}`
+            )
           )
         ]
       )
@@ -39,15 +41,30 @@ describe("effect-dsql simulate", () => {
       assert.deepStrictEqual(Object.keys(outcomes[0]), [
         "policy",
         "contenders",
+        "processes",
         "committed",
         "gaveUp",
         "giveUpShare",
         "attemptsPerCommit",
         "p50",
         "p99",
-        "finish"
+        "finish",
+        "committedAfter"
       ])
       assert.match(readFileSync(join(cwd, "chart.svg"), "utf8"), /^<svg /)
+    })
+  )
+
+  it.live("spreads contenders over processes, of which there are no more than contenders", () =>
+    Effect.gen(function* () {
+      const flags = "--contenders 4 --processes 1,2,4,100 --runs 1 --policy queue=on --format json"
+      const { code, stdout } = yield* call(["simulate", ...flags.split(" ")])
+      assert.strictEqual(code, 0)
+      const { outcomes } = JSON.parse(stdout)
+      assert.deepStrictEqual(
+        outcomes.map(({ processes }: { readonly processes: number }) => processes),
+        [1, 2, 4]
+      )
     })
   )
 
@@ -65,11 +82,12 @@ describe("effect-dsql simulate", () => {
   it.live.each([
     [["--contenders", "many"], '--contenders cannot be "many"'],
     [["--contenders", "10,"], '--contenders cannot be ""'],
+    [["--processes", "0"], '--processes cannot be "0"'],
     [["--latency", "0"], '--latency cannot be "0"'],
     [["--connections", "20"], '--connections cannot be ""'],
     [["--connections", "2x3", "--budget", "none"], '--budget cannot be "none"'],
     [["--runs", "1.5"], '--runs cannot be "1.5"'],
-    [["--policy", "aws"], '"aws" is not a policy: it is one of effect-dsql, aws-connector, aws-drizzle'],
+    [["--policy", "aws"], '"aws" is not a policy: it is one of effect-dsql, effect-dsql-queue'],
     [["--contenders", "2", "--runs", "1", "--svg", "missing/chart.svg"], "missing/chart.svg"],
     [["--endpoint", "localhost"], "simulate"]
   ] as const)("says in one line what is wrong with %j, and ends with 2", ([args, says]) =>

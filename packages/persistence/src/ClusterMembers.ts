@@ -28,6 +28,7 @@ import { HostId } from "./Identifiers.ts"
 import * as Edge from "./internal/storable/edge.ts"
 import { drain } from "./internal/drain.ts"
 import { repeatable } from "./internal/repeatable.ts"
+import { hidden } from "./internal/page/limit.ts"
 import * as List from "./internal/page/list.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
@@ -211,9 +212,10 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
   const body = Effect.gen(function* () {
     const sql = yield* Transaction.sql
     const { hostId, role, rpcAddress, sessionStartedAfter } = request
-    const filters = [sql`membership_partition = ${partition}`, sql`record_expiry > ${now(sql)}`]
-    if (Option.isSome(start)) filters.push(sql`host_id > ${start.value.hostId}`)
-    if (hostId !== undefined) filters.push(sql`host_id = ${hostId}`)
+    const key = [sql`membership_partition = ${partition}`]
+    if (Option.isSome(start)) key.push(sql`host_id > ${start.value.hostId}`)
+    if (hostId !== undefined) key.push(sql`host_id = ${hostId}`)
+    const filters = [sql`record_expiry > ${now(sql)}`]
     if (role !== undefined) filters.push(sql`role = ${encodeRole(role)}`)
     if (rpcAddress !== undefined) filters.push(sql`rpc_address = ${rpcAddress}`)
     if (within > 0 && within <= longest) {
@@ -222,9 +224,15 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
     if (sessionStartedAfter !== undefined) {
       filters.push(sql`session_start >= ${DateTime.toDateUtc(sessionStartedAfter)}`)
     }
+    // A LIMIT that limits nothing keeps the two apart: rows are read in the order of their key, and then filtered, not
+    // fetched by a filter and sorted.
     return yield* sql<{ readonly host_id: HostId }>`
-      SELECT ${columnNames(sql)} FROM cluster_membership WHERE ${sql.and(filters)}
-      ORDER BY membership_partition, host_id LIMIT ${List.size(request) + 1}`
+      SELECT ${columnNames(sql)} FROM (
+        SELECT * FROM cluster_membership WHERE ${sql.and(key)}
+        ORDER BY host_id LIMIT ${Expression.fragment(sql, hidden(Number.MAX_SAFE_INTEGER))}
+      ) AS member
+      WHERE ${sql.and(filters)}
+      ORDER BY host_id LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
   })
   const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMembers", readOnly: "proven" })
   return yield* List.page(
@@ -237,19 +245,17 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
 })
 
 /**
- * With their entries in five indexes, 500 records are no more than the 3,000 rows that a transaction may change. A host
+ * Expired is expired, in whatever partition: to ask for Temporal's, which all of them are in, would read them all. With
+ * their entries in five indexes, 500 records are no more than the 3,000 rows that a transaction may change. A host
  * that is heard of meanwhile has changed its row: this then conflicts, and starts over without it.
  */
 const deleteExpired = (options?: { readonly limit?: number | undefined }) =>
   drain(
     "PruneClusterMembers",
-    (rows) => {
-      const own = Expression.sql`membership_partition = ${Expression.value("integer", partition)}`
-      const expired = Expression.sql`${own} AND record_expiry <= ${Expression.literal(clock)}`
-      return Write.remove({
-        table,
-        where: Expression.sql`${own} AND host_id IN (SELECT host_id FROM cluster_membership WHERE ${expired} LIMIT ${rows})`
-      })
+    {
+      table,
+      order: { record_expiry: "timestamp", host_id: "uuid" },
+      where: Expression.sql`record_expiry <= ${Expression.literal(clock)}`
     },
     options?.limit
   )

@@ -28,7 +28,8 @@ import type * as Stream from "effect/Stream"
 import { type DataBlob, equals } from "./DataBlob.ts"
 import * as Edge from "./internal/storable/edge.ts"
 import * as AckLevel from "./internal/queues/ackLevels.ts"
-import { drain, first } from "./internal/drain.ts"
+import { drain } from "./internal/drain.ts"
+import { hidden } from "./internal/page/limit.ts"
 import * as List from "./internal/page/list.ts"
 import * as Log from "./internal/queues/messageLog.ts"
 import * as Row from "./internal/page/row.ts"
@@ -187,7 +188,7 @@ const list = Effect.fnUntraced(function* (queue: QueueType, request: MessageRang
     (sql) => sql<Log.MessageRow>`
       SELECT message_id, message_payload, message_encoding FROM queue
       WHERE queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}
-      ORDER BY message_id LIMIT ${List.size(request) + 1}`
+      ORDER BY message_id LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
   )
   const rows = yield* Transaction.autocommit(body, { operation: "ReadMessages", readOnly: "proven" })
   return yield* List.page(
@@ -201,12 +202,13 @@ const list = Effect.fnUntraced(function* (queue: QueueType, request: MessageRang
 
 const remove = Effect.fnUntraced(function* (queue: QueueType, { after = -1n, upTo = Edge.largest }: MessageRange) {
   if (upTo < 0n) return yield* new MessageRangeInvalid({ upTo })
-  const rows = first({
+  const bigint = (value: bigint) => Expression.value("bigint", value)
+  return yield* drain("DeleteMessages", {
     table: "queue",
-    order: ["message_id"],
-    where: Expression.sql`queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}`
+    order: { message_id: "bigint" },
+    where: Expression.sql`queue_type = ${Expression.value("integer", queue)} AND message_id <= ${bigint(upTo)}`,
+    from: Expression.sql`message_id > ${bigint(after)}`
   })
-  return yield* drain("DeleteMessages", rows)
 })
 
 const ackLevels = (queue: QueueType) =>

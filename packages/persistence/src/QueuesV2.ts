@@ -24,7 +24,8 @@ import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { DataBlob } from "./DataBlob.ts"
 import * as Edge from "./internal/storable/edge.ts"
-import { drain, first } from "./internal/drain.ts"
+import { drain } from "./internal/drain.ts"
+import { hidden } from "./internal/page/limit.ts"
 import * as List from "./internal/page/list.ts"
 import * as Log from "./internal/queues/messageLog.ts"
 import * as Partition from "./internal/queues/partition.ts"
@@ -210,17 +211,20 @@ const listMessages = Effect.fnUntraced(function* (
   const tokens = Tokens.codec(Row.name(log(queue).messages), Schema.BigInt).of(`from ${first}`)
   const after = yield* List.start(tokens, request)
   const start = Option.match(after, { onNone: () => first, onSome: (position) => position + 1n })
+  // A page is cut before it is joined: of a join, all messages would be sorted for the first ones.
   const select = (from: bigint) =>
     Transaction.autocommit(
       Effect.flatMap(
         Transaction.sql,
         (sql) => sql<FoundMessage>`
           SELECT metadata_payload, metadata_encoding, message_id, message_payload, message_encoding
-          FROM queues LEFT JOIN queue_messages ON queue_messages.queue_type = queues.queue_type
-            AND queue_messages.queue_name = queues.queue_name
-            AND queue_partition = 0 AND message_id >= ${from}
+          FROM queues LEFT JOIN LATERAL (
+            SELECT message_id, message_payload, message_encoding FROM queue_messages
+            WHERE ${Log.matches(sql, log(queue).messages.key)} AND message_id >= ${from}
+            ORDER BY message_id LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}
+          ) AS message ON TRUE
           WHERE queues.queue_type = ${queue.type} AND queues.queue_name = ${queue.name}
-          ORDER BY message_id LIMIT ${List.size(request) + 1}`
+          ORDER BY message_id`
       ),
       { operation: "ReadMessages", readOnly: "proven" }
     )
@@ -254,13 +258,11 @@ const deleteMessages = Effect.fnUntraced(function* (
       })
   })
   const own = Expression.key("queue_messages", Log.bound(log(queue).messages.key))
-  const last = Expression.sql`SELECT max(message_id) FROM queue_messages WHERE ${own}`
-  const rows = first({
+  yield* drain("RangeDeleteMessages", {
     table: "queue_messages",
-    order: ["message_id"],
-    where: Expression.sql`${own} AND message_id < ${min} AND message_id < (${last})`
+    order: { message_id: "bigint" },
+    where: Expression.sql`${own} AND message_id < ${Expression.value("bigint", min)} AND message_id < (${Log.lastOf("queue_messages", own)})`
   })
-  yield* drain("RangeDeleteMessages", rows)
   return Number(deleted)
 })
 
@@ -272,7 +274,8 @@ const advance = Effect.fnUntraced(function* (queue: QueueKey, upTo: bigint) {
   const sql = yield* Transaction.sql
   const rows = yield* sql<Found & { readonly last: bigint | null }>`
     SELECT metadata_payload, metadata_encoding, (
-      SELECT max(message_id) FROM queue_messages WHERE ${Log.matches(sql, log(queue).messages.key)}
+      SELECT message_id FROM queue_messages WHERE ${Log.matches(sql, log(queue).messages.key)}
+      ORDER BY message_id DESC LIMIT 1
     ) AS last
     FROM queues WHERE ${Log.matches(sql, keyOf(queue))}`
   if (rows[0] === undefined) return yield* new QueueNotFound({ queue })
@@ -299,12 +302,13 @@ const list = Effect.fnUntraced(function* (type: number, request: PageToken.PageR
     Transaction.sql,
     (sql) => sql<Found & { readonly queue_name: string; readonly last: bigint | null }>`
       SELECT queue_name, metadata_payload, metadata_encoding, (
-        SELECT max(message_id) FROM queue_messages
+        SELECT message_id FROM queue_messages
         WHERE queue_messages.queue_type = queues.queue_type AND queue_messages.queue_name = queues.queue_name
           AND queue_partition = 0
+        ORDER BY message_id DESC LIMIT 1
       ) AS last
       FROM queues WHERE queue_type = ${type} AND queue_name > ${after}
-      ORDER BY queue_name LIMIT ${List.size(request) + 1}`
+      ORDER BY queue_name LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
   )
   const rows = yield* Transaction.autocommit(body, { operation: "ListQueues", readOnly: "proven" })
   const name = (row: (typeof rows)[number]) => QueueName.make(row.queue_name)

@@ -25,6 +25,7 @@ import type * as Stream from "effect/Stream"
 import { Encoding, equals } from "./DataBlob.ts"
 import { type BuildId, type NamespaceId, TaskQueueName } from "./Identifiers.ts"
 import * as Edge from "./internal/storable/edge.ts"
+import { hidden } from "./internal/page/limit.ts"
 import * as List from "./internal/page/list.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
@@ -164,14 +165,18 @@ const update = Effect.fnUntraced(function* (
   const key = { namespace_id: Expression.value("uuid", namespaceId) }
   const types = { task_queue_name: "text", version: "bigint", data: "bytea", data_encoding: "text" } as const
   const pair = { build_id: "text", task_queue_name: "text" } as const
-  // The rows whose versions are compared are those that are written, so they need no lock to conflict on.
+  // The rows whose versions are compared are those that are written, so they need no lock to conflict on. Each is looked
+  // up: for a join, a planner that knows nothing of the table's size would read the whole namespace.
   const stale = Expression.sql`
-    SELECT array_agg(given.task_queue_name) AS names, array_agg(given.version) AS expected,
-      array_agg(COALESCE(stored.version, 0)) AS actual
-    FROM ${Expression.records("given", { task_queue_name: "text", version: "bigint" }, rows)}
-    LEFT JOIN task_queue_user_data AS stored
-      ON stored.namespace_id = ${key.namespace_id} AND stored.task_queue_name = given.task_queue_name
-    WHERE given.version <> COALESCE(stored.version, 0)`
+    SELECT array_agg(task_queue_name) AS names, array_agg(version) AS expected, array_agg(stored) AS actual
+    FROM (
+      SELECT given.task_queue_name, given.version, COALESCE((
+        SELECT stored.version FROM task_queue_user_data AS stored
+        WHERE stored.namespace_id = ${key.namespace_id} AND stored.task_queue_name = given.task_queue_name
+      ), 0) AS stored
+      FROM ${Expression.records("given", { task_queue_name: "text", version: "bigint" }, rows)}
+    ) AS compared
+    WHERE version <> stored`
   const guard = Guard.make({
     name: "stale",
     row: { select: stale, lock: undefined },
@@ -207,10 +212,16 @@ const update = Effect.fnUntraced(function* (
     from: Expression.records("added", pair, added),
     onConflict: Write.replacing(["namespace_id", "build_id", "task_queue_name"], [])
   })
+  // By all columns of the key from there, for the same reason.
+  const triple = { namespace_id: "uuid", ...pair } as const
   const gone = Write.remove({
     table: buildIds,
-    using: Expression.records("removed", pair, removed),
-    where: Expression.sql`${Expression.key(buildIds, key)} AND ${Expression.key(buildIds, columnsOf("removed", Object.keys(pair)))}`
+    using: Expression.records(
+      "removed",
+      triple,
+      removed.map(({ build_id, task_queue_name }) => ({ namespace_id: namespaceId, build_id, task_queue_name }))
+    ),
+    where: Expression.key(buildIds, columnsOf("removed", Object.keys(triple)))
   })
   // None of the build ids that come is one that goes.
   const body = Guarded.write({ guards: [guard], writes: [written, come, gone], independent: true })
@@ -253,7 +264,7 @@ const list = Effect.fnUntraced(function* (namespaceId: NamespaceId, request: Pag
     Transaction.sql,
     (sql) => sql<Found>`
       SELECT * FROM task_queue_user_data WHERE namespace_id = ${namespaceId} AND task_queue_name > ${after}
-      ORDER BY task_queue_name LIMIT ${List.size(request) + 1}`
+      ORDER BY task_queue_name LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
   )
   const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueueUserData", readOnly: "proven" })
   return yield* List.page(rows, request, decode, (row) => TaskQueueName.make(row.task_queue_name), tokens)
@@ -283,7 +294,7 @@ const listByBuildId = Effect.fnUntraced(function* (
     (sql) => sql<BuildIdRow>`
       SELECT task_queue_name FROM build_id_to_task_queue
       WHERE namespace_id = ${namespaceId} AND build_id = ${buildId} AND task_queue_name > ${after}
-      ORDER BY task_queue_name LIMIT ${List.size(request) + 1}`
+      ORDER BY task_queue_name LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
   )
   const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueuesByBuildId", readOnly: "proven" })
   const name = (row: BuildIdRow) => TaskQueueName.make(row.task_queue_name)

@@ -1,7 +1,7 @@
 /**
  * What `docs/round-trips.md` says of each operation is what it takes.
  */
-import type { DsqlClient } from "@effect-dsql/core"
+import { DsqlClient } from "@effect-dsql/core"
 import {
   Archetype,
   ClusterMembers,
@@ -13,7 +13,7 @@ import {
   Identifiers,
   Namespaces,
   NexusEndpoints,
-  type Persistence,
+  Persistence,
   Queue,
   Queues,
   QueuesV2,
@@ -23,9 +23,10 @@ import {
   TaskQueueUserData
 } from "@effect-dsql/persistence"
 import { Testing } from "@effect-dsql/testing"
-import { assert } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { randomInt, randomUUID } from "node:crypto"
+import * as Plans from "../../../test/plans.ts"
 import { table } from "../../../test/roundTrips.ts"
 import { Control } from "./support/emulated.ts"
 import {
@@ -39,14 +40,16 @@ import {
   snapshot,
   standing
 } from "./support/executions.ts"
+import { Filled, FilledDatabase } from "./support/filledDatabase.ts"
 import { branchId, located, node, written } from "./support/history.ts"
 import { describeEmulated, forms, inForm } from "./support/persistence.ts"
 import { blob, clusterName, endpoint, heartbeat, namespace, namespaceName, shardId } from "./support/rows.ts"
 import { classic, given, queueId, tasksAt } from "./support/taskQueues.ts"
 
-const documented = table("Counted").map(([operation = "", statement, transaction, dpu, earlier, sends = ""]) => ({
+const documented = table("Counted").map(([operation = "", statement, transaction, rows, dpu, earlier, sends = ""]) => ({
   operation,
   ours: { statement: Number(statement), transaction: Number(transaction) },
+  rows: Number(rows),
   dpu: Number(dpu),
   earlier: Number(earlier),
   sends
@@ -337,4 +340,23 @@ describeEmulated("The page on round trips", (it) => {
       )
     }
   })
+})
+
+layer(FilledDatabase, { excludeTestServices: true })("The page on round trips, with 10,000 rows around,", (it) => {
+  for (const [operation, readied] of Object.entries(operations)) {
+    it.effect(`says how many rows are read to ${operation}`, () =>
+      Effect.gen(function* () {
+        const { url } = yield* Filled
+        const listener = yield* Plans.listen(url, "force_custom_plan")
+        const client = DsqlClient.layerUrl({ url: listener.url })
+        yield* Effect.gen(function* () {
+          const ready = yield* readied
+          listener.take()
+          yield* ready
+          const rows = listener.take().reduce((sum, { root }) => sum + Plans.scanned(root), 0)
+          assert.strictEqual(rows, documented.find((row) => row.operation === operation)?.rows)
+        }).pipe(Effect.provide(Layer.fresh(Persistence.layer).pipe(Layer.provideMerge(client))))
+      }).pipe(Effect.scoped)
+    )
+  }
 })

@@ -8,16 +8,13 @@
  * @since 0.1.0
  * @stability unstable
  */
-import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import * as Transaction from "@effect-dsql/core/Transaction"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as TestClock from "effect/testing/TestClock"
 import * as cluster from "./internal/cluster.ts"
+import * as Contender from "./internal/contender.ts"
+import * as Monotonic from "./internal/monotonic.ts"
+import * as VirtualTime from "./internal/virtualTime.ts"
 import type { Named } from "./Policies.ts"
 
 /**
@@ -27,8 +24,10 @@ import type { Named } from "./Policies.ts"
  * @category models
  */
 export const Scenario = Schema.Struct({
-  /** Clients that begin at the same time. */
+  /** Callers that begin at the same time. */
   contenders: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })),
+  /** Processes that they are spread over, each with a client of its own; no more than there are contenders. */
+  processes: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })),
   /** Transactions that each of them runs, one after the other. */
   transactions: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })),
   /** Rows that they contend for; each transaction changes one, chosen at random. */
@@ -53,7 +52,15 @@ export type Scenario = typeof Scenario.Type
  * @since 0.1.0
  * @category models
  */
-export const scenario: Scenario = { contenders: 10, transactions: 1, hotKeys: 1, latency: 20, runs: 40, seed: "1" }
+export const scenario: Scenario = {
+  contenders: 10,
+  processes: 1,
+  transactions: 1,
+  hotKeys: 1,
+  latency: 20,
+  runs: 40,
+  seed: "1"
+}
 
 /**
  * What became of all transactions of a scenario under one policy.
@@ -64,19 +71,25 @@ export const scenario: Scenario = { contenders: 10, transactions: 1, hotKeys: 1,
 export const Outcome = Schema.Struct({
   policy: Schema.String,
   contenders: Schema.Int,
+  processes: Schema.Int,
   committed: Schema.Int,
-  /** Transactions that ended with `ConflictRetriesExhausted`. */
+  /** Transactions that ended with `ConflictRetriesExhausted` or `RetryQuotaExhausted`. */
   gaveUp: Schema.Int,
   /** The same as a share of all transactions, 0 to 1. */
   giveUpShare: Schema.Finite,
-  /** Attempts of all transactions, for each one that committed. */
+  /** Attempts of all transactions, for each one that committed; a group's are those of one. */
   attemptsPerCommit: Schema.Finite,
   /** Milliseconds from the beginning of a transaction to its COMMIT: the median of those that committed. */
   p50: Schema.Finite,
   /** The 99th percentile of the same. */
   p99: Schema.Finite,
   /** Milliseconds until the last contender of a run was done, on average. */
-  finish: Schema.Finite
+  finish: Schema.Finite,
+  /**
+   * Milliseconds from the beginning of a run until so many hundredths of all its transactions had committed, on average:
+   * the first number is that of one hundredth. It ends where no more of them did, in any run.
+   */
+  committedAfter: Schema.Array(Schema.Finite)
 })
 
 /**
@@ -102,65 +115,80 @@ export type Outcome = typeof Outcome.Type
  * @since 0.1.0
  * @category simulation
  */
-export const simulate = (options: Scenario, { name, policy }: Named): Effect.Effect<Outcome> =>
+export const simulate = (options: Scenario, named: Named): Effect.Effect<Outcome> =>
   Effect.gen(function* () {
     const runs = yield* Effect.forEach(
       Array.from({ length: options.runs }, (_, run) => run),
-      (run) => Random.withSeed(contest(options, policy), `${options.seed} ${run}`)
+      (run) => Random.withSeed(contest(options, named), `${options.seed} ${run}`)
     )
     const all = runs.flatMap(({ results }) => results)
     const times = all.flatMap(({ millis }) => (millis === undefined ? [] : [millis])).toSorted((a, b) => a - b)
-    const attempts = all.reduce((sum, result) => sum + result.attempts, 0)
+    const attempts = runs.reduce((sum, run) => sum + run.attempts, 0)
     return {
-      policy: name,
+      policy: named.name,
       contenders: options.contenders,
+      processes: Math.min(options.processes, options.contenders),
       committed: times.length,
       gaveUp: all.length - times.length,
       giveUpShare: (all.length - times.length) / all.length,
       attemptsPerCommit: attempts / Math.max(1, times.length),
       p50: percentile(times, 0.5),
       p99: percentile(times, 0.99),
-      finish: runs.reduce((sum, { finish }) => sum + finish, 0) / runs.length
+      finish: mean(runs.map(({ finish }) => finish)),
+      committedAfter: hundredths(runs.map(({ results }) => results))
     }
   })
 
-/** One transaction: how often it was tried, and how long it took where it committed. */
+/** One transaction: how long it took where it committed, and when, after its run had begun. */
 interface One {
-  readonly attempts: number
   readonly millis: number | undefined
+  readonly at: number
 }
 
-const contest = (options: Scenario, policy: Named["policy"]) =>
+/** A run: what became of each transaction, how many attempts that took, and when the last one was over. */
+const contest = (options: Scenario, named: Named) =>
   Effect.gen(function* () {
-    const client = yield* cluster.make(options.latency)
-    const contender = Effect.replicateEffect(one(options, policy), options.transactions)
-    const fiber = yield* Effect.forkChild(
-      Effect.all(
-        Array.from({ length: options.contenders }, () => contender),
-        { concurrency: "unbounded" }
-      ).pipe(Effect.timed, Effect.provideContext(client))
+    const { contenders, processes, transactions } = options
+    const rows = yield* cluster.make(options.latency)
+    const attempts = { count: 0 }
+    const increments = yield* Effect.replicateEffect(
+      Effect.provide(Contender.make(named, attempts), rows.client(named)),
+      Math.min(processes, contenders)
     )
-    // Every policy ends, so any time that is long enough will do: what is measured is when they were done.
-    while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 hour")
-    const [finish, results] = yield* Fiber.join(fiber)
-    return { results: results.flat(), finish: Duration.toMillis(finish) }
-  }).pipe(Effect.provide(TestClock.layer()))
-
-const one = (options: Scenario, policy: Named["policy"]): Effect.Effect<One, never, DsqlClient> =>
-  Effect.gen(function* () {
-    const row = yield* Random.nextIntBetween(1, options.hotKeys)
-    let attempts = 0
-    const body = Effect.gen(function* () {
-      attempts += 1
-      const sql = yield* Transaction.sql
-      yield* sql`SELECT value FROM hot WHERE id = ${row}`
-      yield* sql`UPDATE hot SET value = value + 1 WHERE id = ${row}`
-    })
-    const run = Effect.result(Transaction.run(body, { operation: "Simulated", policy }))
-    const [elapsed, result] = yield* Effect.timed(run)
-    return { attempts, millis: Result.isSuccess(result) ? Duration.toMillis(elapsed) : undefined }
-  })
+    const start = yield* Monotonic.millis
+    const one = (increment: Contender.Increment): Effect.Effect<One> =>
+      Effect.gen(function* () {
+        const row = yield* Random.nextIntBetween(1, options.hotKeys)
+        const begun = yield* Monotonic.millis
+        const hasCommitted = yield* increment(row)
+        const now = yield* Monotonic.millis
+        return { millis: hasCommitted ? now - begun : undefined, at: now - start }
+      })
+    const all = Array.from({ length: contenders }, (_, contender) => increments[contender % increments.length])
+    const results = (yield* Effect.all(
+      all.flatMap((increment) =>
+        increment === undefined ? [] : [Effect.replicateEffect(one(increment), transactions)]
+      ),
+      { concurrency: "unbounded" }
+    )).flat()
+    return { results, attempts: attempts.count, finish: Math.max(...results.map(({ at }) => at)) }
+  }).pipe(Effect.scoped, VirtualTime.run)
 
 /** By nearest rank; NaN where there is nothing. */
 const percentile = (sorted: ReadonlyArray<number>, share: number): number =>
   sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
+
+const mean = (numbers: ReadonlyArray<number>): number =>
+  numbers.reduce((sum, number) => sum + number, 0) / numbers.length
+
+/** When so many hundredths had committed: on average over the runs in which they did. */
+const hundredths = (runs: ReadonlyArray<ReadonlyArray<One>>): ReadonlyArray<number> => {
+  const commits = runs.map((run) =>
+    run.flatMap(({ at, millis }) => (millis === undefined ? [] : [at])).toSorted((a, b) => a - b)
+  )
+  const size = runs[0]?.length ?? 0
+  return Array.from({ length: 100 }, (_, index) => Math.ceil(((index + 1) / 100) * size) - 1).flatMap((place) => {
+    const times = commits.flatMap((run) => run[place] ?? [])
+    return times.length === 0 ? [] : [mean(times)]
+  })
+}

@@ -5,6 +5,7 @@
  * @stability unstable
  */
 import type { SerializationConflict } from "@effect-dsql/core/DsqlError"
+import * as HotKeys from "@effect-dsql/core/HotKeys"
 import * as RetryPolicy from "@effect-dsql/core/RetryPolicy"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,7 +14,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 
 /**
- * A policy and what it is called.
+ * A policy and what it is called, and what is done beside it for a key that many want.
  *
  * @since 0.1.0
  * @category models
@@ -21,6 +22,12 @@ import * as Schema from "effect/Schema"
 export interface Named {
   readonly name: string
   readonly policy: RetryPolicy.RetryPolicy
+  /** Whether transactions name their key, so that those of a process come one after the other. Default: false. */
+  readonly queue?: boolean | undefined
+  /** How many increments of a process go into one transaction at most; undefined where each is one of its own. */
+  readonly group?: number | undefined
+  /** What the retries of a process may cost; undefined where they are free. */
+  readonly quota?: HotKeys.RetryQuota | undefined
 }
 
 /** Retries with delays that double up to a cap, each times a random factor between two bounds. */
@@ -43,7 +50,7 @@ const doubling = (options: {
 }
 
 /**
- * What `Transaction.run` uses when it is given no policy.
+ * What `Transaction.run` does when it is told nothing.
  *
  * @since 0.1.0
  * @category policies
@@ -51,8 +58,24 @@ const doubling = (options: {
 export const standard: Named = { name: "effect-dsql", policy: RetryPolicy.standard }
 
 /**
+ * The same, where transactions name their key (`keys`).
+ *
+ * @since 0.2.0
+ * @category policies
+ */
+export const queued: Named = { name: "effect-dsql-queue", policy: RetryPolicy.standard, queue: true }
+
+/**
+ * The same, where increments of a row go together (`GroupCommit`).
+ *
+ * @since 0.2.0
+ * @category policies
+ */
+export const grouped: Named = { name: "effect-dsql-group", policy: RetryPolicy.standard, group: 50 }
+
+/**
  * AWS's node-postgres connector: 3 retries, 1 ms doubling, capped at 100 ms, up to 25 % more. Source:
- * https://github.com/awslabs/aurora-dsql-connectors (2026-08-19).
+ * `@aws/aurora-dsql-node-postgres-connector` 0.1.9 (https://github.com/awslabs/aurora-dsql-connectors).
  *
  * @since 0.1.0
  * @category policies
@@ -64,7 +87,7 @@ export const awsConnector: Named = {
 
 /**
  * AWS's Drizzle adapter: 3 retries, 50 ms doubling, capped at 5 s, 50 to 100 % of it. Source:
- * https://github.com/awslabs/aurora-dsql-orms (pull request 563, 2026-08-25).
+ * `@aws/aurora-dsql-drizzle` 0.1.0 (https://github.com/awslabs/aurora-dsql-orms, `node/drizzle/src/retry.ts`).
  *
  * @since 0.1.0
  * @category policies
@@ -75,12 +98,12 @@ export const awsDrizzle: Named = {
 }
 
 /**
- * The three of them, the toolkit's own first.
+ * All of them, the toolkit's own first.
  *
  * @since 0.1.0
  * @category policies
  */
-export const all: ReadonlyArray<Named> = [standard, awsConnector, awsDrizzle]
+export const all: ReadonlyArray<Named> = [standard, queued, grouped, awsConnector, awsDrizzle]
 
 /**
  * A policy was named that there is none of.
@@ -108,7 +131,10 @@ const settings = {
   elapsed: milliseconds,
   factor: number.check(Schema.isBetween({ minimum: 1, maximum: 100 })),
   attempts: number.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1_000 })),
-  jitter: Schema.Literals(["full", "bounded", "none"])
+  jitter: Schema.Literals(["full", "bounded", "none"]),
+  queue: Schema.Literals(["on", "off"]),
+  group: number.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 3_000 })),
+  quota: number.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 1_000_000 }))
 }
 
 const Options = Schema.Struct({
@@ -117,14 +143,18 @@ const Options = Schema.Struct({
   elapsed: Schema.optionalKey(settings.elapsed),
   factor: Schema.optionalKey(settings.factor),
   attempts: Schema.optionalKey(settings.attempts),
-  jitter: Schema.optionalKey(settings.jitter)
+  jitter: Schema.optionalKey(settings.jitter),
+  queue: Schema.optionalKey(settings.queue),
+  group: Schema.optionalKey(settings.group),
+  quota: Schema.optionalKey(settings.quota)
 })
 
 const decode = Schema.decodeUnknownEffect(Options)
 
 /**
  * Reads a policy: the name of one of `all`, or options of `RetryPolicy.make` as `base=20,cap=2000,jitter=full`, times
- * in milliseconds.
+ * in milliseconds. `queue=on` names the key, `group=50` lets so many increments go together, and `quota=500` has retries
+ * paid from so many tokens, 14 for each.
  *
  * @example
  * ```ts
@@ -153,5 +183,12 @@ export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Retur
     const reason = error.message.replaceAll(/\s+/g, " ")
     return new PolicyInvalid({ text, reason })
   })
-  return { name: text, policy: RetryPolicy.make(options) }
+  const { group, queue, quota, ...rest } = options
+  return {
+    name: text,
+    policy: RetryPolicy.make(rest),
+    queue: queue === "on",
+    group,
+    quota: quota === undefined ? undefined : { tokens: quota, cost: HotKeys.awsQuota.cost }
+  }
 })

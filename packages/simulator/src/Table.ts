@@ -10,6 +10,7 @@ import type { Outcome } from "./Contention.ts"
 const columns: ReadonlyArray<readonly [title: string, cell: (outcome: Outcome) => string]> = [
   ["policy", ({ policy }) => policy],
   ["contenders", ({ contenders }) => String(contenders)],
+  ["processes", ({ processes }) => String(processes)],
   ["gave up", ({ giveUpShare }) => `${(100 * giveUpShare).toFixed(1)} %`],
   ["attempts/commit", ({ attemptsPerCommit }) => attemptsPerCommit.toFixed(2)],
   ["p50", ({ p50 }) => millis(p50)],

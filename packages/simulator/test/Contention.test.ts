@@ -45,4 +45,59 @@ describe("contention in virtual time", () => {
       assert.strictEqual(outcome.attemptsPerCommit, 30 / outcome.committed)
     })
   )
+
+  const hundred = { ...Contention.scenario, contenders: 100, runs: 2 }
+
+  it.effect("tries once where those of one process queue, and at most three times in ten of them", () =>
+    Effect.gen(function* () {
+      const one = yield* Contention.simulate(hundred, Policies.queued)
+      const ten = yield* Contention.simulate({ ...hundred, processes: 10 }, Policies.queued)
+      assert.deepStrictEqual([one.gaveUp, ten.gaveUp], [0, 0])
+      assert.isAtMost(one.attemptsPerCommit, 1.1)
+      assert.isAtMost(ten.attemptsPerCommit, 3)
+    })
+  )
+
+  it.effect("is over ten times sooner where increments go together", () =>
+    Effect.gen(function* () {
+      const apart = yield* Contention.simulate(hundred, Policies.standard)
+      const together = yield* Contention.simulate(hundred, Policies.grouped)
+      assert.strictEqual(together.committed, 200)
+      assert.isAtMost(together.finish, apart.finish / 10)
+    })
+  )
+
+  it.effect("helps nobody where each process has one contender", () =>
+    Effect.gen(function* () {
+      const alone = { ...Contention.scenario, processes: 10, runs: 3 }
+      const { attemptsPerCommit } = yield* Contention.simulate(alone, Policies.standard)
+      const queued = yield* Contention.simulate(alone, Policies.queued)
+      assert.strictEqual(queued.processes, 10)
+      assert.strictEqual(queued.attemptsPerCommit, attemptsPerCommit)
+    })
+  )
+
+  it.effect("refuses retries that a quota does not pay", () =>
+    Effect.gen(function* () {
+      const paid = yield* Policies.parse("quota=500")
+      const outcome = yield* Contention.simulate(hundred, paid)
+      assert.isAbove(outcome.gaveUp, 100)
+      const free = yield* Contention.simulate(hundred, Policies.standard)
+      assert.strictEqual(free.gaveUp, 0)
+    })
+  )
+
+  it.effect("tells when each hundredth had committed", () =>
+    Effect.gen(function* () {
+      const { committedAfter, finish } = yield* Contention.simulate(hundred, Policies.queued)
+      assert.lengthOf(committedAfter, 100)
+      assert.deepStrictEqual(
+        committedAfter,
+        committedAfter.toSorted((a, b) => a - b)
+      )
+      assert.strictEqual(committedAfter.at(-1), finish)
+      const few = yield* Contention.simulate(hundred, Policies.awsConnector)
+      assert.isBelow(few.committedAfter.length, 10)
+    })
+  )
 })

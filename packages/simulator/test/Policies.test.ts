@@ -1,4 +1,4 @@
-import { DsqlError } from "@effect-dsql/core"
+import { DsqlError, HotKeys } from "@effect-dsql/core"
 import { Policies } from "@effect-dsql/simulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Schedule } from "effect"
@@ -52,16 +52,21 @@ describe("policies", () => {
       assert.strictEqual(yield* Policies.parse("aws-drizzle"), Policies.awsDrizzle)
       const made = yield* Policies.parse("base=5,factor=3,cap=20,jitter=none,attempts=4")
       assert.deepStrictEqual(yield* delays(made), [5, 15, 20])
+      const { group, queue, quota } = yield* Policies.parse("queue=on,group=20,quota=500")
+      assert.deepStrictEqual({ group, queue, quota }, { group: 20, queue: true, quota: HotKeys.awsQuota })
     })
   )
 
   it.effect.each([
-    ["aws", "it is one of effect-dsql, aws-connector, aws-drizzle, or settings such as base=20,cap=2000"],
-    ["bass=1", "there is no bass, only base, cap, elapsed, factor, attempts, jitter"],
+    ["aws", "it is one of effect-dsql, effect-dsql-queue, effect-dsql-group, aws-connector, aws-drizzle, or settings"],
+    ["bass=1", "there is no bass, only base, cap, elapsed, factor, attempts, jitter, queue, group, quota"],
     ["base=soon", "base"],
     ["base=", "base"],
     ["attempts=0", "attempts"],
-    ["jitter=some", "jitter"]
+    ["jitter=some", "jitter"],
+    ["queue=maybe", "queue"],
+    ["group=0", "group"],
+    ["quota=-1", "quota"]
   ] as const)("say why %s is none", ([text, reason]) =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Policies.parse(text))

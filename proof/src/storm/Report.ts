@@ -4,6 +4,7 @@
 import type { Check } from "./Checks.ts"
 import type { Deed, Outcome } from "./Ledger.ts"
 import type { Result } from "./Storm.ts"
+import * as Vitals from "./Vitals.ts"
 import { kinds } from "./Weather.ts"
 
 /** How many writes of a kind ended how. */
@@ -32,7 +33,7 @@ const verdict = ({ broken, promise }: Check): ReadonlyArray<string> => {
 
 /** The result for people. */
 export const table = (result: Result): string => {
-  const { checks, happened, options } = result
+  const { checks, growth, happened, options } = result
   const { seconds, seed, shards, workers } = options
   return [
     `${workers} workers on ${shards} shards for ${seconds} s, seed ${seed}`,
@@ -45,6 +46,9 @@ export const table = (result: Result): string => {
     "",
     ...kinds.map((kind) => `  ${kind.padEnd(30)}${number(happened[kind] ?? 0)}`),
     "",
+    `  ${"a worker that lived".padEnd(30)}${"early".padStart(12)}${"late".padStart(12)}`,
+    ...Vitals.lines(growth),
+    "",
     ...checks.flatMap(verdict)
   ].join("\n")
 }
@@ -54,6 +58,7 @@ export const json = (result: Result) => ({
   ...result.options,
   writes: Object.fromEntries(outcomes(result)),
   happened: Object.fromEntries(kinds.map((kind) => [kind, result.happened[kind] ?? 0])),
+  growth: result.growth,
   checks: result.checks.map(({ broken, promise }) => ({ promise, holds: broken.length === 0, broken })),
   holds: holds(result)
 })

@@ -11,6 +11,7 @@ import * as Ledger from "./Ledger.ts"
 import * as Migrated from "./Migrated.ts"
 import * as Processes from "./Processes.ts"
 import * as Stored from "./Stored.ts"
+import * as Vitals from "./Vitals.ts"
 import * as Weather from "./Weather.ts"
 
 export interface Options {
@@ -37,6 +38,8 @@ export interface Result {
   readonly happened: Happened
   readonly ledger: Ledger.Ledger
   readonly checks: ReadonlyArray<Check>
+  /** What the worker that was spared held, early and late in its life. */
+  readonly growth: Vitals.Growth
 }
 
 /** Runs a storm on a server of its own, with a process for each worker. */
@@ -50,6 +53,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     Processes.worker(`w${number + 1}`, (life) => ({
       STORM_WORKER: life,
       STORM_LEDGER: join(directory, `${life}.jsonl`),
+      STORM_VITALS: join(directory, `${life}.vitals`),
       STORM_SEED: options.seed,
       STORM_SHARDS: String(options.shards),
       STORM_FENCED: String(options.fenced),
@@ -80,7 +84,11 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   )
   const ledger = Ledger.collect(entries.flat())
   const stored = yield* Effect.provideContext(Stored.read, client)
-  const result: Result = { options, happened, ledger, checks: checks(ledger, stored) }
+  const spared = yield* fs.readFileString(join(directory, `w${options.workers}.1.vitals`))
+  const growth = Vitals.growth(Vitals.parse(spared))
+  // In a short storm everything is still warming up.
+  const grown = options.seconds < Vitals.enough ? [] : [Vitals.check(growth)]
+  const result: Result = { options, happened, ledger, checks: [...checks(ledger, stored), ...grown], growth }
   return result
 })
 

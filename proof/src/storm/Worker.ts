@@ -15,11 +15,13 @@ import { own } from "./Owner.ts"
 import { publish } from "./Publisher.ts"
 import { register } from "./Registrar.ts"
 import * as Scribe from "./Scribe.ts"
+import * as Vitals from "./Vitals.ts"
 import { label } from "./Weather.ts"
 
 const settings = Config.all({
   worker: Config.String("STORM_WORKER"),
   ledger: Config.String("STORM_LEDGER"),
+  vitals: Config.String("STORM_VITALS"),
   seed: Config.String("STORM_SEED"),
   shards: Config.Int("STORM_SHARDS"),
   fenced: Config.Boolean("STORM_FENCED"),
@@ -34,7 +36,7 @@ const storages = Layer.merge(
 )
 
 const program = Effect.gen(function* () {
-  const { ledger, seed, url, worker, ...owner } = yield* settings
+  const { ledger, seed, url, vitals, worker, ...owner } = yield* settings
   const client = DsqlClient.layerUrl({ url, applicationName: label, maxConnections: 8, waitTimeout: "2 seconds" })
   let over = false
   process.stdin.once("end", () => (over = true)).resume()
@@ -43,6 +45,7 @@ const program = Effect.gen(function* () {
   yield* Effect.gen(function* () {
     const scribe = yield* Scribe.Scribe
     yield* Effect.forkChild(Effect.andThen(scribe.practised, Console.log("ready")))
+    yield* Effect.forkChild(Vitals.note(vitals))
     const shared = [match, register, publish, Jobs.offer, Jobs.work, Jobs.work, Entries.set]
     yield* Effect.all([owning, owning, ...shared.map((work) => work(isOver))], {
       concurrency: "unbounded",

@@ -23,6 +23,9 @@ describe("a storm", { timeout: 240_000 }, () => {
       // The seed is in the report.
       const report = Report.table(result)
       for (const kind of kinds) assert.isAbove(result.happened[kind] ?? 0, 0, `${kind}\n${report}`)
+      for (const { early, late } of [result.growth.memory, result.growth.connections]) {
+        assert.isAbove(Math.min(early, late), 0, report)
+      }
       for (const [deed, { Applied }] of Report.outcomes(result)) assert.isAbove(Applied, 0, `${deed}\n${report}`)
       assert.isTrue(Report.holds(result), report)
     })

@@ -7,14 +7,15 @@
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as HotKeys from "@effect-dsql/core/HotKeys"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import { SerializationError, SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
+import type { Named } from "../Policies.ts"
 
 /** Half of a round trip, 10 % more or less, in milliseconds. */
 const halfWay = (roundTrip: number) =>
@@ -28,7 +29,7 @@ const conflict = new SqlError({
   })
 })
 
-/** A client of a cluster whose every statement takes a round trip. A statement's first parameter is the row. */
+/** A cluster whose every statement takes a round trip. The last parameter of an UPDATE is the row. */
 export const make = Effect.fnUntraced(function* (roundTrip: number) {
   const commits = new Map<unknown, number>()
   let time = 0
@@ -42,7 +43,7 @@ export const make = Effect.fnUntraced(function* (roundTrip: number) {
           written = new Set()
           return true
         case "UPDATE":
-          written.add(parameters[0])
+          written.add(parameters.at(-1))
           return true
         case "COMMIT": {
           if ([...written].some((row) => (commits.get(row) ?? 0) > snapshot)) return false
@@ -76,16 +77,19 @@ export const make = Effect.fnUntraced(function* (roundTrip: number) {
   )
   // Transactions use what every SQL client has; PgClient's own (COPY, LISTEN, cursors) no simulated program calls.
   const client = sql as PgClient.PgClient
-  return Context.make(
-    DsqlClient,
-    DsqlClient.of({
-      sql: client,
-      transforming: client,
-      reserve: acquirer,
-      guarded: "statement",
-      hotKeys: HotKeys.make(),
-      // Every contender has a connection of its own: what is compared is what happens to transactions.
-      pool: Effect.succeed({ max: 0, open: 0, idle: 0, inUse: 0, waiting: 0 })
-    })
-  )
+  return {
+    /** The client of a process. */
+    client: ({ quota }: Pick<Named, "quota">) =>
+      Layer.sync(DsqlClient, () =>
+        DsqlClient.of({
+          sql: client,
+          transforming: client,
+          reserve: acquirer,
+          guarded: "statement",
+          // Every contender has a connection of its own: what is compared is what happens to transactions.
+          pool: Effect.succeed({ max: 0, open: 0, idle: 0, inUse: 0, waiting: 0 }),
+          hotKeys: HotKeys.make({ retryQuota: quota })
+        })
+      )
+  }
 })

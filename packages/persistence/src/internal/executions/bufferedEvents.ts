@@ -43,7 +43,8 @@ export const append = (key: Key, runId: RunId, events: ReadonlyArray<DataBlob>):
     into: table,
     columns: {
       ...key,
-      id: Expression.sql`(SELECT COALESCE(max(id), ${first}) FROM buffered_events WHERE id BETWEEN ${first} AND ${last})
+      id: Expression.sql`COALESCE(
+        (SELECT id FROM buffered_events WHERE id BETWEEN ${first} AND ${last} ORDER BY id DESC LIMIT 1), ${first})
         + event.ordinal`,
       data: Expression.literal("event.data"),
       data_encoding: Expression.literal("event.encoding")

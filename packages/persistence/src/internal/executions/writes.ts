@@ -112,8 +112,9 @@ export const remove = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
   for (const { id, table } of tables) {
     const own = Expression.key(table, key)
     const column = Expression.column(id)
-    const first = Expression.sql`SELECT ${column} FROM ${Expression.name(table)} WHERE ${own} ORDER BY ${column} LIMIT ${most}`
-    plan.writes.push(Write.remove({ table, where: Expression.sql`${own} AND ${column} IN (${first})` }))
+    const some = Expression.sql`SELECT ${column} FROM ${Expression.name(table)} WHERE ${own} ORDER BY ${column} LIMIT (SELECT ${most})`
+    const last = Expression.sql`SELECT ${column} FROM (${some}) AS first ORDER BY ${column} DESC LIMIT 1`
+    plan.writes.push(Write.remove({ table, where: Expression.sql`${own} AND ${column} <= (${last})` }))
   }
   plan.tells["more"] = Expression.join(more, " OR ")
   const where = Expression.sql`${Expression.key("executions", key)} AND NOT ${Guarded.told("more", "boolean")}`

@@ -10,8 +10,9 @@ import * as Schema from "effect/Schema"
 import { type DataBlob, Encoding } from "../../DataBlob.ts"
 import type * as PageToken from "../../PageToken.ts"
 import * as FireTime from "./fireTime.ts"
+import { hidden } from "../page/limit.ts"
 import * as List from "../page/list.ts"
-import { drain, first } from "../drain.ts"
+import { drain } from "../drain.ts"
 import { repeatable } from "../repeatable.ts"
 import * as Row from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
@@ -42,11 +43,12 @@ export const page = Effect.fnUntraced(function* <A>(
 ) {
   const tokens = positions.of(`${Row.name({ table: rows.table, key: rows.equal })} from ${range.min} to ${range.max}`)
   const after = yield* List.start(tokens, request)
-  const conditions = [within(rows, range), ...(after._tag === "None" ? [] : [compare(rows, ">", after.value)])]
+  // One bound below: of two, a scan might begin at the lower one.
+  const begin = after._tag === "None" ? from(rows, range) : compare(rows, ">", after.value)
   const select = Expression.sql`
     SELECT ${Expression.join(rows.order.map(selected), ", ")}, data, data_encoding
-    FROM ${Expression.name(rows.table)} WHERE ${Expression.all(conditions)}
-    ORDER BY ${Expression.names(rows.order)} LIMIT ${List.size(request) + 1}`
+    FROM ${Expression.name(rows.table)} WHERE ${upTo(rows, range)} AND ${begin}
+    ORDER BY ${Expression.names(rows.order)} LIMIT ${hidden(List.size(request) + 1)}`
   const statement = Effect.flatMap(Transaction.sql, (sql) => sql<Found>`${Expression.fragment(sql, select)}`)
   const found = yield* Transaction.autocommit(statement, { operation: "ReadHistoryTasks", readOnly: "proven" })
   const position = (row: Found): Position => rows.order.map((column) => row[names[column]])
@@ -62,9 +64,11 @@ export const isEmpty = (rows: TaskRows, range: Range) =>
   Transaction.autocommit(
     Effect.gen(function* () {
       const sql = yield* Transaction.sql
-      const found = yield* sql`
-        SELECT 1 FROM ${sql(rows.table)} WHERE ${Expression.fragment(sql, within(rows, range))} LIMIT 1`
-      return found.length === 0
+      // In order: any one of the range's rows might as well be looked for row by row.
+      const one = Expression.sql`
+        SELECT 1 FROM ${Expression.name(rows.table)} WHERE ${upTo(rows, range)} AND ${from(rows, range)}
+        ORDER BY ${Expression.names(rows.order)} LIMIT 1`
+      return (yield* sql`${Expression.fragment(sql, one)}`).length === 0
     }),
     { operation: "IsHistoryTasksEmpty", readOnly: "proven" }
   )
@@ -78,7 +82,16 @@ export const remove = ({ table, ...rows }: TaskRows, position: Position) =>
 
 /** Takes the first rows of a range away, and gives how many went. One round trip for 500. */
 export const removeRange = (rows: TaskRows, range: Range, limit: number | undefined) =>
-  drain("RangeCompleteHistoryTasks", first({ table: rows.table, order: rows.order, where: within(rows, range) }), limit)
+  drain(
+    "RangeCompleteHistoryTasks",
+    {
+      table: rows.table,
+      order: Object.fromEntries(rows.order.map((column) => [column, types[column]])),
+      where: upTo(rows, range),
+      from: from(rows, range)
+    },
+    limit
+  )
 
 /** The condition that a row is of the queue. */
 export const inQueue = ({ equal }: Pick<TaskRows, "equal">): Expression.Expression =>
@@ -97,6 +110,8 @@ interface Found {
 }
 
 const names = { visibility_timestamp: "fire_time", task_id: "task_id" } as const
+
+const types = { visibility_timestamp: "timestamp", task_id: "bigint" } as const
 
 const positions = Tokens.codec("history tasks", Schema.Array(Schema.BigInt))
 
@@ -117,10 +132,11 @@ const compare = ({ order }: Pick<TaskRows, "order">, operator: ">" | "=", positi
   return Expression.sql`(${Expression.names(order)}) ${Expression.literal(operator)} (${Expression.join(values, ", ")})`
 }
 
-/** The condition that a row is of the queue and in the range. */
-const within = (rows: TaskRows, { max, min }: Range) => {
-  const [column] = rows.order
-  const name = Expression.column(column)
-  const bound = (of: bigint) => value(column, Expression.value("bigint", of))
-  return Expression.sql`${inQueue(rows)} AND ${name} >= ${bound(min)} AND ${name} < ${bound(max)}`
-}
+/** The condition that a row is of the queue and before the end of the range. */
+const upTo = (rows: TaskRows, { max }: Range) => Expression.sql`${inQueue(rows)} AND ${bounded(rows, "<", max)}`
+
+/** The condition that a row is not before the range. */
+const from = (rows: TaskRows, { min }: Range) => bounded(rows, ">=", min)
+
+const bounded = ({ order: [column] }: TaskRows, operator: "<" | ">=", bound: bigint) =>
+  Expression.sql`${Expression.column(column)} ${Expression.literal(operator)} ${value(column, Expression.value("bigint", bound))}`

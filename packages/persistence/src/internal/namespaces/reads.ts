@@ -2,6 +2,7 @@
  * Reading namespaces and their version.
  */
 import type * as Fence from "@effect-dsql/core/Fence"
+import * as Expression from "@effect-dsql/core/Expression"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -12,6 +13,7 @@ import { NamespaceId, NamespaceName } from "../../Identifiers.ts"
 import { type Namespace, NamespaceNotFound } from "../../Namespace.ts"
 import type * as PageToken from "../../PageToken.ts"
 import { MalformedRow } from "../../PersistenceError.ts"
+import { hidden } from "../page/limit.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
@@ -43,7 +45,7 @@ export const list = Effect.fnUntraced(function* (request: PageToken.PageRequest)
     const after = Option.isSome(start) ? sql`AND id > ${start.value.id}` : sql``
     return yield* sql<{ readonly id: NamespaceId }>`
       SELECT ${columnNames(sql)} FROM namespaces WHERE partition_id = ${partition} ${after}
-      ORDER BY partition_id, id LIMIT ${List.size(request) + 1}`
+      ORDER BY partition_id, id LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
   })
   const rows = yield* Transaction.autocommit(body, { operation: "ListNamespaces", readOnly: "proven" })
   return yield* List.page(

@@ -73,7 +73,7 @@ export const append = <E>(log: Log, message: DataBlob, first: bigint | undefined
   const last = Guard.make({
     name: "last",
     row: {
-      select: Expression.sql`SELECT max(message_id) AS id FROM ${Expression.name(table)} WHERE ${Expression.key(table, key)}`,
+      select: Expression.sql`SELECT (${lastOf(table, Expression.key(table, key))}) AS id`,
       lock: undefined
     },
     columns: ["id"],
@@ -108,6 +108,10 @@ const types: Readonly<Record<string, "bigint" | "integer" | "text">> = {
   queue_name: "text",
   queue_partition: "bigint"
 }
+
+/** The last message's number. That of max() is found by a look at all of them, where a table's size is not known. */
+export const lastOf = (table: Log["messages"]["table"], own: Expression.Expression): Expression.Expression =>
+  Expression.sql`SELECT message_id FROM ${Expression.name(table)} WHERE ${own} ORDER BY message_id DESC LIMIT 1`
 
 /** A key, as parameters. */
 export const bound = (key: Key) =>
@@ -150,9 +154,9 @@ const lastId = (log: Log): Effect.Effect<bigint, TransactionError, DsqlClient> =
     Effect.gen(function* () {
       const sql = yield* Transaction.sql
       const { key, table } = log.messages
-      const rows = yield* sql<{ readonly id: bigint | null }>`
-        SELECT max(message_id) AS id FROM ${sql(table)} WHERE ${matches(sql, key)}`
-      return rows[0]?.id ?? -1n
+      const rows = yield* sql<MessageRow>`
+        ${Expression.fragment(sql, lastOf(table, Expression.key(table, bound(key))))}`
+      return rows[0]?.message_id ?? -1n
     }),
     { operation: "GetLastMessageId", readOnly: "proven" }
   )

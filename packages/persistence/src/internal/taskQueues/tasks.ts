@@ -15,8 +15,9 @@ import { Encoding, equals } from "../../DataBlob.ts"
 import type * as PageToken from "../../PageToken.ts"
 import type { NewTask, OwnedTaskQueue, Task } from "../../TaskQueue.ts"
 import type { TaskQueueId } from "../../TaskQueueId.ts"
-import { drain, first } from "../drain.ts"
+import { drain } from "../drain.ts"
 import * as Ownership from "./ownership.ts"
+import { hidden } from "../page/limit.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
@@ -117,15 +118,15 @@ export const list = Effect.fnUntraced(function* <P>(
   const body = Effect.gen(function* () {
     const sql = yield* Transaction.sql
     const bounds = [
-      compare(sql, layout, ">=", request.from),
-      compare(sql, layout, "<", request.before),
-      compare(sql, layout, ">", after)
+      // One bound below: of two, a scan might begin at the lower one.
+      after === undefined ? compare(sql, layout, ">=", request.from) : compare(sql, layout, ">", after),
+      compare(sql, layout, "<", request.before)
     ]
     const order = columns(sql, layout.order)
     return yield* sql<Found>`
       SELECT ${order}, data, data_encoding FROM ${sql(layout.tasks)}
       WHERE ${sql.and([matches(sql, key(id)), ...bounds])}
-      ORDER BY ${order} LIMIT ${List.size(request) + 1}`
+      ORDER BY ${order} LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
   })
   const rows = yield* Transaction.autocommit(body, { operation: "GetTasks", readOnly: "proven" })
   return yield* List.page(
@@ -142,11 +143,11 @@ export const removeBefore = <P>(layout: Layout<P>, id: TaskQueueId, before: P, l
   const earlier = Expression.sql`(${Expression.names(layout.order)}) < (${Expression.join(position, ", ")})`
   return drain(
     "CompleteTasksLessThan",
-    first({
+    {
       table: layout.tasks,
-      order: layout.order,
+      order: Object.fromEntries(layout.order.map((column) => [column, "bigint"])),
       where: Expression.sql`${Expression.key(layout.tasks, bound(id))} AND ${earlier}`
-    }),
+    },
     limit
   )
 }
