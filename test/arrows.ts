@@ -13,5 +13,5 @@ export const arrows: ReadonlyArray<readonly [name: string, mayImport: ReadonlyAr
   ["emulator", ["dialect"]],
   ["console", ["emulator"]],
   ["testing", ["core", "schema", "emulator"]],
-  ["cli", ["schema", "core", "dialect", "simulator", "emulator", "console"]]
+  ["cli", ["schema", "core", "dialect", "cluster", "simulator", "emulator", "console"]]
 ]

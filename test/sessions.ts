@@ -49,12 +49,20 @@ export const interleave = Effect.fnUntraced(function* <A, E>(
   return sessions.flatMap(({ exits }) => exits)
 })
 
+/** What happens before each statement, in its transaction. */
+export type Before = (
+  connection: SqlConnection.Connection,
+  text: string,
+  params: ReadonlyArray<unknown>
+) => Effect.Effect<void, SqlError.SqlError>
+
 /** Runs a program on a client of its own, whose every step waits for its turn. */
 export const stepping = <A, E>(
   client: DsqlClient.DsqlClient["Service"],
   turn: Effect.Effect<unknown>,
   rewrite: Rewrite,
-  program: Effect.Effect<A, E, DsqlClient.DsqlClient>
+  program: Effect.Effect<A, E, DsqlClient.DsqlClient>,
+  before: Before = () => Effect.void
 ): Effect.Effect<A, E> => {
   const reserve: typeof client.reserve = Effect.provideService(client.reserve, Clock.Clock, real)
   // Who holds a connection is given that one again, so the client must not know that a session holds one.
@@ -82,9 +90,11 @@ export const stepping = <A, E>(
         return value
       })
     )
-  const autocommitted = through(rewrite, (use) => transaction((connection) => Effect.andThen(turn, use(connection))))
+  const autocommitted = through(rewrite, before, (use) =>
+    transaction((connection) => Effect.andThen(turn, use(connection)))
+  )
   const within = (connection: SqlConnection.Connection) =>
-    through(rewrite, (use) => Effect.andThen(turn, use(connection)))
+    through(rewrite, before, (use) => Effect.andThen(turn, use(connection)))
   const withTransaction: SqlClient.SqlClient["withTransaction"] = (body) =>
     Effect.contextWith((context) =>
       transaction((connection) =>
@@ -110,18 +120,27 @@ export const stepping = <A, E>(
 /** A connection whose statements are rewritten, each of them sent by `around`. */
 const through = (
   rewrite: Rewrite,
+  before: Before,
   around: <A>(
     use: (connection: SqlConnection.Connection) => Effect.Effect<A, SqlError.SqlError>
   ) => Effect.Effect<A, SqlError.SqlError>
-): SqlConnection.Connection => ({
-  execute: (text, ...rest) => around((connection) => connection.execute(rewrite(text), ...rest)),
-  executeRaw: (text, ...rest) => around((connection) => connection.executeRaw(rewrite(text), ...rest)),
-  executeValues: (text, ...rest) => around((connection) => connection.executeValues(rewrite(text), ...rest)),
-  executeValuesUnprepared: (text, ...rest) =>
-    around((connection) => connection.executeValuesUnprepared(rewrite(text), ...rest)),
-  executeUnprepared: (text, ...rest) => around((connection) => connection.executeUnprepared(rewrite(text), ...rest)),
-  executeStream: () => Stream.die(new Error("a stream is not one step"))
-})
+): SqlConnection.Connection => {
+  const sent = <A>(
+    text: string,
+    params: ReadonlyArray<unknown>,
+    send: (connection: SqlConnection.Connection, text: string) => Effect.Effect<A, SqlError.SqlError>
+  ) => around((connection) => Effect.andThen(before(connection, text, params), send(connection, rewrite(text))))
+  return {
+    execute: (text, params, transform) => sent(text, params, (to, text) => to.execute(text, params, transform)),
+    executeRaw: (text, params) => sent(text, params, (to, text) => to.executeRaw(text, params)),
+    executeValues: (text, params) => sent(text, params, (to, text) => to.executeValues(text, params)),
+    executeValuesUnprepared: (text, params) =>
+      sent(text, params, (to, text) => to.executeValuesUnprepared(text, params)),
+    executeUnprepared: (text, params, transform) =>
+      sent(text, params, (to, text) => to.executeUnprepared(text, params, transform)),
+    executeStream: () => Stream.die(new Error("a stream is not one step"))
+  }
+}
 
 const real = Clock.Clock.defaultValue()
 

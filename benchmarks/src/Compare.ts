@@ -19,6 +19,8 @@ export interface Options {
   readonly rounds: number
   /** How many operations run at a time. */
   readonly concurrency: number
+  /** How many things one operation does, each of which is counted. Default: 1. */
+  readonly units?: number
 }
 
 /** Prints how the contenders compare; the first is what the others are measured against. */
@@ -39,7 +41,7 @@ export const compare = Effect.fnUntraced(function* <R>(
   yield* Console.log(`\n${title} (${options.concurrency} at a time, ${options.rounds} rounds of ${options.operations})`)
   yield* Console.log(`  ${"".padEnd(44)}${"median".padStart(12)}${"per second".padStart(12)}${"ratio".padStart(8)}`)
   for (const [name, measured] of times) {
-    const each = median(measured) / options.operations
+    const each = median(measured) / options.operations / (options.units ?? 1)
     const ratio = median(measured.map((time, round) => time / (baseline[round] ?? time)))
     yield* Console.log(
       `  ${name.padEnd(44)}${`${(each * 1_000).toFixed(0)} us`.padStart(12)}` +

@@ -10,12 +10,12 @@ import { DsqlClient } from "@effect-dsql/core"
 import type { Postgres } from "@effect-dsql/emulator"
 import { Migrator, SchemaSource } from "@effect-dsql/schema"
 import { NodeServices } from "@effect/platform-node"
-import { Console, Effect, Layer, Redacted, Stream } from "effect"
-import { ChildProcess } from "effect/process"
+import { Console, Effect, Layer, Redacted } from "effect"
 import { type ChildProcess as Child, fork } from "node:child_process"
 import { on } from "node:events"
 import { fileURLToPath } from "node:url"
 import { median } from "./Compare.ts"
+import { emulatorBefore } from "./EmulatorBefore.ts"
 import { latencyProxy } from "./LatencyProxy.ts"
 import * as QueueFills from "./QueueFills.ts"
 import type { Order } from "./QueueProcess.ts"
@@ -73,24 +73,13 @@ export const queues = Effect.fnUntraced(function* (server: Postgres.Postgres) {
   }
 }, Effect.scoped)
 
-/** An emulator before the server, in a process of its own, and a database in it with the store's tables; its URL. */
+/** An emulator before the server, and a database in it with the store's tables; its URL. */
 const emulated = (server: Postgres.Postgres) =>
   Effect.gen(function* () {
-    const emulator = yield* ChildProcess.make(process.execPath, [fileOf("./EmulatorProcess.ts")], {
-      env: { BENCH_POSTGRES: Redacted.value(server.url()) },
-      extendEnv: true,
-      stderr: "inherit"
-    })
-    const lines = emulator.stdout.pipe(Stream.decodeText(), Stream.splitLines)
-    const url = yield* Effect.flatMap(Stream.runHead(lines), (line) => Effect.fromOption(line))
-    const on = (url: string) => DsqlClient.layerUrl({ url: Redacted.make(url) })
-    yield* Effect.flatMap(
-      DsqlClient.DsqlClient,
-      ({ sql }) => sql.unsafe(`CALL emulator.control('{"createDatabase": {"name": "bench"}}')`).unprepared
-    ).pipe(Effect.provide(on(url.replace("/bench", "/postgres"))))
+    const url = yield* emulatorBefore(server)
     const source = yield* SchemaSource.builtIn("dsql/storage")
     yield* Effect.flatMap(Migrator.Migrator, (migrator) => migrator.setup({ source })).pipe(
-      Effect.provide(Migrator.layer.pipe(Layer.provide(on(url))))
+      Effect.provide(Migrator.layer.pipe(Layer.provide(DsqlClient.layerUrl({ url: Redacted.make(url) }))))
     )
     return url
   }).pipe(Effect.provide(NodeServices.layer))

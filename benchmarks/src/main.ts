@@ -8,6 +8,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, type Redacted, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { parseArgs } from "node:util"
+import { clusters } from "./Clusters.ts"
 import { emulation } from "./Emulation.ts"
 import { fences } from "./Fences.ts"
 import { freshDatabases } from "./FreshDatabases.ts"
@@ -52,6 +53,7 @@ const benchmarks = {
   persistence: Effect.scoped(Effect.flatMap(server, persistence)),
   growth: Effect.scoped(Effect.flatMap(server, (postgres) => growth(postgres, Number(values.rows)))),
   queue: Effect.scoped(Effect.flatMap(server, queues)),
+  cluster: Effect.scoped(Effect.flatMap(server, clusters)),
   testing: freshDatabases,
   startup
 }

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import * as Arguments from "./Arguments.ts"
 import { baseline } from "./BaselineCommand.ts"
+import { cluster } from "./ClusterCommand.ts"
 import { dev } from "./DevCommand.ts"
 import { doctor } from "./DoctorCommand.ts"
 import * as Failure from "./Failure.ts"
@@ -52,6 +53,7 @@ export const command = root.pipe(
     doctor,
     probe,
     lint,
+    cluster,
     simulate,
     dev,
     tail

@@ -10,6 +10,14 @@ import * as Schema from "effect/Schema"
 import { ExitCode } from "./ExitCode.ts"
 
 /**
+ * `cluster status`: who runs, who holds which shard, and what waits.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export { ClusterStatus } from "@effect-dsql/cluster/ClusterStatus"
+
+/**
  * `verify`: how the database is not what the version says.
  *
  * @since 0.1.0
@@ -108,6 +116,22 @@ export const Lint = Schema.Struct({
       sqlstate: Schema.optionalKey(text)
     })
   )
+})
+
+/**
+ * `cluster prune`: what it has forgotten, or would.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Pruning = Schema.Struct({
+  /** The cluster's prefix. */
+  cluster: text,
+  /** What was finished before this instant, by the database's clock. */
+  finishedBefore: Schema.DateTimeUtcFromString,
+  requests: Schema.Int,
+  /** Whether they were counted alone. */
+  dryRun: Schema.Boolean
 })
 
 /**

@@ -124,6 +124,42 @@ export const tally = (): {
 }
 
 /**
+ * Counts what one run does with many things, and says so on standard error: on a terminal in one line that is written
+ * over, anywhere else now and then.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const counting = (
+  options: Options,
+  noun: string,
+  done: string
+): Effect.Effect<{
+  readonly add: (count: number) => Effect.Effect<void>
+  /** Takes the line away. */
+  readonly end: Effect.Effect<void>
+  /** How far it came, in words. */
+  readonly came: () => string
+}> =>
+  Effect.sync(() => {
+    const isShown = !options.quiet && options.format === "text"
+    const isTerminal = process.stderr.isTTY === true && process.env["TERM"] !== "dumb"
+    let total = 0
+    let said = performance.now()
+    const came = () => `${counted(total, noun)} ${total === 1 ? "was" : "were"} ${done}`
+    const add = (count: number) =>
+      Effect.sync(() => {
+        total += count
+        const now = performance.now()
+        if (!isShown || (!isTerminal && now - said < pause)) return
+        said = now
+        process.stderr.write(isTerminal ? `${erase}${came()}` : `${came()}\n`)
+      })
+    const end = Effect.sync(() => void (isShown && isTerminal && total > 0 && process.stderr.write(erase)))
+    return { add, end, came }
+  })
+
+/**
  * How far a run came, in words: `19 of 48 statements have run`.
  *
  * @since 0.1.0

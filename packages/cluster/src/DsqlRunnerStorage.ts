@@ -22,7 +22,9 @@ import * as Layer from "effect/Layer"
 import * as Leases from "./internal/runners/leases.ts"
 import * as Slots from "./internal/runners/slots.ts"
 import * as Storing from "./internal/storing.ts"
+import * as ClusterMetrics from "./ClusterMetrics.ts"
 import { Holding, nameOf } from "./Holding.ts"
+import { move } from "./internal/moving.ts"
 
 /**
  * Provides the storage. Leases last for `shardLockExpiration` of the configuration.
@@ -74,6 +76,18 @@ const make = (
       return shardId
     })
 
+  const held = Effect.suspend(() => move(ClusterMetrics.shards.held, prefix, holding.all().size))
+
+  /** How much was left of the leases of these shards as they were renewed: of each as long ago as it was confirmed. */
+  const renewed = (shardIds: ReadonlyArray<string>, at: bigint): Effect.Effect<void> => {
+    const confirmed = shardIds.flatMap((shardId) => holding.find(shardId)?.confirmedAt ?? [])
+    const longest = confirmed.reduce((most, confirmedAt) => (at - confirmedAt > most ? at - confirmedAt : most), 0n)
+    return Effect.andThen(
+      move(ClusterMetrics.shards.lease, prefix, lease),
+      move(ClusterMetrics.shards.leaseLeft, prefix, lease - Number(longest) / 1_000_000)
+    )
+  }
+
   const inParts = <A>(
     shardIds: ReadonlyArray<string>,
     size: number,
@@ -119,12 +133,15 @@ const make = (
       inParts(shardIds, Leases.acquiredAtOnce, (names) =>
         Effect.suspend(() => {
           const at = now()
-          return Effect.map(
+          return Effect.flatMap(
             storing.repeat("AcquireShards", Leases.acquire(holding.owner(address), address, names, lease)),
-            (rows) => grant(address, at, rows)
+            (rows) => {
+              const taken = rows.filter((row) => row["is_taken_over"] === true).length
+              return Effect.as(move(ClusterMetrics.shards.takeovers, prefix, taken), grant(address, at, rows))
+            }
           )
         })
-      ),
+      ).pipe(Effect.ensuring(held)),
 
     refresh: Effect.fnUntraced(function* (address, shardIds) {
       const [only] = shardIds
@@ -138,27 +155,31 @@ const make = (
       const kept = yield* inParts(shardIds, Leases.renewedAtOnce, (names) =>
         Effect.suspend(() => {
           const at = now()
-          return Effect.map(storing.repeat("RefreshShards", Leases.refresh(owner, names, lease)), (rows) =>
-            grant(address, at, rows)
-          )
+          return Effect.flatMap(storing.repeat("RefreshShards", Leases.refresh(owner, names, lease)), (rows) => {
+            const kept = rows.map(({ shard_id }) => String(shard_id).slice(prefix.length + 1))
+            return Effect.map(renewed(kept, at), () => grant(address, at, rows))
+          })
         })
       )
       const known = new Set(kept)
-      for (const shardId of shardIds) if (!known.has(shardId)) holding.lose(shardId)
+      const lost = shardIds.filter((shardId) => !known.has(shardId))
+      for (const shardId of lost) holding.lose(shardId)
+      yield* move(ClusterMetrics.shards.lost, prefix, lost.length)
+      yield* held
       return kept
     }),
 
     release: (address, shardId) =>
       Effect.suspend(() => {
         holding.lose(shardId)
-        return Effect.asVoid(
-          storing.repeat("ReleaseShard", Leases.release(holding.owner(address), nameOf(holding, shardId)))
-        )
+        const name = nameOf(holding, shardId)
+        return Effect.andThen(held, storing.repeat("ReleaseShard", Leases.release(holding.owner(address), name)))
       }),
 
     // What the database has granted may be more than this process knows of: an answer may have come too late.
     releaseAll: Effect.fnUntraced(function* (address) {
       for (const [shardId, held] of holding.all()) if (held.address === address) holding.lose(shardId)
+      yield* held
       const owner = holding.owner(address)
       let released = Leases.renewedAtOnce
       while (released === Leases.renewedAtOnce) {

@@ -53,9 +53,15 @@ export class Holding extends Context.Service<
 >()("@effect-dsql/cluster/Holding") {}
 
 /**
- * Provides a holding of a cluster, which holds nothing yet.
+ * Whether a text may be the prefix of a cluster: 1 to 100 letters, digits, `_`, `-` and `.`.
  *
- * A prefix is made of letters, digits, `_`, `-` and `.`; another one is a defect.
+ * @since 0.1.0
+ * @category guards
+ */
+export const isPrefix = (text: string): boolean => /^[\w.-]{1,100}$/.test(text)
+
+/**
+ * Provides a holding of a cluster, which holds nothing yet. What is no prefix is a defect.
  *
  * @since 0.1.0
  * @category layers
@@ -64,7 +70,7 @@ export const layer = (prefix: string): Layer.Layer<Holding> =>
   Layer.effect(
     Holding,
     Effect.sync(() => {
-      if (!/^[\w.-]{1,100}$/.test(prefix)) {
+      if (!isPrefix(prefix)) {
         throw new Error(
           `the prefix ${JSON.stringify(prefix)} is not made of 1 to 100 letters, digits, "_", "-" and "."`
         )

@@ -12,16 +12,14 @@
  * @since 0.1.0
  * @stability unstable
  */
-import * as Batch from "@effect-dsql/core/Batch"
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
-import * as Expression from "@effect-dsql/core/Expression"
 import * as Guarded from "@effect-dsql/core/Guarded"
-import type { Transaction } from "@effect-dsql/core/Transaction"
+import * as Transaction from "@effect-dsql/core/Transaction"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import type { SqlError } from "effect/sql/SqlError"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
+import * as Finished from "./internal/messages/finished.ts"
 import * as Removing from "./internal/messages/removing.ts"
 
 /**
@@ -43,8 +41,9 @@ export interface Options {
 }
 
 /**
- * Forgets finished requests, the oldest first, with their keys and replies. Each element is the number of one
- * transaction; run again after a failure, it goes on.
+ * Forgets finished requests, with their keys and replies: those of one shard after the other's, of each the oldest first.
+ * Each element is the number of one transaction; run again after a failure, it goes on. What is kept is read once,
+ * however much is forgotten.
  *
  * A workflow is forgotten as a whole: its run, its activities and its deferreds, once all of them are finished and the
  * run is not suspended. So a workflow that sleeps for a year is there after that year, whatever the retention.
@@ -69,20 +68,31 @@ export const prune = ({
   finishedBefore,
   prefix = "cluster"
 }: Options): Stream.Stream<number, TransactionError, DsqlClient> => {
-  const before = value("timestamptz", DateTime.toEpochMillis(finishedBefore))
-  const where = sql`request.finished_at IS NOT NULL AND request.finished_at < ${before}
-    AND starts_with(request.shard_id, ${value("text", `${prefix}/`)})
-    AND (NOT starts_with(request.entity_type, 'Workflow/') OR NOT EXISTS (${standing(before)}))`
-  const forget = (rows: number): Effect.Effect<number, SqlError, Transaction> =>
-    Effect.map(Guarded.write(Removing.requests(where, rows, "finished_at")), (told) => Number(told["gone"]))
-  return Batch.drain(forget, { rows: Math.min(batch, Removing.atOnce) }, { operation: "PruneMessages" })
+  const millis = DateTime.toEpochMillis(finishedBefore)
+  const forget = (keys: ReadonlyArray<bigint>): Effect.Effect<number, TransactionError, DsqlClient> =>
+    Transaction.autocommit(
+      Effect.map(Guarded.write(Removing.requests(Finished.still(keys, millis))), ({ gone }) => Number(gone)),
+      // What is gone stays so: whoever comes late, or again, finds nothing.
+      { operation: "PruneMessages", repeat: true }
+    )
+  return Finished.keys(prefix, millis).pipe(
+    Stream.grouped(Math.max(1, Math.min(batch, Removing.atOnce))),
+    Stream.mapEffect(forget),
+    Stream.filter((gone) => gone > 0)
+  )
 }
 
-const { sql, value } = Expression
-
-/** What keeps a workflow: a request of it that is not finished, or was finished since, or its run, where that waits. */
-const standing = (before: Expression.Expression) => sql`
-  SELECT 1 FROM cluster_requests AS other
-  WHERE other.shard_id = request.shard_id AND other.entity_type = request.entity_type
-    AND other.entity_id = request.entity_id
-    AND (other.finished_at IS NULL OR other.finished_at >= ${before} OR (other.suspended AND other.tag = 'run'))`
+/**
+ * Counts the requests that `prune` would forget, and changes nothing. Each element is the number of one page.
+ *
+ * @since 0.1.0
+ * @category retention
+ */
+export const count = ({
+  finishedBefore,
+  prefix = "cluster"
+}: Omit<Options, "batch">): Stream.Stream<number, TransactionError, DsqlClient> =>
+  Finished.keys(prefix, DateTime.toEpochMillis(finishedBefore)).pipe(
+    Stream.chunks,
+    Stream.map((keys) => keys.length)
+  )

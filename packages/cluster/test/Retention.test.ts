@@ -56,7 +56,15 @@ describeCluster("Retention.prune", (it) => {
         yield* messages.saveRequest(sent)
         yield* messages.saveReply(exit(sent))
       }
-      assert.deepStrictEqual(yield* prune(holding.prefix, 2), [2, 2, 1])
+      const later = DateTime.add(yield* DateTime.now, { minutes: 1 })
+      const counted = Stream.runSum(Retention.count({ prefix: holding.prefix, finishedBefore: later }))
+      assert.strictEqual(yield* counted, 5)
+      // A run that is stopped has done what it said.
+      const stopped = Retention.prune({ prefix: holding.prefix, batch: 1, finishedBefore: later }).pipe(Stream.take(2))
+      assert.strictEqual(yield* Stream.runSum(stopped), 2)
+      assert.strictEqual(yield* counted, 3)
+      assert.deepStrictEqual(yield* prune(holding.prefix, 2), [2, 1])
+      assert.strictEqual(yield* counted, 0)
       assert.deepStrictEqual(yield* prune(holding.prefix, 2), [])
     })
   )

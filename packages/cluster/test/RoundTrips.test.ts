@@ -1,10 +1,11 @@
 /**
  * What `docs/round-trips.md` says of each operation of Effect's storages is what it takes.
  */
+import { Inspection, Retention } from "@effect-dsql/cluster"
 import { DsqlClient } from "@effect-dsql/core"
 import { Testing } from "@effect-dsql/testing"
 import { assert } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { DateTime, Effect, type Scope, Stream } from "effect"
 import { type Message, Runner } from "effect/cluster"
 import type { Rpc } from "effect/rpc"
 import { table } from "../../../test/roundTrips.ts"
@@ -54,6 +55,13 @@ const answered = Effect.gen(function* () {
   yield* one.incoming.respond(said)
   return { ...one, said }
 })
+
+/** What is asked of a cluster that has answered a request. */
+const asked = (ask: (prefix: string) => Effect.Effect<unknown, unknown, DsqlClient.DsqlClient>): Readied =>
+  Effect.gen(function* () {
+    const { holding } = yield* answered
+    return Effect.provideService(ask(holding.prefix), DsqlClient.DsqlClient, yield* DsqlClient.DsqlClient)
+  })
 
 const operations: Readonly<Record<string, Readied>> = {
   "save a request": Effect.map(started, ({ messages }) => messages.saveRequest(keyed("k"))),
@@ -115,7 +123,13 @@ const operations: Readonly<Record<string, Readied>> = {
     yield* runners.acquire(address, shards)
     return runners.refresh(address, shards)
   }),
-  "release a shard, or all": Effect.map(handedOut(), ({ address, runners }) => runners.releaseAll(address))
+  "release a shard, or all": Effect.map(handedOut(), ({ address, runners }) => runners.releaseAll(address)),
+  "look at a cluster": asked((prefix) => Inspection.status({ prefix })),
+  "forget 300 requests": asked((prefix) =>
+    Effect.flatMap(DateTime.now, (now) =>
+      Stream.runDrain(Retention.prune({ prefix, finishedBefore: DateTime.add(now, { minutes: 1 }) }))
+    )
+  )
 }
 
 describeCounted("The page on round trips of Effect Cluster", (it) => {

@@ -28,7 +28,13 @@ export interface Described<out Label extends string = string, out State = unknow
   readonly meaning: string
 }
 
-const counter = <Label extends string = never>(
+/**
+ * A counter, which only grows: for another package's table of metrics.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const counter = <Label extends string = never>(
   name: string,
   labels: ReadonlyArray<Label>,
   unit: string,
@@ -38,7 +44,13 @@ const counter = <Label extends string = never>(
   return { metric, labels, unit, meaning }
 }
 
-const gauge = <Label extends string = never>(
+/**
+ * A gauge, which goes up and down: for another package's table of metrics.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const gauge = <Label extends string = never>(
   name: string,
   labels: ReadonlyArray<Label>,
   unit: string,

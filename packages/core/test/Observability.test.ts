@@ -7,15 +7,13 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Metric } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
-import { parser } from "@prometheus-io/lezer-promql"
-import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
-import { parse } from "yaml"
+import { asked, documented, expected, families, holds, load, reads, scrapedAs } from "../../../test/observability.ts"
 import { Quiet } from "../../../test/quiet.ts"
 import { badDay, cluster } from "./support/badDay.ts"
 import { Series } from "./support/occurrences.ts"
 
-const file = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8")
+const { dashboard, expressions, rules } = load("dashboard.json", "alerts.yaml")
 
 interface Run {
   readonly snapshot: ReadonlyArray<Metric.Metric.Snapshot>
@@ -78,94 +76,6 @@ const run = (series: Series) =>
 
 const isOurs = (id: string) => id.startsWith("dsql_") || id.startsWith("db.client.")
 
-/** What Prometheus calls a metric. */
-const scrapedAs = (id: string) => id.replaceAll(".", "_")
-
-/** The families that a scrape shows, with the labels of their series and the values of each label. */
-const families = (text: string) => {
-  const found = new Map<string, Map<string, Set<string>>>()
-  for (const line of text.split("\n")) {
-    const series = /^([a-z_:][\w:]*)(?:\{(.*)\})? \S+$/i.exec(line)
-    const name = series?.[1]
-    if (name === undefined) continue
-    const labels = found.get(name) ?? new Map<string, Set<string>>()
-    found.set(name, labels)
-    for (const [, label = "", value = ""] of (series?.[2] ?? "").matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)) {
-      labels.set(label, (labels.get(label) ?? new Set()).add(value))
-    }
-  }
-  return found
-}
-
-/** What an expression asks for: metrics, and labels with what they are compared with. */
-const asked = (expression: string) => {
-  const metrics: Array<{
-    readonly name: string
-    readonly matchers: Array<readonly [label: string, op: string, value: string]>
-  }> = []
-  const grouping: Array<string> = []
-  const problems: Array<string> = []
-  parser.parse(expression).iterate({
-    enter: (node) => {
-      const text = (from = node.from, to = node.to) => expression.slice(from, to)
-      if (node.type.isError) problems.push(`at ${node.from}: ${text(0)}`)
-      if (node.name === "VectorSelector") {
-        const identifier = node.node.getChild("Identifier")
-        metrics.push({ name: identifier === null ? "" : text(identifier.from, identifier.to), matchers: [] })
-      }
-      if (node.name === "UnquotedLabelMatcher") {
-        const [, label = "", op = "", value = ""] = /^(\w+)\s*(=~|!~|!=|=)\s*"(.*)"$/.exec(text()) ?? []
-        metrics.at(-1)?.matchers.push([label, op, value])
-      }
-      if (node.name === "GroupingLabels")
-        grouping.push(
-          ...text()
-            .replace(/[()\s]/g, "")
-            .split(",")
-            .filter(Boolean)
-        )
-    }
-  })
-  return { metrics, grouping, problems }
-}
-
-/** Whether an expression asks for a metric, or for a part of it. */
-const reads = (expression: string, id: string): boolean =>
-  asked(expression).metrics.some(
-    ({ name }) => name.replace(/_(bucket|sum|count)$/, "") === scrapedAs(id) || name === scrapedAs(id)
-  )
-
-interface Dashboard {
-  readonly panels: ReadonlyArray<{
-    readonly title: string
-    readonly targets?: ReadonlyArray<{ readonly expr: string; readonly legendFormat: string }>
-  }>
-  readonly templating: { readonly list: ReadonlyArray<{ readonly name: string; readonly query: string }> }
-}
-
-interface Alerts {
-  readonly groups: ReadonlyArray<{
-    readonly rules: ReadonlyArray<{
-      readonly alert: string
-      readonly expr: string
-      readonly annotations: { readonly summary: string; readonly action: string }
-    }>
-  }>
-}
-
-// The files are the repository's own; a shape that is another one fails the tests below.
-const dashboard = JSON.parse(file("observability/dashboard.json")) as Dashboard
-const rules = (parse(file("observability/alerts.yaml")) as Alerts).groups.flatMap((group) => group.rules)
-
-const expressions: ReadonlyArray<readonly [string, string, string]> = [
-  ...dashboard.panels.flatMap(({ targets = [], title }) =>
-    targets.map(
-      ({ expr, legendFormat }) => [`panel ${title}`, expr.replaceAll("$__rate_interval", "5m"), legendFormat] as const
-    )
-  ),
-  ...rules.map(({ alert, annotations, expr }) => [`alert ${alert}`, expr, annotations.summary] as const)
-]
-
 layer(Layer.effect(RealRun, run(new Series())), { excludeTestServices: true, timeout: "60 seconds" })(
   "Observability",
   (it) => {
@@ -223,32 +133,7 @@ layer(Layer.effect(RealRun, run(new Series())), { excludeTestServices: true, tim
 
     it.effect.each(expressions)("%s asks for what there is: %s", ([, expression, said]) =>
       Effect.gen(function* () {
-        const shown = families((yield* RealRun).scraped)
-        const { grouping, metrics, problems } = asked(expression)
-        assert.deepStrictEqual(problems, [])
-        assert.isNotEmpty(metrics)
-        const labels = new Set<string>()
-        for (const { matchers, name } of metrics) {
-          const family = shown.get(name)
-          assert(family !== undefined, `no metric ${name}`)
-          for (const label of family.keys()) labels.add(label)
-          for (const [label, op, value] of matchers) {
-            const values = family.get(label)
-            assert(values !== undefined, `${name} has no label ${label}`)
-            if (value.startsWith("$")) continue
-            const found = [...values].some((each) =>
-              op.includes("~") ? new RegExp(`^(${value})$`).test(each) : each === value
-            )
-            assert.isTrue(found || op.startsWith("!"), `no ${name} has ${label} ${op} ${value}`)
-          }
-        }
-        for (const label of grouping) assert.isTrue(labels.has(label), `nothing has the label ${label}`)
-        for (const [, label = ""] of said.matchAll(/\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}/g)) {
-          assert.isTrue(
-            grouping.length > 0 ? grouping.includes(label) : labels.has(label),
-            `${label} is not in the result`
-          )
-        }
+        holds(families((yield* RealRun).scraped), expression, said)
       })
     )
 
@@ -302,18 +187,9 @@ layer(Layer.effect(RealRun, run(new Series())), { excludeTestServices: true, tim
     it.effect("has a page that says just this, and which alerts read it", () =>
       Effect.gen(function* () {
         yield* RealRun
-        const rows = file("docs/metrics.md")
-          .split("\n")
-          .filter((line) => line.startsWith("| `dsql_") || line.startsWith("| `db.client."))
-        const expected = Metrics.catalogue.map(({ failureLabels = [], labels, meaning, metric, unit }) => {
-          const alerts = rules.filter(({ expr }) => reads(expr, metric.id)).map(({ alert }) => alert)
-          const named = [...labels, ...failureLabels].map((label) => `\`${label}\``).join(", ")
-          return ["", `\`${metric.id}\``, metric.type.toLowerCase(), named, unit, meaning, alerts.join(", "), ""].join(
-            " | "
-          )
-        })
-        const cells = (row: string) => row.split("|").map((cell) => cell.trim())
-        assert.deepStrictEqual(rows.map(cells), expected.map(cells))
+        const isRow = (line: string) =>
+          (line.startsWith("| `dsql_") && !line.startsWith("| `dsql_cluster_")) || line.startsWith("| `db.client.")
+        assert.deepStrictEqual(documented(isRow), expected(Metrics.catalogue, rules))
       })
     )
   }

@@ -98,6 +98,36 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("con
     )
   }
 
+  const guarded = (id: number) => `WITH held AS MATERIALIZED (SELECT id FROM m WHERE id = ${id} FOR KEY SHARE)
+    INSERT INTO plain SELECT 7 WHERE EXISTS (SELECT FROM held)`
+  const guards: Readonly<Record<string, { readonly sql: string; readonly tag: string; readonly told: string }>> = {
+    "on a row that another transaction shares": { sql: guarded(1), tag: "INSERT 0 1", told: conflict },
+    "on a row that is not there": { sql: guarded(9), tag: "INSERT 0 0", told: "COMMIT" },
+    "that nothing has come to": {
+      sql: guarded(1).replace("WHERE EXISTS", "WHERE false AND EXISTS"),
+      tag: "INSERT 0 0",
+      told: "COMMIT"
+    }
+  }
+  for (const [which, { sql, tag, told }] of Object.entries(guards)) {
+    it.effect(`a guard in a CTE ${which}: ${told} to an older snapshot that deletes the row`, () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const admin = yield* reset
+          yield* ask(admin, "CREATE TABLE IF NOT EXISTS plain (n int)")
+          const [sharing, writing, older] = [yield* Shared.wire(), yield* Shared.wire(), yield* Shared.wire()]
+          yield* tells(older, "BEGIN", "BEGIN")
+          yield* tells(sharing, "BEGIN", "BEGIN")
+          yield* tells(sharing, "SELECT v FROM m WHERE id = 1 FOR KEY SHARE", "SELECT 1")
+          yield* tells(writing, sql, tag)
+          yield* tells(sharing, "ROLLBACK", "ROLLBACK")
+          yield* tells(older, "DELETE FROM m WHERE id = 1", "DELETE 1")
+          yield* tells(older, "COMMIT", told)
+        })
+      )
+    )
+  }
+
   const lockings = [
     "SELECT * FROM m WHERE id = 1 FOR UPDATE",
     "SELECT k, v FROM m ORDER BY id FOR UPDATE",

@@ -32,7 +32,7 @@ export const schemaFlags = {
   schemaName: Flag.String("schema-name").pipe(
     Flag.withAlias("s"),
     Flag.withMetavar("name"),
-    Flag.withDescription("Built-in schema: dsql/temporal or dsql/storage [default: dsql/temporal]"),
+    Flag.withDescription("Built-in schema: dsql/temporal, dsql/storage or dsql/cluster [default: dsql/temporal]"),
     Flag.optional
   )
 }

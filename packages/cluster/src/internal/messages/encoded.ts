@@ -9,8 +9,10 @@ import type * as Reply from "effect/cluster/Reply"
 import { Snowflake } from "effect/cluster/Snowflake"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as ClusterMetrics from "../../ClusterMetrics.ts"
 import { type Holding, nameOf } from "../../Holding.ts"
 import { keyHash, requestKey } from "../keys.ts"
+import { move } from "../moving.ts"
 import { Instead, type Row, type Storing } from "../storing.ts"
 import type { Claims } from "./claims.ts"
 import { inTransaction } from "./joining.ts"
@@ -30,6 +32,9 @@ export const make = (
   const name = (shardId: string) => nameOf(holding, shardId)
   const shardOf = (name: string) => name.slice(holding.prefix.length + 1)
 
+  /** A shard that the last poll served, if it stopped short: the next one begins behind it, so that each has its turn. */
+  let lastShard: string | undefined
+
   /** Remembers rows as handed out, and gives their messages. */
   const handOut = (rows: ReadonlyArray<Row>, now: number) =>
     rows.map((row) => {
@@ -46,6 +51,16 @@ export const make = (
       claims.add(requestId, message, now)
       return Rows.message(row, shardId)
     })
+
+  const polled = (rows: ReadonlyArray<Row>, now: number) =>
+    Effect.all(
+      [
+        move(ClusterMetrics.messages.polled, holding.prefix, now / 1_000),
+        move(ClusterMetrics.messages.handedOut, holding.prefix, rows.length),
+        move(ClusterMetrics.messages.oldest, holding.prefix, Math.max(0, ...rows.map(({ age }) => Number(age))))
+      ],
+      { discard: true }
+    )
 
   const repliesOf = (requestIds: ReadonlyArray<string>, which: "all" | "unheard") => {
     const byKey = new Map(requestIds.map((id) => [requestKey(BigInt(id)), id]))
@@ -78,7 +93,9 @@ export const make = (
         if (refusal === "stale" && handedOut !== undefined && holding.find(handedOut.shardId)?.fence === fence) {
           holding.lose(handedOut.shardId)
         }
-        if (refusal === "stale" || refusal === "decided") return refuse(refusal, travelling)
+        if (refusal === "stale" || refusal === "decided") {
+          return Effect.andThen(move(ClusterMetrics.messages.refused, holding.prefix, 1), refuse(refusal, travelling))
+        }
         if (reply._tag === "WithExit") claims.drop(requestId)
         return Effect.void
       })
@@ -124,14 +141,21 @@ export const make = (
     unprocessedMessages: (shardIds, now, options) =>
       Effect.suspend(() => {
         if (options?.addresses?.length === 0) return Effect.succeed([])
+        const limit = options?.limit ?? Number.POSITIVE_INFINITY
         const statement = Polling.onShards({
-          shards: shardIds.map((shardId) => ({ name: name(shardId), fence: holding.find(shardId)?.fence })),
+          shards: behind(shardIds, lastShard).map((shardId) => ({
+            name: name(shardId),
+            fence: holding.find(shardId)?.fence
+          })),
           claimed: claims.on(new Set(shardIds), now),
           now,
-          limit: options?.limit,
+          limit,
           addresses: options?.addresses?.map((address) => ({ name: name(address.shardId.toString()), address }))
         })
-        return Effect.map(storing.read("PollMessages", statement), (rows) => handOut(rows, now))
+        return Effect.flatMap(storing.read("PollMessages", statement), (rows) => {
+          lastShard = rows.length < limit ? undefined : shardOf(String(rows.at(-1)?.["shard_id"]))
+          return Effect.as(polled(rows, now), handOut(rows, now))
+        })
       }),
 
     unprocessedMessagesById: (ids, now) =>
@@ -153,11 +177,12 @@ export const make = (
 
     clearAddress: Effect.fnUntraced(function* (address) {
       const { sql, value } = Expression
-      const where = sql`shard_id = ${value("text", name(address.shardId.toString()))}
-        AND entity_type = ${value("text", address.entityType)} AND entity_id = ${value("text", address.entityId)}`
+      const which = sql`WHERE shard_id = ${value("text", name(address.shardId.toString()))}
+        AND entity_type = ${value("text", address.entityType)} AND entity_id = ${value("text", address.entityId)}
+        ORDER BY request_key LIMIT ${value("integer", Removing.atOnce)}`
       let gone = Removing.atOnce
       while (gone === Removing.atOnce) {
-        const told = yield* storing.write("ClearAddress", Removing.requests(where, Removing.atOnce))
+        const told = yield* storing.write("ClearAddress", Removing.requests(which))
         gone = told instanceof Instead ? 0 : Number(told["gone"])
       }
       claims.dropAddresses([address])
@@ -165,6 +190,12 @@ export const make = (
 
     withTransaction: inTransaction(client)
   }
+}
+
+/** The same shards, those behind one of them first. */
+const behind = (shardIds: ReadonlyArray<string>, last: string | undefined): ReadonlyArray<string> => {
+  const place = last === undefined ? 0 : shardIds.indexOf(last) + 1
+  return [...shardIds.slice(place), ...shardIds.slice(0, place)]
 }
 
 /**

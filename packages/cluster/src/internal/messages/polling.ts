@@ -27,6 +27,16 @@ const columns = literal(
     "waiting.reply_id, sent.id AS sent_id, sent.sequence AS reply_sequence, sent.payload AS reply_payload"
 )
 
+/** For how many milliseconds a message has been due. */
+export const age = literal(
+  "floor(extract(epoch FROM now() - GREATEST(waiting.since, to_timestamp(waiting.due_at / 1000.0))) * 1000)" +
+    "::double precision AS age"
+)
+
+/** The fence that a shard has now: looked up for each, so that no plan reads all shards. */
+const fenceOf = (of: "polled" | "request") =>
+  sql`SELECT shard.fence FROM ${shards} AS shard WHERE shard.shard_id = ${literal(of)}.shard_id`
+
 /** The last reply of a request beside it. */
 const withSent = sql`LEFT JOIN ${replies} AS sent
   ON sent.request_key = request.request_key AND sent.id = request.last_reply_id`
@@ -35,17 +45,21 @@ const withSent = sql`LEFT JOIN ${replies} AS sent
 const isHeard = sql`NOT EXISTS (
   SELECT 1 FROM ${replies} AS said WHERE said.request_key = message.request_key AND NOT said.acked)`
 
-/** So many messages at most that are due on these shards, without those that are claimed. */
+/**
+ * So many messages at most that are due on these shards, without those that are claimed: of each shard the oldest
+ * first, and no further shard once there are enough.
+ */
 export const onShards = (options: {
   readonly shards: ReadonlyArray<Polled>
   readonly claimed: ReadonlyArray<bigint>
   readonly now: number
-  readonly limit: number | undefined
+  /** Infinity for all. */
+  readonly limit: number
   /** The entities that are asked for, by the names of their shards; all where it is undefined. */
   readonly addresses: ReadonlyArray<{ readonly name: string; readonly address: EntityAddress }> | undefined
 }): Expression.Expression => {
   const { addresses, claimed, limit, now } = options
-  const most = value("bigint", limit === undefined ? null : BigInt(Math.floor(limit)))
+  const most = value("bigint", Number.isFinite(limit) ? BigInt(Math.floor(limit)) : null)
   const polled = Expression.records(
     "polled",
     { shard_id: "text", fence: "bigint" },
@@ -63,32 +77,34 @@ export const onShards = (options: {
             entity_id: address.entityId
           }))
         )})`
+  // No order stands outside, so that nothing is read beyond the last one that is wanted.
   return sql`
-    SELECT ${columns}, polled.fence
-    FROM ${polled}
-    LEFT JOIN ${shards} AS shard ON shard.shard_id = polled.shard_id
-    CROSS JOIN LATERAL (
-      SELECT message.* FROM ${inbox} AS message
-      WHERE message.shard_id = polled.shard_id AND message.due_at <= ${value("bigint", BigInt(now))}
-        AND message.id <> ALL (${values("bigint", claimed)})
-        AND (message.kind = ${literal(String(kind.interrupt))} OR ${isHeard}) ${wanted}
-      ORDER BY message.due_at, message.request_id, message.id
+    SELECT ${columns}, ${age}, waiting.fence
+    FROM (
+      SELECT polled.fence, message.*
+      FROM ${polled}
+      CROSS JOIN LATERAL (
+        SELECT message.* FROM ${inbox} AS message
+        WHERE message.shard_id = polled.shard_id AND message.due_at <= ${value("bigint", BigInt(now))}
+          AND message.id <> ALL (${values("bigint", claimed)})
+          AND (message.kind = ${literal(String(kind.interrupt))} OR ${isHeard}) ${wanted}
+        ORDER BY message.due_at, message.request_id, message.id
+        LIMIT ${most}
+      ) AS message
+      WHERE (${fenceOf("polled")}) IS NOT DISTINCT FROM polled.fence
       LIMIT ${most}
     ) AS waiting
     JOIN ${requests} AS request ON request.request_key = waiting.request_key
     ${withSent}
-    WHERE shard.fence IS NOT DISTINCT FROM polled.fence
-    ORDER BY waiting.request_id, waiting.id
-    LIMIT ${most}`
+    ORDER BY waiting.request_id, waiting.id`
 }
 
 /** Those of these requests that wait and are due, with the fence that their shard has now. */
 export const byKeys = (keys: ReadonlyArray<bigint>, now: number): Expression.Expression => sql`
-  SELECT ${columns}, shard.fence
+  SELECT ${columns}, ${age}, (${fenceOf("request")}) AS fence
   FROM ${requests} AS request
   JOIN ${inbox} AS waiting ON waiting.shard_id = request.shard_id AND waiting.due_at = request.due_at
     AND waiting.request_id = request.id AND waiting.id = request.id
-  LEFT JOIN ${shards} AS shard ON shard.shard_id = request.shard_id
   ${withSent}
   WHERE request.request_key = ANY (${values("bigint", keys)}) AND request.due_at <= ${value("bigint", BigInt(now))}
     AND NOT EXISTS (

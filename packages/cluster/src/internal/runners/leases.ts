@@ -20,7 +20,10 @@ export const renewedAtOnce = 1_000
 
 const until = (lease: number) => sql`now() + ${value("double precision", lease)} * interval '1 millisecond'`
 
-/** Takes what is free, over, or one's own already, whose fence stays. */
+/** Said so that no index is read for it: where shards are named, they are found by their names. */
+const isOwn = (owner: string) => sql`(held.owner = ${value("uuid", owner)}) IS TRUE`
+
+/** Takes what is free, over, or one's own already, whose fence stays, and tells which of them another one had. */
 export const acquire = (owner: string, address: string, shards: ReadonlyArray<string>, lease: number) => sql`
   INSERT INTO ${table} AS held (shard_id, fence, owner, address, acquired_at, expires_at)
   SELECT wanted.shard_id, 1, ${value("uuid", owner)}, ${value("text", address)}, now(), ${until(lease)}
@@ -32,13 +35,15 @@ export const acquire = (owner: string, address: string, shards: ReadonlyArray<st
     address = excluded.address,
     expires_at = excluded.expires_at
   WHERE held.owner = excluded.owner OR held.expires_at < now()
-  RETURNING held.shard_id, held.fence`
+  RETURNING held.shard_id, held.fence, EXISTS (
+    SELECT 1 FROM ${table} AS before
+    WHERE before.shard_id = held.shard_id AND (before.owner <> ${value("uuid", owner)}) IS TRUE) AS is_taken_over`
 
 /** Renews what is one's own, the runner's slot too, and tells the shards: what another one has taken stays lost. */
 export const refresh = (owner: string, shards: ReadonlyArray<string>, lease: number) => sql`
   WITH slot AS (${Slots.renew(owner, lease)})
   UPDATE ${table} AS held SET expires_at = ${until(lease)}
-  WHERE held.shard_id = ANY (${values("text", shards)}) AND held.owner = ${value("uuid", owner)}
+  WHERE held.shard_id = ANY (${values("text", shards)}) AND ${isOwn(owner)}
   RETURNING held.shard_id, held.fence`
 
 /** Given back, a shard has another fence: nothing can be decided under the old one. */
@@ -46,10 +51,10 @@ const given = sql`UPDATE ${table} AS held SET fence = held.fence + 1, owner = NU
 
 /** Gives a shard back that is one's own. */
 export const release = (owner: string, shard: string) => sql`
-  ${given} WHERE held.shard_id = ${value("text", shard)} AND held.owner = ${value("uuid", owner)} RETURNING held.shard_id`
+  ${given} WHERE held.shard_id = ${value("text", shard)} AND ${isOwn(owner)} RETURNING held.shard_id`
 
 /** Gives back what is one's own, so many shards at most. */
 export const releaseAll = (owner: string) => sql`
-  ${given} WHERE held.owner = ${value("uuid", owner)} AND held.shard_id IN (
+  ${given} WHERE ${isOwn(owner)} AND held.shard_id IN (
     SELECT shard_id FROM ${table} WHERE owner = ${value("uuid", owner)} LIMIT ${value("integer", renewedAtOnce)}
   ) RETURNING held.shard_id`

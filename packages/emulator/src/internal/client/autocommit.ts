@@ -10,9 +10,9 @@ import * as Keys from "../concurrency/keys.ts"
 import * as Outcome from "../concurrency/outcome.ts"
 import * as Parking from "../concurrency/parking.ts"
 import { run } from "../concurrency/run.ts"
-import { isShared } from "../concurrency/state.ts"
+import { isShared, type References } from "../concurrency/state.ts"
 import * as Transaction from "../concurrency/transaction.ts"
-import type { BackendLost } from "../postgres/backend.ts"
+import type { Answer, BackendLost, Batch } from "../postgres/backend.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Witness from "../concurrency/witness.ts"
@@ -48,54 +48,95 @@ const counted = Effect.fnUntraced(function* (
 })
 
 /** Whether what a statement changes has to be looked at before it takes effect. */
-const isWatched = Effect.fnUntraced(function* (
-  client: Client,
-  prepared: Prepared
-): Effect.fn.Return<boolean, BackendLost> {
+const isWatched = (client: Client, prepared: Prepared, references: References): boolean => {
   const { plan } = prepared
   if (plan._tag !== "Plain") return false
   if (plan.compound || plan.inflates || isShared(client) || client.witness?.isHidden() === true) return true
-  const references = yield* Keys.referencesOf(client)
   if (Keys.mayAct(prepared, references)) return true
   return plan.bound > Limits.transactionRows && !Keys.isOneRow(prepared, references)
-})
+}
 
 /** Runs a statement, with what may happen when it commits. */
-export const autocommit = Effect.fnUntraced(function* (
+export const autocommit = (
   client: Client,
   call: Transaction.Call,
   preamble: ReadonlyArray<Buffer>,
   execution: ReadonlyArray<Buffer>
-): Effect.fn.Return<Outcome.Outcome, BackendLost | Cut> {
-  const { plan } = call.prepared
-  if (plan._tag !== "Plain") return Outcome.success([])
+): Effect.Effect<Outcome.Outcome, BackendLost | Cut> => {
   const stale = isStale(client, call.prepared)
-  if (stale !== undefined) return Outcome.failure(stale)
+  return stale === undefined
+    ? Effect.flatMap(Keys.referencesOf(client), (references) => by(client, call, preamble, execution, references))
+    : Effect.succeed(Outcome.failure(stale))
+}
+
+const by = (
+  client: Client,
+  call: Transaction.Call,
+  preamble: ReadonlyArray<Buffer>,
+  execution: ReadonlyArray<Buffer>,
+  references: References
+): Effect.Effect<Outcome.Outcome, BackendLost | Cut> => {
+  const { plan } = call.prepared
+  if (plan._tag !== "Plain") return Effect.succeed(Outcome.success([]))
   const decide = () => due(client, "commit")
   if (plan.effects === "read" || plan.effects === "set") {
-    const references = yield* Keys.referencesOf(client)
-    if (Keys.mayAct(call.prepared, references)) return yield* counted(client, call, preamble, execution, decide)
-    const answered = yield* Parking.send(client, [...preamble, ...execution], client.sink)
-    return { frames: answered.frames, error: answered.error }
+    return Keys.mayAct(call.prepared, references)
+      ? counted(client, call, preamble, execution, decide)
+      : Parking.send(client, [...preamble, ...execution], client.sink)
   }
   const fault = decide()
+  const isPlain = fault === undefined && !isWatched(client, call.prepared, references)
+  return isPlain
+    ? write(client, call, [...preamble, ...execution])
+    : struck(client, call, preamble, execution, references, fault)
+}
+
+/** Changes rows, with a fault that was asked for or a look at what was changed. */
+const struck = Effect.fnUntraced(function* (
+  client: Client,
+  call: Transaction.Call,
+  preamble: ReadonlyArray<Buffer>,
+  execution: ReadonlyArray<Buffer>,
+  references: References,
+  fault: Fault | undefined
+): Effect.fn.Return<Outcome.Outcome, BackendLost | Cut> {
   const refusal = yield* strike(fault)
   if (refusal !== undefined) return Outcome.failure(refusal)
-  if (yield* isWatched(client, call.prepared)) return yield* counted(client, call, preamble, execution, () => fault)
-  const answered = yield* Effect.onError(Parking.send(client, [...preamble, ...execution]), () =>
-    // Whether it took effect nobody knows any more: the others take it that it did.
-    Effect.sync(() => void client.database.sequence++)
-  )
-  if (answered.error !== undefined) {
-    const cause = ServerMessage.readError(answered.error)
-    const lost = cause.sqlstate === "40001" || Parking.isYield(client, cause)
-    if (!lost) return answered
-    const refused = yield* Witness.conflict(client, { transaction: undefined, call })
-    return { frames: answered.frames, error: ServerMessage.error(refused) }
+  if (isWatched(client, call.prepared, references)) {
+    return yield* counted(client, call, preamble, execution, () => fault)
   }
-  client.database.sequence++
-  client.witness?.committed(client.database.sequence, undefined)
-  client.connection.commits++
+  const outcome = yield* write(client, call, [...preamble, ...execution])
+  if (outcome.error !== undefined) return outcome
   const error = yield* aftermath(fault)
-  return error === undefined ? Outcome.success(answered.frames) : { frames: incomplete(answered.frames), error }
+  return error === undefined ? outcome : { frames: incomplete(outcome.frames), error }
 })
+
+/** Lets PostgreSQL change rows and commit them. */
+const write = (client: Client, call: Transaction.Call, batch: Batch): Effect.Effect<Outcome.Outcome, BackendLost> =>
+  Parking.send(client, batch).pipe(
+    // Whether it took effect nobody knows any more: the others take it that it did.
+    Effect.onError(() => Effect.sync(() => void client.database.sequence++)),
+    Effect.flatMap((answered) => {
+      if (answered.error !== undefined) return lost(client, call, answered, answered.error)
+      client.database.sequence++
+      client.witness?.committed(client.database.sequence, undefined)
+      client.connection.commits++
+      return Effect.succeed(Outcome.success(answered.frames))
+    })
+  )
+
+/** What a failed write comes to: its own error, or another's commit. */
+const lost = (
+  client: Client,
+  call: Transaction.Call,
+  answered: Answer,
+  error: Frame.Frame
+): Effect.Effect<Outcome.Outcome> => {
+  const cause = ServerMessage.readError(error)
+  return cause.sqlstate === "40001" || Parking.isYield(client, cause)
+    ? Effect.map(Witness.conflict(client, { transaction: undefined, call }), (refused) => ({
+        frames: answered.frames,
+        error: ServerMessage.error(refused)
+      }))
+    : Effect.succeed(answered)
+}

@@ -68,16 +68,13 @@ export const commit = Effect.fnUntraced(function* (
 })
 
 /** Ends a transaction that the client did not begin, at the end of the message that it spans. */
-export const settle = Effect.fnUntraced(function* (
-  client: Client,
-  failed: boolean
-): Effect.fn.Return<Frame.Frame | undefined, BackendLost | Cut> {
+export const settle = (client: Client, failed: boolean): Effect.Effect<Frame.Frame | undefined, BackendLost | Cut> => {
   const { transaction } = client
-  if (transaction === undefined || transaction.span === "block") return undefined
-  if (!failed) return yield* commit(client, transaction, due(client, "commit"))
-  yield* End.rollback(client, transaction)
-  return undefined
-})
+  if (transaction === undefined || transaction.span === "block") return Effect.succeed(undefined)
+  return failed
+    ? Effect.as(End.rollback(client, transaction), undefined)
+    : commit(client, transaction, due(client, "commit"))
+}
 
 /** What an error does to the transaction that it happened in. */
 export const fail = (client: Client): Effect.Effect<void, BackendLost> =>

@@ -9,7 +9,6 @@ import type { Duplex } from "node:stream"
 import type * as Postgres from "../../Postgres.ts"
 import { type Cluster, join } from "../cluster/cluster.ts"
 import type * as Backend from "../postgres/backend.ts"
-import type * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Prepare, Prepared } from "../statement/prepared.ts"
@@ -119,7 +118,6 @@ const converse = Effect.fnUntraced(function* (
   next: Effect.Effect<Incoming>,
   socket: Duplex
 ): Effect.fn.Return<void, Backend.BackendLost | Cut> {
-  let unit: Array<Extract<ClientMessage.ClientMessage, { readonly frame: Frame.Frame }>> = []
   let ignoring = false
   while (true) {
     const message = yield* next
@@ -129,16 +127,12 @@ const converse = Effect.fnUntraced(function* (
         ignoring = false
         yield* session.gate.withPermits(1)(simple(session, message.sql))
         break
-      case "Sync":
-      case "Flush":
-        if (ignoring) {
-          if (message._tag === "Flush") break
+      case "Unit":
+        if (!ignoring) {
+          ignoring = yield* session.gate.withPermits(1)(ExtendedQuery.extended(session, message.messages, message.end))
+        } else if (message.end === "Sync") {
           ignoring = false
           yield* session.gate.withPermits(1)(ExtendedQuery.recover(session))
-        } else {
-          const messages = unit
-          unit = []
-          ignoring = yield* session.gate.withPermits(1)(ExtendedQuery.extended(session, messages, message._tag))
         }
         break
       case "Malformed":
@@ -150,8 +144,6 @@ const converse = Effect.fnUntraced(function* (
       case "CopyFail":
       case "Password":
         break
-      default:
-        if (!ignoring) unit.push(message)
     }
   }
 })

@@ -42,12 +42,12 @@ export const make =
             if (isExtended) {
               // The Sync behind the statement came before the rows; another one ends them.
               let end = yield* next
-              while (end._tag !== "Sync") end = yield* next
+              while (end._tag !== "Unit" || end.end !== "Sync") end = yield* next
               answered()
             }
             return [...rows, bytes <= most ? message.frame : tooMuch]
-          case "Flush":
-          case "Sync":
+          case "Unit":
+            if (message.messages.length > 0) return yield* new Cut()
             break
           default:
             return yield* new Cut()

@@ -3,6 +3,7 @@
  * as the beginning or the end of one.
  */
 import * as Effect from "effect/Effect"
+import type { Fault } from "../../Faults.ts"
 import { define as defineIn } from "../concurrency/define.ts"
 import * as Outcome from "../concurrency/outcome.ts"
 import { run as runIn } from "../concurrency/run.ts"
@@ -55,16 +56,42 @@ export const run = (
   preamble: ReadonlyArray<Buffer>,
   execution: ReadonlyArray<Buffer>,
   alone: boolean
-): Result => observed(client, call, runPlain(client, call, preamble, execution, alone))
+): Result =>
+  observed(
+    client,
+    call,
+    Effect.suspend(() => {
+      const { plan } = call.prepared
+      const fault = due(client, "statement")
+      const isUsual =
+        fault === undefined && plan._tag === "Plain" && plan.lonely === undefined && plan.takes === undefined
+      return isUsual
+        ? carryOut(client, call, preamble, execution, alone)
+        : unusual(client, call, preamble, execution, alone, fault)
+    })
+  )
 
-const runPlain = Effect.fnUntraced(function* (
+const carryOut = (
   client: Client,
   call: Transaction.Call,
   preamble: ReadonlyArray<Buffer>,
   execution: ReadonlyArray<Buffer>,
   alone: boolean
+): Result =>
+  alone && client.transaction === undefined
+    ? autocommit(client, call, preamble, execution)
+    : runIn(client, Block.current(client), call, preamble, execution)
+
+/** Runs a statement before which there is something else: a fault, its job or its rows to wait for. */
+const unusual = Effect.fnUntraced(function* (
+  client: Client,
+  call: Transaction.Call,
+  preamble: ReadonlyArray<Buffer>,
+  execution: ReadonlyArray<Buffer>,
+  alone: boolean,
+  fault: Fault | undefined
 ): Effect.fn.Return<Outcome.Outcome, BackendLost | Cut> {
-  const injected = yield* strike(due(client, "statement"))
+  const injected = yield* strike(fault)
   if (injected !== undefined) return Outcome.failure(injected)
   const { plan } = call.prepared
   if (plan._tag === "Plain" && plan.lonely !== undefined) {
@@ -75,9 +102,7 @@ const runPlain = Effect.fnUntraced(function* (
     if (plan.waits) return yield* wait(client, call, preamble, execution)
   }
   const [complete, all] = yield* supplied(client, call, execution)
-  return alone && client.transaction === undefined
-    ? yield* autocommit(client, complete, preamble, all)
-    : yield* runIn(client, Block.current(client), complete, preamble, all)
+  return yield* carryOut(client, complete, preamble, all, alone)
 })
 
 const define = Effect.fnUntraced(function* (client: Client, prepared: Prepared, alone: boolean) {

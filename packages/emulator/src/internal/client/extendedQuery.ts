@@ -24,6 +24,23 @@ type Failure = BackendLost | Cut
 const isForwarded = (named: Named | undefined): boolean =>
   named === undefined || named.prepared === undefined || named.prepared.plan._tag === "Plain"
 
+/** What has to be waited for; nothing, mostly. */
+type Waiting = Effect.Effect<void, Failure> | undefined
+
+/** Puts a message into the batch for PostgreSQL or, where it is the emulator's own, lets that be answered first. */
+const pass = (
+  session: Session,
+  message: Message,
+  progress: Progress,
+  named: Named | undefined,
+  then: () => void
+): Waiting => {
+  if (!isForwarded(named)) return Effect.map(flush(session, progress), then)
+  progress.batch.push(message.frame)
+  then()
+  return undefined
+}
+
 /** Whether a statement may run at all where the transaction has failed. */
 const endsTransaction = (prepared: Prepared | undefined): boolean =>
   prepared?.plan._tag === "Commit" || prepared?.plan._tag === "Rollback"
@@ -76,23 +93,52 @@ const parse = Effect.fnUntraced(function* (
   progress.made.push({ what: "statement", undo })
 })
 
-const describe = Effect.fnUntraced(function* (
+const bind = (session: Session, message: Extract<Message, { readonly _tag: "Bind" }>, progress: Progress): Waiting => {
+  const named = session.statements.get(message.name)
+  if (isFailed(session.transaction) && !endsTransaction(named?.prepared)) {
+    progress.error = ServerMessage.error(Refusal.aborted)
+    return undefined
+  }
+  const remember = () => {
+    if (named === undefined) return
+    session.portals.set(message.portal, { named, rest: message.rest })
+    progress.made.push({ what: "portal", undo: () => session.portals.delete(message.portal) })
+  }
+  return pass(session, message, progress, named, () => {
+    if (!isForwarded(named)) progress.frames.push(ServerMessage.bindComplete)
+    remember()
+  })
+}
+
+const describe = (
   session: Session,
   message: Extract<Message, { readonly _tag: "Describe" }>,
   progress: Progress
-): Effect.fn.Return<void, Failure> {
+): Waiting => {
   const portal = message.of === "portal" ? session.portals.get(message.name) : undefined
   const named = message.of === "statement" ? session.statements.get(message.name) : portal?.named
-  if (named?.prepared === undefined || isForwarded(named)) {
-    progress.batch.push(message.frame)
-    return
-  }
-  yield* flush(session, progress)
-  if (message.of === "statement") progress.frames.push(ServerMessage.noParameters)
-  const columns = Execution.columns(named.prepared)
-  const format = portal === undefined ? 0 : ClientMessage.resultFormat(portal.rest)
-  progress.frames.push(columns === undefined ? ServerMessage.noData : ServerMessage.rowDescription(columns, format))
-})
+  return pass(session, message, progress, named, () => {
+    if (named?.prepared === undefined || isForwarded(named)) return
+    if (message.of === "statement") progress.frames.push(ServerMessage.noParameters)
+    const columns = Execution.columns(named.prepared)
+    const format = portal === undefined ? 0 : ClientMessage.resultFormat(portal.rest)
+    progress.frames.push(columns === undefined ? ServerMessage.noData : ServerMessage.rowDescription(columns, format))
+  })
+}
+
+const close = (
+  session: Session,
+  message: Extract<Message, { readonly _tag: "Close" }>,
+  progress: Progress
+): Waiting => {
+  const { name, of } = message
+  const named = of === "statement" ? session.statements.get(name) : session.portals.get(name)?.named
+  return pass(session, message, progress, named, () => {
+    if (!isForwarded(named)) progress.frames.push(ServerMessage.closeComplete)
+    if (of === "statement") session.statements.delete(name)
+    else session.portals.delete(name)
+  })
+}
 
 const isColumns = (frame: Frame.Frame): boolean => frame[0] === Frame.code.rowDescription
 
@@ -131,48 +177,22 @@ const execute = Effect.fnUntraced(function* (
   forget(progress, outcome.frames)
 })
 
-const step = Effect.fnUntraced(function* (
-  session: Session,
-  message: Message,
-  progress: Progress,
-  alone: boolean
-): Effect.fn.Return<void, Failure> {
+const step = (session: Session, message: Message, progress: Progress, alone: boolean): Waiting => {
   switch (message._tag) {
     case "Parse":
-      return yield* parse(session, message, progress)
-    case "Bind": {
-      const named = session.statements.get(message.name)
-      if (isFailed(session.transaction) && !endsTransaction(named?.prepared)) {
-        progress.error = ServerMessage.error(Refusal.aborted)
-        return
-      }
-      if (isForwarded(named)) progress.batch.push(message.frame)
-      else {
-        yield* flush(session, progress)
-        progress.frames.push(ServerMessage.bindComplete)
-      }
-      if (named === undefined) return
-      session.portals.set(message.portal, { named, rest: message.rest })
-      progress.made.push({ what: "portal", undo: () => session.portals.delete(message.portal) })
-      return
-    }
+      return parse(session, message, progress)
+    case "Bind":
+      return bind(session, message, progress)
     case "Describe":
-      return yield* describe(session, message, progress)
+      return describe(session, message, progress)
     case "Execute":
-      return yield* execute(session, message, progress, alone)
-    case "Close": {
-      const named =
-        message.of === "statement" ? session.statements.get(message.name) : session.portals.get(message.name)?.named
-      if (isForwarded(named)) progress.batch.push(message.frame)
-      else {
-        yield* flush(session, progress)
-        progress.frames.push(ServerMessage.closeComplete)
-      }
-      if (message.of === "statement") session.statements.delete(message.name)
-      else session.portals.delete(message.name)
-    }
+      return execute(session, message, progress, alone)
+    case "Close":
+      return close(session, message, progress)
+    default:
+      return undefined
   }
-})
+}
 
 /**
  * Answers messages of the extended protocol up to Sync or Flush. Gives whether the rest up to Sync is to be ignored.
@@ -183,13 +203,15 @@ export const extended = Effect.fnUntraced(function* (
   end: "Sync" | "Flush"
 ): Effect.fn.Return<boolean, Failure> {
   const progress: Progress = { frames: [], batch: [], made: [], error: undefined }
-  const executions = messages.filter((message) => message._tag === "Execute").length
+  let executions = 0
+  for (const message of messages) if (message._tag === "Execute") executions++
   const alone = end === "Sync" && executions === 1 && session.transaction === undefined
   // A portal lives as long as its transaction, so one that outlives this unit needs a transaction.
   const outlives = end === "Flush" && messages.some((message) => message._tag === "Bind")
   if (outlives) yield* Block.open(session)
   for (const message of messages) {
-    yield* step(session, message, progress, alone)
+    const waiting = step(session, message, progress, alone)
+    if (waiting !== undefined) yield* waiting
     if (progress.error !== undefined) break
   }
   if (progress.error === undefined) yield* flush(session, progress)

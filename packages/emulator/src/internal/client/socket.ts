@@ -30,10 +30,19 @@ export const leave = (socket: Duplex): void => {
 /** What is said to a client that does not keep to the protocol. */
 export const protocolViolation = (message: string): Refusal => ({ sqlstate: "08P01", message })
 
-/** What comes from a client. */
-export type Incoming = ClientMessage.ClientMessage | { readonly _tag: "Password"; readonly text: string }
+/** A message of the extended protocol that waits for the Sync or Flush behind it. */
+export type Member = Extract<
+  ClientMessage.ClientMessage,
+  { readonly _tag: "Parse" | "Bind" | "Describe" | "Execute" | "Close" }
+>
 
-/** Puts what a client says into an inbox, in order, each message after its delay; `first` are bytes that came before. */
+/** What comes from a client: messages of the extended protocol together with the one that ends them, others alone. */
+export type Incoming =
+  | { readonly _tag: "Unit"; readonly messages: ReadonlyArray<Member>; readonly end: "Sync" | "Flush" }
+  | Exclude<ClientMessage.ClientMessage, Member | { readonly _tag: "Sync" | "Flush" }>
+  | { readonly _tag: "Password"; readonly text: string }
+
+/** Puts what a client says into an inbox, in order, each part after its delay; `first` are bytes that came before. */
 export const receive = (
   socket: Duplex,
   first: Buffer,
@@ -45,16 +54,33 @@ export const receive = (
   const framer = Frame.makeFramer(maxMessageBytes)
   let broken = false
   const deliver = makeLine<Incoming>((message) => Queue.offerUnsafe(inbox, message))
+  let messages: Array<Member> = []
+  const take = (frame: Frame.Frame, wait: number) => {
+    const password = ClientMessage.readPassword(frame)
+    if (password !== undefined) return deliver({ _tag: "Password", text: password }, wait)
+    const message = ClientMessage.read(frame)
+    if (message._tag === "Query" || message._tag === "Sync") onUnit()
+    switch (message._tag) {
+      case "Parse":
+      case "Bind":
+      case "Describe":
+      case "Execute":
+      case "Close":
+        messages.push(message)
+        return undefined
+      case "Sync":
+      case "Flush":
+        deliver({ _tag: "Unit", messages, end: message._tag }, wait)
+        messages = []
+        return undefined
+      default:
+        return deliver(message, wait)
+    }
+  }
   const onData = (chunk: Buffer) => {
     if (broken) return
     const wait = delay()
-    const problem = framer(chunk, (frame) => {
-      const password = ClientMessage.readPassword(frame)
-      const message: Incoming =
-        password === undefined ? ClientMessage.read(frame) : { _tag: "Password", text: password }
-      if (message._tag === "Query" || message._tag === "Sync") onUnit()
-      deliver(message, wait)
-    })
+    const problem = framer(chunk, (frame) => take(frame, wait))
     if (problem !== undefined) {
       broken = true
       // A cluster was seen to hang up without a word on a message that is too long.

@@ -20,11 +20,13 @@ export interface Progress {
 }
 
 /** Lets PostgreSQL answer what prepares statements. */
-export const flush = Effect.fnUntraced(function* (
+export const flush = (session: Session, progress: Progress): Effect.Effect<void, BackendLost> =>
+  progress.batch.length === 0 ? Effect.void : answered(session, progress)
+
+const answered = Effect.fnUntraced(function* (
   session: Session,
   progress: Progress
 ): Effect.fn.Return<void, BackendLost> {
-  if (progress.batch.length === 0) return
   const { batch } = progress
   progress.batch = []
   const outcome = yield* prepare(session, batch)
@@ -38,9 +40,9 @@ export const flush = Effect.fnUntraced(function* (
  * there for good, whatever fails after it.
  */
 export const forget = (progress: Progress, answered: ReadonlyArray<Frame.Frame>) => {
-  let parsed = answered.filter((frame) => frame[0] === ServerMessage.parseComplete[0]).length
-  for (const { undo, what } of progress.error === undefined ? [] : progress.made) {
-    if (what === "portal" || parsed-- <= 0) undo()
-  }
+  const { made } = progress
   progress.made = []
+  if (progress.error === undefined) return
+  let parsed = answered.filter((frame) => frame[0] === ServerMessage.parseComplete[0]).length
+  for (const { undo, what } of made) if (what === "portal" || parsed-- <= 0) undo()
 }

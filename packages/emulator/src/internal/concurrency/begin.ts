@@ -27,11 +27,11 @@ export const batch = (member: Member, transaction: Transaction): Batch | undefin
 }
 
 /** Takes the snapshot of a client's transaction, unless it has one: who is told of BEGIN sees no later commit. */
-export const snapshot = Effect.fnUntraced(function* (member: Member): Effect.fn.Return<void, BackendLost> {
+export const snapshot = (member: Member): Effect.Effect<void, BackendLost> => {
   const { transaction } = member
   const begin = transaction?.span === "block" ? batch(member, transaction) : undefined
-  if (begin !== undefined) yield* member.backend.exchange(begin)
-})
+  return begin === undefined ? Effect.void : Effect.asVoid(member.backend.exchange(begin))
+}
 
 /** A session finds out that its catalogue is old when it next looks something up in it, once for each change. */
 export const isStale = (member: Member, prepared: Prepared): Refusal.Refusal | undefined => {

@@ -29,6 +29,7 @@ export const around = (drawing: Drawing): { readonly start: Batch | undefined; r
 export const separate = (
   frames: ReadonlyArray<Frame.Frame>
 ): { readonly frames: ReadonlyArray<Frame.Frame>; readonly drawn: ReadonlyArray<string> } => {
+  if (!frames.some((frame) => frame[0] === Frame.code.notice)) return { frames, drawn: [] }
   const drawn: Array<string> = []
   const others = frames.filter((frame) => {
     if (frame[0] !== Frame.code.notice) return true

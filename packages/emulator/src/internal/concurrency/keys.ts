@@ -9,7 +9,7 @@ import * as Draws from "../database/draws.ts"
 import type { BackendLost } from "../postgres/backend.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import { snapshotOf } from "./phase.ts"
-import type { UniqueKey, Member, References } from "./state.ts"
+import type { Database, Member, References, UniqueKey } from "./state.ts"
 import type { Transaction } from "./transaction.ts"
 
 const Found = Schema.fromJsonString(
@@ -23,9 +23,11 @@ const Index = Schema.fromJsonString(Schema.Struct({ table: Schema.String, column
 const decodeIndex = Schema.decodeUnknownSync(Index)
 const decodeKey = Schema.decodeUnknownSync(Found)
 
-export const referencesOf = Effect.fnUntraced(function* (member: Member): Effect.fn.Return<References, BackendLost> {
-  const { database } = member
-  if (database.references.version === database.version) return database.references
+/** What is known of a database's keys, asked anew where its catalogue has changed. */
+export const referencesOf = ({ database }: Member): Effect.Effect<References, BackendLost> =>
+  database.references.version === database.version ? Effect.succeed(database.references) : ask(database)
+
+const ask = Effect.fnUntraced(function* (database: Database): Effect.fn.Return<References, BackendLost> {
   const { version } = database
   // Not in the member's own session: its snapshot may be older than the version.
   const rows = yield* database.ask(Catalogue.references)
@@ -108,13 +110,10 @@ export const noteKeys = (transaction: Transaction, prepared: Prepared, reference
  * snapshot still refers to. PostgreSQL looks for both in what is committed, so it lets pass what somebody else has
  * taken away since.
  */
-export const isTorn = Effect.fnUntraced(function* (
-  member: Member,
-  transaction: Transaction
-): Effect.fn.Return<boolean, BackendLost> {
+export const isTorn = (member: Member, transaction: Transaction): Effect.Effect<boolean, BackendLost> => {
   const { references, removals } = member.database
   const { adds, phase, removes } = transaction
-  if (adds.size === 0 && removes.size === 0) return false
+  if (removals.size === 0 || (adds.size === 0 && removes.size === 0)) return Effect.succeed(false)
   const snapshot = snapshotOf(phase) ?? 0
   const any = removals.get(everyTable) ?? 0
   const isLate = (table: string) => Math.max(any, removals.get(table) ?? 0) > snapshot
@@ -122,7 +121,6 @@ export const isTorn = Effect.fnUntraced(function* (
   const gained = [...(all ? references.unique.keys() : adds)].filter(isLate)
   const orphaned = removes.size > 0 && [...references.children].some(isLate)
   const lost = orphaned ? [...(all ? references.unique.keys() : removes)].filter((table) => table !== everyTable) : []
-  if (gained.length === 0 && lost.length === 0) return false
-  const [row] = yield* member.backend.query(Catalogue.isTorn(gained, lost))
-  return row?.[0] === "t"
-})
+  if (gained.length === 0 && lost.length === 0) return Effect.succeed(false)
+  return Effect.map(member.backend.query(Catalogue.isTorn(gained, lost)), ([row]) => row?.[0] === "t")
+}

@@ -5,7 +5,7 @@
  */
 import { Quote } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
-import type { RowLocks } from "../database/rowLocks.ts"
+import { areHeld, type RowLocks } from "../database/rowLocks.ts"
 import type { BackendLost } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Parameter from "../protocol/parameter.ts"
@@ -37,9 +37,14 @@ export interface Row {
   readonly key: string
 }
 
-/** The one row of a statement's table with these values, if they are the whole primary key. */
-export const rowOf = (call: Call, fixed: ReadonlyArray<Fixed>, references: References): Row | undefined => {
-  const primary = references.unique.get(call.prepared.tables[0]?.name ?? "")?.find(({ primary }) => primary)
+/** The one row of a table, or of the first that a statement names, with these values, if they are the whole primary key. */
+export const rowOf = (
+  call: Call,
+  fixed: ReadonlyArray<Fixed>,
+  references: References,
+  table = call.prepared.tables[0]?.name ?? ""
+): Row | undefined => {
+  const primary = references.unique.get(table)?.find(({ primary }) => primary)
   if (primary === undefined) return undefined
   const values: Array<Parameter.Keyed & { readonly name: string }> = []
   for (const { name, type } of primary.columns) {
@@ -72,7 +77,21 @@ export const note = (transaction: Transaction, call: Call, tag: string | undefin
   const row = locked !== undefined && tag === "SELECT 1" ? rowOf(call, locked.fixed, references) : undefined
   touch(transaction, row && locked && { ...row, takesKey: locked.strength === "Update" })
   if (transaction.locks === "hidden") return
-  transaction.locks = row && locked ? [...transaction.locks, { ...row, strength: locked.strength }] : "hidden"
+  const more = row && locked ? [{ ...row, strength: locked.strength }] : supposed(call, references)
+  transaction.locks = more === "hidden" ? "hidden" : [...transaction.locks, ...more]
+}
+
+/** The rows that a call's locking clauses may have locked, if each of them names one by its whole primary key. */
+const supposed = (call: Call, references: References): Transaction["locks"] => {
+  const { plan } = call.prepared
+  const found: Array<RowLocks> = []
+  const lockable = plan._tag === "Plain" ? plan.lockable : undefined
+  for (const { fixed, strength, table } of lockable ?? []) {
+    const row = rowOf(call, fixed, references, table)
+    if (row === undefined) return "hidden"
+    found.push({ ...row, strength, isSupposed: true })
+  }
+  return lockable === undefined ? "hidden" : found
 }
 
 /** Remembers which rows a statement has changed. */
@@ -111,13 +130,17 @@ export const broken = (
 }
 
 /** What a transaction has locked, before it commits. */
-export const of = Effect.fnUntraced(function* (
-  member: Member,
-  { locks }: Transaction
-): Effect.fn.Return<LockRecord | undefined, BackendLost> {
-  const found = locks === "hidden" ? yield* scanned(member) : locks
-  return found.length === 0 ? undefined : { locks: found, sequence: Infinity }
-})
+export const of = (member: Member, { locks }: Transaction): Effect.Effect<LockRecord | undefined, BackendLost> => {
+  if (locks === "hidden") return Effect.map(scanned(member), recordOf)
+  const unsure = locks.filter(({ isSupposed }) => isSupposed === true)
+  if (unsure.length === 0) return Effect.succeed(recordOf(locks))
+  return Effect.map(member.backend.query(areHeld(unsure)), ([held = []]) =>
+    recordOf(locks.filter((lock) => lock.isSupposed !== true || held[unsure.indexOf(lock)] === "t"))
+  )
+}
+
+const recordOf = (locks: ReadonlyArray<RowLocks>): LockRecord | undefined =>
+  locks.length === 0 ? undefined : { locks, sequence: Infinity }
 
 /** Looks through every table that has a lock. */
 const scanned = (member: Member): Effect.Effect<ReadonlyArray<RowLocks>, BackendLost> =>

@@ -26,7 +26,10 @@ const watched = <A>(member: Member, exchange: Effect.Effect<A, BackendLost>): Ef
   if (member.database.members.size === 1) return exchange
   return Effect.suspend(() => {
     const done = member.database.watch(member)
-    return Effect.ensuring(exchange, Effect.sync(done))
+    return Effect.onExit(exchange, () => {
+      done()
+      return Effect.void
+    })
   })
 }
 
@@ -47,13 +50,24 @@ export interface Replies<R extends Batches> {
 
 /** Sends batches together, in their order, under the steward's eyes. */
 export const sendAll = <R extends Batches>(member: Member, batches: R): Effect.Effect<Replies<R>, BackendLost> => {
-  const named = Object.entries(batches).flatMap(([name, batch]) => (batch === undefined ? [] : [{ name, batch }]))
-  const exchange = member.backend.pipeline(named.map(({ batch }) => batch))
-  return Effect.map(watched(member, exchange), (answers) => ({
+  const names: Array<string> = []
+  const sent: Array<Batch> = []
+  for (const name in batches) {
+    const batch = batches[name]
+    if (batch === undefined) continue
+    names.push(name)
+    sent.push(batch)
+  }
+  return Effect.map(watched(member, member.backend.pipeline(sent)), (answers) => {
+    const to: Record<string, Answer | undefined> = {}
+    let error: Frame.Frame | undefined
+    for (let i = 0; i < names.length; i++) {
+      to[names[i] ?? ""] = answers[i]
+      error ??= answers[i]?.error
+    }
     // There is one answer for each batch, in the order of the batches: this is what a pipeline promises.
-    to: Object.fromEntries(named.map(({ name }, i) => [name, answers[i]])) as Replies<R>["to"],
-    error: answers.find(({ error }) => error !== undefined)?.error
-  }))
+    return { to: to as Replies<R>["to"], error }
+  })
 }
 
 /** Milliseconds in which the steward's word reaches a statement, or the one after it. */
@@ -174,7 +188,10 @@ const replay = Effect.fnUntraced(function* (
 })
 
 /** Brings a parked transaction back: live if it can be, doomed if somebody committed first. */
-export const restore = Effect.fnUntraced(function* (
+export const restore = (member: Member, transaction: Transaction): Effect.Effect<void, BackendLost> =>
+  transaction.phase._tag === "Parked" ? bringBack(member, transaction) : Effect.void
+
+const bringBack = Effect.fnUntraced(function* (
   member: Member,
   transaction: Transaction
 ): Effect.fn.Return<void, BackendLost> {

@@ -15,6 +15,24 @@ CREATE FUNCTION pg_catalog.dsql_emulator_transaction_ids(backend int) RETURNS xi
     WHERE pid = backend AND locktype = 'transactionid' AND mode = 'ExclusiveLock')
 $$;
 
+-- Whether this transaction holds a lock on a row of a table that a condition names, as the row itself says.
+CREATE FUNCTION pg_catalog.dsql_emulator_is_held(target text, strength text, condition text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  own xid[] := pg_catalog.dsql_emulator_transaction_ids(pg_backend_pid());
+  locker xid;
+  held boolean := false;
+BEGIN
+  EXECUTE format('SELECT xmax FROM ONLY %s WHERE %s AND xmax <> 0', target, condition) INTO locker;
+  IF locker IS NULL OR locker = ANY (own) THEN RETURN locker IS NOT NULL; END IF;
+  -- The number is that of another transaction, or of several that hold the row together.
+  EXECUTE format('SELECT EXISTS (SELECT FROM pg_catalog.pg_get_multixact_members(%L) m WHERE m.xid = ANY ($1)
+    AND m.mode = %L)', locker, CASE strength WHEN 'Update' THEN 'forupd' ELSE 'keysh' END) INTO held USING own;
+  RETURN held;
+EXCEPTION WHEN invalid_parameter_value OR internal_error THEN
+  RETURN false;
+END $$;
+
 -- The rows that this transaction has locked without changing them: a table, a strength, and which rows.
 CREATE FUNCTION pg_catalog.dsql_emulator_row_locks(OUT target text, OUT strength text, OUT condition text) RETURNS SETOF record
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
@@ -51,6 +69,10 @@ BEGIN
 END $$;
 `
 
+/** Whether this transaction has locked a row without changing it, for each of these. */
+export const areHeld = (locks: ReadonlyArray<RowLocks>): string =>
+  `SELECT ${locks.map(({ condition, strength, target }) => `pg_catalog.dsql_emulator_is_held(${[target, strength, condition].map(Quote.literal).join(", ")})`).join(", ")}`
+
 /** Row locks: which rows of a table, how strongly. */
 export interface RowLocks {
   readonly target: string
@@ -58,6 +80,8 @@ export interface RowLocks {
   readonly condition: string
   /** Of one row: its primary key, spelled in one way only. */
   readonly key?: string | undefined
+  /** Not known to be held: the row says so. */
+  readonly isSupposed?: boolean | undefined
 }
 
 /** Whether a backend holds a lock on a row that conflicts with any of these. */

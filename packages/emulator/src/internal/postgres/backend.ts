@@ -55,7 +55,8 @@ interface Pending {
   readonly batches: number
   readonly answers: Array<Answer>
   readonly sink: ((slice: Buffer) => boolean) | undefined
-  readonly done: (exit: Effect.Effect<ReadonlyArray<Answer>, BackendLost>) => void
+  readonly fail: (lost: BackendLost) => void
+  readonly done: (answers: ReadonlyArray<Answer>) => void
   frames: Array<Frame.Frame>
   error: Frame.Frame | undefined
   tag: string | undefined
@@ -99,7 +100,7 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
       if (!ready) return resume(Effect.fail(lost))
       const waiting = pending
       pending = undefined
-      waiting?.done(Effect.fail(lost))
+      waiting?.fail(lost)
     }
 
     const finish = (waiting: Pending) => {
@@ -111,7 +112,7 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
         return
       }
       pending = undefined
-      waiting.done(Effect.succeed(waiting.answers))
+      waiting.done(waiting.answers)
     }
 
     const authenticate = (frame: Frame.Frame) => {
@@ -179,13 +180,26 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
       waiting.frames.push(frame)
     }
 
-    const submit = (batches: ReadonlyArray<Batch>, sink?: (slice: Buffer) => boolean) =>
-      Effect.callback<ReadonlyArray<Answer>, BackendLost>((done) => {
-        if (lost !== undefined) return done(Effect.fail(lost))
-        pending = { batches: batches.length, answers: [], sink, done, frames: [], error: undefined, tag: undefined }
-        const bytes = batches.flat()
-        if (bytes.length === 1 && bytes[0] !== undefined) socket.write(bytes[0])
-        else socket.write(Buffer.concat(bytes))
+    const submit = <A>(
+      batches: number,
+      bytes: ReadonlyArray<Buffer>,
+      of: (answers: ReadonlyArray<Answer>) => A,
+      sink?: (slice: Buffer) => boolean
+    ) =>
+      Effect.callback<A, BackendLost>((resume) => {
+        if (lost !== undefined) return resume(Effect.fail(lost))
+        pending = {
+          batches,
+          answers: [],
+          sink,
+          fail: (why) => resume(Effect.fail(why)),
+          done: (answers) => resume(Effect.succeed(of(answers))),
+          frames: [],
+          error: undefined,
+          tag: undefined
+        }
+        const [only] = bytes
+        socket.write(bytes.length === 1 && only !== undefined ? only : Buffer.concat(bytes))
       })
 
     const backend: Backend = {
@@ -193,8 +207,8 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
         return pid
       },
       parameters: known,
-      exchange: (batch, sink) => Effect.map(submit([batch], sink), ([answer = nothing]) => answer),
-      pipeline: (batches) => submit(batches),
+      exchange: (batch, sink) => submit(1, batch, ([answer = nothing]) => answer, sink),
+      pipeline: (batches) => submit(batches.length, batches.flat(), (answers) => answers),
       query: (sql) =>
         Effect.flatMap(backend.exchange([ClientMessage.query(sql)]), ({ error, frames }) =>
           error === undefined

@@ -28,6 +28,8 @@ export interface Plain {
   readonly locks: boolean
   /** What it locks, if that is plain to see. */
   readonly locked: Reach.Locked | undefined
+  /** What its locking clauses may lock, wherever they stand, if each speaks of one table alone. */
+  readonly lockable: ReadonlyArray<Reach.Lockable> | undefined
   /** Changes rows of more than one table in one statement. */
   readonly compound: boolean
   /** Runs a body of which only PostgreSQL knows what it does. */
@@ -109,6 +111,7 @@ const waiting: Plain = {
   fixed: [],
   locks: false,
   locked: undefined,
+  lockable: undefined,
   compound: false,
   opaque: false,
   skips: false,
@@ -240,6 +243,7 @@ const plain = (statement: Statement.Statement): Plain => {
     fixed: single ? Reach.fixed(statement) : [],
     locks,
     locked: effects === "lock" ? Reach.locked(statement) : undefined,
+    lockable: locks ? Reach.lockable(statement) : undefined,
     compound: writes > 1,
     skips: single && isSkipping(statement.node),
     opaque: "DoStmt" in statement.node || "CallStmt" in statement.node,

@@ -87,3 +87,24 @@ export const locked = ({ node }: Statement.Statement): Locked | undefined => {
   if (table === undefined || strength === undefined || hides(node, select)) return undefined
   return { strength, fixed: fixedBy(select.whereClause) }
 }
+
+/** Rows of a table that a query anywhere in a statement may lock: none but those with these values. */
+export interface Lockable extends Locked {
+  readonly table: string
+}
+
+/** What the locking clauses of a statement may lock; undefined where one of them speaks of more than one table. */
+export const lockable = ({ node }: Statement.Statement): ReadonlyArray<Lockable> | undefined => {
+  const found: Array<Lockable> = []
+  let isPlain = true
+  ParseTree.walk(node, {
+    SelectStmt: ({ fromClause, lockingClause, whereClause }) => {
+      if (lockingClause === undefined) return
+      const strength = strengths[ParseTree.as(lockingClause[0], "LockingClause")?.strength ?? ""]
+      const table = fromClause?.length === 1 ? ParseTree.as(fromClause[0], "RangeVar")?.relname : undefined
+      if (lockingClause.length > 1 || strength === undefined || table === undefined) isPlain = false
+      else found.push({ table, strength, fixed: fixedBy(whereClause) })
+    }
+  })
+  return isPlain ? found : undefined
+}

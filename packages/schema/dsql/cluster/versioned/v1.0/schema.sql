@@ -21,6 +21,10 @@ CREATE TABLE IF NOT EXISTS cluster_shards (
   UNIQUE (shard_id, fence)
 );
 
+-- What an incarnation holds, to give it all back. It is no part of a key: to move it conflicts with nobody.
+CREATE INDEX ASYNC IF NOT EXISTS idx_cluster_shards_owner
+  ON cluster_shards (owner);
+
 -- The processes that run entities, each in the slot whose number is its machine id. One that has
 -- left names no runner, and its slot stays taken until its lease is over.
 CREATE TABLE IF NOT EXISTS cluster_runners (
@@ -33,6 +37,14 @@ CREATE TABLE IF NOT EXISTS cluster_runners (
   expires_at TIMESTAMPTZ NOT NULL,
   PRIMARY KEY (machine_id)
 );
+
+-- An incarnation's own slot, to renew it.
+CREATE INDEX ASYNC IF NOT EXISTS idx_cluster_runners_owner
+  ON cluster_runners (owner);
+
+-- A cluster's runners, by their addresses.
+CREATE INDEX ASYNC IF NOT EXISTS idx_cluster_runners_cluster
+  ON cluster_runners (cluster, address);
 
 -- A workflow's run is suspended where its exit says that it waits: it is finished, and goes on.
 CREATE TABLE IF NOT EXISTS cluster_requests (
@@ -57,11 +69,11 @@ CREATE TABLE IF NOT EXISTS cluster_requests (
 
 -- An entity's requests, to forget them all.
 CREATE INDEX ASYNC IF NOT EXISTS idx_cluster_requests_entity
-  ON cluster_requests (shard_id, entity_type, entity_id);
+  ON cluster_requests (shard_id, entity_type, entity_id, request_key);
 
--- Finished requests, to forget the old ones.
+-- A shard's finished requests, to forget the old ones. By shards, so that they are written at as many places.
 CREATE INDEX ASYNC IF NOT EXISTS idx_cluster_requests_finished
-  ON cluster_requests (finished_at) WHERE finished_at IS NOT NULL;
+  ON cluster_requests (shard_id, finished_at, request_key) WHERE finished_at IS NOT NULL;
 
 -- The keys by which requests are known, hashed.
 CREATE TABLE IF NOT EXISTS cluster_keys (
@@ -72,7 +84,8 @@ CREATE TABLE IF NOT EXISTS cluster_keys (
 );
 
 -- What waits, and nothing else: a request until it is decided, its interrupts and its last
--- acknowledgement until then. due_at is 0 where the message was due at once.
+-- acknowledgement until then. due_at is 0 where the message was due at once; since is when it came
+-- to wait, which for a workflow's run that goes on is long after its request was made.
 CREATE TABLE IF NOT EXISTS cluster_inbox (
   shard_id VARCHAR(255) NOT NULL,
   due_at BIGINT NOT NULL,
@@ -83,6 +96,7 @@ CREATE TABLE IF NOT EXISTS cluster_inbox (
   reply_id BIGINT NULL,
   entity_type VARCHAR(255) NOT NULL,
   entity_id VARCHAR(255) NOT NULL,
+  since TIMESTAMPTZ NOT NULL DEFAULT now(),
   PRIMARY KEY (shard_id, due_at, request_id, id)
 );
 
