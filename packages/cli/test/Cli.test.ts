@@ -36,6 +36,7 @@ describe("Cli.run", () => {
           "status",
           "lint",
           "dev",
+          "tail",
           "Exit codes: 0 done",
           "SQL_PASSWORD"
         ]) {
