@@ -88,7 +88,9 @@ describe("the published packages", { timeout: 120_000 }, () => {
     assert.includeMembers(ours, ["AGENTS.md", "CHANGELOG.md", "LICENSE", "README.md", "dist/index.js", "src/index.ts"])
     assert.deepStrictEqual(
       ours.filter(
-        (file) => !/^(LICENSE|(src|dsql|recordings)\/.+|[^/]+\.(json|md)|dist\/.+\.(js|d\.ts|map))$/.test(file)
+        (file) =>
+          !/^dist\/page\/(index\.html|page\.(css|js))$/.test(file) &&
+          !/^(LICENSE|(src|dsql|recordings)\/.+|[^/]+\.(json|md)|dist\/.+\.(js|d\.ts|map))$/.test(file)
       ),
       []
     )

@@ -5,7 +5,7 @@
  * itself is stepped through as these three, which on the wire it is: so a store's own operations, their retries
  * included, can be interleaved at will. Nobody waits for anybody on Aurora DSQL, so a step always ends.
  */
-import { DsqlClient } from "@effect-dsql/core"
+import { DsqlClient, HotKeys } from "@effect-dsql/core"
 import { Clock, Context, Effect, type Exit, Queue, Scope, Stream } from "effect"
 import { SqlClient, type SqlConnection, type SqlError } from "effect/sql"
 import { Single } from "../packages/core/src/internal/transaction/single.ts"
@@ -111,7 +111,13 @@ export const stepping = <A, E>(
     transactionService
   })
   return program.pipe(
-    Effect.provideService(DsqlClient.DsqlClient, { ...client, sql: text, reserve: Effect.succeed(autocommitted) }),
+    Effect.provideService(DsqlClient.DsqlClient, {
+      ...client,
+      sql: text,
+      reserve: Effect.succeed(autocommitted),
+      // What a process agrees on inside itself, no other one knows of.
+      hotKeys: HotKeys.make()
+    }),
     Effect.provideService(client.sql.transactionService, [autocommitted, 0]),
     Effect.provideService(Clock.Clock, hurried)
   )

@@ -28,7 +28,7 @@ const begin = ["getting-started", "overview", "testing", "from-postgresql", "fro
 const write = ["retrying", "fencing", "round-trips", "queues", "cluster"]
 const stores = ["executions", "temporal"]
 const change = ["migrations", "writing-migrations", "migration-guide"]
-const look = ["configuration", "errors", "metrics", "cli"]
+const look = ["configuration", "errors", "metrics", "console", "cli"]
 const releases = ["versioning", "upgrading"]
 const known = (names: ReadonlyArray<string>) => names.filter((name) => pages.includes(`docs/${name}.md`))
 
@@ -40,6 +40,7 @@ const packages = [
   "storage",
   "cluster",
   "emulator",
+  "console",
   "testing",
   "simulator",
   "cli"

@@ -28,6 +28,7 @@ import { root } from "./Root.ts"
 import { simulate } from "./SimulateCommand.ts"
 import { setupSchema } from "./SetupSchema.ts"
 import { status } from "./StatusCommand.ts"
+import { tail } from "./TailCommand.ts"
 import { Stop } from "./Stop.ts"
 import { updateSchema } from "./UpdateSchema.ts"
 import { verify } from "./VerifyCommand.ts"
@@ -54,7 +55,8 @@ export const command = root.pipe(
     lint,
     cluster,
     simulate,
-    dev
+    dev,
+    tail
   ])
 )
 

@@ -15,6 +15,7 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { isSqlError } from "effect/sql/SqlError"
 import { CannotConnect, type CommandError, InvalidUsage } from "./Failure.ts"
+import { programPlace } from "./internal/programPlace.ts"
 import { fileName, type Project } from "./Project.ts"
 
 const optional = <A>(flag: Flag.Flag<A>, description: string) =>
@@ -144,7 +145,8 @@ export interface InProject {
 }
 
 /**
- * Completes the flags from the environment, and then from the project's file.
+ * Completes the flags from the environment, and then from the project's file. Where none of these says where to connect,
+ * it is where programs do: `DSQL_URL`, or `DSQL_ENDPOINT` and its like.
  *
  * @since 0.1.0
  * @category constructors
@@ -152,11 +154,14 @@ export interface InProject {
 export const settings = Effect.fnUntraced(function* (
   given: Given & InProject
 ): Effect.fn.Return<Settings, InvalidUsage> {
-  const { project } = given
-  const endpoint = yield* setting(given.endpoint, ["CLUSTER_ENDPOINT", "SQL_HOST"], project.endpoint)
+  const chosen = yield* setting(given.endpoint, ["CLUSTER_ENDPOINT", "SQL_HOST"], given.project.endpoint)
+  const program = chosen === undefined ? yield* programPlace : undefined
+  const project = { ...given.project, ...program?.place }
+  const endpoint =
+    chosen ?? (project.endpoint === undefined ? undefined : { text: project.endpoint, place: "DSQL_ENDPOINT" })
   if (endpoint === undefined || endpoint.text === "") {
     return yield* new InvalidUsage({
-      message: `no endpoint: give --endpoint, set CLUSTER_ENDPOINT or SQL_HOST, or write it into ${fileName}`
+      message: `no endpoint: give --endpoint, set CLUSTER_ENDPOINT, SQL_HOST or DSQL_URL, or write it into ${fileName}`
     })
   }
   const host = endpoint.text
@@ -166,7 +171,7 @@ export const settings = Effect.fnUntraced(function* (
       message: `${placeOf(endpoint)} is not a host: give its name or address alone, no URL`
     })
   }
-  const number = yield* port(given)
+  const number = yield* port({ port: given.port, project })
   const user = (yield* setting(given.user, ["SQL_USER"], project.user))?.text ?? "admin"
   const database = (yield* setting(given.database, ["SQL_DATABASE"], project.database))?.text ?? "postgres"
   const tls = Option.getOrUndefined(given.tls) ?? project.tls
@@ -198,7 +203,7 @@ export const settings = Effect.fnUntraced(function* (
       user,
       database,
       tls: tls ?? "prefer",
-      password: Option.getOrUndefined(password),
+      password: Option.getOrElse(password, () => program?.password),
       ...client
     }
   }

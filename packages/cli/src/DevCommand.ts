@@ -5,7 +5,7 @@
  * @stability unstable
  */
 import type { Emulator } from "@effect-dsql/emulator/Emulator"
-import { Command, Flag } from "effect/cli"
+import { Command, Flag, TerminalCapabilities } from "effect/cli"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -14,6 +14,7 @@ import { createSecureContext } from "node:tls"
 import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
 import * as FaultSyntax from "./FaultSyntax.ts"
+import * as Desk from "./internal/desk.ts"
 import * as Files from "./internal/files.ts"
 import * as Migrating from "./internal/migrating.ts"
 import * as Json from "./Json.ts"
@@ -64,6 +65,25 @@ export const dev = Command.make(
       Flag.withDescription("Decides which events a share such as 10% means; the same seed, the same ones [default: 1]"),
       Flag.withDefault(1)
     ),
+    console: Flag.Boolean("console").pipe(
+      Flag.withDescription(
+        "Serve a page on 127.0.0.1 that shows who meets whom; --no-console for none, which is also faster [default: true]"
+      ),
+      Flag.withDefault(true)
+    ),
+    consolePort: Flag.Int("console-port").pipe(
+      Flag.withMetavar("number"),
+      Flag.withDescription("Port of that page [default: a free one]"),
+      Flag.optional
+    ),
+    watch: Flag.Boolean("watch").pipe(
+      Flag.withDescription("Print each transaction when it ends, and whom it met where it lost"),
+      Flag.withDefault(false)
+    ),
+    explain: Flag.Boolean("explain").pipe(
+      Flag.withDescription("Say in a conflict's DETAIL which row it was and who was first, which the service does not"),
+      Flag.withDefault(false)
+    ),
     ...Migrating.sourceFlags
   },
   Effect.fnUntraced(function* (input) {
@@ -94,7 +114,9 @@ export const dev = Command.make(
           tls,
           authorize,
           jobDelay: input.jobDelay,
-          seed: input.seed
+          seed: input.seed,
+          watch: input.watch,
+          explain: input.explain
         }).pipe(
           Effect.catchIf(
             (error) => error._tag === "PostgresError" && error.reason === "foreign",
@@ -109,15 +131,25 @@ export const dev = Command.make(
             ? emulator.control.inject(scripted.rule)
             : emulator.control.latency(scripted.millis)
         }
+        const console = input.console ? yield* consoleOf(emulator, input) : null
+        const url = `${Redacted.value(emulator.url())}${tls === undefined ? "" : "?sslmode=require"}`
+        if (dataDirectory !== undefined) yield* Desk.open(dataDirectory, { url, console, pid: process.pid })
         const listening = {
           host: emulator.host,
           port: emulator.port,
-          url: `${Redacted.value(emulator.url())}${tls === undefined ? "" : "?sslmode=require"}`,
+          url,
           dataDirectory: dataDirectory ?? null,
+          console,
           schema
         }
         yield* Output.print(shared, Json.Listening, listening, (paint) => text(listening, paint))
-        return yield* emulator.ended
+        if (!input.watch) return yield* emulator.ended
+        const Trail = yield* Effect.promise(() => import("./Trail.ts"))
+        const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
+        const known = yield* emulator.control.transactions()
+        const from = Math.max(0, ...known.map(({ revision }) => revision))
+        const trail = Trail.follow(shared, (after) => changesOf(emulator, after), from, Output.painter(canColor))
+        return yield* Effect.raceFirst(emulator.ended, trail)
       })
     )
   })
@@ -140,7 +172,25 @@ export const dev = Command.make(
   ])
 )
 
-const text = ({ dataDirectory, host, port, schema, url }: typeof Json.Listening.Type, paint: Output.Paint): string =>
+const changesOf = (emulator: Emulator, after: number) =>
+  Effect.andThen(emulator.control.changes(after), emulator.control.transactions(after))
+
+/** Serves the console, and gives its address. */
+const consoleOf = Effect.fnUntraced(function* (
+  emulator: Emulator,
+  { consolePort, seed }: { readonly consolePort: Option.Option<number>; readonly seed: number }
+) {
+  const Console = yield* Effect.promise(() => import("@effect-dsql/console/Console"))
+  const served = yield* Console.serve(emulator, { port: Option.getOrUndefined(consolePort), seed }).pipe(
+    Effect.mapError(({ message }) => new InvalidUsage({ message: `--console-port: ${message}` }))
+  )
+  return Redacted.value(served.url)
+})
+
+const text = (
+  { console, dataDirectory, host, port, schema, url }: typeof Json.Listening.Type,
+  paint: Output.Paint
+): string =>
   [
     `${paint("good", "ready")}: Aurora DSQL, emulated, at ${host}:${port}; ${
       dataDirectory === null ? "nothing is kept" : `data in ${dataDirectory}`
@@ -149,6 +199,7 @@ const text = ({ dataDirectory, host, port, schema, url }: typeof Json.Listening.
     "",
     `  psql "${url}"`,
     `  export DSQL_URL="${url}"`,
+    ...(console === null ? [] : ["", `who meets whom: ${console}`]),
     "",
     "press Ctrl-C to stop"
   ].join("\n")

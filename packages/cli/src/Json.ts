@@ -163,6 +163,8 @@ export const Listening = Schema.Struct({
   url: text,
   /** Null where nothing is kept. */
   dataDirectory: textOrNull,
+  /** The address of the console, with its token; null with `--no-console`. */
+  console: textOrNull,
   /** The schema that was applied, and the version that it is at; null where none was asked for. */
   schema: Schema.NullOr(Schema.Struct({ name: text, version: textOrNull }))
 })

@@ -36,6 +36,7 @@ describe("Cli.run", () => {
           "status",
           "lint",
           "dev",
+          "tail",
           "Exit codes: 0 done",
           "SQL_PASSWORD"
         ]) {
@@ -103,10 +104,10 @@ describe("Cli.run", () => {
     [["dev", "-p", "70000"], '--port "70000" is not a port: give a number from 1 to 65535'],
     [["dev", "--data-dir", "x", "--ephemeral"], "--data-dir and --ephemeral exclude each other: give one"],
     [["dev", "--tls-key", "x"], "--tls-cert and --tls-key need each other: give both"],
-    [["status"], "no endpoint: give --endpoint, set CLUSTER_ENDPOINT or SQL_HOST, or write it into effect-dsql.json"],
+    [["status"], "no endpoint: give --endpoint, set CLUSTER_ENDPOINT, SQL_HOST or DSQL_URL, or write it into effect-dsql.json"],
     [
       ["status"],
-      "no endpoint: give --endpoint, set CLUSTER_ENDPOINT or SQL_HOST, or write it into effect-dsql.json",
+      "no endpoint: give --endpoint, set CLUSTER_ENDPOINT, SQL_HOST or DSQL_URL, or write it into effect-dsql.json",
       { SQL_HOST: "" }
     ],
     [["status", "-ep", "h", "-p", "0"], '--port "0" is not a port: give a number from 1 to 65535'],

@@ -45,12 +45,14 @@ describe("effect-dsql dev", () => {
         first.kill("SIGINT")
         const ended = yield* Effect.promise(() => first.ended)
         assert.deepStrictEqual([ended.code, ended.stderr], [130, ""])
-        const second = yield* dev(["--port", port, "--format", "json"], cwd)
+        assert.match(first.first, /\nwho meets whom: http:\/\/127\.0\.0\.1:\d+\/[\w-]{24}\/\n/)
+        const second = yield* dev(["--port", port, "--format", "json", "--no-console"], cwd)
         assert.deepStrictEqual(JSON.parse(second.first), {
           host: "127.0.0.1",
           port: Number(port),
           url: `postgres://admin@127.0.0.1:${port}/postgres`,
           dataDirectory: ".data/dsql",
+          console: null,
           schema: null
         })
         assert.deepStrictEqual(yield* query(port, "SELECT id FROM t"), [[{ id: 7 }]])
@@ -91,7 +93,8 @@ describe("effect-dsql dev", () => {
         yield* Effect.promise(() =>
           writeFile(join(cwd, "schema/v1.1/one-more.sql"), "ALTER TABLE t ADD COLUMN n INTEGER;")
         )
-        const second = yield* dev(["--port", port, "--format", "json"], cwd)
+        assert.match(first.first, /\nwho meets whom: http:\/\/127\.0\.0\.1:\d+\/[\w-]{24}\/\n/)
+        const second = yield* dev(["--port", port, "--format", "json", "--no-console"], cwd)
         assert.deepStrictEqual(JSON.parse(second.first).schema, { name: "schema", version: "1.1" })
         assert.deepStrictEqual(yield* query(port, "SELECT n FROM t"), [[]])
         const wrong = yield* call(["dev", "--ephemeral", "--schema-dir", "missing"], {}, { cwd })

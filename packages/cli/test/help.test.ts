@@ -75,7 +75,8 @@ describe("help", () => {
   it.effect.each([
     { command: "lint", taken: [] },
     { command: "simulate", taken: [] },
-    { command: "dev", taken: ["port", "db-name"] }
+    { command: "dev", taken: ["port", "db-name"] },
+    { command: "tail", taken: [] }
   ])("of $command lists no flag that leads to a database and is refused", ({ command, taken }) =>
     Effect.gen(function* () {
       const { inheritedFlags = [] } = yield* helpOf(command)

@@ -43,6 +43,17 @@ describe("effect-dsql.json", () => {
     })
   )
 
+  it.live("names the database rather than what programs are told does", () =>
+    Effect.gen(function* () {
+      const { env } = yield* cluster
+      const cwd = yield* tree({
+        "effect-dsql.json": JSON.stringify({ endpoint: env["SQL_HOST"], port: Number(env["SQL_PORT"]) })
+      })
+      const ended = yield* call(["status"], { DSQL_URL: "postgres://admin@127.0.0.1:1/postgres" }, { cwd })
+      assert.deepStrictEqual(ended, yield* call(["status"], env))
+    })
+  )
+
   const wrong: ReadonlyArray<readonly [text: string, message: string | RegExp]> = [
     [
       `{"endpont": "h"}`,

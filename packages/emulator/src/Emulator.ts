@@ -21,6 +21,7 @@ import type * as Control from "./Control.ts"
 import * as Admission from "./internal/client/admission.ts"
 import * as Connection from "./internal/client/connection.ts"
 import * as Desk from "./internal/control/desk.ts"
+import * as Jobs from "./internal/database/jobs.ts"
 import * as Cluster from "./internal/cluster/cluster.ts"
 import type { BackendLost } from "./internal/postgres/backend.ts"
 import * as Pipe from "./internal/protocol/pipe.ts"
@@ -100,6 +101,24 @@ export interface Holdings {
 }
 
 /**
+ * A database of an emulator, with those of its jobs that `sys.jobs` tells of, the latest first.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Database {
+  readonly name: string
+  /** Clients that are connected to it. */
+  readonly sessions: number
+  readonly jobs: ReadonlyArray<{
+    readonly id: string
+    readonly status: string
+    readonly type: string
+    readonly object: string | null
+  }>
+}
+
+/**
  * A running emulator.
  *
  * @since 0.1.0
@@ -114,6 +133,8 @@ export interface Emulator {
   /** A connection without a socket, for clients that take a stream. */
   readonly connect: () => Duplex
   readonly control: Control.Control
+  /** The databases that somebody has connected to, with their latest jobs. */
+  readonly databases: Effect.Effect<ReadonlyArray<Database>>
   /** What it holds now, to look for leaks. */
   readonly holdings: Effect.Effect<Holdings>
   /** Fails when the PostgreSQL beneath it ends, if that is its own. */
@@ -226,6 +247,23 @@ export const make = Effect.fnUntraced(function* (
       return client
     },
     control: desk,
+    databases: Effect.suspend(() =>
+      Effect.forEach([...cluster.databases()], ({ ask, members, name }) =>
+        Effect.map(
+          Effect.orElseSucceed(ask(Jobs.latest), () => []),
+          (rows) => ({
+            name,
+            sessions: members.size,
+            jobs: rows.map(([id, status, type, object]) => ({
+              id: id ?? "",
+              status: status ?? "",
+              type: type ?? "",
+              object: object ?? null
+            }))
+          })
+        )
+      )
+    ),
     holdings: Effect.sync(() => {
       const databases = [...cluster.databases()]
       const members = databases.flatMap((database) => [...database.members])

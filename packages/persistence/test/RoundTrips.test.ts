@@ -22,6 +22,7 @@ import {
   TaskQueues,
   TaskQueueUserData
 } from "@effect-dsql/persistence"
+import { Testing } from "@effect-dsql/testing"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { randomInt, randomUUID } from "node:crypto"
@@ -45,10 +46,11 @@ import { describeEmulated, forms, inForm } from "./support/persistence.ts"
 import { blob, clusterName, endpoint, heartbeat, namespace, namespaceName, shardId } from "./support/rows.ts"
 import { classic, given, queueId, tasksAt } from "./support/taskQueues.ts"
 
-const documented = table("Counted").map(([operation = "", statement, transaction, rows, earlier, sends = ""]) => ({
+const documented = table("Counted").map(([operation = "", statement, transaction, rows, dpu, earlier, sends = ""]) => ({
   operation,
   ours: { statement: Number(statement), transaction: Number(transaction) },
   rows: Number(rows),
+  dpu: Number(dpu),
   earlier: Number(earlier),
   sends
 }))
@@ -303,7 +305,11 @@ describeEmulated("The page on round trips", (it) => {
           yield* control.reset
           yield* ready
           const { roundTrips } = yield* control.counts()
-          assert.strictEqual(roundTrips, documented.find((row) => row.operation === operation)?.ours[form])
+          const row = documented.find((each) => each.operation === operation)
+          assert.strictEqual(roundTrips, row?.ours[form])
+          const { read, write } = yield* Testing.cost()
+          // The page rounds to hundredths; ids differ by a few digits.
+          if (form === "statement") assert.closeTo(read + write, row?.dpu ?? NaN, 0.008)
         }).pipe(Effect.provide(inForm(form)))
       )
     }

@@ -28,6 +28,8 @@ export interface Running {
   readonly spoke: Promise<string>
   /** What it said first on standard error, or nothing where it ended without a word. */
   readonly warned: Promise<string>
+  /** Is over when what it has printed so far satisfies, or when it ended. */
+  readonly said: (satisfies: (stdout: string) => boolean) => Promise<void>
   readonly ended: Promise<Ended>
 }
 
@@ -57,6 +59,13 @@ export const start = (
       child.stderr.once("data", (chunk: string) => resolve(chunk))
       child.once("close", () => resolve(""))
     }),
+    said: (satisfies) =>
+      new Promise((resolve) => {
+        const look = () => satisfies(stdout) && resolve()
+        child.stdout.on("data", look)
+        child.once("close", () => resolve())
+        look()
+      }),
     ended: new Promise((resolve) => child.once("close", (code) => resolve({ code, stdout, stderr })))
   }
 }

@@ -71,6 +71,9 @@ BEGIN
 END $$;
 `
 
+/** The latest jobs that `sys.jobs` tells of. */
+export const latest = "SELECT job_id, status, job_type, object_name FROM sys.jobs ORDER BY start_time DESC LIMIT 10"
+
 const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
 
 /** A job id as the service makes them: 16 bytes in lower-case base32. */

@@ -1,0 +1,198 @@
+/**
+ * What the page knows: the last transactions in bounded memory, each on a lane, and how the emulator stands.
+ */
+import type { State } from "../../src/Message.ts"
+import type { Transaction } from "@effect-dsql/emulator/Watch"
+
+/** A transaction with its place among the lanes. */
+export interface Item {
+  transaction: Transaction
+  /** The lane of its label, from 0. */
+  readonly slot: number
+}
+
+/** What is shown of all there is. */
+export interface Filter {
+  readonly label: string
+  readonly table: string
+  readonly outcome: string
+}
+
+/** Transactions that a page keeps. */
+export const most = 10_000
+
+/** Lanes of one label: what does not fit shares the last one. */
+const lanesAtMost = 24
+
+export const everything: Filter = { label: "", table: "", outcome: "" }
+
+/** Tables that a transaction names. */
+export const tablesOf = ({ statements }: Transaction): ReadonlySet<string> =>
+  new Set(statements.flatMap(({ tables }) => tables))
+
+export const matches = (transaction: Transaction, filter: Filter): boolean =>
+  (filter.label === "" || transaction.label === filter.label) &&
+  (filter.outcome === "" || transaction.outcome === filter.outcome) &&
+  (filter.table === "" || tablesOf(transaction).has(filter.table))
+
+export const endOf = (transaction: Transaction, now: number): number =>
+  transaction.ended === undefined ? Math.max(now, transaction.began) : transaction.began + transaction.ended
+
+/** Makes an empty store; `onChange` is called after each change. */
+export const makeStore = (onChange: () => void) => {
+  const items = new Map<number, Item>()
+  /** In the order in which they began, about. */
+  let order: Array<Item> = []
+  const lanes = new Map<string, Array<number>>()
+  let longest = 0
+  let paused = false
+  let waiting: Array<Transaction> = []
+  let state: State | undefined
+  /** What the server's clock is ahead of this one's. */
+  let ahead = 0
+  let connected = false
+  let latest = 0
+
+  /** The first lane of a label on which nothing is at that time. */
+  const slotOf = ({ began, ended, label }: Transaction): number => {
+    const ends = lanes.get(label) ?? []
+    lanes.set(label, ends)
+    const free = ends.findIndex((end) => end < began)
+    const slot = Math.min(free === -1 ? ends.length : free, lanesAtMost - 1)
+    ends[slot] = ended === undefined ? Infinity : began + ended
+    return slot
+  }
+
+  const take = (transaction: Transaction) => {
+    const known = items.get(transaction.id)
+    if (known !== undefined) {
+      known.transaction = transaction
+      const ends = lanes.get(transaction.label)
+      if (transaction.ended !== undefined && ends !== undefined)
+        ends[known.slot] = transaction.began + transaction.ended
+    } else {
+      const item = { transaction, slot: slotOf(transaction) }
+      items.set(transaction.id, item)
+      const last = order.at(-1)
+      order.push(item)
+      if (last !== undefined && last.transaction.began > transaction.began) {
+        order = order.toSorted((a, b) => a.transaction.began - b.transaction.began)
+      }
+    }
+    longest = Math.max(longest, transaction.ended ?? 0)
+    latest = Math.max(latest, transaction.began + (transaction.ended ?? 0))
+  }
+
+  const trim = () => {
+    if (order.length <= most) return
+    for (const { transaction } of order.slice(0, order.length - most)) items.delete(transaction.id)
+    order = order.slice(order.length - most)
+  }
+
+  const add = (transactions: ReadonlyArray<Transaction>) => {
+    for (const each of transactions) take(each)
+    trim()
+    onChange()
+  }
+
+  return {
+    add: (transactions: ReadonlyArray<Transaction>) => {
+      if (!paused) return add(transactions)
+      waiting.push(...transactions)
+      if (waiting.length > 2 * most) waiting = waiting.slice(-most)
+    },
+    setState: (next: State) => {
+      state = next
+      ahead = next.now - Date.now()
+      onChange()
+    },
+    setConnected: (next: boolean) => {
+      connected = next
+      onChange()
+    },
+    pause: (next: boolean) => {
+      paused = next
+      if (!next) {
+        add(waiting)
+        waiting = []
+      }
+      onChange()
+    },
+    get: (id: number) => items.get(id),
+    get order() {
+      return order
+    },
+    get longest() {
+      return longest
+    },
+    get latest() {
+      return latest
+    },
+    get labels() {
+      return [...lanes].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([label, ends]) => ({ label, lanes: ends.length }))
+    },
+    get state() {
+      return state
+    },
+    get paused() {
+      return paused
+    },
+    get connected() {
+      return connected
+    },
+    now: () => Date.now() + ahead
+  }
+}
+
+export type Store = ReturnType<typeof makeStore>
+
+/** A row that transactions meet on. */
+export interface HotKey {
+  readonly name: string
+  readonly conflicts: number
+  /** Who lost against whom, with how often. */
+  readonly pairs: ReadonlyArray<readonly [string, number]>
+  readonly attempts: number
+  readonly last: Transaction
+}
+
+const named = (label: string): string => (label === "" ? "(no name)" : label)
+
+/** The rows by their conflicts in the last minute before some time, those with most first. */
+export const hotKeys = (order: ReadonlyArray<Item>, now: number): ReadonlyArray<HotKey> => {
+  const found = new Map<
+    string,
+    { conflicts: number; pairs: Map<string, number>; attempts: Array<number>; last: Transaction }
+  >()
+  for (let i = order.length - 1; i >= 0; i--) {
+    const transaction = order[i]?.transaction
+    if (transaction === undefined || transaction.began < now - 60_000) break
+    const { conflict } = transaction
+    if (conflict?.table === undefined) continue
+    const name = rowName(conflict.table, conflict.key)
+    const known = found.get(name) ?? { conflicts: 0, pairs: new Map<string, number>(), attempts: [], last: transaction }
+    const pair = `${named(transaction.label)} lost to ${named(conflict.rival?.label ?? "somebody")}`
+    known.conflicts++
+    known.pairs.set(pair, (known.pairs.get(pair) ?? 0) + 1)
+    known.attempts.push(transaction.attempt)
+    found.set(name, known)
+  }
+  return [...found]
+    .map(([name, { attempts, conflicts, last, pairs }]) => ({
+      name,
+      conflicts,
+      last,
+      attempts: Math.max(...attempts) + 1,
+      pairs: [...pairs].toSorted(([, a], [, b]) => b - a)
+    }))
+    .toSorted((a, b) => b.conflicts - a.conflicts)
+    .slice(0, 20)
+}
+
+/** A row by its table and key, in a few words. */
+export const rowName = (table: string, key: Readonly<Record<string, string>> | undefined): string =>
+  key === undefined
+    ? table
+    : `${table} ${Object.entries(key)
+        .map(([column, value]) => `${column}=${value}`)
+        .join(" ")}`

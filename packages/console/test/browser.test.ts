@@ -1,0 +1,241 @@
+/**
+ * The page in a real browser. It needs Chromium, which `.ci/run` brings where it can; the page is built for it.
+ *
+ * `PICTURES=docs/pictures` draws the pictures of the documents anew.
+ */
+/* oxlint-disable no-await-in-loop -- a reader has two hands, and does one thing after the other */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { gzipSync } from "node:zlib"
+import { type Browser, chromium, type Page } from "playwright-core"
+import { build } from "vite"
+import { afterAll, beforeAll } from "vitest"
+import { close, opened, race, say, withdraw } from "./race.ts"
+
+const programs = ["chromium", "chromium-browser", "google-chrome"]
+const executablePath = (process.env["PATH"] ?? "")
+  .split(":")
+  .flatMap((directory) => programs.map((program) => join(directory, program)))
+  .find((path) => existsSync(path))
+if (executablePath === undefined) {
+  process.stderr.write(`packages/console/test/browser.test.ts is skipped: there is no ${programs.join(", ")} on PATH\n`)
+}
+
+const root = fileURLToPath(new URL("../", import.meta.url))
+const pictures = process.env["PICTURES"]
+
+const desk = { width: 1280, height: 800 }
+const phone = { width: 360, height: 740 }
+
+const run = <A>(promise: () => Promise<A>) => Effect.promise(promise)
+
+describe.skipIf(executablePath === undefined)("the page in a browser", { timeout: 120_000 }, () => {
+  let browser: Browser
+  beforeAll(async () => {
+    await build({ root: join(root, "page"), configFile: join(root, "page/vite.config.ts"), logLevel: "error" })
+    browser = await chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox"] })
+  }, 120_000)
+  afterAll(() => browser?.close())
+
+  /** Opens the page; gives what went wrong in it, and which other hosts it asked. */
+  const open = (url: string, options: Parameters<Browser["newPage"]>[0] = { viewport: desk }) =>
+    Effect.acquireRelease(
+      run(async () => {
+        const page = await browser.newPage(options)
+        const complaints: Array<string> = []
+        page.on("pageerror", (error) => complaints.push(String(error)))
+        page.on("console", (message) => message.type() === "error" && complaints.push(message.text()))
+        page.on("request", (request) => request.url().startsWith(new URL(url).origin) || complaints.push(request.url()))
+        await page.goto(url)
+        await page.locator(".live.on").waitFor()
+        return { page, complaints }
+      }),
+      ({ page }) => run(() => page.close())
+    )
+
+  /** Selects the last transaction with the keyboard, and goes back to one with this outcome. */
+  const select = (page: Page, outcome: string) =>
+    run(async () => {
+      await page.locator("canvas").focus()
+      const details = page.locator(`.details:has(.sign.${outcome})`)
+      for (let n = 0; n < 50 && (await details.count()) === 0; n++) await page.keyboard.press("ArrowLeft")
+      return details
+    })
+
+  it.live("shows who lost to whom, on which row, with both statements, and the attempt that won", () =>
+    Effect.gen(function* () {
+      const { connect, url } = yield* opened
+      const { complaints, page } = yield* open(url)
+      assert.strictEqual((yield* race(connect)).lost, "40001")
+      yield* run(() => page.locator("canvas").waitFor())
+      yield* run(() => page.locator(".rows li", { hasText: "accounts id=7" }).waitFor())
+      const details = yield* select(page, "conflict")
+      const text = yield* run(() => details.locator(".met").innerText())
+      const said = text.replaceAll(/\s+/g, " ")
+      assert.match(said, /^OC000 on accounts id=7 #\d+ billing committed first: /)
+      assert.isTrue(said.endsWith(`committed first: ${close} This one had: ${withdraw}`), said)
+      // The arrow's other end is one click away, and so is the attempt that won.
+      yield* run(() => details.locator(".met .link").click())
+      assert.match(yield* run(() => page.locator(".details h2").innerText()), /billing$/)
+      yield* select(page, "conflict")
+      yield* run(() => page.locator(".attempts button", { hasText: "●" }).click())
+      yield* run(() => page.locator(".details .sign.committed").waitFor())
+      assert.match(yield* run(() => page.locator(".attempts").innerText()), /attempt 2/)
+      assert.deepStrictEqual(complaints, [])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("draws the arrow from the winner's COMMIT to the loser's", () =>
+    Effect.gen(function* () {
+      const { connect, url } = yield* opened
+      yield* race(connect)
+      const { page } = yield* open(url)
+      yield* run(() => page.locator(".rows li").first().waitFor())
+      const details = yield* select(page, "conflict")
+      yield* run(() => details.waitFor())
+      // The colour of a conflict stands between the two lanes, where nothing else is drawn.
+      const isThere = yield* run(async () => {
+        const handle = await page.waitForFunction(() => {
+          const canvas = Reflect.get(globalThis, "document").querySelector("canvas")
+          const context = canvas.getContext("2d")
+          const ratio = canvas.width / canvas.clientWidth
+          // Below the lanes of billing, above those of orders.
+          const { data } = context.getImageData(0, Math.round(102 * ratio), canvas.width, 1)
+          for (let i = 0; i < data.length; i += 4)
+            if (data[i] > 180 && data[i + 1] < 120 && data[i + 2] < 140) return true
+          return false
+        })
+        return await handle.jsonValue()
+      })
+      assert.isTrue(isThere)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("has fault buttons that do what they say, and name the command line that does the same", () =>
+    Effect.gen(function* () {
+      const { connect, emulator, url } = yield* opened
+      const { complaints, page } = yield* open(url)
+      const client = yield* connect("orders")
+      yield* say(client, "CREATE TABLE t (id int PRIMARY KEY)")
+      yield* run(() => page.getByRole("tab", { name: "Faults" }).click())
+      const press = (name: string) =>
+        run(async () => {
+          await page.getByRole("button", { name, exact: true }).click()
+          await page.locator(".panel [role=status]", { hasText: `${name}: asked for` }).waitFor()
+        })
+      yield* press("Conflict")
+      assert.deepStrictEqual(
+        [yield* say(client, "INSERT INTO t VALUES (1)"), yield* say(client, "INSERT INTO t VALUES (1)")],
+        ["40001", undefined]
+      )
+      yield* press("Unavailable")
+      assert.deepStrictEqual([yield* say(client, "SELECT 1"), yield* say(client, "SELECT 1")], ["XX000", undefined])
+      yield* press("Cut after COMMIT")
+      assert.notStrictEqual(yield* say(client, "INSERT INTO t VALUES (2)"), undefined)
+      const other = yield* connect("orders")
+      assert.strictEqual(yield* say(other, "INSERT INTO t VALUES (2)"), "23505")
+      assert.deepStrictEqual(yield* emulator.control.happened, {
+        "conflict@commit": 1,
+        "unavailable@statement": 1,
+        "cut-after@commit": 1
+      })
+      const commands = yield* run(() => page.locator(".faults code").allInnerTexts())
+      assert.include(commands, "effect-dsql dev --fault conflict@commit:10% --seed 7")
+      assert.deepStrictEqual(complaints, [])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says how to write what was refused, and what everything costs", () =>
+    Effect.gen(function* () {
+      const { connect, url } = yield* opened
+      const { page } = yield* open(url)
+      const client = yield* connect("orders")
+      yield* say(client, "CREATE TABLE t (id int PRIMARY KEY, n int)")
+      yield* say(client, "INSERT INTO t VALUES ($1, $2)", [1, 4_242_424])
+      yield* say(client, "CREATE TEMPORARY TABLE u (id int)")
+      yield* run(() => page.getByRole("tab", { name: "Refused" }).click())
+      const refused = yield* run(() => page.locator(".refused li").innerText())
+      assert.include(refused, "Write it so:")
+      assert.include(refused, "temporary-table")
+      yield* run(() => page.getByRole("tab", { name: "Cost" }).click())
+      yield* run(() => page.locator("td", { hasText: "INSERT INTO t" }).waitFor())
+      assert.include(yield* run(() => page.locator(".panel").innerText()), "Compute DPU")
+      assert.notInclude(yield* run(() => page.content()), "4242424")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("fits a phone and a desk, by day and by night", () =>
+    Effect.gen(function* () {
+      const { connect, url } = yield* opened
+      yield* race(connect)
+      for (const colorScheme of ["light", "dark"] as const) {
+        const { complaints, page } = yield* open(url, { viewport: phone, colorScheme })
+        yield* run(() => page.locator(".rows li").first().waitFor())
+        yield* select(page, "conflict")
+        for (const viewport of [phone, desk]) {
+          yield* run(() => page.setViewportSize(viewport))
+          assert.strictEqual(yield* run(() => page.evaluate("document.documentElement.scrollWidth")), viewport.width)
+        }
+        if (pictures !== undefined) {
+          yield* run(() => page.setViewportSize({ width: 1100, height: 660 }))
+          yield* run(() => page.locator("canvas").blur())
+          yield* run(() => page.evaluate("new Promise((done) => setTimeout(done, 300))"))
+          yield* run(() => page.screenshot({ path: join(pictures, `console-${colorScheme}.png`) }))
+        }
+        assert.deepStrictEqual(complaints, [])
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("stays smooth in bounded memory with 10,000 transactions and more", () =>
+    Effect.gen(function* () {
+      const { connect, emulator, url } = yield* opened
+      const clients = yield* Effect.forEach(Array.from({ length: 8 }), (_, n) => connect(`worker ${n % 4}`), {
+        concurrency: 8
+      })
+      // They are read by the server's own parser once, and run together.
+      const batch = Array.from({ length: 500 }, () => "BEGIN; SELECT 1; COMMIT").join("; ")
+      yield* Effect.forEach(clients, (client) => Effect.forEach([1, 2, 3], () => say(client, batch)), {
+        concurrency: 8
+      })
+      assert.isAbove((yield* emulator.control.transactions()).length, 10_000)
+      const { page } = yield* open(url)
+      yield* run(() => page.locator(".numbers b", { hasText: "10,000" }).first().waitFor())
+      const times = yield* run(() =>
+        page.evaluate<Array<number>>(`new Promise((done) => {
+          const times = []
+          let last = performance.now()
+          const canvas = document.querySelector("canvas")
+          const frame = (now) => {
+            times.push(now - last)
+            last = now
+            canvas.dispatchEvent(new WheelEvent("wheel", { deltaX: times.length % 2 ? 40 : -40, ctrlKey: times.length % 3 === 0, deltaY: 30, bubbles: true, cancelable: true }))
+            times.length < 120 ? requestAnimationFrame(frame) : done(times)
+          }
+          requestAnimationFrame(frame)
+        })`)
+      )
+      const sorted = times.slice(10).toSorted((a, b) => a - b)
+      const [median = 0, p95 = 0] = [sorted[Math.floor(sorted.length / 2)], sorted[Math.floor(sorted.length * 0.95)]]
+      process.stderr.write(
+        `10,000 transactions: median frame ${median.toFixed(1)} ms, 95th percentile ${p95.toFixed(1)} ms\n`
+      )
+      // Headless Chromium paints without a graphics card; a frame that takes a quarter of a second would be seen as a halt.
+      assert.isBelow(median, 250)
+      const heap = yield* run(() => page.evaluate<number>("performance.memory.usedJSHeapSize"))
+      assert.isBelow(heap, 150 * 2 ** 20)
+    }).pipe(Effect.scoped)
+  )
+
+  it("is smaller than 150 KiB as it is sent, and asks nobody else for anything", () => {
+    const files = ["index.html", "page.js", "page.css"].map((name) => readFileSync(join(root, "dist/page", name)))
+    assert.isBelow(
+      files.reduce((total, bytes) => total + gzipSync(bytes).length, 0),
+      150 * 1024
+    )
+    assert.notMatch(files.map(String).join("\n"), /(?:src|href)="https?:|url\(["']?https?:|@import/)
+  })
+})
