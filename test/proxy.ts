@@ -23,7 +23,8 @@ export interface Late {
   /** Waits until the turn has come and its sender is cut off; gives the statement. */
   readonly held: Effect.Effect<string>
   /**
-   * Lets the turn arrive, waits until the server has answered it, and ends its connection. Gives false where none has
+   * Lets the turn arrive, and those that were sent with it behind it, waits until the server has answered them, and ends
+   * its connection. Gives false where none has
    * come, and from then on none is held.
    */
   readonly arrive: Effect.Effect<boolean>
@@ -123,6 +124,8 @@ interface Order {
 interface Line {
   /** Sends to the server, and does something when the answer is complete, or never comes. */
   readonly pass: (bytes: Buffer, answered: () => void) => void
+  /** The turns that the client had sent behind the one after which it was left. */
+  readonly behind: ReadonlyArray<Buffer>
   /** Keeps from the client whatever the server says. */
   readonly mute: () => void
   /** Cuts the client off, and leaves the server in the belief that it is there. */
@@ -145,7 +148,9 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
       const waiting: Array<() => void> = []
       let hasBegun = false
       let isLeft = false
+      const behind: Array<Buffer> = []
       const line: Line = {
+        behind,
         pass: (bytes, answered) => {
           waiting.push(answered)
           if (server.destroyed) return over()
@@ -169,7 +174,7 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
         },
         other: (bytes) => server.write(bytes),
         turn: (sql, bytes) => {
-          if (isLeft) return
+          if (isLeft) return void behind.push(bytes)
           const order = [...orders].find(({ which }) => (typeof which === "string" ? sql.includes(which) : which(sql)))
           if (order === undefined) return line.pass(bytes, () => {})
           orders.delete(order)
@@ -239,11 +244,17 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
           const order: Order = {
             which,
             obey: (sql, line, bytes) => {
-              send = () =>
-                line.pass(bytes, () => {
-                  line.drop()
-                  Deferred.doneUnsafe(answered, Effect.void)
-                })
+              send = () => {
+                // A network keeps the order of a connection's bytes, so what was sent with it comes with it.
+                const turns = [bytes, ...line.behind]
+                turns.forEach((turn, index) =>
+                  line.pass(turn, () => {
+                    if (index < turns.length - 1) return
+                    line.drop()
+                    Deferred.doneUnsafe(answered, Effect.void)
+                  })
+                )
+              }
               line.leave()
               Deferred.doneUnsafe(held, Effect.succeed(sql))
             }

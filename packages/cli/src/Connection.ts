@@ -176,8 +176,9 @@ export const settings = Effect.fnUntraced(function* (
   const database = (yield* setting(given.database, ["SQL_DATABASE"], project.database))?.text ?? "postgres"
   const tls = Option.getOrUndefined(given.tls) ?? project.tls
   const asked = Option.getOrUndefined(given.region) ?? project.region
-  const guarded = yield* guardedOf(yield* setting(Option.none(), ["DSQL_GUARDED"]))
-  const client = { maxConnections: 2, guarded }
+  const guarded = yield* choice("DSQL_GUARDED", "form", ["statement", "transaction"])
+  const pipeline = yield* choice("DSQL_PIPELINE", "setting", ["on", "off"])
+  const client = { maxConnections: 2, guarded, pipeline }
   if (isCluster(host)) {
     if (tls !== undefined && tls !== "verify-full") {
       return yield* new InvalidUsage({
@@ -321,13 +322,17 @@ const portOf = (source: Source | undefined): Effect.Effect<number, InvalidUsage>
       )
 }
 
-const guardedOf = (source: Source | undefined): Effect.Effect<Core.PoolOptions["guarded"], InvalidUsage> => {
-  const text = source?.text
-  return text === undefined || text === "statement" || text === "transaction"
-    ? Effect.succeed(text)
-    : Effect.fail(
-        new InvalidUsage({
-          message: `DSQL_GUARDED ${JSON.stringify(text)} is no form: set it to statement or transaction`
-        })
-      )
-}
+/** One of two words in the environment. */
+const choice = Effect.fnUntraced(function* <const A extends string>(
+  name: string,
+  what: string,
+  words: readonly [A, A]
+): Effect.fn.Return<A | undefined, InvalidUsage> {
+  const source = yield* setting(Option.none(), [name])
+  if (source === undefined) return undefined
+  const word = words.find((each) => each === source.text)
+  if (word !== undefined) return word
+  return yield* new InvalidUsage({
+    message: `${name} ${JSON.stringify(source.text)} is no ${what}: set it to ${words.join(" or ")}`
+  })
+})

@@ -52,7 +52,7 @@ export const probe = Command.make(
   },
   Effect.fnUntraced(function* ({ quick, record, replay, seconds }) {
     const shared = yield* Root.shared
-    const settings = yield* Connection.settings(shared)
+    const settings = pipelined(yield* Connection.settings(shared))
     if (seconds < 1) return yield* new InvalidUsage({ message: `--seconds ${seconds} is no time: give 1 or more` })
     const Questions = yield* Effect.promise(() => import("./internal/probe/questions.ts"))
     const { question } = yield* Effect.promise(() => import("./internal/probe/recording.ts"))
@@ -108,6 +108,12 @@ export const probe = Command.make(
     { command: "effect-dsql probe --record answers.jsonl", description: "Keep what it answered" }
   ])
 )
+
+/** What is asked is whether it may be so. */
+const pipelined = (settings: Connection.Settings): Connection.Settings =>
+  settings._tag === "Cluster"
+    ? { ...settings, options: { ...settings.options, pipeline: "on" } }
+    : { ...settings, options: { ...settings.options, pipeline: "on" } }
 
 const differences = ({ different, probe }: Asked) =>
   different.map(({ expected, found, statement }) => ({

@@ -17,6 +17,7 @@ const otherwise: ReadonlyArray<string> = [
   "guarded_against_token",
   "row_limit_across_with",
   "transaction_row_limit",
+  "begin_refused",
   "update_then_update",
   "update_then_key_update",
   "update_then_delete",

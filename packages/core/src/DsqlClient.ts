@@ -38,9 +38,17 @@ import { AuthenticationFailed, ConnectionLost, type DsqlError } from "./DsqlErro
 import * as HotKeys from "./HotKeys.ts"
 import * as Client from "./internal/connection/client.ts"
 import { open, type Target } from "./internal/connection/connector.ts"
-import { addressOf, isPostgresUrl, placeOfUrl, regionOf } from "./internal/connection/address.ts"
+import {
+  addressOf,
+  encryptionOf,
+  isPostgresUrl,
+  placeOfUrl,
+  regionOf,
+  socketOf
+} from "./internal/connection/address.ts"
 import { placeOf } from "./internal/connection/observed.ts"
 import * as check from "./internal/options/check.ts"
+import type { Encryption } from "./internal/wire/transport.ts"
 import * as Environment from "./internal/options/environment.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as TokenSource from "./TokenSource.ts"
@@ -119,6 +127,12 @@ export interface PoolOptions extends Omit<ConnectionPool.Options, "name">, SqlOp
    * that does not take the one (`effect-dsql doctor` says so). Default: `statement`.
    */
   readonly guarded?: "statement" | "transaction" | undefined
+  /**
+   * Whether a transaction sends together what need not wait for each other: BEGIN with its first statements, statements
+   * of one turn of the event loop with each other, and COMMIT with those that it is the end of. `off` sends one after the
+   * other, for a cluster that does not answer the rest (`effect-dsql probe` says so). Default: `on`.
+   */
+  readonly pipeline?: "on" | "off" | undefined
   /** What becomes of transactions that want the same key, and what retries may cost. */
   readonly hotKeys?: HotKeys.Options | undefined
   /** Names this program in the server's view of its sessions, and its pool in metrics. Default: `effect-dsql`. */
@@ -242,7 +256,8 @@ export const layerUrl = (options: UrlOptions): Layer.Layer<Provided, DsqlError> 
  * | `DSQL_DATABASE` | | `postgres` |
  *
  * and for both `DSQL_MAX_CONNECTIONS` (10), `DSQL_MIN_CONNECTIONS` (0),
- * `DSQL_IDLE_TIMEOUT` (1 minute), `DSQL_CONNECT_TIMEOUT` (10 seconds) and `DSQL_GUARDED` (`statement`).
+ * `DSQL_IDLE_TIMEOUT` (1 minute), `DSQL_CONNECT_TIMEOUT` (10 seconds), `DSQL_GUARDED` (`statement`) and `DSQL_PIPELINE`
+ * (`on`).
  *
  * @since 0.2.0
  * @category configuration
@@ -336,20 +351,23 @@ export const make = (options: ClusterOptions): Effect.Effect<DsqlClient["Service
   }
   const address = { host: options.endpoint, port: options.port ?? 5432 }
   const database = options.database ?? "postgres"
-  const config = {
-    ...address,
-    database,
-    username: user,
-    ssl: {
-      rejectUnauthorized: true,
-      servername: options.endpoint,
-      ...(options.ca !== undefined && { ca: options.ca })
-    }
+  const ssl = {
+    rejectUnauthorized: true,
+    servername: options.endpoint,
+    ...(options.ca !== undefined && { ca: options.ca })
   }
+  const config = { ...address, database, username: user, ssl }
+  const encryption = { options: ssl, isOptional: false }
   const login =
     options.tokens ??
     TokenSource.makeIam({ endpoint: options.endpoint, region: region ?? "", user, credentials: options.credentials })
-  return fromTarget(options, { config, address, place: placeOf(address.host, address.port, database), login })
+  return fromTarget(options, {
+    config,
+    address,
+    encryption,
+    place: placeOf(address.host, address.port, database),
+    login
+  })
 }
 
 /**
@@ -361,25 +379,27 @@ export const make = (options: ClusterOptions): Effect.Effect<DsqlClient["Service
 export const makePostgres = (
   options: PostgresOptions
 ): Effect.Effect<DsqlClient["Service"], DsqlError, Scope.Scope> => {
-  const tls = options.tls ?? "prefer"
   const address = { host: options.host, port: options.port ?? 5432 }
   const database = options.database ?? "postgres"
-  const config = {
-    // Only a URL can ask for encryption that may be declined.
-    ...(tls === "prefer"
-      ? { url: Redacted.make("postgres:///?sslmode=prefer") }
-      : { ssl: tls === "disable" ? false : { rejectUnauthorized: tls === "verify-full" } }),
-    ...address,
-    database,
-    username: options.user ?? "postgres",
-    startupParameters: session
-  }
+  const config = { ...address, database, username: options.user ?? "postgres", startupParameters: session }
   return fromTarget(options, {
     config,
-    address: options.host.startsWith("/") ? undefined : address,
+    address: socketOf(address.host, address.port),
+    encryption: encryptionFor(options.tls ?? "prefer"),
     place: placeOf(address.host, address.port, database),
     login: options.password
   })
+}
+
+const encryptionFor = (tls: Tls): Encryption | undefined => {
+  switch (tls) {
+    case "disable":
+      return undefined
+    case "prefer":
+      return { options: {}, isOptional: true }
+    default:
+      return { options: { rejectUnauthorized: tls === "verify-full" }, isOptional: false }
+  }
 }
 
 /**
@@ -394,6 +414,7 @@ export const makeUrl = (options: UrlOptions): Effect.Effect<DsqlClient["Service"
       ? fromTarget(options, {
           config: { url: options.url, startupParameters: session },
           address: addressOf(Redacted.value(options.url)),
+          encryption: encryptionOf(Redacted.value(options.url)),
           place: placeOfUrl(Redacted.value(options.url)),
           login: undefined
         })
@@ -426,6 +447,7 @@ const fromTarget = Effect.fnUntraced(function* (
       { config, place: target.place },
       {
         policy: options.policy ?? RetryPolicy.standard,
+        pipeline: options.pipeline ?? "on",
         nested: options.nested ?? "refuse",
         transformJson,
         transformQueryNames,

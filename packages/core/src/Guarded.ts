@@ -138,5 +138,8 @@ const isTaken = ({ reason }: SqlError, free: ReadonlyArray<string>): boolean =>
 const taken = (cause: SqlError): Effect.Effect<never, SqlError> => {
   const conflict = new SerializationConflict({ code: "unmarked", message: "another write took the key first", cause })
   const error = carry(conflict, "query")
-  return Effect.andThen(see(error), Effect.fail(error))
+  return Effect.withFiber((fiber) => {
+    see(error, fiber)
+    return Effect.fail(error)
+  })
 }

@@ -18,6 +18,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import type { Statement } from "effect/sql/Statement"
 import * as Tracer from "effect/Tracer"
 import { DsqlClient } from "./DsqlClient.ts"
 import * as DsqlError from "./DsqlError.ts"
@@ -29,13 +30,14 @@ import { type State, stateOf } from "./internal/hotkeys/state.ts"
 import { Deadline } from "./internal/transaction/deadline.ts"
 import * as InTurn from "./internal/transaction/inTurn.ts"
 import * as measure from "./internal/transaction/measure.ts"
-import type { Outcome } from "./internal/transaction/outcome.ts"
+import { committed, notCommitted, type Outcome, unknown } from "./internal/transaction/outcome.ts"
 import { type Operation, retrying } from "./internal/transaction/retrying.ts"
 import { settle } from "./internal/transaction/settling.ts"
 import * as Validity from "./internal/transaction/validity.ts"
+import { leave } from "./internal/transaction/withTransaction.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 
-export { committed, notCommitted, type Outcome, unknown } from "./internal/transaction/outcome.ts"
+export { committed, notCommitted, type Outcome, unknown }
 
 /**
  * The transaction that a body runs in.
@@ -116,7 +118,7 @@ export interface Options<A, R = never> {
    * Begins READ ONLY: it never conflicts on data, and writes are refused. Default: false.
    *
    * The service can be told so of a transaction, and not of one statement. So `autocommit` sends its statement in a
-   * transaction, which costs two round trips more. `proven` says that a test has shown the statement to read and nothing
+   * transaction, which costs one round trip more. `proven` says that a test has shown the statement to read and nothing
    * else, with what it calls: then it is sent by itself, in one round trip.
    */
   readonly readOnly?: boolean | "proven" | undefined
@@ -213,7 +215,7 @@ export const run = <A, E, R, R2 = never>(
 
 /**
  * Runs a body of exactly one statement, which commits by itself: one round
- * trip instead of three. Conflicts are retried as in `run`; a second statement
+ * trip instead of two. Conflicts are retried as in `run`; a second statement
  * is a defect. What the body makes of an answer that was lost does not count:
  * it is settled, or `CommitOutcomeUnknown`.
  *
@@ -253,6 +255,115 @@ export const autocommit = <A, E, R, R2 = never>(
         : Attempts.inStatement,
     true
   )
+
+/**
+ * The rows of statements, in their order.
+ *
+ * @since 0.3.0
+ * @category models
+ */
+export type Rows<S extends ReadonlyArray<Statement<object>>> = {
+  readonly [K in keyof S]: Effect.Success<S[K]>
+}
+
+/**
+ * Runs a body whose last statements it does not send, but returns: they are sent together with COMMIT, in one round
+ * trip, and their rows are the result. A body that returns its only statements takes one round trip in all.
+ *
+ * Their rows arrive when all is committed, so nothing can be made to depend on them: a condition belongs in their SQL.
+ * If one of them fails, that is the error, and nothing is committed. A connection that ends before they are answered
+ * leaves open what became of COMMIT too, which was sent with them: that is `CommitOutcomeUnknown`, and what `verify` is
+ * given is None.
+ *
+ * @example
+ * ```ts
+ * import { Fence, Transaction } from "@effect-dsql/core"
+ * import { Effect } from "effect"
+ *
+ * const shard = { table: "shards", key: { id: 7 }, token: "range_id" }
+ *
+ * // Two round trips: the first reads the fence, and BEGIN rides with it; the second writes, and COMMIT rides with it.
+ * const program = Transaction.finish(
+ *   Effect.gen(function*() {
+ *     const sql = yield* Transaction.sql
+ *     yield* Fence.shared(shard, 5n)
+ *     return [
+ *       sql`INSERT INTO tasks (id, body) VALUES (1, 'one')`,
+ *       sql<{ readonly left: bigint }>`UPDATE shards SET left_over = left_over - 1 WHERE id = 7 RETURNING left_over AS left`
+ *     ] as const
+ *   })
+ * )
+ * ```
+ *
+ * @since 0.3.0
+ * @category execution
+ */
+export const finish = <const S extends ReadonlyArray<Statement<object>>, E, R, R2 = never>(
+  body: Effect.Effect<S, E, R> & NotNested<R>,
+  options: Options<Rows<S>, R2> = {}
+): Effect.Effect<
+  Rows<S>,
+  Exclude<Exclude<E, SqlError>, DsqlError.SerializationConflict> | DsqlError.TransactionError,
+  DsqlClient | Exclude<R | R2, Transaction>
+> => {
+  const { verify, ...others } = options
+  return Effect.flatMap(
+    execute(
+      Effect.flatMap(body, leaving),
+      {
+        ...others,
+        // They are not there before all is committed.
+        ...(verify !== undefined && { verify: () => Effect.map(verify(Option.none()), found) })
+      },
+      isReadOnly(options) ? Attempts.inReadOnlyTransaction : Attempts.inTransaction,
+      false
+    ),
+    // Each statement's exit stands in its place, with the rows that its type names.
+    (left: Left) => Effect.orDie(Effect.all(left.exits)) as Effect.Effect<Rows<S>>
+  )
+}
+
+/** What became of the statements that a body left; there once all is committed. */
+interface Left {
+  exits: ReadonlyArray<Effect.Effect<unknown, SqlError>>
+}
+
+const leaving = (statements: ReadonlyArray<Statement<object>>): Effect.Effect<Left, never, Transaction> =>
+  Effect.flatMap(sql, (sql) => {
+    const left: Left = { exits: [] }
+    return Effect.as(
+      leave(sql, statements, (exits) => {
+        left.exits = exits
+      }),
+      left
+    )
+  })
+
+const found = (outcome: Outcome<ReadonlyArray<unknown>>): Outcome<Left> =>
+  outcome._tag === "Committed" ? committed({ exits: outcome.value.map((rows) => Effect.succeed(rows)) }) : outcome
+
+/**
+ * Runs statements that depend on nothing but each other's order, in a transaction and one round trip. What holds of
+ * `finish` holds of it.
+ *
+ * @example
+ * ```ts
+ * import { Transaction } from "@effect-dsql/core"
+ *
+ * const transfer = Transaction.batch((sql) => [
+ *   sql`UPDATE accounts SET cents = cents - 100 WHERE id = 'a'`,
+ *   sql<{ readonly cents: bigint }>`UPDATE accounts SET cents = cents + 100 WHERE id = 'b' RETURNING cents`
+ * ])
+ * ```
+ *
+ * @since 0.3.0
+ * @category execution
+ */
+export const batch = <const S extends ReadonlyArray<Statement<object>>, R2 = never>(
+  statements: (sql: SqlClient.SqlClient) => S,
+  options: Options<Rows<S>, R2> = {}
+): Effect.Effect<Rows<S>, DsqlError.TransactionError, DsqlClient | Exclude<R2, Transaction>> =>
+  finish(Effect.map(sql, statements), options)
 
 const isReadOnly = (options: Pick<Options<unknown>, "readOnly">): boolean =>
   options.readOnly !== undefined && options.readOnly !== false

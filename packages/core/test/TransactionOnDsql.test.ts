@@ -248,7 +248,7 @@ describe("a bad day of Aurora DSQL", () => {
 })
 
 describe("Transaction.autocommit on Aurora DSQL", () => {
-  it.live("is one round trip, where a transaction of one statement is three", () =>
+  it.live("is one round trip, where a transaction of one statement is two", () =>
     Effect.gen(function* () {
       yield* counters
       const control = yield* Control
@@ -262,7 +262,7 @@ describe("Transaction.autocommit on Aurora DSQL", () => {
           return (yield* control.counts()).roundTrips
         })
       assert.strictEqual(yield* roundTrips(Transaction.autocommit(statement)), 1)
-      assert.strictEqual(yield* roundTrips(Transaction.run(statement)), 3)
+      assert.strictEqual(yield* roundTrips(Transaction.run(statement)), 2)
     }).pipe(Effect.provide(TestEmulator()))
   )
 

@@ -106,3 +106,32 @@ describe("Batch", () => {
     expect(Batch.drain).type.toBeCallableWith(() => body)
   })
 })
+
+describe("Transaction.finish", () => {
+  it("gives the rows of the statements that its body returns, in their places", () => {
+    const ended = Transaction.finish(
+      Effect.gen(function* () {
+        const sql = yield* Transaction.sql
+        return [sql<{ readonly a: number }>`SELECT 1 AS a`, sql<{ readonly b: string }>`SELECT 'x' AS b`] as const
+      })
+    )
+    expect(ended).type.toBe<
+      Effect.Effect<
+        readonly [ReadonlyArray<{ readonly a: number }>, ReadonlyArray<{ readonly b: string }>],
+        DsqlError.TransactionError,
+        DsqlClient.DsqlClient
+      >
+    >()
+  })
+
+  it("gives the rows of any number of them", () => {
+    const ended = Transaction.batch((sql) => [1, 2].map((id) => sql<{ readonly a: number }>`SELECT ${id} AS a`))
+    expect<Effect.Success<typeof ended>>().type.toBeAssignableTo<ReadonlyArray<ReadonlyArray<{ readonly a: number }>>>()
+  })
+
+  it("takes statements, and nothing that something could be done after", () => {
+    expect(Transaction.finish).type.not.toBeCallableWith(Effect.succeed([Effect.void]))
+    expect(Transaction.finish).type.not.toBeCallableWith(Effect.succeed(1))
+    expect(Transaction.finish).type.not.toBeCallableWith(Transaction.run(body))
+  })
+})

@@ -154,7 +154,7 @@ const messages = (type: Queue.QueueType): ReadonlyArray<Step> => {
       name: `send message ${number} to queue ${type}`,
       stores: use((store) => store.enqueue(type, blob(`message ${number}`))),
       go: Effect.andThen(
-        number === 1 ? Plain.insert("queue_metadata", { ...key, ...none }) : Effect.void,
+        number === 1 ? Effect.asVoid(Plain.insert("queue_metadata", { ...key, ...none })) : Effect.void,
         Effect.andThen(
           Plain.read("queue", key, "FOR UPDATE"),
           Plain.insert("queue", {

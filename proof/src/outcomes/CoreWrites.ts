@@ -3,15 +3,14 @@
  */
 import { Batch, Expression, Guard, Guarded, Transaction, Write } from "@effect-dsql/core"
 import { Data, Effect, Stream } from "effect"
+import type { SqlClient } from "effect/sql"
 import { rangeId, shardId, write } from "./Case.ts"
 import { sharded } from "./ShardWrites.ts"
 
-export const insert = (id: number) =>
-  Effect.flatMap(
-    Transaction.sql,
-    (sql) =>
-      sql`INSERT INTO transfer_tasks ${sql.insert({ shard_id: shardId, task_id: id, data: new Uint8Array(), data_encoding: "Json" })}`
-  )
+const insertion = (sql: SqlClient.SqlClient, id: number) =>
+  sql`INSERT INTO transfer_tasks ${sql.insert({ shard_id: shardId, task_id: id, data: new Uint8Array(), data_encoding: "Json" })}`
+
+export const insert = (id: number) => Effect.flatMap(Transaction.sql, (sql) => insertion(sql, id))
 
 /** Whether the row is there, which is locked then. */
 export const there = (id: number) =>
@@ -23,22 +22,49 @@ export const there = (id: number) =>
   )
 
 /** What is not there may still come. */
-const verify = () =>
-  Effect.map(there(1), (isThere) => (isThere ? Transaction.committed(undefined) : Transaction.unknown))
+const verifyAs =
+  <A>(value: A) =>
+  () =>
+    Effect.map(there(1), (isThere) => (isThere ? Transaction.committed(value) : Transaction.unknown))
 
-const several = Effect.andThen(insert(1), insert(2))
+const verify = verifyAs(undefined)
+
+const ids = [1, 2, 3] as const
+
+const several = Effect.forEach(ids, insert, { discard: true })
+
+const atOnce = Effect.forEach(ids, insert, { concurrency: "unbounded", discard: true })
+
+/** One statement that is awaited, and two that are the end. */
+const ended = Effect.andThen(
+  insert(1),
+  Effect.map(Transaction.sql, (sql) => ids.slice(1).map((id) => insertion(sql, id)))
+)
+
+const end = (sql: SqlClient.SqlClient) => ids.map((id) => insertion(sql, id))
+
+const unknown = { unknown: true }
+
+const verified = { when: "with verify", unknown: true }
 
 export const TransactionWrites = {
   run: [
-    write(Transaction.run(several), undefined, { unknown: true }),
-    write(Transaction.run(Effect.asVoid(several), { verify }), undefined, { when: "with verify", unknown: true })
+    write(Transaction.run(several), undefined, unknown),
+    write(Transaction.run(several, { verify }), undefined, verified),
+    write(Transaction.run(atOnce), undefined, { ...unknown, when: "at once" }),
+    write(Transaction.run(atOnce, { verify }), undefined, { ...unknown, when: "at once, with verify" })
+  ],
+  finish: [
+    write(Transaction.finish(ended), undefined, unknown),
+    write(Transaction.finish(ended, { verify: verifyAs([[], []]) }), undefined, verified)
+  ],
+  batch: [
+    write(Transaction.batch(end), undefined, unknown),
+    write(Transaction.batch(end, { verify: verifyAs([[], [], []]) }), undefined, verified)
   ],
   autocommit: [
-    write(Transaction.autocommit(insert(1)), undefined, { unknown: true }),
-    write(Transaction.autocommit(Effect.asVoid(insert(1)), { verify }), undefined, {
-      when: "with verify",
-      unknown: true
-    })
+    write(Transaction.autocommit(insert(1)), undefined, unknown),
+    write(Transaction.autocommit(Effect.asVoid(insert(1)), { verify }), undefined, verified)
   ]
 }
 

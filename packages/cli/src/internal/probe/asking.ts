@@ -2,7 +2,7 @@
  * Asks a server: in a schema of its own, on two connections, for a bounded time. Whatever ends it, the schema goes.
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
-import { ConnectionLost, StatementFailed } from "@effect-dsql/core/DsqlError"
+import { ConnectionLost, isDsqlError, StatementFailed } from "@effect-dsql/core/DsqlError"
 import { ParseTree, Quote, Statement } from "@effect-dsql/dialect"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -13,9 +13,10 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "effect/sql/SqlConnection"
-import type { SqlError } from "effect/sql/SqlError"
-import type { Answer, Expected, Probe, Step } from "./probe.ts"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import type { Answer, Expected, Probe, Step, Together } from "./probe.ts"
 import { difference, wanted } from "./probe.ts"
+import * as Transactions from "./transactions.ts"
 
 /** A step whose answer is not the one that is relied on. */
 export interface Different {
@@ -166,19 +167,56 @@ const askOne = Effect.fnUntraced(function* (
     const said = steps[next[session]++]
     if (said === undefined) continue
     const step = { ...said, sql: said.sql.replaceAll("{job}", () => job(steps, answers[session])) }
-    // A session says one thing after the other, unless it is to send several at once.
-    if (steps[next[session] - 2]?.pipelined !== true) yield* take(session, lastPatience)
+    // A session says one thing after the other.
+    yield* take(session, lastPatience)
     const answer = ask(connections[session], step)
     const hasBegun =
       probe.sessions.length === 2 || steps.slice(0, next[session]).some(({ sql }) => /^(begin|start)\b/i.test(sql))
     // That others have changed the schema says nothing of the question: a statement by itself is asked again.
     const asked = hasBegun ? answer : Effect.repeat(answer, { while: isSchemaConflict, schedule: patiently })
     pending[session].push(yield* Effect.forkScoped(asked, { startImmediately: true }))
-    if (step.pipelined !== true) yield* take(session, patience)
+    yield* take(session, patience)
   }
   for (const session of [0, 1] as const) yield* take(session, lastPatience)
   return answers
 })
+
+/** Asks a question whose first steps are sent together, and the rest of it one by one. */
+const askTogether = Effect.fnUntraced(function* (
+  probe: Probe,
+  together: Together,
+  schema: string
+): Effect.fn.Return<ReadonlyArray<ReadonlyArray<Answer>>, SqlError, DsqlClient> {
+  const { sql } = yield* DsqlClient
+  const steps = probe.sessions[0].map((step) => ({ ...step, sql: step.sql.replaceAll("{schema}", schema) }))
+  const first = steps.slice(0, together.steps)
+  const sent = Transactions.send(
+    first.map(({ sql }) => sql),
+    together.how
+  ).pipe(
+    Effect.map((all) => all.map((rows, at) => rowsOf(rows, first[at]?.expected))),
+    Effect.catch((error) => Effect.map(refusal(error), (answer) => first.map(() => answer)))
+  )
+  const answers = [...(yield* sent)]
+  for (const step of steps.slice(together.steps)) {
+    answers.push(yield* Effect.map(sql.unsafe<object>(step.sql), (rows) => rowsOf(rows, step.expected)))
+  }
+  return [answers]
+})
+
+/** The rows of an answer whose command tag is not told. */
+const rowsOf = (rows: ReadonlyArray<object>, expected: Expected | undefined): Answer => ({
+  ok: expected !== undefined && "ok" in expected ? expected.ok : "",
+  rows: rows.map((row) => Object.values(row).map(shown))
+})
+
+/** What the server refused all with. */
+const refusal = (error: unknown): Effect.Effect<Answer, SqlError> => {
+  const found = isDsqlError(error) ? error.cause : error
+  if (!isSqlError(found)) return Effect.die(error)
+  const { cause } = found.reason
+  return hasCode(cause) ? Effect.succeed({ sqlstate: cause.code, message: cause.message }) : Effect.fail(found)
+}
 
 const compared = (probe: Probe, answers: ReadonlyArray<ReadonlyArray<Answer>>): ReadonlyArray<Different> =>
   probe.sessions.flatMap((steps, session) =>
@@ -215,8 +253,12 @@ export const askAll = (
         Effect.gen(function* () {
           yield* begun
           return yield* Effect.forEach(probes, (probe) =>
-            Effect.gen(function* (): Effect.fn.Return<Asked, SqlError, Scope.Scope> {
+            Effect.gen(function* (): Effect.fn.Return<Asked, SqlError, DsqlClient | Scope.Scope> {
               if ((yield* Clock.currentTimeMillis) >= deadline) return { probe, answers: undefined, different: [] }
+              if (probe.together !== undefined) {
+                const answers = yield* askTogether(probe, probe.together, schema)
+                return { probe, answers, different: compared(probe, answers) }
+              }
               // Rows that the driver cannot read cost it the connection: there is another one for the next question.
               const connections = [yield* entered, yield* entered] as const
               const answers = yield* Effect.scoped(askOne(connections, probe, patience))

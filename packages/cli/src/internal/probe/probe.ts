@@ -18,8 +18,13 @@ export interface Step {
   readonly params?: ReadonlyArray<ReadonlyArray<number | Uint8Array>> | undefined
   /** Left out where whatever comes back is right. */
   readonly expected?: Expected | undefined
-  /** Sent with the one after it, before it is answered. */
-  readonly pipelined?: boolean | undefined
+}
+
+/** How the first steps of a question are sent, if not one by one. */
+export interface Together {
+  /** In how many round trips: all with COMMIT in one, all in one and COMMIT in another, or behind a BEGIN that is refused. */
+  readonly how: "with COMMIT" | "at once" | "behind a refused BEGIN"
+  readonly steps: number
 }
 
 /** A question. */
@@ -29,6 +34,8 @@ export interface Probe {
   /** What it asks, in a few words. */
   readonly asks: string
   readonly sessions: readonly [ReadonlyArray<Step>] | readonly [ReadonlyArray<Step>, ReadonlyArray<Step>]
+  /** How the first steps are sent, where that is not one after the other. */
+  readonly together?: Together | undefined
   /** Which session's next step comes; one session's are in their own order. */
   readonly order: ReadonlyArray<0 | 1>
 }

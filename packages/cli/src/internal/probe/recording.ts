@@ -25,11 +25,12 @@ const recorded = ({ params, sql }: Step, answer: Answer | undefined): typeof Rec
   return { ...asked, ok: null, sqlstate: refused.sqlstate, message: refused.message, rows: null }
 }
 
-/** A question of a recording; none where an answer could not be read. */
+/** A question of a recording; none where an answer could not be read, or where what counts is how it was sent. */
 export const question = (
   probe: Probe,
   answers: ReadonlyArray<ReadonlyArray<Answer>>
 ): Question | ReadonlyArray<never> => {
+  if (probe.together !== undefined) return []
   if (answers.flat().some((answer) => "unread" in answer)) return []
   const next: [number, number] = [0, 0]
   const said = (session: 0 | 1) =>

@@ -116,12 +116,6 @@ SELECT (SELECT count(*) FROM a) + (SELECT count(*) FROM b)`,
       "transaction row limit exceeded"
     )
   ]),
-  alone(group, "pipelined_transaction", "BEGIN and COMMIT ride in a pipeline with what they are about", [
-    { sql: "BEGIN", pipelined: true, expected: { ok: "BEGIN" } },
-    { sql: "UPDATE work SET n = n + 1 WHERE id = 11", pipelined: true, expected: { ok: "UPDATE 1" } },
-    answers("COMMIT", "COMMIT"),
-    answers("SELECT n FROM work WHERE id = 11", "SELECT 1", [["1"]])
-  ]),
   alone(group, "clock_guard", "the server's clock decides whether a write happens", [
     answers("UPDATE work SET n = 1 WHERE id = 12 AND clock_timestamp() < '2000-01-01Z'", "UPDATE 0"),
     answers("UPDATE work SET n = 1 WHERE id = 12 AND clock_timestamp() < '9999-01-01Z'", "UPDATE 1"),

@@ -9,8 +9,8 @@ import { type Params, Session, type Transform } from "./session.ts"
 export class AutocommitSession extends Session {
   private readonly policy: RetryPolicy
 
-  constructor({ connection, end, observer }: Session, policy: RetryPolicy) {
-    super(connection, end, observer)
+  constructor({ end, observer, wire }: Session, policy: RetryPolicy) {
+    super(wire, end, observer)
     this.policy = policy
   }
 

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Reactivity } from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
-import type { Borrower } from "effect/sql/SqlConnection"
+import type { Borrower, Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import type { ConnectionPool } from "../../ConnectionPool.ts"
@@ -19,7 +19,7 @@ import { Single } from "../transaction/single.ts"
 import { AutocommitSession } from "./autocommitSession.ts"
 import type { Target } from "./connector.ts"
 import { fragment } from "./json.ts"
-import { pin, PinnedSession } from "./pinned.ts"
+import { reserved, ReservedSession } from "./reservedSession.ts"
 import type { Session } from "./session.ts"
 import { TransactionSession } from "./transactionSession.ts"
 
@@ -27,6 +27,7 @@ import { TransactionSession } from "./transactionSession.ts"
 export interface Options {
   readonly policy: RetryPolicy
   readonly nested: Nested
+  readonly pipeline: "on" | "off"
   readonly transformQueryNames: ((name: string) => string) | undefined
   readonly transformResultNames: ((name: string) => string) | undefined
   readonly transformJson: boolean | undefined
@@ -36,7 +37,7 @@ export interface Options {
 export interface Clients {
   readonly sql: PgClient.PgClient
   readonly transforming: PgClient.PgClient
-  readonly reserve: Acquire
+  readonly reserve: Acquire<Connection>
 }
 
 /** Makes the clients. */
@@ -46,18 +47,19 @@ export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Clients, never, Reactivity> {
   const session = Effect.mapError(pool.get, (error) => carry(error, "connect"))
-  const pinned = Effect.flatMap(session, (found) => pin(found, PinnedSession))
+  const own = Effect.flatMap(session, ({ end, observer, wire }) => reserved(new ReservedSession(wire, end, observer)))
   const shared = {
     driver: "pg",
     acquirer: Effect.map(session, (found) => new AutocommitSession(found, options.policy)),
     borrower: borrower(pool, options.policy),
-    transactionAcquirer: pinned,
+    transactionAcquirer: own,
     spanAttributes: Object.entries(place)
   }
   const client = yield* SqlClient.make({ ...shared, compiler: PgClient.makeCompiler() })
   // In a transaction the connection of one's own is the transaction's: another one would not see what it wrote.
-  const reserve: Acquire = Effect.flatMap(Effect.serviceOption(client.transactionService), (open): Acquire =>
-    Option.isSome(open) ? Effect.succeed(open.value[0]) : pinned
+  const reserve: Acquire<Connection> = Effect.flatMap(
+    Effect.serviceOption(client.transactionService),
+    (open): Acquire<Connection> => (Option.isSome(open) ? Effect.succeed(open.value[0]) : own)
   )
   const complete = (made: SqlClient.SqlClient): PgClient.PgClient =>
     Object.assign(made, {
@@ -65,11 +67,11 @@ export const make = Effect.fnUntraced(function* (
       config,
       reserve: notInSingle(reserve),
       json: fragment,
-      listen: (channel: string) => Effect.flatMap(notInSingle(pinned), (found) => found.connection.listen(channel)),
+      listen: (channel: string) => Effect.flatMap(notInSingle(own), ({ listen }) => listen(channel)),
       notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`),
       withTransaction: withTransaction(
         made,
-        Effect.flatMap(session, (found) => pin(found, TransactionSession)),
+        Effect.flatMap(session, (found) => reserved(new TransactionSession(found, options.pipeline === "off"))),
         options.nested
       )
     })

@@ -5,13 +5,13 @@ import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import { connect as connectSocket } from "node:net"
 import type { Open } from "../../ConnectionPool.ts"
 import { type AuthenticationFailed, ConnectionLost } from "../../DsqlError.ts"
 import type { TokenSource } from "../../TokenSource.ts"
 import { type AttemptError, read } from "../errors/classify.ts"
 import * as rareLog from "../metrics/rareLog.ts"
-import type { Address } from "./address.ts"
+import { type Address, type Encryption, Transport } from "../wire/transport.ts"
+import { Wire } from "../wire/wire.ts"
 import { Observer, type Place } from "./observed.ts"
 import { Session } from "./session.ts"
 
@@ -20,8 +20,8 @@ export interface Target {
   readonly config: Omit<PgConnection.Config, "password" | "stream" | "connectTimeout">
   /** What is shown of it. */
   readonly place: Place
-  /** Where the socket goes; undefined where only the driver can tell, as for a Unix socket. */
-  readonly address: Address | undefined
+  readonly address: Address
+  readonly encryption: Encryption | undefined
   readonly login: TokenSource | Redacted.Redacted | undefined
   readonly connectTimeout: Duration.Duration
 }
@@ -32,10 +32,23 @@ export const open = (target: Target): Open<Session> => {
   return (end) => {
     const { connectTimeout, login } = target
     const session = (password: Redacted.Redacted | undefined) =>
-      PgConnection.make({ ...target.config, password, stream: stream(target, () => end("lost")), connectTimeout }).pipe(
-        Effect.mapError((error): AttemptError => read(error)),
-        Effect.map((connection) => new Session(connection, end, observer))
-      )
+      Effect.suspend(() => {
+        let first: Transport | undefined
+        // It asks for another one when it cancels a statement; that one's end means nothing.
+        const stream = () => {
+          const transport = new Transport(target.address, target.encryption)
+          if (first === undefined) {
+            first = transport
+            transport.once("close", () => end("lost"))
+          }
+          return transport
+        }
+        return PgConnection.make({ ...target.config, ssl: false, password, stream, connectTimeout }).pipe(
+          Effect.mapError((error): AttemptError => read(error)),
+          // The driver has asked for a stream, or it would not be there.
+          Effect.map((driver) => new Session(new Wire(first as Transport, driver, target.config.types), end, observer))
+        )
+      })
     if (!isTokenSource(login)) return session(login)
     const attempt = Effect.flatMap(tokenOf(login, connectTimeout), (token) =>
       Effect.mapError(session(token), (error) => ({ error, token }))
@@ -77,15 +90,3 @@ const tokenOf = (tokens: TokenSource, timeout: Duration.Duration): Effect.Effect
     }),
     Effect.mapError((error) => ({ error, token: undefined }))
   )
-
-/** The driver asks for a second stream when it cancels a statement; that one's end means nothing. */
-const stream = ({ address }: Target, lost: () => void): PgConnection.Config["stream"] => {
-  if (address === undefined) return undefined
-  let first = true
-  return () => {
-    const socket = connectSocket({ ...address, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 })
-    if (first) socket.once("close", lost)
-    first = false
-    return socket
-  }
-}

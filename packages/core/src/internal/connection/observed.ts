@@ -7,7 +7,6 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
@@ -57,10 +56,11 @@ export class Observer {
     const clock = fiber.getRef(Clock.Clock)
     const start = Monotonic.millisOf(clock)
     annotate(fiber, { "db.operation.name": operation })
-    return (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
+    return (exit: Exit.Exit<unknown, unknown>): void => {
       const failed = Exit.isFailure(exit) ? failureOf(exit.cause) : undefined
       if (failed !== undefined) annotate(fiber, failed)
-      return Metric.update(this.series(operation, failed), (Monotonic.millisOf(clock) - start) / 1_000)
+      const seconds = (Monotonic.millisOf(clock) - start) / 1_000
+      this.series(operation, failed).updateUnsafe(seconds, fiber.context)
     }
   }
 

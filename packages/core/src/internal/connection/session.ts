@@ -1,22 +1,26 @@
 /**
- * One session of the driver as Effect SQL wants it, which says when it is not to be used again.
+ * One session of the server as Effect SQL wants it, which says when it is not to be used again.
  *
- * The driver names the command that the server answered, except for positional rows and for streams. So those are asked
- * for only by a text whose first word is one of a statement on rows, and any other is asked for with its command: what
- * begins or ends a transaction is told by the server, whatever stands around it.
+ * A statement by itself commits by itself, and stays alone in its Sync: two of them behind one would be one transaction.
  */
-import type { PgConnection, Result, Row } from "@effect/sql-pg/PgConnection"
+import type { Result, Row } from "@effect/sql-pg/PgConnection"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import type { EndReason } from "../../ConnectionPool.ts"
 import { UnsupportedFeature } from "../../DsqlError.ts"
-import { carry } from "../errors/classify.ts"
+import { carry, sqlStateOf } from "../errors/classify.ts"
 import { see } from "../errors/conflictSeen.ts"
 import { about } from "../errors/statement.ts"
 import { lose } from "../transaction/single.ts"
+import type { Answer, Cycle, Form } from "../wire/cycle.ts"
+import { isStale, type Wire } from "../wire/wire.ts"
+import { drained } from "./draining.ts"
 import { isOnRows } from "./firstWord.ts"
 import type { Observer } from "./observed.ts"
 
@@ -24,134 +28,166 @@ export type Params = ReadonlyArray<unknown>
 
 export type Transform = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
 
+/** A statement as it is asked. */
+export interface Asked {
+  readonly sql: string
+  readonly params: Params
+  readonly form: Form
+  readonly prepare: boolean
+}
+
 export class Session implements Connection {
-  readonly connection: PgConnection
+  readonly wire: Wire
   readonly end: (reason: EndReason) => void
   readonly observer: Observer
 
-  constructor(connection: PgConnection, end: (reason: EndReason) => void, observer: Observer) {
-    this.connection = connection
+  constructor(wire: Wire, end: (reason: EndReason) => void, observer: Observer) {
+    this.wire = wire
     this.end = end
     this.observer = observer
   }
 
-  executeRaw(sql: string, params: Params) {
-    return this.ask(sql, params, true)
+  executeRaw(sql: string, params: Params): Effect.Effect<Result, SqlError> {
+    return Effect.map(this.ask({ sql, params, form: "rows", prepare: true }), ({ result }) => result)
   }
 
   execute(sql: string, params: Params, transform: Transform) {
-    return this.rows(sql, params, transform, true)
+    return this.rows({ sql, params, form: "rows", prepare: true }, transform)
   }
 
   executeUnprepared(sql: string, params: Params, transform: Transform) {
-    return this.rows(sql, params, transform, false)
+    return this.rows({ sql, params, form: "rows", prepare: false }, transform)
   }
 
   executeValues(sql: string, params: Params) {
-    return this.values(sql, params, true)
+    return Effect.map(this.ask({ sql, params, form: "values", prepare: true }), ({ values }) => values)
   }
 
   executeValuesUnprepared(sql: string, params: Params) {
-    return this.values(sql, params, false)
+    return Effect.map(this.ask({ sql, params, form: "values", prepare: false }), ({ values }) => values)
   }
 
+  /** The driver tells nothing of what a stream's command did, so one that may begin a transaction is not streamed. */
   executeStream(sql: string, params: Params, transform: Transform) {
     const rows = isOnRows(sql)
-      ? Stream.unwrap(
-          this.send(
-            sql,
-            Effect.sync(() => this.watchedStream(sql, params))
-          )
-        )
-      : Stream.unwrap(Effect.map(this.ask(sql, params, false), ({ rows }) => Stream.fromIterable(rows)))
+      ? this.watchedStream(sql, params)
+      : Stream.unwrap(Effect.map(this.executeUnprepared(sql, params, undefined), (all) => Stream.fromIterable(all)))
     return transform === undefined ? rows : Stream.map(rows, (row) => transform([row])[0])
   }
 
-  /** Sends a statement of this text. */
-  protected send<A>(_sql: string, statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
-    return statement
+  /** Sends a statement, and tells what it was answered with. */
+  protected ask(asked: Asked): Effect.Effect<Answer, SqlError> {
+    return Effect.withFiber((fiber) => {
+      if (this.refusal !== undefined) return Effect.fail(this.refusal)
+      const ended = this.observer.begin(asked.sql, fiber)
+      const { form, params, prepare, sql } = asked
+      return Effect.callback<Answer, SqlError>((resume) => {
+        const cycle = this.wire.cycle(sql, params, form, prepare, (exit) => {
+          ended(exit)
+          resume(Exit.isSuccess(exit) ? this.answered(exit, fiber) : this.refused(asked, cycle, exit, fiber))
+        })
+        this.send(cycle, sql)
+        return Effect.suspend(() => {
+          cycle.abandon()
+          ended(interrupted)
+          return this.interrupted
+        })
+      })
+    })
   }
 
-  /** The server has answered with this command. A statement by itself begins no transaction: nobody would end it. */
-  protected answered(command: string): Effect.Effect<void, SqlError> {
-    if (!isBegin(command)) return Effect.void
+  /** Why nothing is sent. */
+  protected get refusal(): SqlError | undefined {
+    return undefined
+  }
+
+  /** Sends a statement in its turn. */
+  protected send(cycle: Cycle, _sql: string): void {
+    if (cycle.failure === undefined) this.wire.write({ cycles: [cycle], answered: () => undefined })
+    else cycle.withhold(cycle.failure)
+  }
+
+  /** The answer of an interrupted statement, or the request to cancel it, may still be under way. */
+  protected get interrupted(): Effect.Effect<void> {
+    this.end("interrupted")
+    return drained(this.wire)
+  }
+
+  /** What is made of an answer. A statement by itself begins no transaction: nobody would end it. */
+  protected answered(
+    answer: Exit.Success<Answer, SqlError>,
+    _fiber: Fiber.Fiber<unknown, unknown>
+  ): Exit.Exit<Answer, SqlError> {
+    if (this.wire.status === "I") return answer
     this.end("in_transaction")
-    return Effect.fail(begun)
+    return Exit.fail(begun)
   }
 
-  private ask(sql: string, params: Params, prepare: boolean): Effect.Effect<Result, SqlError> {
-    return Effect.tap(this.send(sql, this.watched(sql, this.connection.query(sql, params, prepare))), ({ command }) =>
-      this.answered(command)
-    )
+  /** A statement has failed: tells whoever has to know. */
+  protected failedWith(cause: Cause.Cause<SqlError>, sql: string, fiber: Fiber.Fiber<unknown, unknown>): void {
+    for (const reason of cause.reasons) {
+      if (reason._tag !== "Fail") continue
+      if (reason.error.reason._tag === "ConnectionError") this.end("lost")
+      this.note(sql, reason.error, fiber)
+    }
   }
 
-  private rows(sql: string, params: Params, transform: Transform, prepare: boolean) {
-    return Effect.map(this.ask(sql, params, prepare), ({ rows }) => (transform === undefined ? rows : transform(rows)))
+  /** The session, for somebody who reads from it himself, until the scope closes. */
+  protected get leased(): Effect.Effect<void, SqlError, Scope.Scope> {
+    return Effect.void
   }
 
-  private values(sql: string, params: Params, prepare: boolean) {
-    return isOnRows(sql)
-      ? this.send(sql, this.watched(sql, this.connection.queryValues(sql, params, prepare)))
-      : Effect.flatMap(this.ask(sql, params, prepare), positional)
+  private refused(
+    asked: Asked,
+    cycle: Cycle,
+    exit: Exit.Failure<Answer, SqlError>,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Effect.Effect<Answer, SqlError> {
+    // Outside of a transaction the text alone is tried again, without the name that the server does not honour.
+    if (asked.prepare && !cycle.parses && this.wire.status === "I" && exit.cause.reasons.some(wasStale)) {
+      return this.ask({ ...asked, prepare: false })
+    }
+    this.failedWith(exit.cause, asked.sql, fiber)
+    return exit
   }
 
-  private watchedStream(sql: string, params: Params) {
+  private rows(asked: Asked, transform: Transform): Effect.Effect<ReadonlyArray<Row>, SqlError> {
+    return Effect.map(this.ask(asked), ({ result: { rows } }) => (transform === undefined ? rows : transform(rows)))
+  }
+
+  private watchedStream(sql: string, params: Params): Stream.Stream<Row, SqlError> {
     return Stream.unwrap(
-      Effect.withFiber<Stream.Stream<Row, SqlError>>((fiber) => {
+      Effect.withFiber((fiber) => {
         const ended = this.observer.begin(sql, fiber)
-        const rows = Stream.tapError(this.connection.stream(sql, params), (error) => this.note(sql, error))
-        return Effect.succeed(Stream.onExit(rows, ended))
+        const rows = Effect.map(Effect.andThen(this.leased, this.wire.lend), (driver) => driver.stream(sql, params))
+        return Effect.succeed(
+          Stream.unwrap(rows).pipe(
+            Stream.tapError((error) => Effect.sync(() => this.note(sql, error, fiber))),
+            Stream.onExit((exit) => Effect.sync(() => ended(exit)))
+          )
+        )
       })
     )
   }
 
-  /** The answer of an interrupted statement, or the request to cancel it, may still be under way. */
-  private watched<A>(sql: string, answer: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
-    return Effect.withFiber((fiber) => {
-      const ended = this.observer.begin(sql, fiber)
-      return Effect.onExit(answer, (exit) =>
-        Exit.isSuccess(exit)
-          ? ended(exit)
-          : Effect.andThen(
-              ended(exit),
-              Effect.forEach(
-                exit.cause.reasons,
-                (reason) => {
-                  if (reason._tag === "Interrupt") this.end("interrupted")
-                  if (reason._tag !== "Fail") return Effect.void
-                  if (reason.error.reason._tag === "ConnectionError") this.end("lost")
-                  return this.note(sql, reason.error)
-                },
-                { discard: true }
-              )
-            )
-      )
-    })
-  }
-
-  private note(sql: string, error: SqlError): Effect.Effect<void> {
+  private note(sql: string, error: SqlError, fiber: Fiber.Fiber<unknown, unknown>): void {
     about(error, sql)
-    return Effect.andThen(see(error), lose(error))
+    see(error, fiber)
+    lose(error, fiber)
   }
 }
 
-/** Whether a command begins a transaction. */
-export const isBegin = (command: string): boolean => command === "BEGIN" || command === "START"
+const interrupted = Exit.interrupt()
 
-/** Rows by their columns' places, which are known as long as no two columns have one name. */
-const positional = ({ fields, rows }: Result): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlError> => {
-  const names = fields.map(({ name }) => name)
-  if (rows.length > 0 && new Set(names).size < names.length) return Effect.fail(sameNames)
-  return Effect.succeed(rows.map((row) => names.map((name) => row[name])))
-}
-
-const refused = (message: string): SqlError => carry(new UnsupportedFeature({ message }), "query")
+/** Whether a statement failed because its name, or its plan, was out of date. */
+const wasStale = (reason: Cause.Reason<SqlError>): boolean =>
+  reason._tag === "Fail" && isStale(sqlStateOf(reason.error.reason.cause))
 
 /** What a statement by itself is answered that begins a transaction. */
-export const begun = refused(
-  "a transaction was begun by a statement of its own, and is rolled back: use Transaction.run, or reserve a connection"
-)
-
-const sameNames = refused(
-  "two columns of the answer have one name: name them differently, or let the statement begin with its first word"
+export const begun = carry(
+  new UnsupportedFeature({
+    message:
+      "a transaction was begun by a statement of its own, and is rolled back: use Transaction.run, or reserve a connection"
+  }),
+  "query"
 )

@@ -5,37 +5,93 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
-import { RollbackOnly, UnsupportedFeature } from "../../DsqlError.ts"
-import { carry } from "../errors/classify.ts"
-import { PinnedSession } from "./pinned.ts"
+import { RollbackOnly, StatementFailed, UnsupportedFeature } from "../../DsqlError.ts"
+import { carry, orUnknown } from "../errors/classify.ts"
+import type { Answer, Cycle, Settle } from "../wire/cycle.ts"
+import { Pipeline } from "../wire/pipeline.ts"
+import { isOnRows } from "./firstWord.ts"
+import { type Last, sendWithCommit } from "./lastStatements.ts"
+import { ReservedSession } from "./reservedSession.ts"
+import type { Session } from "./session.ts"
 
-export class TransactionSession extends PinnedSession {
-  /** How the transaction ended. */
-  private ended: "COMMIT" | "ROLLBACK" | undefined
+export class TransactionSession extends ReservedSession {
+  private readonly isOff: boolean
+  private last: Last | undefined
 
-  /** Why it can only be rolled back, where a part of it failed. */
-  private failed: SqlError | undefined
+  constructor({ end, observer, wire }: Session, isOff: boolean) {
+    super(wire, end, observer)
+    this.isOff = isOff
+  }
+
+  /** Notes how the transaction begins. It begins with its first statement. */
+  readonly begin = (text: string): Effect.Effect<void> =>
+    Effect.withFiber((fiber) => {
+      this.pipeline = new Pipeline(this.wire, { begin: () => this.observed(text, fiber), isOff: this.isOff })
+      return Effect.void
+    })
+
+  /** Leaves statements to be sent together with COMMIT. */
+  readonly leave = (last: Last): void => {
+    this.last = last
+  }
+
+  /** Commits what there is to commit. */
+  readonly commit: Effect.Effect<void, SqlError> = Effect.suspend(() =>
+    this.last === undefined
+      ? Effect.mapError(this.committed, orUnknown)
+      : sendWithCommit(this.pipeline, this.last, this.committed, rolledBackFor)
+  )
 
   /** Leaves the transaction to roll back, because a part of it failed. */
-  readonly fail = (cause: Cause.Cause<unknown>): void => {
-    this.failed ??= rolledBackFor(cause)
+  readonly fail = (cause: Cause.Cause<unknown>): void => this.pipeline.refuse(rolledBackFor(cause))
+
+  protected override send(cycle: Cycle, sql: string): void {
+    this.pipeline.submit(cycle, !isOnRows(sql))
   }
 
-  protected override send<A>(sql: string, statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
-    const sent = super.send(sql, statement)
-    // A rollback after the end changes nothing, and is how a transaction that failed is given up.
-    return Effect.suspend(() => {
-      if (sql === "ROLLBACK") return sent
-      if (this.failed !== undefined) return Effect.fail(this.failed)
-      return this.ended === undefined ? sent : Effect.fail(endedBy(this.ended))
+  /** It is waited for together with the ROLLBACK behind it. */
+  protected override get interrupted(): Effect.Effect<void> {
+    return Effect.void
+  }
+
+  protected override answered(
+    answer: Exit.Success<Answer, SqlError>,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Exit.Exit<Answer, SqlError> {
+    const { command } = answer.value.result
+    if (command === "COMMIT" || command === "ROLLBACK") this.pipeline.refuse(endedBy(command))
+    return super.answered(answer, fiber)
+  }
+
+  protected override failedWith(cause: Cause.Cause<SqlError>, sql: string, fiber: Fiber.Fiber<unknown, unknown>): void {
+    super.failedWith(cause, sql, fiber)
+    // A COMMIT of the body's own that failed has ended the transaction too.
+    if (this.pipeline.hasBegun && this.wire.dead === undefined && this.wire.status === "I")
+      this.pipeline.refuse(endedBy("ROLLBACK"))
+  }
+
+  private readonly committed: Effect.Effect<void, SqlError> = Effect.withFiber((fiber) => {
+    if (this.pipeline.refusal !== undefined) return Effect.fail(this.pipeline.refusal)
+    if (this.pipeline.isUntouched) return Effect.void
+    return Effect.callback((resume) => {
+      const cycle = this.observed("COMMIT", fiber, (exit) =>
+        resume(
+          Exit.isSuccess(exit) && exit.value.result.command === "ROLLBACK" ? Effect.fail(swallowed) : Exit.asVoid(exit)
+        )
+      )
+      this.pipeline.finish(cycle)
     })
-  }
+  })
 
-  protected override answered(command: string): Effect.Effect<void, SqlError> {
-    if (command !== "COMMIT" && command !== "ROLLBACK") return super.answered(command)
-    return Effect.sync(() => {
-      this.ended ??= command
+  private observed(text: string, fiber: Fiber.Fiber<unknown, unknown>, settle?: Settle) {
+    const ended = this.observer.begin(text, fiber)
+    return this.wire.cycle(text, [], "rows", true, (exit) => {
+      ended(exit)
+      if (Exit.isFailure(exit)) this.failedWith(exit.cause, text, fiber)
+      settle?.(exit)
     })
   }
 }
@@ -58,3 +114,12 @@ const rolledBackFor = (cause: Cause.Cause<unknown>) =>
     }),
     "query"
   )
+
+const swallowed = carry(
+  new StatementFailed({
+    sqlState: "25P02",
+    message:
+      "COMMIT was answered with ROLLBACK: a statement had failed, and its error did not reach the end of the transaction"
+  }),
+  "commit"
+)

@@ -5,6 +5,7 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
 import { classify } from "./classify.ts"
 
@@ -17,12 +18,10 @@ const Seen = Context.Reference<Seen | undefined>("@effect-dsql/core/internal/err
 })
 
 /** Keeps the conflict of a statement for who runs the attempt. */
-export const see = (error: SqlError): Effect.Effect<void> =>
-  Effect.withFiber((fiber) => {
-    const seen = fiber.getRef(Seen)
-    if (seen !== undefined && classify(error)._tag === "SerializationConflict") seen.conflict ??= error
-    return Effect.void
-  })
+export const see = (error: SqlError, fiber: Fiber.Fiber<unknown, unknown>): void => {
+  const seen = fiber.getRef(Seen)
+  if (seen !== undefined && classify(error)._tag === "SerializationConflict") seen.conflict ??= error
+}
 
 /** Fails with the conflict that was seen, where an attempt fails with something else. */
 export const remembering = <A, E, R>(attempt: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R> =>

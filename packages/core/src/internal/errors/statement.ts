@@ -9,9 +9,9 @@ const texts = new WeakMap<SqlError, string>()
 // Enough to find the statement by, also where it writes a thousand rows.
 const shown = 1_000
 
-/** Notes that an error is about a statement, unless that may hold a secret, as `CREATE ROLE … PASSWORD …` does. */
+/** Notes which statement an error is about first, unless that may hold a secret, as `CREATE ROLE … PASSWORD …` does. */
 export const about = (error: SqlError, text: string): void => {
-  if (!text.toLowerCase().includes("password")) texts.set(error, text.slice(0, shown))
+  if (!texts.has(error) && !text.toLowerCase().includes("password")) texts.set(error, text.slice(0, shown))
 }
 
 /** The statement that an error is about; undefined where it is not known. */

@@ -30,7 +30,7 @@ export const atOnce = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause):
   Effect.flatMap(Validity.guard(sql), (time) => {
     const guards: ReadonlyArray<Guard<E | SqlError>> = time === undefined ? parts.guards : [time, ...parts.guards]
     const whole = { ...parts, guards }
-    if (isBare(whole)) return eachInTurn(sql, whole, clause)
+    if (isBare(whole)) return judgedFirst(sql, whole, clause)
     const flat = () => {
       check(whole)
       return Text.statement(whole, clause)
@@ -44,11 +44,12 @@ export const atOnce = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause):
 /** As statements of the transaction that is open; what is bare needs none, unless a lost answer is to be settled. */
 export const inTurn = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
   Effect.withFiber((fiber) => {
-    const statements = eachInTurn(sql, parts, clause)
+    const statements = judgedFirst(sql, parts, clause)
     return isBare(parts) && fiber.getRef(Validity.Validity) === undefined ? statements : inSeveral(statements)
   })
 
-const eachInTurn = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
+/** What is judged is answered before anything is written. */
+const judgedFirst = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
   Effect.gen(function* () {
     check(parts)
     const { guards, writes } = parts
@@ -58,13 +59,18 @@ const eachInTurn = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Ef
     const [row = []] = isJudged(parts) ? yield* send(sql, Text.judgement(parts, [...carried.values()])) : []
     const { refused, rest, told } = read(parts, row)
     if (refused !== undefined) return yield* refused
-    for (const lock of Text.locks(parts, clause)) yield* send(sql, lock)
     const places = [...carried.keys()]
     const known = (source: Source) => asText(source, rest[places.indexOf(spoken(guards, source))])
+    const locks = Text.locks(parts, clause)
+    // None waits for another: all that they depend on has been judged.
+    const sent = yield* Effect.forEach(
+      [...locks, ...writes.map((write) => Text.alone(write, known))],
+      (what) => send(sql, what),
+      { concurrency: "unbounded" }
+    )
     const counts: Record<string, bigint> = {}
-    for (const write of writes) {
-      const rows = yield* send(sql, Text.alone(write, known))
-      if (write.counted !== undefined) counts[write.counted] = BigInt(rows.length)
+    for (const [index, { counted }] of writes.entries()) {
+      if (counted !== undefined) counts[counted] = BigInt(sent[locks.length + index]?.length ?? 0)
     }
     return { ...told, ...counts }
   })

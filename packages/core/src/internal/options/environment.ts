@@ -23,7 +23,8 @@ const pool = Config.all({
   minConnections: optional(Config.schema(count(0), "DSQL_MIN_CONNECTIONS")),
   idleTimeout: optional(Config.schema(period, "DSQL_IDLE_TIMEOUT")),
   connectTimeout: optional(Config.schema(period, "DSQL_CONNECT_TIMEOUT")),
-  guarded: optional(Config.Literals(["statement", "transaction"], "DSQL_GUARDED"))
+  guarded: optional(Config.Literals(["statement", "transaction"], "DSQL_GUARDED")),
+  pipeline: optional(Config.Literals(["on", "off"], "DSQL_PIPELINE"))
 }).pipe(
   Config.flatMap((pool) =>
     pool.minConnections !== undefined && pool.maxConnections !== undefined && pool.minConnections > pool.maxConnections

@@ -4,6 +4,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import { ConnectionUnavailable } from "../../DsqlError.ts"
 import type { AttemptError } from "../errors/classify.ts"
 import * as Monotonic from "../time/monotonic.ts"
@@ -15,28 +16,30 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 /** Takes a connection that is idle, or waits for one, which `restore` lets be interrupted. */
 export const acquire = <C>(self: State<C>, restore: Restore): Effect.Effect<Entry<C>, AttemptError> =>
-  Effect.suspend(() => {
+  Effect.withFiber((fiber) => {
     if (self.drained !== undefined) return refuse(self, closing)
     const start = Monotonic.millisOf(self.clock)
     const entry = self.waiters.size === 0 ? takeIdle(self) : undefined
     return entry === undefined
-      ? Effect.flatMap(wait(self, restore, start), (given) => lend(self, given, start))
-      : lend(self, entry, start)
+      ? Effect.map(wait(self, restore, start), (given) => lend(self, given, start, fiber))
+      : Effect.succeed(lend(self, entry, start, fiber))
   })
 
-const lend = <C>(self: State<C>, entry: Entry<C>, start: number): Effect.Effect<Entry<C>> => {
+const lend = <C>(self: State<C>, entry: Entry<C>, start: number, fiber: Fiber.Fiber<unknown, unknown>): Entry<C> => {
   entry.lentAt = Monotonic.millisOf(self.clock)
-  return Effect.as(measure.lent(self.settings.name, entry.lentAt - start), entry)
+  measure.lent(self.settings.name, entry.lentAt - start, fiber)
+  return entry
 }
 
 /** Takes a connection back from its borrower. */
 export const release = <C>(self: State<C>, entry: Entry<C>): Effect.Effect<void> =>
-  Effect.suspend(() => {
+  Effect.withFiber((fiber) => {
     const millis = Monotonic.millisOf(self.clock) - entry.lentAt
     const reason = endOf(self, entry)
     if (reason === undefined) give(self, entry)
     else retire(self, entry, reason)
-    return measure.returned(self.settings.name, millis)
+    measure.returned(self.settings.name, millis, fiber)
+    return Effect.void
   })
 
 /** Takes in a connection that has just been opened. */

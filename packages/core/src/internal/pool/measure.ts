@@ -2,7 +2,8 @@
  * What a pool reports: its gauges, read when they are asked for, and its counters.
  */
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
+import type * as Fiber from "effect/Fiber"
+import type * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import * as Metrics from "../../Metrics.ts"
 import type { AttemptError } from "../errors/classify.ts"
@@ -54,13 +55,13 @@ const loansOf = (pool: string) => {
   return series
 }
 
-/** A connection was lent, after so long. */
-export const lent = (pool: string, millis: number): Effect.Effect<void> =>
-  Metric.update(loansOf(pool).wait, millis / 1_000)
+/** A connection was lent to a fiber, after so long. */
+export const lent = (pool: string, millis: number, { context }: Fiber.Fiber<unknown, unknown>): void =>
+  loansOf(pool).wait.updateUnsafe(millis / 1_000, context)
 
-/** A connection came back, after so long. */
-export const returned = (pool: string, millis: number): Effect.Effect<void> =>
-  Metric.update(loansOf(pool).use, millis / 1_000)
+/** A connection came back from a fiber, after so long. */
+export const returned = (pool: string, millis: number, { context }: Fiber.Fiber<unknown, unknown>): void =>
+  loansOf(pool).use.updateUnsafe(millis / 1_000, context)
 
 /** A request for a connection ended without one. */
 export const refused = (pool: string, error: AttemptError): Effect.Effect<void> =>

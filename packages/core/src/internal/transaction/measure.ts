@@ -2,10 +2,11 @@
  * What a transaction reports while it runs: its metrics, and a log line for each retry.
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Metric from "effect/Metric"
+import type * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type { SerializationConflict } from "../../DsqlError.ts"
@@ -63,9 +64,9 @@ const latencyOf = (operation: string): Metric.Metric<number, unknown> => {
 
 /** The transaction that began at `start`, in monotonic milliseconds, is over, for good or ill. */
 export const end = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E>): Effect.Effect<void> =>
-  Effect.flatMap(Monotonic.millis, (now) => {
-    const latency = Metric.update(latencyOf(operation), now - start)
-    return Exit.isSuccess(exit) ? latency : Effect.andThen(latency, failed(operation, errorClass(exit.cause)))
+  Effect.withFiber((fiber) => {
+    latencyOf(operation).updateUnsafe(Monotonic.millisOf(fiber.getRef(Clock.Clock)) - start, fiber.context)
+    return Exit.isSuccess(exit) ? Effect.void : failed(operation, errorClass(exit.cause))
   })
 
 const failed = (operation: string, error_class: string): Effect.Effect<void> =>

@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
 import { leavesOpen } from "../errors/classify.ts"
 
@@ -21,12 +22,10 @@ export const Single = Context.Reference<Single | undefined>("@effect-dsql/core/i
 })
 
 /** Keeps the error of a statement that left open what became of it. */
-export const lose = (error: SqlError): Effect.Effect<void> =>
-  Effect.withFiber((fiber) => {
-    const single = fiber.getRef(Single)
-    if (single !== undefined && leavesOpen(error)) single.lost ??= error
-    return Effect.void
-  })
+export const lose = (error: SqlError, fiber: Fiber.Fiber<unknown, unknown>): void => {
+  const single = fiber.getRef(Single)
+  if (single !== undefined && leavesOpen(error)) single.lost ??= error
+}
 
 /** Runs statements of a transaction: where there is room for one alone, ends the program so that it begins anew in one. */
 export const inSeveral = <A, E, R>(statements: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

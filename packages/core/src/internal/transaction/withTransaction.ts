@@ -2,7 +2,6 @@
  * One transaction by DSQL's rules: REPEATABLE READ, no savepoints, and a COMMIT
  * that says what happened.
  */
-import type { Result } from "@effect/sql-pg/PgConnection"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,14 +9,15 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
-import { StatementFailed, UnsupportedFeature } from "../../DsqlError.ts"
+import { UnsupportedFeature } from "../../DsqlError.ts"
+import type { Last } from "../connection/lastStatements.ts"
 import { TransactionSession } from "../connection/transactionSession.ts"
-import { carry, classify, orUnknown } from "../errors/classify.ts"
+import { carry } from "../errors/classify.ts"
 import { withinDeadline } from "./deadline.ts"
 import { Single } from "./single.ts"
 
-/** Reserves a connection of one's own, until the scope closes. */
-export type Acquire = Effect.Effect<Connection, SqlError, Scope.Scope>
+/** Reserves a session, until the scope closes. */
+export type Acquire<S extends Connection> = Effect.Effect<S, SqlError, Scope.Scope>
 
 const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 
@@ -30,16 +30,16 @@ export type Nested = "refuse" | "join"
 /** Makes `withTransaction` for a client, with connections from `acquire`. */
 export const withTransaction = (
   sql: SqlClient.SqlClient,
-  acquire: Acquire,
+  acquire: Acquire<TransactionSession>,
   nested: Nested
 ): SqlClient.SqlClient["withTransaction"] => {
   const begun = SqlClient.makeWithTransaction<SqlClient.TransactionConnection, Connection>({
     transactionService: sql.transactionService,
     spanAttributes: [],
     acquireConnection: (restore) => restore(connection(acquire)),
-    begin: (conn, statement) => Effect.asVoid(conn.execute(statement ?? begin, [], undefined)),
-    commit,
-    rollback,
+    begin: (conn, statement) => own(conn).begin(statement ?? begin),
+    commit: (conn) => own(conn).commit,
+    rollback: (conn) => own(conn).close,
     savepoint: () => Effect.fail(nestedWithout),
     rollbackSavepoint: () => Effect.void
   })
@@ -80,7 +80,7 @@ export const inSingle = (what: string): SqlError =>
     "query"
   )
 
-const connection = (acquire: Acquire): Acquire =>
+const connection = (acquire: Acquire<TransactionSession>): Acquire<TransactionSession> =>
   Effect.catchTag(withinDeadline(acquire), "DeadlineExceeded", (error) => Effect.fail(carry(error, "connect")))
 
 const inAnotherWith = (instead: string) =>
@@ -97,26 +97,20 @@ const nestedWithout = inAnotherWith(
   'run it before or after, or let it join the outer one with the option nested: "join"'
 )
 
-const swallowed = carry(
-  new StatementFailed({
-    sqlState: "25P02",
-    message:
-      "COMMIT was answered with ROLLBACK: a statement had failed, and its error did not reach the end of the transaction"
-  }),
-  "commit"
-)
+/** What `acquire` gave; Effect SQL knows it as a connection. */
+const own = (conn: Connection): TransactionSession => conn as TransactionSession
 
-const commit = (conn: Connection): Effect.Effect<void, SqlError> =>
-  Effect.matchEffect(conn.executeRaw("COMMIT", []), {
-    onFailure: (error) => Effect.fail(orUnknown(error)),
-    // `executeRaw` of sql-pg gives the driver's result; sql-pg reads the tag of its own COMMIT the same way.
-    onSuccess: (result) => ((result as Result).command === "ROLLBACK" ? Effect.fail(swallowed) : Effect.void)
+/** Leaves statements to be sent together with the COMMIT of the transaction that the program runs in. */
+export const leave = (
+  sql: SqlClient.SqlClient,
+  statements: ReadonlyArray<Effect.Effect<unknown, SqlError>>,
+  settle: Last["settle"]
+): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    const session = sessionOf(sql, fiber.context)
+    if (!(session instanceof TransactionSession)) return Effect.die(new Error("there is no transaction to end"))
+    const within = (statement: Effect.Effect<unknown, SqlError>) =>
+      Effect.uninterruptible(Effect.provideContext(statement, fiber.context))
+    session.leave({ statements: statements.map(within), settle })
+    return Effect.void
   })
-
-/** A transaction whose connection is gone is rolled back already; what ended it is the error to report. */
-const rollback = (conn: Connection): Effect.Effect<void, SqlError> =>
-  Effect.catchIf(
-    Effect.asVoid(conn.execute("ROLLBACK", [], undefined)),
-    (error) => classify(error)._tag === "ConnectionLost",
-    () => Effect.void
-  )

@@ -1,0 +1,53 @@
+/**
+ * The statements that a transaction ends with, sent together with its COMMIT.
+ *
+ * An error is a statement's where the server said it of the statement: then COMMIT was answered with ROLLBACK, or never
+ * reached. Where the connection ended instead, COMMIT may have been reached, whatever the statements failed with.
+ */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import { orUnknown, sqlStateOf } from "../errors/classify.ts"
+import type { Pipeline } from "../wire/pipeline.ts"
+
+/** Statements, and who is told what came of each. */
+export interface Last {
+  readonly statements: ReadonlyArray<Effect.Effect<unknown, SqlError>>
+  readonly settle: (exits: ReadonlyArray<Exit.Exit<unknown, SqlError>>) => void
+}
+
+/** Sends the statements, and `commit` behind them. `refusal` makes of what one failed with what the others are told. */
+export const sendWithCommit = (
+  pipeline: Pipeline,
+  { settle, statements }: Last,
+  commit: Effect.Effect<void, SqlError>,
+  refusal: (cause: Cause.Cause<unknown>) => SqlError
+): Effect.Effect<void, SqlError> =>
+  Effect.suspend(() => {
+    let unsent: Exit.Failure<unknown, SqlError> | undefined
+    pipeline.expect(statements.length)
+    const send = (statement: Effect.Effect<unknown, SqlError>) =>
+      Effect.map(Effect.exit(statement), (exit) => {
+        if (Exit.isFailure(exit) && pipeline.isExpecting) {
+          unsent ??= exit
+          pipeline.refuse(refusal(exit.cause))
+        } else pipeline.arrived()
+        return exit
+      })
+    const sent = Effect.forEach(statements, send, { concurrency: "unbounded" })
+    const committed = Effect.exit(Effect.andThen(pipeline.gather, commit))
+    return Effect.flatMap(Effect.all([sent, committed], { concurrency: "unbounded" }), ([exits, exit]) => {
+      const failed = unsent ?? exits.find(wasRefused)
+      if (failed !== undefined) return Effect.failCause(failed.cause)
+      settle(exits)
+      return Effect.mapError(exit, orUnknown)
+    })
+  })
+
+const wasRefused = (exit: Exit.Exit<unknown, SqlError>): exit is Exit.Failure<unknown, SqlError> =>
+  Exit.isFailure(exit) &&
+  exit.cause.reasons.some(
+    (reason) =>
+      reason._tag === "Fail" && isSqlError(reason.error) && sqlStateOf(reason.error.reason.cause) !== undefined
+  )

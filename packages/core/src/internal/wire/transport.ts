@@ -1,0 +1,130 @@
+/**
+ * The socket of one connection, encrypted where it was asked for, as the stream that the driver is given.
+ *
+ * The driver opens the session over it: it says who logs in, proves it, and hears that the server is ready. From then on
+ * a `reader` takes what arrives, whenever there is one, and the driver what arrives while there is none.
+ */
+import * as PgProtocol from "@effect/sql-pg/PgProtocol"
+import * as Result from "effect/Result"
+import { connect, isIP, type Socket } from "node:net"
+import { Duplex } from "node:stream"
+import { type ConnectionOptions, connect as secure } from "node:tls"
+
+/** Where a socket goes. */
+export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/** How it is encrypted. */
+export interface Encryption {
+  readonly options: ConnectionOptions
+  /** Whether a server that has no encryption is spoken to without. */
+  readonly isOptional: boolean
+}
+
+type Reader = (chunk: Uint8Array) => void
+
+/** What a server answers that has no encryption because it has no room for a connection either. */
+const errorResponse = "E".charCodeAt(0)
+
+export class Transport extends Duplex {
+  private reader: Reader | undefined
+  private readonly address: Address
+  private socket: Socket
+  private isOpen = false
+  private waiting: (() => void) | undefined
+
+  constructor(address: Address, encryption: Encryption | undefined) {
+    super({ allowHalfOpen: false })
+    this.address = address
+    this.socket =
+      "path" in address
+        ? connect(address.path)
+        : connect({ ...address, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 })
+    this.watch()
+    this.socket.once("connect", () => (encryption === undefined ? this.opened() : this.negotiate(encryption)))
+  }
+
+  /** Hands what arrives to a reader, or to the driver where there is none. */
+  readonly hand = (reader: Reader | undefined): void => {
+    this.reader = reader
+    this.socket.resume()
+  }
+
+  /** Writes past the stream, which has nothing to hold back once the session is open. */
+  readonly send = (bytes: Uint8Array): void => {
+    this.socket.write(bytes)
+  }
+
+  override _write(bytes: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (this.isOpen) this.socket.write(bytes, done)
+    else this.waiting = () => this.socket.write(bytes, done)
+  }
+
+  override _read(): void {
+    if (this.isOpen) this.socket.resume()
+  }
+
+  override _final(done: () => void): void {
+    this.socket.end(done)
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.socket.destroy()
+    done(error)
+  }
+
+  private watch(): void {
+    this.socket.on("error", this.failed)
+    this.socket.on("close", this.gone)
+  }
+
+  private readonly failed = (error: Error): void => void this.destroy(error)
+
+  private readonly gone = (): void => void this.destroy()
+
+  private readonly arrived = (chunk: Uint8Array): void => {
+    if (this.reader !== undefined) this.reader(chunk)
+    else if (!this.push(chunk)) this.socket.pause()
+  }
+
+  private opened(): void {
+    this.isOpen = true
+    this.socket.on("data", this.arrived)
+    this.waiting?.()
+    this.waiting = undefined
+  }
+
+  private negotiate(encryption: Encryption): void {
+    this.socket.once("data", (answer: Uint8Array) => {
+      if (answer[0] === errorResponse) {
+        // The driver reads it as the answer to its own first words.
+        this.opened()
+        this.arrived(answer)
+        return
+      }
+      const problem = this.answered(answer, encryption)
+      if (problem !== undefined) this.destroy(problem)
+    })
+    this.socket.write(PgProtocol.encodeSslRequest())
+  }
+
+  private answered(answer: Uint8Array, encryption: Encryption): Error | undefined {
+    const [byte = 0] = answer
+    // More than the one byte would be somebody else's, put before what is encrypted.
+    if (answer.length !== 1) return new Error(`Received ${answer.length} bytes in response to SSLRequest`)
+    const decision = PgProtocol.decodeSslResponse(byte)
+    if (Result.isFailure(decision)) return decision.failure
+    if (decision.success === "S") this.encrypt(encryption.options)
+    else if (encryption.isOptional) this.opened()
+    else return new Error("The server does not support TLS")
+    return undefined
+  }
+
+  private encrypt(options: ConnectionOptions): void {
+    const raw = this.socket
+    raw.off("error", this.failed)
+    const host = "host" in this.address ? this.address.host : "localhost"
+    this.socket = secure({ host, ...(isIP(host) === 0 && { servername: host }), ...options, socket: raw })
+    this.watch()
+    this.socket.once("secureConnect", () => this.opened())
+  }
+}
