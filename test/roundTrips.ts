@@ -18,3 +18,7 @@ export const table = (heading: string): ReadonlyArray<ReadonlyArray<string>> =>
         .slice(1, -1)
         .map((cell) => cell.trim())
     )
+
+/** Those of some operations for which the page gives a reason why they take more than one round trip. */
+export const explained = (operations: ReadonlyArray<string>): ReadonlyArray<string> =>
+  table("Why more than one").flatMap(([operation = ""]) => (operations.includes(operation) ? [operation] : []))

@@ -104,7 +104,10 @@ describe("Cli.run", () => {
     [["dev", "-p", "70000"], '--port "70000" is not a port: give a number from 1 to 65535'],
     [["dev", "--data-dir", "x", "--ephemeral"], "--data-dir and --ephemeral exclude each other: give one"],
     [["dev", "--tls-key", "x"], "--tls-cert and --tls-key need each other: give both"],
-    [["status"], "no endpoint: give --endpoint, set CLUSTER_ENDPOINT, SQL_HOST or DSQL_URL, or write it into effect-dsql.json"],
+    [
+      ["status"],
+      "no endpoint: give --endpoint, set CLUSTER_ENDPOINT, SQL_HOST or DSQL_URL, or write it into effect-dsql.json"
+    ],
     [
       ["status"],
       "no endpoint: give --endpoint, set CLUSTER_ENDPOINT, SQL_HOST or DSQL_URL, or write it into effect-dsql.json",

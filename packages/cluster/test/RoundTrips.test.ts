@@ -8,7 +8,7 @@ import { assert } from "@effect/vitest"
 import { DateTime, Effect, type Scope, Stream } from "effect"
 import { type Message, Runner } from "effect/cluster"
 import type { Rpc } from "effect/rpc"
-import { table } from "../../../test/roundTrips.ts"
+import { explained, table } from "../../../test/roundTrips.ts"
 import {
   ack,
   address,
@@ -148,6 +148,13 @@ describeCounted("The page on round trips of Effect Cluster", (it) => {
       )
     }
   }
+
+  it("gives a reason for each that takes more than one", () => {
+    assert.deepStrictEqual(
+      documented.filter(({ ours }) => ours.statement > 1).map(({ operation }) => operation),
+      explained(documented.map(({ operation }) => operation))
+    )
+  })
 
   it("names these operations and no others", () => {
     assert.deepStrictEqual(

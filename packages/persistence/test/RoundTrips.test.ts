@@ -27,7 +27,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { randomInt, randomUUID } from "node:crypto"
 import * as Plans from "../../../test/plans.ts"
-import { table } from "../../../test/roundTrips.ts"
+import { explained, table } from "../../../test/roundTrips.ts"
 import { Control } from "./support/emulated.ts"
 import {
   created,
@@ -323,10 +323,9 @@ describeEmulated("The page on round trips", (it) => {
   })
 
   it("gives a reason for each that takes more than one", () => {
-    const reasons = table("Why more than one").map(([operation]) => operation)
     assert.deepStrictEqual(
       documented.filter(({ ours }) => ours.statement > 1).map(({ operation }) => operation),
-      reasons
+      explained(documented.map(({ operation }) => operation))
     )
   })
 
