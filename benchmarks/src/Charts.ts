@@ -12,7 +12,7 @@ export const Wanted = Context.Reference<boolean>("benchmarks/Charts/Wanted", { d
 const versionOf = (name: string): string => {
   const file = new URL(`../node_modules/${name}/package.json`, import.meta.url)
   const manifest: { readonly version: string } = JSON.parse(readFileSync(file, "utf8"))
-  return `${name.replace(/^.*\//, "")} ${manifest.version}`
+  return `${name} ${manifest.version}`
 }
 
 /** What made a picture, in lines: the command, what it ran on, and the versions of what is compared. */
@@ -22,9 +22,17 @@ const caption = (name: string, compared: ReadonlyArray<string>): ReadonlyArray<s
   return [
     `pnpm bench --chart ${name}, ${new Date().toISOString().slice(0, 10)}`,
     `${availableParallelism()} × ${model}, ${memory} GiB, ${platform()} ${arch()}`,
-    [`node ${process.versions.node}`, ...compared.map(versionOf)].join(", ")
+    ...folded([`node ${process.versions.node}`, ...compared.map(versionOf)])
   ]
 }
+
+/** As many in a line as a picture is wide. */
+const folded = (items: ReadonlyArray<string>): ReadonlyArray<string> =>
+  items.reduce<ReadonlyArray<string>>((lines, item) => {
+    const last = lines.at(-1)
+    const longer = last === undefined ? item : `${last}, ${item}`
+    return longer.length <= 72 ? [...lines.slice(0, -1), longer] : [...lines, item]
+  }, [])
 
 /** Draws a picture of a benchmark into the documents. */
 export const draw = (

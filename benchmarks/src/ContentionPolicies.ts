@@ -1,14 +1,14 @@
 /**
  * Those who contend for a row, each by the library that a program would use: how a process increments it.
  */
-import { AuroraDSQLPool } from "@aws/aurora-dsql-node-postgres-connector"
-import { DsqlClient, GroupCommit, Transaction } from "@effect-dsql/core"
-import { Context, Effect, Exit, Layer, ManagedRuntime, Redacted } from "effect"
+import { AuroraDSQLPool, isOCCError } from "@aws/aurora-dsql-node-postgres-connector"
+import { DsqlClient, DsqlError, GroupCommit, Transaction } from "@effect-dsql/core"
+import { Context, Effect, Layer, ManagedRuntime, Redacted } from "effect"
 import type { SqlError } from "effect/sql"
 
 /** What a process increments the row by. */
 export interface Contender {
-  /** Increments the row: whether that was committed. */
+  /** Increments the row: whether that was committed, or given up. What fails otherwise fails. */
   readonly increment: () => Promise<boolean>
   /** How often it was tried, by all of them. */
   readonly attempts: () => number
@@ -49,11 +49,18 @@ const own =
     await runtime.runPromise(warmed(connections))
     const once = Context.get(await runtime.runPromise(Effect.context<Contending>()), Contending)
     return {
-      increment: async () => Exit.isSuccess(await runtime.runPromiseExit(once)),
+      increment: () => runtime.runPromise(unlessGivenUp(once)),
       attempts: () => attempts,
       stop: () => runtime.dispose()
     }
   }
+
+const unlessGivenUp = (once: Once): Effect.Effect<boolean, unknown> =>
+  Effect.as(once, true).pipe(
+    Effect.catch((error) =>
+      error instanceof DsqlError.ConflictRetriesExhausted ? Effect.succeed(false) : Effect.fail(error)
+    )
+  )
 
 /** Has every connection opened. */
 const warmed = (connections: number) =>
@@ -108,7 +115,10 @@ const awsConnector: Start = async (url, connections) => {
         })
         .then(
           () => true,
-          () => false
+          (error: unknown) => {
+            if (isOCCError(error)) return false
+            throw error
+          }
         ),
     attempts: () => attempts,
     stop: () => pool.end()

@@ -14,19 +14,21 @@ export interface Order {
 export interface Result {
   readonly attempts: number
   readonly committed: ReadonlyArray<number>
-  readonly gaveUp: number
   readonly finish: number
 }
 
+/** What a process answers: to an order that it is ready, to "begin" a result; to either that it could not. */
+export type Answer = "ready" | Result | { readonly failed: string }
+
 let prepared: { readonly contender: Contender; readonly contenders: number } | undefined
 
-process.on("message", async (order: Order | "begin") => {
-  if (order !== "begin") {
-    prepared = { contender: await starts[order.policy](order.url, order.contenders), contenders: order.contenders }
-    process.send?.("ready")
-    return
-  }
-  if (prepared === undefined) return
+const prepare = async ({ contenders, policy, url }: Order): Promise<Answer> => {
+  prepared = { contender: await starts[policy](url, contenders), contenders }
+  return "ready"
+}
+
+const contest = async (): Promise<Answer> => {
+  if (prepared === undefined) return { failed: "nobody has said what is to begin" }
   const { contender, contenders } = prepared
   const start = performance.now()
   const committed: Array<number> = []
@@ -36,12 +38,12 @@ process.on("message", async (order: Order | "begin") => {
   await Promise.all(Array.from({ length: contenders }, one))
   const finish = performance.now() - start
   await contender.stop()
-  const result: Result = {
-    attempts: contender.attempts(),
-    committed,
-    gaveUp: contenders - committed.length,
-    finish
-  }
-  process.send?.(result)
+  return { attempts: contender.attempts(), committed, finish }
+}
+
+process.on("message", (message: Order | "begin") => {
+  const failed = (error: unknown): Answer => ({ failed: error instanceof Error ? error.message : String(error) })
+  const answered = message === "begin" ? contest() : prepare(message)
+  void answered.catch(failed).then((answer) => process.send?.(answer))
 })
 process.on("disconnect", () => process.exit())

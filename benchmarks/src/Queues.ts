@@ -37,7 +37,7 @@ const millisAway = 2
 const contenders = Object.keys(starts).filter((name): name is Contender => name in starts)
 
 export const queues = Effect.fnUntraced(function* (server: Postgres.Postgres) {
-  const emulator = yield* withTables(server)
+  const emulator = yield* emulated(server)
   const plain = yield* QueueFills.pool(Redacted.value(server.url()))
   for (const contender of contenders) {
     // The emulator has made its own.

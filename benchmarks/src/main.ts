@@ -1,6 +1,6 @@
 /**
  * `pnpm bench` runs all benchmarks, `pnpm bench NAME…` those that are named. `--rows` says how many rows `growth` puts
- * around an operation at most; `--chart` draws the pictures of the documents.
+ * around an operation at most; `--chart` draws the pictures of `docs/performance.md`, and runs what has one.
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Postgres } from "@effect-dsql/emulator"
@@ -58,16 +58,20 @@ const benchmarks = {
   emulation: Effect.scoped(Effect.flatMap(server, emulation)),
   persistence: Effect.scoped(Effect.flatMap(server, persistence)),
   growth: Effect.scoped(Effect.flatMap(server, (postgres) => growth(postgres, Number(values.rows)))),
-  contention: Effect.scoped(Effect.flatMap(server, contention)),
+  contention,
   queue: Effect.scoped(Effect.flatMap(server, queues)),
   cluster: Effect.scoped(Effect.flatMap(server, clusters)),
   testing: freshDatabases,
   startup
 }
 
+/** What has a picture in `docs/performance.md`. */
+const pictured: ReadonlyArray<keyof typeof benchmarks> = ["transactions", "fences", "contention"]
+
 const isName = (name: string): name is keyof typeof benchmarks => name in benchmarks
 const unknown = asked.find((name) => !isName(name))
-const names = asked.length === 0 ? Object.keys(benchmarks).filter(isName) : asked.filter(isName)
+const all = values.chart ? pictured : Object.keys(benchmarks).filter(isName)
+const names = asked.length === 0 ? all : asked.filter(isName)
 
 const list = Object.keys(benchmarks).join(", ")
 
@@ -76,8 +80,8 @@ if (values.help === true) {
     `pnpm bench [name…] [--rows N] [--chart]: the toolkit beside what it replaces; all benchmarks, or some of ${list}; --chart draws the pictures of docs/performance.md\n`
   )
 } else if (unknown === undefined) {
-  const all = Effect.forEach(names, (name) => benchmarks[name], { discard: true })
-  NodeRuntime.runMain(Effect.provideService(all, Charts.Wanted, values.chart))
+  const run = Effect.forEach(names, (name) => benchmarks[name], { discard: true })
+  NodeRuntime.runMain(Effect.provideService(run, Charts.Wanted, values.chart))
 } else {
   process.stderr.write(`no benchmark ${unknown}: there are ${list}\n`)
   process.exitCode = 2
