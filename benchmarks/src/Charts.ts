@@ -31,7 +31,7 @@ const folded = (items: ReadonlyArray<string>): ReadonlyArray<string> =>
   items.reduce<ReadonlyArray<string>>((lines, item) => {
     const last = lines.at(-1)
     const longer = last === undefined ? item : `${last}, ${item}`
-    return longer.length <= 72 ? [...lines.slice(0, -1), longer] : [...lines, item]
+    return longer.length <= 66 ? [...lines.slice(0, -1), longer] : [...lines, item]
   }, [])
 
 /** Draws a picture of a benchmark into the documents. */
