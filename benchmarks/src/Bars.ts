@@ -1,6 +1,6 @@
 /**
- * How contenders compare, as a picture: a bar for each, as long as its time in that of the first, whose end is a line
- * through all of them. The toolkit's own bars are coloured; the picture is dark where the reader's is.
+ * How contenders compare, as a picture: a bar for each, as long as its time in that of the first, whose end is
+ * marked on all of them. The toolkit's own bars are coloured; the picture is dark where the reader's is.
  */
 import type { Compared } from "./Compare.ts"
 
@@ -17,7 +17,7 @@ const row = 25
 
 const style = `<style>
 .card { fill: #ffffff; stroke: #d0d7de } text { fill: #1f2328 } .caption { fill: #59636e; font-size: 9px } .title { font-size: 12.5px; font-weight: 600 }
-.own { fill: #0072b2 } .other { fill: #8c959f } .first { stroke: #59636e; stroke-dasharray: 2 2 }
+.own { fill: #0072b2 } .other { fill: #8c959f } .first { stroke: #59636e; stroke-width: 1.5 }
 @media (prefers-color-scheme: dark) { .card { fill: #0d1117; stroke: #3d444d } text { fill: #f0f6fc } .caption { fill: #9198a1 } .own { fill: #56b4e9 } .other { fill: #656c76 } .first { stroke: #9198a1 } }
 </style>`
 
@@ -37,15 +37,14 @@ export const render = (
       const bar = `x="${margin}" y="${y + 15}" width="${at(x(ratio) - margin)}" height="5" rx="1"`
       return (
         text(margin, y + 11, name) +
-        text(width - margin, y + 11, `${ratio.toFixed(2)}  ${time(micros)}`, "end") +
-        `<rect class="${isOwn(name) ? "own" : "other"}" ${bar}/>`
+        text(width - margin, y + 11, `${ratio.toFixed(2)} (${time(micros)})`, "end") +
+        `<rect class="${isOwn(name) ? "own" : "other"}" ${bar}/>` +
+        `<line class="first" x1="${at(x(1))}" x2="${at(x(1))}" y1="${y + 13}" y2="${y + 22}"/>`
       )
     })
-    const end = start + compared.length * row
-    const first = `<line class="first" x1="${at(x(1))}" x2="${at(x(1))}" y1="${start + 13}" y2="${end}"/>`
     const heading = text(margin, top + 16, title, "start", "title")
-    top = end + 12
-    return [heading, ...lines, first]
+    top = start + compared.length * row + 12
+    return [heading, ...lines]
   })
   const told = caption.map((line, index) => text(margin, top + 8 + index * 14, line, "start", "caption"))
   const height = top + caption.length * 14 + 6
