@@ -2,6 +2,7 @@
  * A session for statements that belong together, one after the other. It goes back without a transaction: one that may
  * be open is rolled back.
  */
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -17,6 +18,8 @@ import { begun, Session } from "./session.ts"
 
 export class ReservedSession extends Session {
   protected pipeline = new Pipeline(this.wire, { begin: undefined, isOff: true })
+  /** Whether a transaction was open once the statement before was answered. */
+  private wasOpen = false
 
   protected override get refusal(): SqlError | undefined {
     return this.pipeline.refusal
@@ -30,7 +33,14 @@ export class ReservedSession extends Session {
     answer: Exit.Success<Answer, SqlError>,
     fiber: Fiber.Fiber<unknown, unknown>
   ): Exit.Exit<Answer, SqlError> {
-    return this.wire.status !== "I" && fiber.getRef(Single) !== undefined ? Exit.fail(begun) : answer
+    const hasBegun = !this.wasOpen && this.wire.status !== "I"
+    this.wasOpen = this.wire.status !== "I"
+    return hasBegun && fiber.getRef(Single) !== undefined ? Exit.fail(begun) : answer
+  }
+
+  protected override failedWith(cause: Cause.Cause<SqlError>, sql: string, fiber: Fiber.Fiber<unknown, unknown>): void {
+    this.wasOpen = this.wire.status !== "I"
+    super.failedWith(cause, sql, fiber)
   }
 
   protected override get leased(): Effect.Effect<void, SqlError, Scope.Scope> {
