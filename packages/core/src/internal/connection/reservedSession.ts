@@ -2,7 +2,6 @@
  * A session for statements that belong together, one after the other. It goes back without a transaction: one that may
  * be open is rolled back.
  */
-import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -18,8 +17,6 @@ import { begun, Session } from "./session.ts"
 
 export class ReservedSession extends Session {
   protected pipeline = new Pipeline(this.wire, { begin: undefined, isOff: true })
-  /** Whether a transaction was open once the statement before was answered. */
-  private wasOpen = false
 
   protected override get refusal(): SqlError | undefined {
     return this.pipeline.refusal
@@ -33,14 +30,9 @@ export class ReservedSession extends Session {
     answer: Exit.Success<Answer, SqlError>,
     fiber: Fiber.Fiber<unknown, unknown>
   ): Exit.Exit<Answer, SqlError> {
-    const hasBegun = !this.wasOpen && this.wire.status !== "I"
-    this.wasOpen = this.wire.status !== "I"
-    return hasBegun && fiber.getRef(Single) !== undefined ? Exit.fail(begun) : answer
-  }
-
-  protected override failedWith(cause: Cause.Cause<SqlError>, sql: string, fiber: Fiber.Fiber<unknown, unknown>): void {
-    this.wasOpen = this.wire.status !== "I"
-    super.failedWith(cause, sql, fiber)
+    // Who holds the session may have begun one before, in which a program of one statement sends its own.
+    const { command } = answer.value.result
+    return isBegin(command) && fiber.getRef(Single) !== undefined ? Exit.fail(begun) : answer
   }
 
   protected override get leased(): Effect.Effect<void, SqlError, Scope.Scope> {
@@ -70,6 +62,8 @@ export class ReservedSession extends Session {
     )
   })
 }
+
+const isBegin = (command: string): boolean => command === "BEGIN" || command === "START"
 
 const released = carry(
   new ConnectionLost({ phase: "statement", message: "the connection was given back: nothing more is sent on it" }),
