@@ -27,12 +27,15 @@ const caption = (name: string, compared: ReadonlyArray<string>): ReadonlyArray<s
 }
 
 /** As many in a line as a picture is wide. */
-const folded = (items: ReadonlyArray<string>): ReadonlyArray<string> =>
-  items.reduce<ReadonlyArray<string>>((lines, item) => {
+const folded = (items: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  for (const item of items) {
     const last = lines.at(-1)
-    const longer = last === undefined ? item : `${last}, ${item}`
-    return longer.length <= 66 ? [...lines.slice(0, -1), longer] : [...lines, item]
-  }, [])
+    if (last !== undefined && last.length + item.length <= 64) lines[lines.length - 1] = `${last}, ${item}`
+    else lines.push(item)
+  }
+  return lines
+}
 
 /** Draws a picture of a benchmark into the documents. */
 export const draw = (
