@@ -82,10 +82,10 @@ const together = (add: Add) =>
     Effect.map(
       GroupCommit.make({
         operation: "Increment",
-        key: (_: void) => ({ table, key: { id: 1 } }),
+        key: () => ({ table, key: { id: 1 } }),
         commit: (requests) => Effect.as(add(requests.length), requests)
       }),
-      (request) => request()
+      (request) => request(undefined)
     )
   )
 
