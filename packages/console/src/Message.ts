@@ -29,6 +29,8 @@ export const State = Schema.Struct({
   /** How to start what is looked at, and the seed of its faults. */
   url: Schema.String,
   seed: Schema.Int,
+  /** Whether the parameters of statements are kept. */
+  parameters: Schema.Boolean,
   connections: Schema.Int,
   sessions: Schema.Int,
   open: Schema.Int,

@@ -39,6 +39,7 @@ export const state = Effect.fnUntraced(function* (
   return {
     now: Date.now(),
     ...setting,
+    parameters: yield* control.keepsParameters,
     connections: holdings.connections,
     sessions: holdings.sessions,
     open: holdings.transactions,
