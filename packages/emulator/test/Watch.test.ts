@@ -269,7 +269,7 @@ layer(Shared.layer({ watch: true }), { excludeTestServices: true, timeout: "60 s
         const spent = yield* control.spent("g")
         assert.deepStrictEqual(
           spent.map(({ times }) => times),
-          [1, 1, 1]
+          [1, 2]
         )
         assert.closeTo(
           spent.reduce((total, { cost }) => total + cost.write, 0),
