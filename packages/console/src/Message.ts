@@ -58,7 +58,9 @@ export const State = Schema.Struct({
   ),
   happened: Schema.Record(Schema.String, Schema.Int),
   refused: Schema.Array(Watch.Refused),
-  spent: Schema.Array(Watch.Spent)
+  spent: Schema.Array(Watch.Spent),
+  /** Round trips of each label in `spent` that has a name. */
+  roundTrips: Schema.Record(Schema.String, Schema.Int)
 })
 /**
  * The event `state`.

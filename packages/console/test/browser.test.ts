@@ -164,6 +164,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", { timeout
       yield* run(() => page.getByRole("tab", { name: "Cost" }).click())
       yield* run(() => page.locator("td", { hasText: "INSERT INTO t" }).waitFor())
       assert.include(yield* run(() => page.locator(".panel").innerText()), "Compute DPU")
+      assert.match(yield* run(() => page.locator("caption").first().innerText()), /^orders: [\d.]+ DPU, 3 round trips$/)
       assert.notInclude(yield* run(() => page.content()), "4242424")
     }).pipe(Effect.scoped)
   )

@@ -93,6 +93,8 @@ export const Cost = ({ store }: Props) => {
           <table>
             <caption>
               {nameOf(label)}: {dpu(own.reduce((sum, { cost }) => sum + cost.read + cost.write, 0))}
+              {Object.hasOwn(store.state?.roundTrips ?? {}, label) &&
+                `, ${counted(store.state?.roundTrips[label] ?? 0, "round trip")}`}
             </caption>
             <thead>
               <tr>
