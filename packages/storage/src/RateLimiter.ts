@@ -113,7 +113,7 @@ export const layerCleanup = (options?: {
       const where = Expression.sql`idle_at <= EXTRACT(EPOCH FROM now()) * 1000`
       const idle = ({ order, table }: Omit<Rows, "where">) =>
         drain(statements, "RateLimiter.cleanup", { table, order, where })
-      yield* Effect.forEach(limits, idle, { discard: true }).pipe(
+      yield* Effect.forEach(tables, idle, { discard: true }).pipe(
         Effect.catchCause((cause) => Effect.logWarning("idle limits were not removed", cause)),
         Effect.repeat(Schedule.spaced(options?.interval ?? "1 hour")),
         Effect.annotateLogs({ module: "@effect-dsql/storage/RateLimiter", fiber: "cleanup" }),
@@ -125,7 +125,8 @@ export const layerCleanup = (options?: {
 const counts = "effect_rate_limiter"
 const states = "effect_rate_limiter_adaptive"
 
-const limits: ReadonlyArray<Omit<Rows, "where">> = [
+/** The tables in the order of their keys. */
+const tables: ReadonlyArray<Omit<Rows, "where">> = [
   {
     table: counts,
     order: [
