@@ -36,6 +36,9 @@ interface Written extends Segment {
 
 const sync = PgProtocol.encodeSync()
 
+/** What the server says when it has been told to forget all that is prepared. */
+const forgetting: ReadonlySet<string> = new Set(["DISCARD ALL", "DEALLOCATE ALL"])
+
 export class Wire {
   /** The driver, which opened the session, for what it does with one by itself. */
   readonly driver: PgConnection
@@ -206,6 +209,7 @@ export class Wire {
 
   private completed(segment: Written, cycle: Cycle, tag: string): void {
     cycle.complete(tag)
+    if (forgetting.has(tag)) this.statements.forget()
     segment.at++
     this.turn()
   }
