@@ -15,8 +15,11 @@ export type Cut =
   /** The client's next turn is passed on, and its answer is not. */
   | "answer"
 
-/** The turn whose statement contains a text, or for which a function says so, which is asked of each until it does. */
-export type Which = string | ((sql: string) => boolean)
+/**
+ * The turn whose statement contains a text, or for which a function says so, which is asked of each until it does. Of a
+ * turn of several statements it is the last one; `first` is the one that it begins with, as with BEGIN.
+ */
+export type Which = string | ((sql: string, first: string) => boolean)
 
 /** A turn that is under way: its sender is cut off already, and the server has not seen it. */
 export interface Late {
@@ -80,7 +83,7 @@ const afterText = (message: Buffer, from: number) => message.indexOf(0, from) + 
 interface Heard {
   /** The client begins to log in, which the server answers once. */
   readonly startup: () => void
-  readonly turn: (sql: string, bytes: Buffer) => void
+  readonly turn: (sql: string, first: string, bytes: Buffer) => void
   /** What is part of no turn. */
   readonly other: (bytes: Buffer) => void
 }
@@ -89,6 +92,7 @@ interface Heard {
 const listen = (heard: Heard) => {
   const prepared = new Map<string, string>()
   let isStarted = false
+  let first: string | undefined
   let sql = ""
   let said: Array<Buffer> = []
   return framing(
@@ -104,12 +108,13 @@ const listen = (heard: Heard) => {
       if (type === "P") prepared.set(text(message, body), text(message, afterText(message, body)))
       if (type === "B") sql = prepared.get(text(message, afterText(message, body))) ?? ""
       if (type === "Q") sql = text(message, body)
+      if (type === "B" || type === "Q") first ??= sql
       if (type !== "Q" && type !== "S") return
-      const bytes = Buffer.concat(said)
-      const statement = sql
+      const [bytes, begin, statement] = [Buffer.concat(said), first ?? sql, sql]
       said = []
+      first = undefined
       sql = ""
-      heard.turn(statement, bytes)
+      heard.turn(statement, begin, bytes)
     }
   )
 }
@@ -173,9 +178,11 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
           waiting.push(() => {})
         },
         other: (bytes) => server.write(bytes),
-        turn: (sql, bytes) => {
+        turn: (sql, first, bytes) => {
           if (isLeft) return void behind.push(bytes)
-          const order = [...orders].find(({ which }) => (typeof which === "string" ? sql.includes(which) : which(sql)))
+          const order = [...orders].find(({ which }) =>
+            typeof which === "string" ? sql.includes(which) : which(sql, first)
+          )
           if (order === undefined) return line.pass(bytes, () => {})
           orders.delete(order)
           order.obey(sql, line, bytes)

@@ -20,7 +20,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
-import { Holding, nameOf } from "./Holding.ts"
+import { type Held, Holding, nameOf } from "./Holding.ts"
 
 /**
  * A shard under the fence under which this process holds it.
@@ -35,7 +35,7 @@ export interface ClusterFence {
 }
 
 /**
- * This process does not hold the shard, or what asks is no entity. A workflow and its activities are entities.
+ * This process has never held the shard, or what asks is no entity. A workflow and its activities are entities.
  *
  * @since 0.1.0
  * @category errors
@@ -50,13 +50,17 @@ export class ShardNotHeld extends Schema.TaggedError<ShardNotHeld>("@effect-dsql
   override get message(): string {
     return this.shardId === undefined
       ? "there is no shard here: ask for its fence in an entity, a workflow or an activity"
-      : `this process does not hold shard ${this.shardId}`
+      : `this process has never held shard ${this.shardId}`
   }
 }
 
 /**
  * The fence of the entity that asks. Ask for it where the entity is built, or where an activity begins, and not just
  * before the write: what was decided under one fence must not be written under the next.
+ *
+ * A runner that has lost the shard waits here. Either it turns out to hold it still, under the same fence, or Sharding
+ * interrupts the entity, wherever it stands, and leaves the request to the shard's owner: a loss is never the answer of
+ * a request. It fails only outside an entity, and in one that no runner runs, as `Entity.makeTestClient` makes them.
  *
  * @example
  * ```ts
@@ -97,12 +101,17 @@ export const current: Effect.Effect<ClusterFence, ShardNotHeld, Holding> = Effec
   Effect.withFiber((fiber) => {
     const address = Context.getOption(fiber.context, CurrentAddress)
     const shardId = address._tag === "Some" ? address.value.shardId.toString() : undefined
-    const held = shardId === undefined ? undefined : holding.find(shardId)
-    if (shardId === undefined || held === undefined) return Effect.fail(new ShardNotHeld({ shardId }))
-    return Effect.succeed({
+    if (shardId === undefined) return Effect.fail(new ShardNotHeld({ shardId }))
+    const under = ({ fence }: Held): ClusterFence => ({
       shard: { table: "cluster_shards", key: { shard_id: nameOf(holding, shardId) }, token: "fence" },
-      fence: held.fence
+      fence
     })
+    const held = holding.find(shardId)
+    if (held !== undefined) return Effect.succeed(under(held))
+    const regained = holding.regain(shardId)
+    if (regained === undefined) return Effect.fail(new ShardNotHeld({ shardId }))
+    // Sharding waits for what must not be interrupted, and this waits for Sharding.
+    return Effect.interruptible(Effect.map(regained, under))
   })
 )
 

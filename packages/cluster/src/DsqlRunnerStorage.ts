@@ -20,6 +20,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Leases from "./internal/runners/leases.ts"
+import * as Renewals from "./internal/runners/renewals.ts"
 import * as Slots from "./internal/runners/slots.ts"
 import * as Storing from "./internal/storing.ts"
 import * as ClusterMetrics from "./ClusterMetrics.ts"
@@ -107,6 +108,34 @@ const make = (
     return held?.address === address && now() - held.confirmedAt < young
   }
 
+  const renew = Effect.fnUntraced(function* (address: string, shardIds: ReadonlyArray<string>) {
+    const owner = holding.owner(address)
+    const kept = yield* inParts(shardIds, Leases.renewedAtOnce, (names) =>
+      Effect.suspend(() => {
+        const at = now()
+        return Effect.flatMap(storing.repeat("RefreshShards", Leases.refresh(owner, names, lease)), (rows) => {
+          const kept = rows.map(({ shard_id }) => String(shard_id).slice(prefix.length + 1))
+          return Effect.map(renewed(kept, at), () => grant(address, at, rows))
+        })
+      })
+    )
+    const known = new Set(kept)
+    const lost = shardIds.filter((shardId) => !known.has(shardId))
+    for (const shardId of lost) holding.lose(shardId)
+    yield* move(ClusterMetrics.shards.lost, prefix, lost.length)
+    yield* held
+    return kept
+  })
+
+  const renewals = new Map<string, Renewals.Renewals>()
+  const renewalsOf = (address: string): Renewals.Renewals => {
+    const known = renewals.get(address)
+    if (known !== undefined) return known
+    const made = Renewals.make()
+    renewals.set(address, made)
+    return made
+  }
+
   return {
     getRunners: Effect.map(storing.read("ListRunners", Slots.list(prefix)), (rows) =>
       rows.map(({ healthy, runner }) => [String(runner), healthy === true] as const)
@@ -143,31 +172,21 @@ const make = (
         })
       ).pipe(Effect.ensuring(held)),
 
-    refresh: Effect.fnUntraced(function* (address, shardIds) {
+    refresh: (address, shardIds) => {
       const [only] = shardIds
-      // Sharding asks so before each final reply, which proves the fence by itself.
-      if (only !== undefined && shardIds.length === 1 && isYoung(address, only)) return [only]
-      const owner = holding.owner(address)
-      if (shardIds.length === 0) {
-        yield* storing.repeat("RenewRunner", Slots.renew(owner, lease))
-        return []
+      const { confirm, inTurn } = renewalsOf(address)
+      if (only === undefined) {
+        return inTurn(Effect.as(storing.repeat("RenewRunner", Slots.renew(holding.owner(address), lease)), []))
       }
-      const kept = yield* inParts(shardIds, Leases.renewedAtOnce, (names) =>
-        Effect.suspend(() => {
-          const at = now()
-          return Effect.flatMap(storing.repeat("RefreshShards", Leases.refresh(owner, names, lease)), (rows) => {
-            const kept = rows.map(({ shard_id }) => String(shard_id).slice(prefix.length + 1))
-            return Effect.map(renewed(kept, at), () => grant(address, at, rows))
-          })
-        })
+      if (shardIds.length > 1) return inTurn(renew(address, shardIds))
+      // Sharding asks so before each final reply, which proves the fence by itself.
+      const isConfirmed = () => isYoung(address, only)
+      if (isConfirmed()) return Effect.succeed([only])
+      return Effect.map(
+        confirm(only, isConfirmed, (asked) => renew(address, asked)),
+        (isKept) => (isKept ? [only] : [])
       )
-      const known = new Set(kept)
-      const lost = shardIds.filter((shardId) => !known.has(shardId))
-      for (const shardId of lost) holding.lose(shardId)
-      yield* move(ClusterMetrics.shards.lost, prefix, lost.length)
-      yield* held
-      return kept
-    }),
+    },
 
     release: (address, shardId) =>
       Effect.suspend(() => {

@@ -10,6 +10,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import { randomUUID } from "node:crypto"
 
@@ -43,6 +44,12 @@ export class Holding extends Context.Service<
     readonly owner: (address: string) => string
     /** What is held of a shard, if anything is. */
     readonly find: (shardId: string) => Held | undefined
+    /**
+     * A shard that was lost, once it is held again under the fence under which it was: what was given up in vain may be
+     * confirmed. Under a later fence it is another one's to decide, and that does not end it. Undefined where nothing
+     * was lost.
+     */
+    readonly regain: (shardId: string) => Effect.Effect<Held> | undefined
     /** Everything that is held. */
     readonly all: () => ReadonlyMap<string, Held>
     /** Keeps what the database granted or confirmed. */
@@ -76,6 +83,14 @@ export const layer = (prefix: string): Layer.Layer<Holding> =>
         )
       }
       const held = new Map<string, Held>()
+      const lost = new Map<string, bigint>()
+      let granted = Latch.makeUnsafe()
+      const regained = (shardId: string, fence: bigint): Effect.Effect<Held> =>
+        Effect.suspend(() => {
+          const found = held.get(shardId)
+          if (found?.fence === fence) return Effect.succeed(found)
+          return Effect.andThen(granted.await, regained(shardId, fence))
+        })
       const owners = new Map<string, string>()
       return Holding.of({
         prefix,
@@ -87,13 +102,25 @@ export const layer = (prefix: string): Layer.Layer<Holding> =>
           return made
         },
         find: (shardId) => held.get(shardId),
+        regain: (shardId) => {
+          const fence = lost.get(shardId)
+          return fence === undefined ? undefined : regained(shardId, fence)
+        },
         all: () => held,
-        grant: (shardId, granted) => {
+        grant: (shardId, confirmed) => {
           const known = held.get(shardId)
           // Answers may come in another order than they were given.
-          if (known === undefined || known.fence <= granted.fence) held.set(shardId, granted)
+          if (known !== undefined && known.fence > confirmed.fence) return
+          held.set(shardId, confirmed)
+          if (known !== undefined) return
+          lost.delete(shardId)
+          const waiting = granted
+          granted = Latch.makeUnsafe()
+          waiting.openUnsafe()
         },
         lose: (shardId) => {
+          const known = held.get(shardId)
+          if (known !== undefined) lost.set(shardId, known.fence)
           held.delete(shardId)
         }
       })

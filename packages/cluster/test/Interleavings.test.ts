@@ -1,8 +1,10 @@
 /**
  * What two processes do in the middle of each other's operations, step by step, and the same with a guard taken out.
  */
+import { ClusterFence, Holding } from "@effect-dsql/cluster"
 import { assert, describe } from "@effect/vitest"
-import { Cause, Effect, Exit, Predicate } from "effect"
+import { Cause, Effect, Exit, Fiber, Predicate } from "effect"
+import { Entity } from "effect/cluster"
 import { asItIs, type Rewrite } from "../../../test/sessions.ts"
 import {
   ack,
@@ -121,6 +123,77 @@ describeCounted("Interleavings", (it) => {
           (yield* stored).map(({ fence }) => fence),
           [3n]
         )
+      })
+    )
+  })
+
+  describe("the fence of an entity whose runner has lost its shard", () => {
+    const asked = ({ one, sent }: Effect.Success<typeof handedOut>) =>
+      ClusterFence.current.pipe(
+        Effect.provideService(Entity.CurrentAddress, sent.envelope.address),
+        Effect.provideService(Holding.Holding, one.holding)
+      )
+
+    /** A handler that dies where it has no fence. Its exit is stored as Sharding does: the shard is confirmed before. */
+    const handler = (given: Effect.Success<typeof handedOut>) =>
+      Effect.forkDetach(
+        asked(given).pipe(
+          Effect.orDie,
+          Effect.uninterruptible,
+          Effect.onExit((result) =>
+            Effect.ignore(
+              Effect.andThen(
+                given.one.runners.refresh(given.one.address, [shard()]),
+                given.incoming.respond(exit(given.sent, Exit.isSuccess(result) ? 1 : -1))
+              )
+            )
+          )
+        ),
+        { startImmediately: true }
+      )
+
+    const values = ({ one, sent }: Effect.Success<typeof handedOut>) =>
+      Effect.map(one.messages.repliesFor([sent]), (replies) =>
+        replies.map((reply): unknown =>
+          reply._tag === "WithExit" && Exit.isSuccess(reply.exit) ? reply.exit.value : undefined
+        )
+      )
+
+    it.effect("is waited for while a shard is given back in vain, and the answer is that of the handler", () =>
+      Effect.gen(function* () {
+        const given = yield* handedOut
+        const { one } = given
+        const meanwhile = Effect.gen(function* () {
+          const asking = yield* handler(given)
+          assert.deepStrictEqual(yield* one.runners.refresh(one.address, [shard(), shard(2)]), [shard()])
+          yield* Fiber.await(asking)
+        })
+        yield* interleaved(one.runners.release(one.address, shard()), "before its statement", meanwhile)
+        assert.deepStrictEqual(yield* values(given), [1])
+      })
+    )
+
+    it.effect("is not that of a later fence, and an entity that waits for it can be interrupted", () =>
+      Effect.gen(function* () {
+        const given = yield* handedOut
+        const { one, takeOver } = given
+        yield* takeOver
+        yield* one.runners.refresh(one.address, [shard(), shard(2)])
+        const asking = yield* handler(given)
+        yield* one.runners.acquire(one.address, [shard()])
+        yield* Effect.yieldNow
+        assert.isUndefined(asking.pollUnsafe())
+        assert.strictEqual((yield* asked(given)).fence, 3n)
+        yield* Fiber.interrupt(asking)
+        assert.deepStrictEqual(yield* values(given), [])
+      })
+    )
+
+    it.effect("is none where no runner has ever held the shard", () =>
+      Effect.gen(function* () {
+        const given = yield* handedOut
+        const lost = yield* Effect.flip(asked({ ...given, one: given.other }))
+        assert.strictEqual(lost.message, "this process has never held shard default:1")
       })
     )
   })

@@ -1,6 +1,7 @@
 /**
  * Effect's own suite of runner storages, in this repository's words, and what this storage promises beyond it.
  */
+import { Testing } from "@effect-dsql/testing"
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { Runner, type RunnerAddress } from "effect/cluster"
@@ -117,6 +118,25 @@ describeCluster("DsqlRunnerStorage", (it) => {
       // What is not young, or not alone, is asked for.
       assert.deepStrictEqual(yield* runners.refresh(address, [shard(), shard(2)]), [])
       assert.deepStrictEqual(yield* runners.refresh(address, [shard()]), [])
+    })
+  )
+
+  it.effect("confirms together, and in statements that do not meet, what is asked for one by one at once", () =>
+    Effect.gen(function* () {
+      const { address, holding, runners } = yield* process({ prefix: prefix() })
+      const control = yield* Testing.Control
+      const many = shards(1, 20)
+      yield* runners.acquire(address, many)
+      // What is not known to be held has to be asked for.
+      for (const shardId of many) holding.lose(shardId.toString())
+      yield* control.reset
+      const asked = [...many, shard(21)]
+      const confirmed = yield* Effect.forEach(asked, (shardId) => runners.refresh(address, [shardId]), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(confirmed.flat(), many)
+      // The first one is alone, and those that wait for it are asked for together; what was not kept is asked once more.
+      assert.strictEqual((yield* control.counts()).roundTrips, 3)
     })
   )
 

@@ -29,11 +29,11 @@ const carryOut = ({ command, source, version }: Order) =>
 const obeyed = (order: Order) => Effect.provide(carryOut(order), client(Redacted.make(order.url)))
 
 /** The order is carried out by a client that falls silent. */
-const vanished = (work: Order, after: (sql: string) => boolean) =>
+const vanished = (work: Order, after: Parameters<typeof Gone.vanished>[1]) =>
   Gone.vanished(Redacted.make(work.url), after, (url) => obeyed({ ...work, url: Redacted.value(url) }))
 
 /** The same by a process, which is killed. */
-const killed = (work: Order, after: (sql: string) => boolean) =>
+const killed = (work: Order, after: Parameters<typeof Gone.vanished>[1]) =>
   Gone.silenced(Redacted.make(work.url), after, (url) =>
     Effect.callback<void>((resume) => {
       const child = spawn(process.execPath, [join(import.meta.dirname, "support", "process.ts")], {

@@ -8,25 +8,28 @@ import * as Proxy from "../../../../test/proxy.ts"
  * Steps are statements that change something, and COMMIT. To be gone after one that only reads, or inside a transaction,
  * leaves the server as it was.
  */
-export const isStep = () => {
+export const isStep = (): Which => {
   let open = 0
-  return (sql: string) => {
-    if (sql.startsWith("BEGIN")) open += 1
+  return (sql: string, first: string) => {
+    if (first.startsWith("BEGIN")) open += 1
     else if (sql === "COMMIT" || sql === "ROLLBACK") open -= 1
     return sql === "COMMIT" || (open === 0 && !/^(ROLLBACK|SELECT|WITH c AS|WITH n AS)/.test(sql.trimStart()))
   }
 }
 
 /** The nth that is asked for. */
-export const nth = (n: number, isAsked: (sql: string) => boolean) => {
+export const nth = (n: number, isAsked: Which): Which => {
   let asked = 0
-  return (sql: string) => isAsked(sql) && ++asked === n
+  return (sql, first) => isAsked(sql, first) && ++asked === n
 }
+
+/** Whether a turn is the one that is asked for. */
+type Which = (sql: string, first: string) => boolean
 
 /** Has work done on a database by somebody who hears and says nothing any more after one step; gives the step. */
 export const silenced = <E, R>(
   url: Redacted.Redacted,
-  after: (sql: string) => boolean,
+  after: Which,
   work: (url: Redacted.Redacted) => Effect.Effect<unknown, E, R>
 ) =>
   Effect.gen(function* () {
@@ -38,7 +41,7 @@ export const silenced = <E, R>(
 /** Whoever has fallen silent is cut off before it is interrupted, so that it cleans up nothing. */
 export const vanished = <E, R>(
   url: Redacted.Redacted,
-  after: (sql: string) => boolean,
+  after: Which,
   work: (url: Redacted.Redacted) => Effect.Effect<unknown, E, R>
 ) =>
   Effect.flatMap(Effect.scope, (scope) =>

@@ -32,7 +32,9 @@ export class ReservedSession extends Session {
     answer: Exit.Success<Answer, SqlError>,
     fiber: Fiber.Fiber<unknown, unknown>
   ): Exit.Exit<Answer, SqlError> {
-    return this.wire.status !== "I" && fiber.getRef(Single) !== undefined ? Exit.fail(begun) : answer
+    // Who holds the session may have begun one before, in which a program of one statement sends its own.
+    const { command } = answer.value.result
+    return isBegin(command) && fiber.getRef(Single) !== undefined ? Exit.fail(begun) : answer
   }
 
   protected override get leased(): Effect.Effect<void, SqlError, Scope.Scope> {
@@ -83,6 +85,8 @@ export class ReservedSession extends Session {
     )
   })
 }
+
+const isBegin = (command: string): boolean => command === "BEGIN" || command === "START"
 
 const released = carry(
   new ConnectionLost({ phase: "statement", message: "the connection was given back: nothing more is sent on it" }),
