@@ -26,7 +26,7 @@ const both = async (client: pg.PoolClient, id: number): Promise<void> => {
 }
 
 /** The contenders, whose connections are closed with the scope. */
-export const others = Effect.fnUntraced(function* (url: Redacted.Redacted, max: number, anyId: () => number) {
+export const others = Effect.fnUntraced(function* (url: Redacted.Redacted, max: number, nextId: () => number) {
   const connectionString = Redacted.value(url)
   const { hostname, password, pathname, port, username } = new URL(connectionString)
   const pool = yield* Effect.acquireRelease(
@@ -59,7 +59,7 @@ export const others = Effect.fnUntraced(function* (url: Redacted.Redacted, max: 
   )
   const contender = (name: string, transaction: (id: number) => Promise<unknown>) => ({
     name,
-    once: Effect.promise(() => transaction(anyId()))
+    once: Effect.promise(() => transaction(nextId()))
   })
   return [
     contender("pg by hand", async (id) => {

@@ -16,7 +16,10 @@ const connections = 16
 /** Milliseconds that a network within a region adds to a round trip. */
 const network = 2
 
-const anyId = () => Math.floor(Math.random() * 1_000)
+let last = 0
+
+/** So many that none is met again while it is still being changed: conflicts are not what is compared. */
+const nextId = () => last++ % 1_000
 
 const read = (sql: SqlClient.SqlClient, id: number) =>
   sql<{ readonly n: number }>`SELECT n FROM bench_rows WHERE id = ${id}`
@@ -25,7 +28,7 @@ const write = (sql: SqlClient.SqlClient, id: number) => sql`UPDATE bench_rows SE
 
 const inTurn = (sql: SqlClient.SqlClient) =>
   Effect.suspend(() => {
-    const id = anyId()
+    const id = nextId()
     return Effect.andThen(read(sql, id), write(sql, id))
   })
 
@@ -33,15 +36,15 @@ const ours = Effect.map(DsqlClient.DsqlClient, (client) => {
   const within = <A, E>(program: Effect.Effect<A, E, DsqlClient.DsqlClient>) =>
     Effect.provideService(program, DsqlClient.DsqlClient, client)
   const atOnce = Effect.flatMap(Transaction.sql, (sql) => {
-    const id = anyId()
+    const id = nextId()
     return Effect.all([read(sql, id), write(sql, id)], { concurrency: "unbounded" })
   })
   const readFirst = Effect.flatMap(Transaction.sql, (sql) => {
-    const id = anyId()
+    const id = nextId()
     return Effect.as(read(sql, id), [write(sql, id)])
   })
   const both = (sql: SqlClient.SqlClient) => {
-    const id = anyId()
+    const id = nextId()
     return [read(sql, id), write(sql, id)]
   }
   return [
@@ -63,7 +66,7 @@ const compared = (
     const bare = yield* PgClient.make({ url, maxConnections: connections, startupParameters })
     const contenders = [
       { name: "sql.withTransaction of @effect/sql-pg", once: bare.withTransaction(inTurn(bare)) },
-      ...(yield* others(url, connections, anyId)),
+      ...(yield* others(url, connections, nextId)),
       ...(yield* ours)
     ]
     for (const concurrency of [1, 4, connections]) {

@@ -35,7 +35,8 @@ export interface ClusterFence {
 }
 
 /**
- * This process has never held the shard, or what asks is no entity. A workflow and its activities are entities.
+ * This process has never held the shard, or has got it back under a later fence than the one for which it was asked; or
+ * what asks is no entity. A workflow and its activities are entities.
  *
  * @since 0.1.0
  * @category errors
@@ -50,7 +51,7 @@ export class ShardNotHeld extends Schema.TaggedError<ShardNotHeld>("@effect-dsql
   override get message(): string {
     return this.shardId === undefined
       ? "there is no shard here: ask for its fence in an entity, a workflow or an activity"
-      : `this process has never held shard ${this.shardId}`
+      : `this process does not hold shard ${this.shardId}`
   }
 }
 
@@ -58,9 +59,11 @@ export class ShardNotHeld extends Schema.TaggedError<ShardNotHeld>("@effect-dsql
  * The fence of the entity that asks. Ask for it where the entity is built, or where an activity begins, and not just
  * before the write: what was decided under one fence must not be written under the next.
  *
- * A runner that has lost the shard waits here. Either it turns out to hold it still, under the same fence, or Sharding
- * interrupts the entity, wherever it stands, and leaves the request to the shard's owner: a loss is never the answer of
- * a request. It fails only outside an entity, and in one that no runner runs, as `Entity.makeTestClient` makes them.
+ * A runner that has lost the shard waits here. Either it turns out to hold it still, under the same fence; or Sharding
+ * interrupts the entity, and leaves the request to the shard's owner; or it gets the shard back under a later fence, which
+ * is `ShardNotHeld`: what was handed out before decides nothing then, and an entity that is being built is built anew. So
+ * a loss is never the answer of a request. Outside an entity, and in one that no runner runs, as `Entity.makeTestClient`
+ * makes them, it fails at once.
  *
  * @example
  * ```ts
@@ -108,10 +111,11 @@ export const current: Effect.Effect<ClusterFence, ShardNotHeld, Holding> = Effec
     })
     const held = holding.find(shardId)
     if (held !== undefined) return Effect.succeed(under(held))
-    const regained = holding.regain(shardId)
-    if (regained === undefined) return Effect.fail(new ShardNotHeld({ shardId }))
     // Sharding waits for what must not be interrupted, and this waits for Sharding.
-    return Effect.interruptible(Effect.map(regained, under))
+    const regained = Effect.interruptible(holding.regain(shardId))
+    return Effect.flatMap(regained, (held) =>
+      held === undefined ? Effect.fail(new ShardNotHeld({ shardId })) : Effect.succeed(under(held))
+    )
   })
 )
 

@@ -46,10 +46,10 @@ export class Holding extends Context.Service<
     readonly find: (shardId: string) => Held | undefined
     /**
      * A shard that was lost, once it is held again under the fence under which it was: what was given up in vain may be
-     * confirmed. Under a later fence it is another one's to decide, and that does not end it. Undefined where nothing
-     * was lost.
+     * confirmed. Undefined where it is held under a later one, so that others may have decided meanwhile, and where
+     * nothing was lost.
      */
-    readonly regain: (shardId: string) => Effect.Effect<Held> | undefined
+    readonly regain: (shardId: string) => Effect.Effect<Held | undefined>
     /** Everything that is held. */
     readonly all: () => ReadonlyMap<string, Held>
     /** Keeps what the database granted or confirmed. */
@@ -85,11 +85,11 @@ export const layer = (prefix: string): Layer.Layer<Holding> =>
       const held = new Map<string, Held>()
       const lost = new Map<string, bigint>()
       let granted = Latch.makeUnsafe()
-      const regained = (shardId: string, fence: bigint): Effect.Effect<Held> =>
+      const regained = (shardId: string, fence: bigint): Effect.Effect<Held | undefined> =>
         Effect.suspend(() => {
           const found = held.get(shardId)
-          if (found?.fence === fence) return Effect.succeed(found)
-          return Effect.andThen(granted.await, regained(shardId, fence))
+          if (found === undefined) return Effect.andThen(granted.await, regained(shardId, fence))
+          return Effect.succeed(found.fence === fence ? found : undefined)
         })
       const owners = new Map<string, string>()
       return Holding.of({
@@ -102,10 +102,11 @@ export const layer = (prefix: string): Layer.Layer<Holding> =>
           return made
         },
         find: (shardId) => held.get(shardId),
-        regain: (shardId) => {
-          const fence = lost.get(shardId)
-          return fence === undefined ? undefined : regained(shardId, fence)
-        },
+        regain: (shardId) =>
+          Effect.suspend(() => {
+            const fence = lost.get(shardId)
+            return fence === undefined ? Effect.succeed(undefined) : regained(shardId, fence)
+          }),
         all: () => held,
         grant: (shardId, confirmed) => {
           const known = held.get(shardId)

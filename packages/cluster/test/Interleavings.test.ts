@@ -173,27 +173,41 @@ describeCounted("Interleavings", (it) => {
       })
     )
 
-    it.effect("is not that of a later fence, and an entity that waits for it can be interrupted", () =>
+    const lost = Effect.gen(function* () {
+      const given = yield* handedOut
+      yield* given.takeOver
+      yield* given.one.runners.refresh(given.one.address, [shard(), shard(2)])
+      return given
+    })
+
+    it.effect("is waited for by an entity that can be interrupted, wherever it stands", () =>
       Effect.gen(function* () {
-        const given = yield* handedOut
-        const { one, takeOver } = given
-        yield* takeOver
-        yield* one.runners.refresh(one.address, [shard(), shard(2)])
+        const given = yield* lost
         const asking = yield* handler(given)
-        yield* one.runners.acquire(one.address, [shard()])
-        yield* Effect.yieldNow
         assert.isUndefined(asking.pollUnsafe())
-        assert.strictEqual((yield* asked(given)).fence, 3n)
         yield* Fiber.interrupt(asking)
         assert.deepStrictEqual(yield* values(given), [])
       })
     )
 
-    it.effect("is none where no runner has ever held the shard", () =>
+    it.effect("is not a later one, with which it fails, and nothing is decided; who asks then has that", () =>
+      Effect.gen(function* () {
+        const given = yield* lost
+        const asking = yield* Effect.forkDetach(Effect.flip(asked(given)), { startImmediately: true })
+        const handling = yield* handler(given)
+        yield* given.one.runners.acquire(given.one.address, [shard()])
+        assert.strictEqual((yield* Fiber.join(asking)).message, "this process does not hold shard default:1")
+        yield* Fiber.await(handling)
+        assert.deepStrictEqual(yield* values(given), [])
+        assert.strictEqual((yield* asked(given)).fence, 3n)
+      })
+    )
+
+    it.effect("is none where this process has never held the shard", () =>
       Effect.gen(function* () {
         const given = yield* handedOut
-        const lost = yield* Effect.flip(asked({ ...given, one: given.other }))
-        assert.strictEqual(lost.message, "this process has never held shard default:1")
+        const { message } = yield* Effect.flip(asked({ ...given, one: given.other }))
+        assert.strictEqual(message, "this process does not hold shard default:1")
       })
     )
   })
