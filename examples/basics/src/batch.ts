@@ -21,12 +21,17 @@ const load = (after: number) =>
     Stream.map(({ last }) => last)
   )
 
-/** Deletes in pieces, until one comes out short. */
+/**
+ * Deletes in pieces, until one comes out short: each up to the last of the first ids, a range of the index. For
+ * `id IN (SELECT … LIMIT …)` a plan may look for these ids anew for each row.
+ */
 const drain = Batch.drain(
   (rows) =>
     Effect.gen(function* () {
       const sql = yield* Transaction.sql
-      const gone = yield* sql`DELETE FROM events WHERE id IN (SELECT id FROM events LIMIT ${rows}) RETURNING id`
+      const gone = yield* sql`
+        DELETE FROM events WHERE id <= (
+          SELECT max(id) FROM (SELECT id FROM events ORDER BY id LIMIT ${rows}) AS first) RETURNING id`
       return gone.length
     }),
   { rows: 1_500 },

@@ -90,6 +90,7 @@ export const dev = Command.make(
     const shared = yield* Root.shared
     yield* Connection.connectsToNothing(shared, "dev", ["port"])
     const port = yield* Connection.port(shared)
+    const consolePort = yield* consolePortOf(input)
     const faults = yield* Effect.forEach(input.fault, FaultSyntax.parse)
     const tls = yield* certificate(input.tlsCert, input.tlsKey)
     const credentials = yield* credentialsOf
@@ -131,7 +132,7 @@ export const dev = Command.make(
             ? emulator.control.inject(scripted.rule)
             : emulator.control.latency(scripted.millis)
         }
-        const console = input.console ? yield* consoleOf(emulator, input) : null
+        const console = input.console ? yield* consoleOf(emulator, consolePort, input.seed) : null
         const url = `${Redacted.value(emulator.url())}${tls === undefined ? "" : "?sslmode=require"}`
         if (dataDirectory !== undefined) yield* Desk.open(dataDirectory, { url, console, pid: process.pid })
         const listening = {
@@ -175,13 +176,26 @@ export const dev = Command.make(
 const changesOf = (emulator: Emulator, after: number) =>
   Effect.andThen(emulator.control.changes(after), emulator.control.transactions(after))
 
+/** Where the console is to listen; undefined for any free port. */
+const consolePortOf = Effect.fnUntraced(function* (input: {
+  readonly console: boolean
+  readonly consolePort: Option.Option<number>
+}) {
+  const port = Option.getOrUndefined(input.consolePort)
+  if (port === undefined) return undefined
+  if (!input.console) {
+    return yield* new InvalidUsage({ message: "--no-console and --console-port exclude each other: give one" })
+  }
+  if (port < 1 || port > 65_535) {
+    return yield* new InvalidUsage({ message: `--console-port ${port} is not a port: give a number from 1 to 65535` })
+  }
+  return port
+})
+
 /** Serves the console, and gives its address. */
-const consoleOf = Effect.fnUntraced(function* (
-  emulator: Emulator,
-  { consolePort, seed }: { readonly consolePort: Option.Option<number>; readonly seed: number }
-) {
+const consoleOf = Effect.fnUntraced(function* (emulator: Emulator, port: number | undefined, seed: number) {
   const Console = yield* Effect.promise(() => import("@effect-dsql/console/Console"))
-  const served = yield* Console.serve(emulator, { port: Option.getOrUndefined(consolePort), seed }).pipe(
+  const served = yield* Console.serve(emulator, { port, seed }).pipe(
     Effect.mapError(({ message }) => new InvalidUsage({ message: `--console-port: ${message}` }))
   )
   return Redacted.value(served.url)

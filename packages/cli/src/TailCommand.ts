@@ -82,7 +82,7 @@ export const tail = Command.make(
       Effect.catchTag("SqlError", (error) =>
         Effect.fail(
           new CannotConnect({
-            problem: `${new URL(url).host}: ${error.message}`,
+            problem: `${new URL(url).host}: ${reasonOf(error)}`,
             advice: "is it an emulator that runs?",
             cause: error
           })
@@ -104,3 +104,10 @@ export const tail = Command.make(
     }
   ])
 )
+
+/** What a server, or the network, said: the innermost of what it caused. */
+const reasonOf = (error: Error): string => {
+  const { cause } = error
+  const inner = cause instanceof Error ? reasonOf(cause) : ""
+  return inner === "" ? error.message : inner
+}

@@ -56,7 +56,7 @@ export const text = (transaction: Watch.Transaction, paint: Paint): string => {
   const why =
     conflict === undefined
       ? outcome === "failed"
-        ? `\n    ${transaction.sqlstate}: ${transaction.message}`
+        ? `\n    ${transaction.sqlstate}: ${Watch.lineText(transaction.message ?? "", 300)}`
         : ""
       : `\n    ${paint("bad", conflict.code)} ${Watch.conflictText(conflict)}`
   return `${head}${said}${why}`

@@ -106,6 +106,17 @@ describe("effect-dsql dev", () => {
     120_000
   )
 
+  it.live.each([
+    [["--console-port", "99999"], "--console-port 99999 is not a port: give a number from 1 to 65535"],
+    [["--no-console", "--console-port", "5999"], "--no-console and --console-port exclude each other: give one"]
+  ] as const)("says in one line that %j is not to be had", ([args, message]) =>
+    Effect.gen(function* () {
+      const port = yield* Effect.promise(freePort)
+      const wrong = yield* call(["dev", "--ephemeral", "--port", port, ...args])
+      assert.deepStrictEqual([wrong.code, wrong.stderr], [2, `error: ${message}\n`])
+    })
+  )
+
   it.live("makes the faults that it is told to", () =>
     Effect.gen(function* () {
       const port = yield* Effect.promise(freePort)

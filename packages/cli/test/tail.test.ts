@@ -76,7 +76,7 @@ describe("effect-dsql tail", () => {
       assert.deepStrictEqual([bad.code, bad.stderr.split("\n").length], [2, 2])
       const gone = yield* call(["tail", `postgres://admin@127.0.0.1:${yield* Effect.promise(freePort)}/postgres`])
       assert.strictEqual(gone.code, 3)
-      assert.match(gone.stderr, /^error: 127\.0\.0\.1:\d+: .+: is it an emulator that runs\?\n$/)
+      assert.match(gone.stderr, /^error: 127\.0\.0\.1:\d+: connect ECONNREFUSED .+: is it an emulator that runs\?\n$/)
     })
   )
 })

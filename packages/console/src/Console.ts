@@ -102,17 +102,19 @@ export const serve = Effect.fnUntraced(function* (
   emulator: Emulator,
   options: Options = {}
 ): Effect.fn.Return<Console, ConsoleError, Scope.Scope> {
+  const asked = options.port ?? 0
+  if (!Number.isInteger(asked) || asked < 0 || asked > 65_535) {
+    return yield* new ConsoleError({ message: `${asked} is not a port: give a number from 1 to 65535` })
+  }
   yield* emulator.control.watch()
   const token = randomBytes(18).toString("base64url")
   const setting = { seed: options.seed ?? 1, url: Redacted.value(emulator.url()) }
   const files = Page.files()
   const server = yield* NodeHttpServer.make(() => createServer(), {
-    port: options.port ?? 0,
+    port: asked,
     host,
     gracefulShutdownTimeout: "1 second"
-  }).pipe(
-    Effect.mapError(() => new ConsoleError({ message: `cannot listen on port ${options.port ?? 0}: choose another` }))
-  )
+  }).pipe(Effect.mapError(() => new ConsoleError({ message: `cannot listen on port ${asked}: choose another` })))
   const port = server.address._tag === "UnixPathAddress" ? 0 : server.address.port
 
   const act = (text: string) =>

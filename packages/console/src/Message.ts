@@ -29,6 +29,8 @@ export const State = Schema.Struct({
   /** How to start what is looked at, and the seed of its faults. */
   url: Schema.String,
   seed: Schema.Int,
+  /** Whether the parameters of statements are kept. */
+  parameters: Schema.Boolean,
   connections: Schema.Int,
   sessions: Schema.Int,
   open: Schema.Int,
@@ -56,7 +58,9 @@ export const State = Schema.Struct({
   ),
   happened: Schema.Record(Schema.String, Schema.Int),
   refused: Schema.Array(Watch.Refused),
-  spent: Schema.Array(Watch.Spent)
+  spent: Schema.Array(Watch.Spent),
+  /** Round trips of each label in `spent` that has a name. */
+  roundTrips: Schema.Record(Schema.String, Schema.Int)
 })
 /**
  * The event `state`.

@@ -105,6 +105,8 @@ describe("the console", { timeout: 60_000 }, () => {
       assert.strictEqual(new URL(url).hostname, "127.0.0.1")
       const taken = yield* Effect.flip(Console.serve(emulator, { port }))
       assert.strictEqual(taken.message, `cannot listen on port ${port}: choose another`)
+      const none = yield* Effect.flip(Console.serve(emulator, { port: 99_999 }))
+      assert.strictEqual(none.message, "99999 is not a port: give a number from 1 to 65535")
     }).pipe(Effect.scoped)
   )
 

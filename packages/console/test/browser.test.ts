@@ -5,7 +5,8 @@
  */
 /* oxlint-disable no-await-in-loop -- a reader has two hands, and does one thing after the other */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Console } from "@effect-dsql/console"
+import { Effect, Exit, Redacted, Scope } from "effect"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -163,7 +164,70 @@ describe.skipIf(executablePath === undefined)("the page in a browser", { timeout
       yield* run(() => page.getByRole("tab", { name: "Cost" }).click())
       yield* run(() => page.locator("td", { hasText: "INSERT INTO t" }).waitFor())
       assert.include(yield* run(() => page.locator(".panel").innerText()), "Compute DPU")
+      assert.match(yield* run(() => page.locator("caption").first().innerText()), /^orders: [\d.]+ DPU, 3 round trips$/)
       assert.notInclude(yield* run(() => page.content()), "4242424")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says that parameters are kept, whoever asked for it, also after it was loaded again", () =>
+    Effect.gen(function* () {
+      const { emulator, url } = yield* opened
+      const { page } = yield* open(url)
+      const box = (on: Page) => on.getByRole("checkbox", { name: "keep parameters" })
+      yield* run(() => box(page).check())
+      assert.isTrue(yield* emulator.control.keepsParameters)
+      yield* run(() => page.reload())
+      yield* run(() => page.locator("input:checked").waitFor())
+      const { page: other } = yield* open(url)
+      yield* run(() => other.locator("input:checked").waitFor())
+      yield* run(() => box(other).uncheck())
+      yield* run(() => page.locator("input:not(:checked)").waitFor())
+      assert.isFalse(yield* emulator.control.keepsParameters)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says what to do when its dev has ended, and when another one is at its port", () =>
+    Effect.gen(function* () {
+      const { connect, emulator } = yield* opened
+      yield* race(connect)
+      const scope = yield* Scope.make()
+      const served = yield* Scope.provide(Console.serve(emulator), scope)
+      const { page } = yield* open(Redacted.value(served.url))
+      yield* run(() => page.locator(".rows li").first().waitFor())
+      yield* Scope.close(scope, Exit.void)
+      yield* run(() => page.getByRole("alert").getByText("dev has ended").waitFor())
+      yield* run(() => page.getByRole("tab", { name: "Faults" }).click())
+      yield* run(() => page.getByRole("button", { name: "Conflict", exact: true }).click())
+      yield* run(() => page.locator(".said", { hasText: "did not take it" }).waitFor())
+      yield* Console.serve(emulator, { port: served.port })
+      yield* run(() => page.getByRole("alert").getByText("Open the address that the new one printed").waitFor())
+      // What it showed is still there.
+      assert.include(yield* run(() => page.locator(".numbers").innerText()), "1 conflict")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("shows what clients say as text, whatever is in it, and the lanes of what is seen alone", () =>
+    Effect.gen(function* () {
+      const { connect, emulator, url } = yield* opened
+      for (let n = 0; n < 40; n++) {
+        const client = yield* connect(`worker ${n}`)
+        yield* say(client, "SELECT 1")
+      }
+      const evil = "<img src=x onerror=alert(1)>\u202Egnp"
+      const client = yield* connect(evil)
+      yield* say(client, 'CREATE TEMPORARY TABLE "<script>alert(1)</script>" (id int)')
+      const { complaints, page } = yield* open(url, { viewport: phone })
+      page.on("dialog", () => complaints.push("a dialog"))
+      yield* run(() => page.getByRole("tab", { name: "Hot keys" }).press("ArrowRight"))
+      const refused = yield* run(() => page.locator(".refused").innerText())
+      assert.include(refused, "<script>alert(1)</script>")
+      assert.include(refused, "<img src=x onerror=alert(1)>�gnp")
+      yield* run(() => page.locator(".filters select").nth(0).selectOption({ label: "worker 7" }))
+      yield* run(() => page.locator(".filters select").nth(2).selectOption("=conflict"))
+      yield* run(() => page.locator(".none").waitFor())
+      assert.strictEqual(yield* run(() => page.evaluate("document.documentElement.scrollWidth")), phone.width)
+      assert.isAbove((yield* emulator.control.transactions()).length, 40)
+      assert.deepStrictEqual(complaints, [])
     }).pipe(Effect.scoped)
   )
 

@@ -211,6 +211,32 @@ describe("a statement on the wire", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("keeps as many statements prepared as it is to, whatever was asked at once, or in vain", () =>
+    Effect.gen(function* () {
+      const { ours } = yield* both()
+      const kept = Effect.map(
+        ask(
+          ours,
+          "SELECT count(*)::integer AS n FROM pg_prepared_statements WHERE name LIKE 'dsql_%'",
+          [],
+          "rows",
+          false
+        ),
+        ({ result }) => result.rows[0]?.["n"]
+      )
+      for (let n = 0; n < 150; n++) yield* Effect.flip(ask(ours, `SELECT $1, ${n}`, [2n ** 70n]))
+      for (let n = 0; n < 10; n++) yield* ask(ours, `SELECT ${n}`)
+      assert.strictEqual(yield* kept, 10)
+      const cycles = Array.from({ length: 250 }, (_, n) =>
+        ours.cycle(`VALUES (${n})`, [], "rows", true, () => undefined)
+      )
+      ours.write({ cycles, answered: () => undefined })
+      yield* ask(ours, "SELECT 'one more'")
+      yield* ask(ours, "SELECT 'and another'")
+      assert.strictEqual(yield* kept, 100)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("writes several segments at once, and an error is the segment's own", () =>
     Effect.gen(function* () {
       const { ours } = yield* both()

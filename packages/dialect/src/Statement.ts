@@ -369,3 +369,23 @@ export const redacted = (statement: Statement): string => Redacted.redacted(stat
  * @category accessors
  */
 export const withoutTexts = (statement: Statement): string => Redacted.withoutTexts(statement)
+
+/**
+ * The statement with `?` for each text and number in it, and without comments: what statements have in common that
+ * differ in their values alone.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Statement } from "@effect-dsql/dialect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const [select] = yield* Statement.parse("SELECT name FROM users WHERE id = 7")
+ *   return select && Statement.shape(select) // "SELECT name FROM users WHERE id = ?"
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const shape = (statement: Statement): string => Redacted.shape(statement)

@@ -332,6 +332,18 @@ describe("Statement.redacted", () => {
   )
 })
 
+describe("Statement.shape", () => {
+  it.effect.each([
+    ["SELECT n FROM t WHERE id = 7 AND name = 'it''s' -- seven", "SELECT n FROM t WHERE id = ? AND name = ?"],
+    ["INSERT INTO t VALUES (1.5, E'\\n', $$x$$, x'ff', NULL, $1)", "INSERT INTO t VALUES (?, ?, ?, ?, NULL, $1)"],
+    ["SELECT 'ü', \"'7\" FROM t7", 'SELECT ?, "\'7" FROM t7']
+  ] as const)("of %s", ([sql, shape]) =>
+    Effect.gen(function* () {
+      assert.strictEqual(Statement.shape(yield* only(sql)), shape)
+    })
+  )
+})
+
 describe("Statement.withoutTexts", () => {
   const texts: ReadonlyArray<readonly [sql: string, shown: string]> = [
     ["COMMENT ON ROLE r IS 'hunter2'", "COMMENT ON ROLE r IS '…'"],

@@ -115,6 +115,8 @@ export interface Control {
   readonly reset: Effect.Effect<void>
   /** Watches from now on, if the emulator does not yet; `parameters` keeps what statements were called with, too. */
   readonly watch: (options?: { readonly parameters?: boolean | undefined }) => Effect.Effect<void>
+  /** Whether it keeps what statements are called with. */
+  readonly keepsParameters: Effect.Effect<boolean>
   /** Transactions that have changed since a revision, in the order of their revisions; those that are kept, from 0. */
   readonly transactions: (after?: number) => Effect.Effect<ReadonlyArray<Watch.Transaction>>
   /** Is over when a transaction has changed since a revision. */
@@ -123,7 +125,7 @@ export interface Control {
   readonly conflicts: (label?: string) => Effect.Effect<ReadonlyArray<Watch.Conflict>>
   /** Statements that Aurora DSQL refuses, the last 500 of them. */
   readonly refused: Effect.Effect<ReadonlyArray<Watch.Refused>>
-  /** What statements cost, by label and text. */
+  /** What statements cost, by label and shape. */
   readonly spent: (label?: string) => Effect.Effect<ReadonlyArray<Watch.Spent>>
   /** Cuts connections as a broken network does; gives how many. */
   readonly cut: (label?: string) => Effect.Effect<number>

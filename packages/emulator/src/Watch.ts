@@ -197,14 +197,14 @@ export const Refused = Schema.Struct({
 export type Refused = typeof Refused.Type
 
 /**
- * What statements of one text cost, with one label: each has the part of its transactions' cost that its bytes are.
+ * What statements of one shape cost, with one label; they differ in their values alone: each has the part of its transactions' cost that its bytes are.
  *
  * @since 0.1.0
  * @category schemas
  */
 export const Spent = Schema.Struct({
   label: Schema.String,
-  /** The text; empty for all that there was no room to tell apart. */
+  /** The text with `?` for its values; empty for all that there was no room to tell apart. */
   sql: Schema.String,
   times: Schema.Int,
   /** Rows, as their tags count them. */
@@ -260,9 +260,9 @@ export const conflictText = (conflict: Conflict): string => {
  * @category conversions
  */
 export const rowText = ({ key, more, table = "" }: Pick<Conflict, "key" | "more" | "table">): string => {
-  if (key === undefined) return table
-  const columns = Object.entries(key).map(([column, value]) => `${column}=${value}`)
-  return `${table} (${columns.join(", ")})${more === true ? " and others" : ""}`
+  if (key === undefined) return lineText(table, 63)
+  const columns = Object.entries(key).map(([column, value]) => `${lineText(column, 63)}=${lineText(value, 100)}`)
+  return `${lineText(table, 63)} (${columns.join(", ")})${more === true ? " and others" : ""}`
 }
 
 /**
@@ -272,9 +272,14 @@ export const rowText = ({ key, more, table = "" }: Pick<Conflict, "key" | "more"
  * @category conversions
  */
 export const nameText = ({ label, transaction }: { readonly transaction: number; readonly label: string }): string =>
-  label === "" ? `#${transaction}` : `#${transaction} ${label}`
+  label === "" ? `#${transaction}` : `#${transaction} ${lineText(label, 63)}`
 
 const quoted = (sql: string): string => `\`${lineText(sql, 160)}\``
+
+/** What a terminal obeys rather than shows, and what turns the direction of what follows. */
+const unseen = /[\p{Cc}\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu
+
+const spelled = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
 
 /**
  * A statement on one line, cut to so many characters.
@@ -283,6 +288,6 @@ const quoted = (sql: string): string => `\`${lineText(sql, 160)}\``
  * @category conversions
  */
 export const lineText = (sql: string, longest: number): string => {
-  const line = sql.replaceAll(/\s+/g, " ").trim()
+  const line = sql.replaceAll(/\s+/g, " ").trim().replaceAll(unseen, spelled)
   return line.length <= longest ? line : `${line.slice(0, longest - 1)}…`
 }

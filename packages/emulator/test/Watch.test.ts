@@ -1,6 +1,8 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { type Control, Watch } from "@effect-dsql/emulator"
 import { Effect, Schema } from "effect"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as Log from "../src/internal/watch/log.ts"
 import * as Trace from "../src/internal/watch/trace.ts"
 import { conflict as conflictAnswer, schemaConflict, ask, rows, tells } from "./wireClient.ts"
@@ -267,13 +269,41 @@ layer(Shared.layer({ watch: true }), { excludeTestServices: true, timeout: "60 s
         const spent = yield* control.spent("g")
         assert.deepStrictEqual(
           spent.map(({ times }) => times),
-          [1, 1, 1]
+          [1, 2]
         )
         assert.closeTo(
           spent.reduce((total, { cost }) => total + cost.write, 0),
           updated.cost?.write ?? 0,
           1e-9
         )
+      })
+    )
+  )
+
+  it.effect("counts statements that differ in their values alone as one", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { control } = yield* opened
+        const client = yield* Shared.wire({ application_name: "shapes" })
+        yield* ask(client, "CREATE TABLE shapes (id int PRIMARY KEY, name text)")
+        for (const n of [1, 2, 3]) yield* ask(client, `INSERT INTO shapes VALUES (${n}, 'n${n}') -- ${n}`)
+        assert.deepStrictEqual(
+          (yield* control.spent("shapes")).map(({ rows, sql, times }) => ({ rows, sql, times })),
+          [{ rows: 3, sql: "INSERT INTO shapes VALUES (?, ?)", times: 3 }]
+        )
+      })
+    )
+  )
+
+  it.effect("shows no password", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { control } = yield* opened
+        const client = yield* Shared.wire({ application_name: "password" })
+        yield* ask(client, "CREATE ROLE app LOGIN PASSWORD 'correct horse'")
+        const own = (yield* control.transactions()).filter(({ label }) => label === "password")
+        assert.strictEqual(own[0]?.statements[0]?.sql, "CREATE ROLE app LOGIN PASSWORD '***'")
+        assert.notInclude(JSON.stringify([own, yield* control.refused]), "correct horse")
       })
     )
   )
@@ -358,7 +388,66 @@ layer(Shared.layer({ explain: true }), { excludeTestServices: true })("an emulat
   )
 })
 
+describe("words about transactions", () => {
+  const evil = "\u001b[31mred\u0007\u202E\u0085\nforged"
+
+  it("are one line, in which nothing steers a terminal", () => {
+    const conflict: Watch.Conflict = {
+      code: "OC000",
+      injected: false,
+      transaction: 1,
+      label: evil,
+      statement: evil,
+      rival: { transaction: 2, label: evil, statement: evil },
+      table: evil,
+      key: { [evil]: evil },
+      at: 0
+    }
+    for (const text of [
+      Watch.conflictText(conflict),
+      Watch.rowText(conflict),
+      Watch.rowText({ table: evil }),
+      Watch.nameText(conflict),
+      Watch.lineText(evil, 100)
+    ]) {
+      assert.notMatch(text, /[\p{Cc}\u202E]/u)
+      assert.include(text, "\\u001b[31mred\\u0007\\u202e")
+    }
+  })
+
+  it("are short where a name is long", () => {
+    assert.isBelow(Watch.nameText({ transaction: 1, label: "x".repeat(10_000) }).length, 70)
+  })
+})
+
+/** Bytes of the heap that somebody still holds. */
+const held = (): number => {
+  setFlagsFromString("--expose-gc")
+  runInNewContext("gc")()
+  return process.memoryUsage().heapUsed
+}
+
 describe("the log", () => {
+  it("keeps of a long text what it shows of it, and no more", () => {
+    const log = Log.make()
+    const before = held()
+    for (let n = 0; n < 200; n++) {
+      const trace = log.begin(
+        Trace.make({ database: "d", label: "", connection: 1, explicit: false, began: 0, since: 0 })
+      )
+      // Nothing else has this text: it was made of bytes, as one that comes over a socket.
+      const sql = Buffer.alloc(1_000_000, String(n)).toString("latin1")
+      log.join(trace, sql, "")
+      const shown = Trace.cut(sql)
+      trace.statements.push({ sql: shown, at: 0, millis: 0, rows: 0, sent: 0, received: 0, tables: [], writes: [] })
+      trace.outcome = "conflict"
+      log.refuse("", sql, { sqlstate: "42601", message: sql })
+      log.end(trace)
+    }
+    assert.strictEqual(log.transactions(0).length, 200)
+    assert.isBelow(held() - before, 40_000_000)
+  })
+
   it("holds so many transactions and characters, and forgets the oldest", () => {
     const log = Log.make()
     const one = (sql: string) => {

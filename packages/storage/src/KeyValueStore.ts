@@ -18,7 +18,7 @@ import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import * as Schema from "effect/Schema"
 import { randomUUID } from "node:crypto"
 import { Overtaken, untilFirst } from "./internal/statement/again.ts"
-import { drain } from "./internal/statement/drain.ts"
+import { drain, type Rows } from "./internal/statement/drain.ts"
 import { beginning } from "./internal/statement/prefix.ts"
 import * as Statement from "./internal/statement/statement.ts"
 import { ensure } from "./internal/tables/ensure.ts"
@@ -127,7 +127,7 @@ const make = (table: string, statements: Statement.Statements): KeyValueStore.Ke
   const modify = <A extends string | Uint8Array>(key: string, valueOf: (row: Stored) => A, f: (value: A) => A) =>
     untilFirst("KeyValueStore.modify", change(key, valueOf, f))
 
-  const entries = (where: Expression.Expression) => ({ table, key: ["id"], where })
+  const entries = (where: Expression.Expression): Rows => ({ table, order: [["id", "text"]], where })
 
   return KeyValueStore.make({
     get: (key) =>
@@ -157,7 +157,7 @@ const make = (table: string, statements: Statement.Statements): KeyValueStore.Ke
       "size"
     ),
     isEmpty: saying(
-      Effect.map(ids("KeyValueStore.isEmpty", Expression.literal("LIMIT 1")), (rows) => rows.length === 0),
+      Effect.map(ids("KeyValueStore.isEmpty", Expression.literal("ORDER BY id LIMIT 1")), (rows) => rows.length === 0),
       "isEmpty"
     ),
     has: (key) =>

@@ -70,7 +70,7 @@ export const layerBackingSqlMultiTable: Layer.Layer<Persistence.BackingPersisten
           Effect.provideService(ensure("Persistence", [table], "own"), DsqlClient, client)
         )
         if (Result.isFailure(found)) return Store.refusing(found.failure)
-        yield* expire(statements, { table, key: ["id"], where: over })
+        yield* expire(statements, { table, order: [["id", "text"]], where: over })
         return Store.make({ table, store: {}, beside: {} }, statements)
       })
     })
@@ -131,10 +131,12 @@ const slot = Expression.literal(`floor(random() * ${slots.length})::smallint`)
 const over = Expression.literal("expires <= now()")
 
 /** What is over in all slots, found by the index. */
-const overInSlots = {
+const overInSlots: Rows = {
   table: shared,
-  key: ["store_id", "id"],
-  order: ["slot", "expires"],
+  order: [
+    ["slot", "smallint"],
+    ["expires", "timestamptz"]
+  ],
   where: Expression.literal(`slot IN (${slots.join(", ")}) AND expires <= now()`)
 }
 

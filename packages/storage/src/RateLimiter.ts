@@ -27,7 +27,7 @@ import * as Schedule from "effect/Schedule"
 import * as AdaptiveStates from "./internal/limiter/adaptiveStates.ts"
 import * as Counter from "./internal/limiter/counter.ts"
 import { forgetful } from "./internal/limiter/forgetful.ts"
-import { drain } from "./internal/statement/drain.ts"
+import { drain, type Rows } from "./internal/statement/drain.ts"
 import * as Statement from "./internal/statement/statement.ts"
 import { ensure } from "./internal/tables/ensure.ts"
 import type { MissingTables } from "./MissingTables.ts"
@@ -111,8 +111,9 @@ export const layerCleanup = (options?: {
     Effect.gen(function* () {
       const statements = Statement.make(yield* DsqlClient)
       const where = Expression.sql`idle_at <= EXTRACT(EPOCH FROM now()) * 1000`
-      yield* drain(statements, "RateLimiter.cleanup", { table: counts, key: ["id", "algorithm"], where }).pipe(
-        Effect.andThen(drain(statements, "RateLimiter.cleanup", { table: states, key: ["id"], where })),
+      const idle = ({ order, table }: Omit<Rows, "where">) =>
+        drain(statements, "RateLimiter.cleanup", { table, order, where })
+      yield* Effect.forEach(tables, idle, { discard: true }).pipe(
         Effect.catchCause((cause) => Effect.logWarning("idle limits were not removed", cause)),
         Effect.repeat(Schedule.spaced(options?.interval ?? "1 hour")),
         Effect.annotateLogs({ module: "@effect-dsql/storage/RateLimiter", fiber: "cleanup" }),
@@ -123,6 +124,18 @@ export const layerCleanup = (options?: {
 
 const counts = "effect_rate_limiter"
 const states = "effect_rate_limiter_adaptive"
+
+/** The tables in the order of their keys. */
+const tables: ReadonlyArray<Omit<Rows, "where">> = [
+  {
+    table: counts,
+    order: [
+      ["id", "text"],
+      ["algorithm", "text"]
+    ]
+  },
+  { table: states, order: [["id", "text"]] }
+]
 
 const refused = (message: string) =>
   Effect.mapError((cause: unknown) => new RateLimiterError({ reason: new RateLimitStoreError({ message, cause }) }))

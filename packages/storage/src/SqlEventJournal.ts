@@ -21,7 +21,7 @@ import { uuidOf } from "./internal/eventLog/uuid.ts"
 import { partsOf } from "./internal/eventJournal/parts.ts"
 import * as Tables from "./internal/eventJournal/tables.ts"
 import * as Turns from "./internal/eventJournal/turns.ts"
-import { drain } from "./internal/statement/drain.ts"
+import { drain, type Rows } from "./internal/statement/drain.ts"
 import * as Statement from "./internal/statement/statement.ts"
 import { ensure } from "./internal/tables/ensure.ts"
 import type { MissingTables } from "./MissingTables.ts"
@@ -209,15 +209,7 @@ export const make = (
       changes: PubSub.subscribe(pubsub),
       destroy: saying(
         "destroy",
-        Effect.forEach(
-          [
-            { table: names.entries, key: ["slot", "id"] },
-            { table: names.head, key: ["singleton"] },
-            { table: names.remotes, key: ["remote_id"] }
-          ],
-          (rows) => drain(statements, "EventJournal.destroy", { ...rows, where: Expression.literal("TRUE") }),
-          { discard: true }
-        )
+        Effect.forEach(everything(names), (rows) => drain(statements, "EventJournal.destroy", rows), { discard: true })
       ),
       withLock: () => inTurn
     })
@@ -281,6 +273,23 @@ const failing = (method: string) => (cause: unknown) =>
   Effect.fail(new EventJournal.EventJournalError({ method, cause }))
 
 const saying = <A, E, R>(method: string, effect: Effect.Effect<A, E, R>) => Effect.catch(effect, failing(method))
+
+/** All rows of a journal. */
+const everything = ({ entries, head, remotes }: Tables.Names): ReadonlyArray<Rows> => {
+  const where = Expression.literal("TRUE")
+  return [
+    {
+      table: entries,
+      order: [
+        ["slot", "smallint"],
+        ["id", "uuid"]
+      ],
+      where
+    },
+    { table: head, order: [["singleton", "smallint"]], where },
+    { table: remotes, order: [["remote_id", "uuid"]], where }
+  ]
+}
 
 /** The number behind all that are acknowledged without a gap. */
 const advanced = (from: number, acks: ReadonlyArray<EventJournal.RemoteAck>): number => {

@@ -91,9 +91,10 @@ export const makeStorage = (
         return follow(readers, {
           log: scope,
           from: startSequence,
-          read: (from) => Effect.orDie(batches.from(scope, from)),
+          read: (from, size) => Effect.orDie(batches.from(scope, from, size)),
+          // Of up to 1 MiB each.
+          size: 100,
           next: ({ entryIds, sequence }) => sequence + entryIds.length,
-          backlog: Effect.succeed,
           every: pollInterval
         })
       }

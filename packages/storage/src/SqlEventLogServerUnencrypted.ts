@@ -113,7 +113,8 @@ export const makeStorage = (
         follow(readers, {
           log: storeId,
           from: startSequence,
-          read: (from) => Effect.orDie(log.from(storeId, from)),
+          read: (from, size) => Effect.orDie(log.from(storeId, from, size)),
+          size: 1000,
           next: ({ remoteSequence }) => remoteSequence + 1,
           backlog: (remoteEntries) => EventLogServerUnencrypted.compactBacklog({ compactors, remoteEntries }),
           every: pollInterval

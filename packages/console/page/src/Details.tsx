@@ -65,8 +65,8 @@ export const Details = ({ onSelect, store, transaction }: Props) => {
         </p>
       )}
       <ol class="statements">
-        {statements.map((statement) => (
-          <li key={statement.at} class={statement.sqlstate === undefined ? "" : "bad"}>
+        {statements.map((statement, index) => (
+          <li key={index} class={statement.sqlstate === undefined ? "" : "bad"}>
             <span class="muted">
               +{millis(statement.at)}, {millis(statement.millis)}
               {statement.tables.length > 0 && `, ${counted(statement.rows, "row")}`}
@@ -85,7 +85,7 @@ export const Details = ({ onSelect, store, transaction }: Props) => {
           </li>
         ))}
       </ol>
-      {transaction.omitted > 0 && <p class="muted">and {transaction.omitted} statements more</p>}
+      {transaction.omitted > 0 && <p class="muted">and {counted(transaction.omitted, "statement")} more</p>}
     </section>
   )
 }

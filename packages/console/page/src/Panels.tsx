@@ -57,7 +57,7 @@ export const Refused = ({ store }: Props) => {
     <ul class="refused">
       {refused.map(({ hint, label, message, rule, sql, sqlstate, times }) => (
         <li key={`${label} ${sqlstate} ${sql}`}>
-          <code>{lineOf(sql)}</code>
+          <code>{lineOf(sql).slice(0, 300)}</code>
           <p>
             <b>{sqlstate}</b> {message}
           </p>
@@ -83,23 +83,29 @@ export const Cost = ({ store }: Props) => {
   return (
     <>
       <p>
-        At least <b>{dpu((total?.cost?.read ?? 0) + (total?.cost?.write ?? 0))}</b> in {total?.roundTrips ?? 0} round
-        trips, by AWS's published formulas for what is written and read. Not in it, because nobody outside the service
-        can know it: the time that processing takes (Compute DPU), rows that were looked at and not given, and what
-        transactions that failed wrote in vain.
+        At least <b>{dpu((total?.cost?.read ?? 0) + (total?.cost?.write ?? 0))}</b> in{" "}
+        {counted(total?.roundTrips ?? 0, "round trip")}, by AWS's published formulas for what is written and read. Not
+        in it, because nobody outside the service can know it: the time that processing takes (Compute DPU), rows that
+        were looked at and not given, and what transactions that failed wrote in vain.
       </p>
       {[...labels].map(([label, own]) => (
         <div class="scroll" key={label}>
           <table>
             <caption>
               {nameOf(label)}: {dpu(own.reduce((sum, { cost }) => sum + cost.read + cost.write, 0))}
+              {Object.hasOwn(store.state?.roundTrips ?? {}, label) &&
+                `, ${counted(store.state?.roundTrips[label] ?? 0, "round trip")}`}
             </caption>
             <thead>
               <tr>
                 <th scope="col">statement</th>
                 <th scope="col">times</th>
-                <th scope="col">rows</th>
-                <th scope="col">took</th>
+                <th scope="col" class="minor">
+                  rows
+                </th>
+                <th scope="col" class="minor">
+                  took
+                </th>
                 <th scope="col">Write DPU</th>
                 <th scope="col">Read DPU</th>
               </tr>
@@ -111,8 +117,8 @@ export const Cost = ({ store }: Props) => {
                     <code>{sql === "" ? "others" : lineOf(sql).slice(0, 200)}</code>
                   </td>
                   <td>{times}</td>
-                  <td>{rows}</td>
-                  <td>{millis(took / times)}</td>
+                  <td class="minor">{rows}</td>
+                  <td class="minor">{millis(took / times)}</td>
                   <td>{cost.write.toFixed(4)}</td>
                   <td>{cost.read.toFixed(4)}</td>
                 </tr>
@@ -204,12 +210,23 @@ export const Faults = ({ store }: Props) => {
   const happened = Object.entries(store.state?.happened ?? {})
   return (
     <>
+      <p class="said" role="status">
+        {done}
+      </p>
+      <p class="muted">
+        The same rules and the same seed ({store.state?.seed ?? 1}) give the same faults.
+        {happened.length > 0 && ` So far: ${happened.map(([name, times]) => `${name} ${times}×`).join(", ")}.`}
+      </p>
       <ul class="faults">
         {buttons.map(({ action, command, does, name }) => (
           <li key={name}>
             <button
               type="button"
-              onClick={() => void act(action).then((ok) => setDone(ok ? `${name}: asked for` : `${name}: refused`))}
+              onClick={() =>
+                void act(action).then((ok) =>
+                  setDone(ok ? `✓ ${name}: asked for` : `✕ ${name}: the emulator did not take it`)
+                )
+              }
             >
               {name}
             </button>
@@ -221,11 +238,6 @@ export const Faults = ({ store }: Props) => {
           </li>
         ))}
       </ul>
-      <p role="status">{done}</p>
-      <p class="muted">
-        The same rules and the same seed ({store.state?.seed ?? 1}) give the same faults.
-        {happened.length > 0 && ` So far: ${happened.map(([name, times]) => `${name} ${times}×`).join(", ")}.`}
-      </p>
     </>
   )
 }

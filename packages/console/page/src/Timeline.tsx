@@ -3,12 +3,14 @@
  */
 import { useEffect, useRef, useState } from "preact/hooks"
 import { draw, type Hit, layout, type View } from "./draw.ts"
-import { counted } from "./format.ts"
+import { counted, nameOf } from "./format.ts"
 import { readPalette } from "./palette.ts"
 import { endOf, type Filter, matches, type Store } from "./store.ts"
 
 /** Transactions that the view fits by itself. */
 const fitted = 30
+/** And at least. */
+const fewest = 3
 
 const shortest = 2
 const widest = 3_600_000
@@ -22,8 +24,10 @@ const newest = (store: Store, filter: Filter): View => {
   for (let i = order.length - 1, left = fitted; i >= 0 && left > 0; i--) {
     const transaction = order[i]?.transaction
     if (transaction === undefined || !matches(transaction, filter)) continue
-    // What was long before is another story.
-    if (to !== -Infinity && transaction.began < to - 30_000) break
+    // What was long before, for what is seen already, is another story.
+    const idle = from - endOf(transaction, now)
+    const isApart = left <= fitted - fewest && idle > 2_000 && idle > 4 * (to - from)
+    if (to !== -Infinity && (isApart || transaction.began < to - 30_000)) break
     from = Math.min(from, transaction.began)
     to = Math.max(to, endOf(transaction, now))
     left--
@@ -103,7 +107,7 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
       // It glides to where it is going, unless that is far away or nobody wants movement.
       const isNear = view === undefined && !still.matches && Math.abs(target.to - to) < (to - from) * 2
       shown.current = isNear ? { from: from + (target.from - from) * 0.25, to: to + (target.to - to) * 0.25 } : target
-      const max = Math.max(0, layout(store, filter).height - size.height)
+      const max = Math.max(0, layout(store, filter, shown.current).height - size.height)
       hits.current = draw(context, size, {
         store,
         filter,
@@ -132,7 +136,7 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
     return { x: event.clientX - (box?.left ?? 0), y: event.clientY - (box?.top ?? 0) }
   }
   const hitAt = ({ x, y }: { readonly x: number; readonly y: number }): Hit | undefined => {
-    const max = Math.max(0, layout(store, filter).height - size.height)
+    const max = Math.max(0, layout(store, filter, shown.current).height - size.height)
     const inLane = y + Math.min(scroll, max)
     return hits.current
       .filter((hit) => Math.abs(hit.y - inLane) <= 13 && x >= hit.x - 8 && x <= hit.end + 8)
@@ -194,7 +198,7 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
           else if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) move(event.deltaX / size.width)
           else if (event.shiftKey) move(event.deltaY / size.width)
           else {
-            const max = Math.max(0, layout(store, filter).height - size.height)
+            const max = Math.max(0, layout(store, filter, shown.current).height - size.height)
             if (max > 0) setScroll(Math.min(max, Math.max(0, scroll + event.deltaY)))
             else move(event.deltaY / size.width)
           }
@@ -235,19 +239,22 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
           }}
         >
           <strong>
-            #{about.id} {about.label}
+            #{about.id} {nameOf(about.label)}
           </strong>{" "}
           {about.outcome}
           {about.attempt > 1 && `, attempt ${about.attempt}`}
           <br />
           <span class="muted">
             {(about.ended ?? store.now() - about.began).toFixed(1)} ms · {counted(about.roundTrips, "round trip")} ·{" "}
-            {about.rows} rows
+            {counted(about.rows, "row")} changed
           </span>
           <code>
             {(about.statements.find(({ tables }) => tables.length > 0) ?? about.statements[0])?.sql.slice(0, 120)}
           </code>
         </div>
+      )}
+      {!store.order.some(({ transaction }) => matches(transaction, filter)) && (
+        <p class="none">No transaction that is kept is like this filter.</p>
       )}
       <div class="zoom">
         <button type="button" onClick={() => zoom(1.6)} aria-label="Zoom out" title="Zoom out (−)">

@@ -2,6 +2,7 @@
  * Draws the lanes: bars of transactions with their statements, COMMITs, and arrows from each winner's to the loser's.
  */
 import type { Transaction } from "@effect-dsql/emulator/Watch"
+import { short } from "./format.ts"
 import type { Palette } from "./palette.ts"
 import { endOf, type Filter, type Item, matches, rowName, type Store } from "./store.ts"
 
@@ -23,28 +24,38 @@ export const axisHeight = 26
 /** Pixels above the lanes of a label, where its name stands and arrows pass. */
 const gap = 32
 const barHeight = 14
+/** Pixels below the last lane, where the buttons are. */
+const below = 48
 const font = "12px ui-sans-serif, system-ui, sans-serif"
 
 /** Where lanes are. */
 export interface Layout {
-  /** Where those of each label begin. */
-  readonly tops: ReadonlyMap<string, number>
+  /** Where those of each label that has any begin, and how many they are. */
+  readonly tops: ReadonlyMap<string, { readonly y: number; readonly lanes: number }>
   readonly laneHeight: number
   readonly height: number
 }
 
-/** Lays the lanes out: where there are few, what a transaction does has room below its bar. */
-export const layout = (store: Store, filter: Filter): Layout => {
-  const shown = store.labels.filter(({ label }) => filter.label === "" || filter.label === label)
-  const laneHeight = shown.reduce((total, { lanes }) => total + lanes, 0) <= 8 ? 40 : 24
-  const tops = new Map<string, number>()
+/**
+ * Lays out the lanes of the labels that have something in a view: where there are few, what a transaction does has room
+ * below its bar.
+ */
+export const layout = (store: Store, filter: Filter, view: View): Layout => {
+  const now = store.now()
+  const used = new Map<string, number>()
+  for (const { slot, transaction } of seen(store, view)) {
+    if (endOf(transaction, now) < view.from || !matches(transaction, filter)) continue
+    used.set(transaction.label, Math.max(used.get(transaction.label) ?? 0, slot + 1))
+  }
+  const laneHeight = [...used.values()].reduce((total, lanes) => total + lanes, 0) <= 8 ? 40 : 24
+  const tops = new Map<string, { readonly y: number; readonly lanes: number }>()
   let y = axisHeight
-  for (const { label, lanes } of shown) {
+  for (const [label, lanes] of [...used].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     y += gap
-    tops.set(label, y)
+    tops.set(label, { y, lanes })
     y += lanes * laneHeight
   }
-  return { tops, laneHeight, height: y + 10 }
+  return { tops, laneHeight, height: y + below }
 }
 
 /** The transactions that are seen in a view, found by when they began. */
@@ -93,7 +104,7 @@ export const draw = (
   const { filter, hovered, palette, scroll, selected, store, view } = options
   const { height, width } = size
   const now = store.now()
-  const places = layout(store, filter)
+  const places = layout(store, filter, view)
   const { laneHeight, tops } = places
   const xOf = (time: number) => ((time - view.from) / (view.to - view.from)) * width
   context.clearRect(0, 0, width, height)
@@ -101,7 +112,7 @@ export const draw = (
   context.textBaseline = "middle"
   context.save()
   context.translate(0, -scroll)
-  bands(context, store, places, palette, width)
+  bands(context, places, palette, width)
   grid(context, view, palette, { width, top: scroll, bottom: scroll + height })
 
   const hits = new Map<number, Hit>()
@@ -112,7 +123,7 @@ export const draw = (
     if (top === undefined || !matches(transaction, filter)) continue
     const end = Math.max(xOf(endOf(transaction, now)), xOf(transaction.began) + 2)
     if (end < -40) continue
-    hits.set(transaction.id, { item, x: xOf(transaction.began), end, y: top + item.slot * laneHeight + 12 })
+    hits.set(transaction.id, { item, x: xOf(transaction.began), end, y: top.y + item.slot * laneHeight + 12 })
   }
   for (const hit of hits.values()) {
     const isFocus = focus === undefined || isNear(hit.item.transaction, focus)
@@ -131,7 +142,7 @@ export const draw = (
       arrow(context, rival, hit, palette, { isLoud, taken, width })
     }
   }
-  names(context, store, tops, palette)
+  names(context, tops, palette)
   context.restore()
   axis(context, view, palette, width)
   return [...hits.values()]
@@ -144,39 +155,24 @@ const isNear = (each: Transaction, focus: Transaction): boolean =>
   focus.conflict?.rival?.transaction === each.id ||
   each.conflict?.rival?.transaction === focus.id
 
-const bands = (
-  context: CanvasRenderingContext2D,
-  store: Store,
-  { laneHeight, tops }: Layout,
-  palette: Palette,
-  width: number
-) => {
-  for (const { label, lanes } of store.labels) {
-    const top = tops.get(label)
-    if (top === undefined) continue
+const bands = (context: CanvasRenderingContext2D, { laneHeight, tops }: Layout, palette: Palette, width: number) => {
+  for (const { lanes, y } of tops.values()) {
     context.fillStyle = palette.band
     context.beginPath()
-    context.roundRect(0, top, width, lanes * laneHeight, 4)
+    context.roundRect(0, y, width, lanes * laneHeight, 4)
     context.fill()
   }
 }
 
-const names = (
-  context: CanvasRenderingContext2D,
-  store: Store,
-  tops: ReadonlyMap<string, number>,
-  palette: Palette
-) => {
+const names = (context: CanvasRenderingContext2D, tops: Layout["tops"], palette: Palette) => {
   context.font = `600 ${font}`
   context.textAlign = "left"
-  for (const { label } of store.labels) {
-    const top = tops.get(label)
-    if (top === undefined) continue
-    const name = label === "" ? "(no application_name)" : label
+  for (const [label, { y }] of tops) {
+    const name = label === "" ? "(no application_name)" : short(label)
     context.fillStyle = palette.surface
-    context.fillRect(6, top - 20, context.measureText(name).width + 8, 16)
+    context.fillRect(6, y - 20, context.measureText(name).width + 8, 16)
     context.fillStyle = palette.text
-    context.fillText(name, 10, top - 12)
+    context.fillText(name, 10, y - 12)
   }
   context.font = font
 }
@@ -277,7 +273,7 @@ const saying = (context: CanvasRenderingContext2D, { end, item, x, y }: Hit, pal
   const room = Math.min(end, width) - from
   if (main === undefined || room < 24) return
   const verb = main.sql.trimStart().slice(0, 12).split(/\s/)[0] ?? ""
-  const text = `${attempt > 1 ? `${attempt}. ` : ""}${verb.toLowerCase()} ${main.writes[0] ?? main.tables[0] ?? ""}`
+  const text = `${attempt > 1 ? `${attempt}. ` : ""}${verb.toLowerCase()} ${short(main.writes[0] ?? main.tables[0] ?? "")}`
   context.save()
   context.beginPath()
   context.rect(from, y + 8, room, 20)
@@ -388,7 +384,7 @@ const arrow = (
   context.fill()
   const { conflict } = loser.item.transaction
   if (conflict?.table === undefined) return
-  const text = rowName(conflict.table, conflict.key)
+  const text = short(rowName(conflict.table, conflict.key), width < 500 ? 28 : 64)
   const wide = context.measureText(text).width + 12
   const x = Math.min(Math.max((x1 + x2) / 2, wide / 2 + 2), width - wide / 2 - 2)
   const y = (y1 + y2) / 2 + lift * 0.75

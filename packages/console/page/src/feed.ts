@@ -8,8 +8,9 @@ import type { Store } from "./store.ts"
 /** Follows the server. What it sends is of its own schemas: page and server are one package. */
 export const follow = (store: Store): void => {
   const source = new EventSource("events")
-  source.addEventListener("open", () => store.setConnected(true))
-  source.addEventListener("error", () => store.setConnected(false))
+  source.addEventListener("open", () => store.setLink("up"))
+  // A browser gives up where it is answered, but not with events: another console is there, with another token.
+  source.addEventListener("error", () => store.setLink(source.readyState === EventSource.CLOSED ? "stale" : "down"))
   source.addEventListener("transactions", ({ data }: MessageEvent<string>) => {
     store.add(JSON.parse(data) as ReadonlyArray<Transaction>)
   })
@@ -18,10 +19,15 @@ export const follow = (store: Store): void => {
 
 /** Asks the server for something; gives whether it did it. */
 export const act = async (action: Action): Promise<boolean> => {
-  const response = await fetch("act", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(action)
-  })
-  return response.ok
+  try {
+    const response = await fetch("act", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(action)
+    })
+    return response.ok
+  } catch {
+    // Nobody is there any more.
+    return false
+  }
 }

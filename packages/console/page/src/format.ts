@@ -14,8 +14,17 @@ export const millis = (value: number): string =>
 export const dpu = (value: number): string =>
   `${value === 0 ? "0" : value < 1 ? value.toFixed(4) : value.toFixed(2)} DPU`
 
+/** What cannot be seen, or turns the direction of what follows. */
+const unseen = /[\p{Cc}\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu
+
+/** A name that a client made, short enough to stand beside others. */
+export const short = (text: string, longest = 48): string => {
+  const line = text.slice(0, 4 * longest).replaceAll(unseen, "�")
+  return line.length <= longest ? line : `${line.slice(0, longest - 1)}…`
+}
+
 /** A label, also where a client gives none. */
-export const nameOf = (label: string): string => (label === "" ? "(no name)" : label)
+export const nameOf = (label: string): string => (label === "" ? "(no name)" : short(label))
 
 /** A statement on one line. */
 export const lineOf = (sql: string): string => sql.replaceAll(/\s+/g, " ").trim()

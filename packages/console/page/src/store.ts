@@ -3,6 +3,7 @@
  */
 import type { State } from "../../src/Message.ts"
 import type { Transaction } from "@effect-dsql/emulator/Watch"
+import { nameOf, short } from "./format.ts"
 
 /** A transaction with its place among the lanes. */
 export interface Item {
@@ -11,12 +12,15 @@ export interface Item {
   readonly slot: number
 }
 
-/** What is shown of all there is. */
+/** What is shown of all there is; all where it is left open. */
 export interface Filter {
-  readonly label: string
-  readonly table: string
-  readonly outcome: string
+  readonly label: string | undefined
+  readonly table: string | undefined
+  readonly outcome: string | undefined
 }
+
+/** Whether the server answers: not yet; it does; it does no longer; another one answers in its place. */
+export type Link = "opening" | "up" | "down" | "stale"
 
 /** Transactions that a page keeps. */
 export const most = 10_000
@@ -24,16 +28,16 @@ export const most = 10_000
 /** Lanes of one label: what does not fit shares the last one. */
 const lanesAtMost = 24
 
-export const everything: Filter = { label: "", table: "", outcome: "" }
+export const everything: Filter = { label: undefined, table: undefined, outcome: undefined }
 
 /** Tables that a transaction names. */
 export const tablesOf = ({ statements }: Transaction): ReadonlySet<string> =>
   new Set(statements.flatMap(({ tables }) => tables))
 
 export const matches = (transaction: Transaction, filter: Filter): boolean =>
-  (filter.label === "" || transaction.label === filter.label) &&
-  (filter.outcome === "" || transaction.outcome === filter.outcome) &&
-  (filter.table === "" || tablesOf(transaction).has(filter.table))
+  (filter.label === undefined || transaction.label === filter.label) &&
+  (filter.outcome === undefined || transaction.outcome === filter.outcome) &&
+  (filter.table === undefined || tablesOf(transaction).has(filter.table))
 
 export const endOf = (transaction: Transaction, now: number): number =>
   transaction.ended === undefined ? Math.max(now, transaction.began) : transaction.began + transaction.ended
@@ -50,8 +54,15 @@ export const makeStore = (onChange: () => void) => {
   let state: State | undefined
   /** What the server's clock is ahead of this one's. */
   let ahead = 0
-  let connected = false
+  let link: Link = "opening"
   let latest = 0
+  /** The time that is shown, while it stands still. */
+  let still: number | undefined
+
+  const running = () => Date.now() + ahead
+  const hold = () => {
+    still = paused || link === "down" || link === "stale" ? (still ?? running()) : undefined
+  }
 
   /** The first lane of a label on which nothing is at that time. */
   const slotOf = ({ began, ended, label }: Transaction): number => {
@@ -73,11 +84,10 @@ export const makeStore = (onChange: () => void) => {
     } else {
       const item = { transaction, slot: slotOf(transaction) }
       items.set(transaction.id, item)
-      const last = order.at(-1)
-      order.push(item)
-      if (last !== undefined && last.transaction.began > transaction.began) {
-        order = order.toSorted((a, b) => a.transaction.began - b.transaction.began)
-      }
+      // Most come as the last one; the others not far before.
+      let at = order.length
+      while (at > 0 && (order[at - 1]?.transaction.began ?? 0) > transaction.began) at--
+      order.splice(at, 0, item)
     }
     longest = Math.max(longest, transaction.ended ?? 0)
     latest = Math.max(latest, transaction.began + (transaction.ended ?? 0))
@@ -87,6 +97,8 @@ export const makeStore = (onChange: () => void) => {
     if (order.length <= most) return
     for (const { transaction } of order.slice(0, order.length - most)) items.delete(transaction.id)
     order = order.slice(order.length - most)
+    const labels = new Set(order.map(({ transaction }) => transaction.label))
+    for (const label of lanes.keys()) if (!labels.has(label)) lanes.delete(label)
   }
 
   const add = (transactions: ReadonlyArray<Transaction>) => {
@@ -106,12 +118,14 @@ export const makeStore = (onChange: () => void) => {
       ahead = next.now - Date.now()
       onChange()
     },
-    setConnected: (next: boolean) => {
-      connected = next
+    setLink: (next: Link) => {
+      link = next
+      hold()
       onChange()
     },
     pause: (next: boolean) => {
       paused = next
+      hold()
       if (!next) {
         add(waiting)
         waiting = []
@@ -129,7 +143,7 @@ export const makeStore = (onChange: () => void) => {
       return latest
     },
     get labels() {
-      return [...lanes].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([label, ends]) => ({ label, lanes: ends.length }))
+      return [...lanes.keys()].toSorted()
     },
     get state() {
       return state
@@ -137,10 +151,10 @@ export const makeStore = (onChange: () => void) => {
     get paused() {
       return paused
     },
-    get connected() {
-      return connected
+    get link() {
+      return link
     },
-    now: () => Date.now() + ahead
+    now: () => still ?? running()
   }
 }
 
@@ -156,8 +170,6 @@ export interface HotKey {
   readonly last: Transaction
 }
 
-const named = (label: string): string => (label === "" ? "(no name)" : label)
-
 /** The rows by their conflicts in the last minute before some time, those with most first. */
 export const hotKeys = (order: ReadonlyArray<Item>, now: number): ReadonlyArray<HotKey> => {
   const found = new Map<
@@ -171,7 +183,7 @@ export const hotKeys = (order: ReadonlyArray<Item>, now: number): ReadonlyArray<
     if (conflict?.table === undefined) continue
     const name = rowName(conflict.table, conflict.key)
     const known = found.get(name) ?? { conflicts: 0, pairs: new Map<string, number>(), attempts: [], last: transaction }
-    const pair = `${named(transaction.label)} lost to ${named(conflict.rival?.label ?? "somebody")}`
+    const pair = `${nameOf(transaction.label)} lost to ${nameOf(conflict.rival?.label ?? "somebody")}`
     known.conflicts++
     known.pairs.set(pair, (known.pairs.get(pair) ?? 0) + 1)
     known.attempts.push(transaction.attempt)
@@ -192,7 +204,7 @@ export const hotKeys = (order: ReadonlyArray<Item>, now: number): ReadonlyArray<
 /** A row by its table and key, in a few words. */
 export const rowName = (table: string, key: Readonly<Record<string, string>> | undefined): string =>
   key === undefined
-    ? table
-    : `${table} ${Object.entries(key)
-        .map(([column, value]) => `${column}=${value}`)
+    ? short(table)
+    : `${short(table)} ${Object.entries(key)
+        .map(([column, value]) => `${short(column)}=${short(value)}`)
         .join(" ")}`

@@ -34,11 +34,18 @@ export const state = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Message.State> {
   const { control } = emulator
   const holdings = yield* emulator.holdings
-  const spent = yield* control.spent()
-  const total = ({ cost }: (typeof spent)[number]) => cost.read + cost.write
+  const all = yield* control.spent()
+  const total = ({ cost }: (typeof all)[number]) => cost.read + cost.write
+  const spent = all.toSorted((a, b) => total(b) - total(a)).slice(0, dearest)
+  // Nobody's label asks for all of them.
+  const labels = new Set(spent.flatMap(({ label }) => (label === "" ? [] : [label])))
+  const roundTrips = yield* Effect.forEach(labels, (label) =>
+    Effect.map(control.counts(label), (counts) => [label, counts.roundTrips] as const)
+  )
   return {
     now: Date.now(),
     ...setting,
+    parameters: yield* control.keepsParameters,
     connections: holdings.connections,
     sessions: holdings.sessions,
     open: holdings.transactions,
@@ -47,7 +54,8 @@ export const state = Effect.fnUntraced(function* (
     databases: yield* emulator.databases,
     happened: yield* control.happened,
     refused: yield* control.refused,
-    spent: spent.toSorted((a, b) => total(b) - total(a)).slice(0, dearest)
+    spent,
+    roundTrips: Object.fromEntries(roundTrips)
   }
 })
 

@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
-import { ConnectionLost } from "../../DsqlError.ts"
+import { ConnectionLost, UnsupportedFeature } from "../../DsqlError.ts"
 import { carry } from "../errors/classify.ts"
 import { Single } from "../transaction/single.ts"
 import type { Answer, Cycle } from "../wire/cycle.ts"
@@ -17,9 +17,11 @@ import { begun, Session } from "./session.ts"
 
 export class ReservedSession extends Session {
   protected pipeline = new Pipeline(this.wire, { begin: undefined, isOff: true })
+  /** Who reads a stream, and would wait for ever for anything else. */
+  private reader: Fiber.Fiber<unknown, unknown> | undefined
 
-  protected override get refusal(): SqlError | undefined {
-    return this.pipeline.refusal
+  protected override refusal(fiber: Fiber.Fiber<unknown, unknown>): SqlError | undefined {
+    return this.pipeline.refusal ?? (this.reader === fiber ? reading : undefined)
   }
 
   protected override send(cycle: Cycle, _sql: string): void {
@@ -36,7 +38,23 @@ export class ReservedSession extends Session {
   }
 
   protected override get leased(): Effect.Effect<void, SqlError, Scope.Scope> {
-    return Effect.acquireRelease(this.pipeline.lease, () => Effect.sync(this.pipeline.release), { interruptible: true })
+    const { pipeline } = this
+    const lease = Effect.acquireRelease(pipeline.lease, () => Effect.sync(this.giveBack), { interruptible: true })
+    return Effect.withFiber((fiber) => {
+      const refusal = this.refusal(fiber)
+      if (refusal !== undefined) return Effect.fail(refusal)
+      return Effect.andThen(
+        lease,
+        Effect.sync(() => {
+          this.reader = fiber
+        })
+      )
+    })
+  }
+
+  private readonly giveBack = (): void => {
+    this.reader = undefined
+    this.pipeline.release()
   }
 
   /** Lets the driver listen on the session until the scope closes. */
@@ -51,7 +69,12 @@ export class ReservedSession extends Session {
     const { pipeline, wire } = this
     pipeline.refuse(released)
     if (wire.dead !== undefined || (wire.isIdle && wire.status === "I" && !pipeline.isLeased)) return Effect.void
-    if (pipeline.isLeased) return Effect.sync(() => wire.end(released))
+    if (pipeline.isLeased) {
+      // Said here: the next one would have it before the socket says that it has closed.
+      this.end("lost")
+      wire.end(released)
+      return Effect.void
+    }
     const rollback = wire.cycle("ROLLBACK", [], "rows", true, this.observer.begin("ROLLBACK", fiber))
     wire.write({ cycles: [rollback], answered: () => undefined })
     return Effect.andThen(
@@ -67,6 +90,15 @@ const isBegin = (command: string): boolean => command === "BEGIN" || command ===
 
 const released = carry(
   new ConnectionLost({ phase: "statement", message: "the connection was given back: nothing more is sent on it" }),
+  "query"
+)
+
+const reading = carry(
+  new UnsupportedFeature({
+    message:
+      "a stream of this connection is still being read, and it answers one after the other: read the stream to its end " +
+      "first (Stream.runCollect, a LIMIT and a key to go on from), or stream outside of the transaction"
+  }),
   "query"
 )
 

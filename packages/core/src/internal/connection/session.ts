@@ -78,7 +78,8 @@ export class Session implements Connection {
   /** Sends a statement, and tells what it was answered with. */
   protected ask(asked: Asked): Effect.Effect<Answer, SqlError> {
     return Effect.withFiber((fiber) => {
-      if (this.refusal !== undefined) return Effect.fail(this.refusal)
+      const refusal = this.refusal(fiber)
+      if (refusal !== undefined) return Effect.fail(refusal)
       const ended = this.observer.begin(asked.sql, fiber)
       const { form, params, prepare, sql } = asked
       return Effect.callback<Answer, SqlError>((resume) => {
@@ -97,7 +98,7 @@ export class Session implements Connection {
   }
 
   /** Why nothing is sent. */
-  protected get refusal(): SqlError | undefined {
+  protected refusal(_fiber: Fiber.Fiber<unknown, unknown>): SqlError | undefined {
     return undefined
   }
 
@@ -127,7 +128,7 @@ export class Session implements Connection {
   protected failedWith(cause: Cause.Cause<SqlError>, sql: string, fiber: Fiber.Fiber<unknown, unknown>): void {
     for (const reason of cause.reasons) {
       if (reason._tag !== "Fail") continue
-      if (reason.error.reason._tag === "ConnectionError") this.end("lost")
+      if (this.wire.dead !== undefined || reason.error.reason._tag === "ConnectionError") this.end("lost")
       this.note(sql, reason.error, fiber)
     }
   }

@@ -79,7 +79,8 @@ export const read = (error: SqlError, operation?: string): AttemptError => {
 export const leavesOpen = ({ reason }: SqlError): boolean => {
   if (isCarried(reason.cause) || reason.operation === "connect") return false
   const code = sqlStateOf(reason.cause)
-  return code === undefined ? reason._tag === "ConnectionError" : SqlState.leavesOutcomeOpen(code)
+  if (code !== undefined) return SqlState.leavesOutcomeOpen(code)
+  return reason._tag === "ConnectionError" || reason.operation === "read"
 }
 
 /** Such an error as what it says. The driver calls it retryable, so it is replaced; any other stays the driver's. */

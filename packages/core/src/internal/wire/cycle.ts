@@ -9,7 +9,7 @@ import { getOrThrow } from "effect/Result"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Columns } from "./columns.ts"
 import { parameterOf } from "./parameter.ts"
-import { unreadable } from "./failure.ts"
+import { unwritable } from "./failure.ts"
 import type { PreparedStatement, PreparedStatements } from "./preparedStatements.ts"
 
 /** What a statement was answered with: rows by the names of their columns, or by their places. */
@@ -85,7 +85,7 @@ export class Cycle {
       if (prepared !== undefined) prepared.uses++
       this.prepared = prepared
     } catch (cause) {
-      this.failure = unreadable(cause, "A value of the statement could not be written")
+      this.failure = unwritable(cause)
     }
   }
 

@@ -62,9 +62,23 @@ const reasonOf = ({ code = "", constraint }: ErrorFields, props: Props): SqlErro
 export const lost = (cause: unknown, message: string): SqlError =>
   new SqlError({ reason: new ConnectionError({ cause, message, operation: "query" }) })
 
-/** A value could not be written, or read. */
-export const unreadable = (cause: unknown, message: string): SqlError =>
-  new SqlError({ reason: new UnknownError({ cause, message, operation: "query" }) })
+/** A value could not be written, and the statement was not sent. */
+export const unwritable = (cause: unknown): SqlError =>
+  new SqlError({
+    reason: new UnknownError({ cause, message: "A value of the statement could not be written", operation: "query" })
+  })
+
+/** What a statement was answered with could not be read: what it did, it did. */
+export const unreadable = (cause: unknown): SqlError =>
+  new SqlError({ reason: new UnknownError({ cause, message: "A row could not be read", operation: "read" }) })
+
+/** The server wants to copy rows, which nobody here has, or takes. */
+export const copying = (): SqlError =>
+  refused({
+    severity: "ERROR",
+    code: "0A000",
+    message: "COPY is not supported here, and the connection was ended: use INSERT or SELECT, or a client that has COPY"
+  })
 
 /** A statement was not run, because one that was sent together with it, before it, had failed. */
 export const skipped = (): SqlError =>

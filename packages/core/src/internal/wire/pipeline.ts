@@ -12,7 +12,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
-import { ConnectionLost } from "../../DsqlError.ts"
+import { ConnectionLost, UnsupportedFeature } from "../../DsqlError.ts"
 import { carry } from "../errors/classify.ts"
 import type { Cycle } from "./cycle.ts"
 import * as Failure from "./failure.ts"
@@ -36,6 +36,18 @@ const unwritten = (cause: SqlError): SqlError =>
 /** What is written after the end of a transaction would commit by itself. */
 const over = carry(
   new ConnectionLost({ phase: "statement", message: "the transaction is over: nothing more is sent in it" }),
+  "query"
+)
+
+/** How long a COMMIT waits for who reads from the session himself. */
+const leaseMillis = 5_000
+
+const outlived = carry(
+  new UnsupportedFeature({
+    message:
+      `the body of the transaction ended ${leaseMillis} ms ago, and a stream of it is still being read: nothing is ` +
+      "committed. End the stream, or wait for it, in the body"
+  }),
   "query"
 )
 
@@ -147,6 +159,7 @@ export class Pipeline {
     if (refusal !== undefined) return commit.withhold(refusal)
     this.commit = commit
     this.flush()
+    this.limit()
   }
 
   /** Writes nothing more of what was asked, nor of what will be. */
@@ -246,5 +259,15 @@ export class Pipeline {
     this.items.shift()
     this.holder = "lease"
     lease.grant(Effect.void)
+    this.limit()
+  }
+
+  /** Somebody who outlives the transaction may read from the session for ever. Nothing else is under way then. */
+  private limit(): void {
+    if (this.commit === undefined || !this.isLeased) return
+    const { commit } = this
+    setTimeout(() => {
+      if (this.commit === commit && this.isLeased) this.refuse(outlived)
+    }, leaseMillis)
   }
 }

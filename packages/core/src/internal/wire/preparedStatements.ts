@@ -38,7 +38,7 @@ export class PreparedStatements {
     const name = `dsql_${this.namespace}_${++this.count}`
     const made: PreparedStatement = { name, key, uses: 0, isSent: false, isReady: false, columns: undefined }
     this.byKey.set(key, made)
-    if (this.byKey.size > most) this.evict()
+    this.evict(made)
     return made
   }
 
@@ -47,6 +47,12 @@ export class PreparedStatements {
     if (this.byKey.get(statement.key) !== statement) return
     this.byKey.delete(statement.key)
     this.close(statement.name)
+  }
+
+  /** The server has none of them any more. */
+  forget(): void {
+    this.byKey.clear()
+    this.closes = []
   }
 
   /** Whether it was dropped, and what still asks for it asks in vain. */
@@ -61,11 +67,13 @@ export class PreparedStatements {
     return closes
   }
 
-  private evict(): void {
+  /** Those stay that are under way or about to be. One that nobody sent in the end, the server has not heard of. */
+  private evict(made: PreparedStatement): void {
     for (const statement of this.byKey.values()) {
-      if (!statement.isReady || statement.uses > 0) continue
+      if (this.byKey.size <= most) return
+      if (statement === made || statement.uses > 0 || statement.isSent !== statement.isReady) continue
       this.byKey.delete(statement.key)
-      return this.close(statement.name)
+      if (statement.isSent) this.close(statement.name)
     }
   }
 

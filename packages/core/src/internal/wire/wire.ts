@@ -36,6 +36,9 @@ interface Written extends Segment {
 
 const sync = PgProtocol.encodeSync()
 
+/** What the server says when it has been told to forget all that is prepared. */
+const forgetting: ReadonlySet<string> = new Set(["DISCARD ALL", "DEALLOCATE ALL"])
+
 export class Wire {
   /** The driver, which opened the session, for what it does with one by itself. */
   readonly driver: PgConnection
@@ -101,9 +104,8 @@ export class Wire {
   private unread(cause: unknown): void {
     const [segment] = this.underWay
     const cycle = segment?.cycles[segment.at]
-    const message = "A row could not be read"
-    if (cycle !== undefined) cycle.failure = Failure.unreadable(cause, message)
-    this.end(Failure.lost(cause, message))
+    if (cycle !== undefined) cycle.failure = Failure.unreadable(cause)
+    this.end(Failure.lost(cause, "A row could not be read"))
   }
 
   /** Leaves the session to the driver until the scope closes. */
@@ -199,6 +201,11 @@ export class Wire {
         return this.completed(segment, cycle, message.commandTag)
       case "EmptyQueryResponse":
         return this.completed(segment, cycle, "")
+      case "CopyInResponse":
+      case "CopyOutResponse":
+      case "CopyBothResponse":
+        cycle.failure = Failure.copying()
+        return this.end(cycle.failure)
       default:
         return this.desync(message._tag)
     }
@@ -206,6 +213,7 @@ export class Wire {
 
   private completed(segment: Written, cycle: Cycle, tag: string): void {
     cycle.complete(tag)
+    if (forgetting.has(tag)) this.statements.forget()
     segment.at++
     this.turn()
   }
@@ -215,8 +223,9 @@ export class Wire {
     const cycle = segment.cycles[Math.min(segment.at, segment.cycles.length - 1)]
     if (cycle === undefined || segment.hasFailed) return this.desync("ErrorResponse")
     segment.hasFailed = true
-    // Its name was to be made by a statement that was not run, of which this one's segment stands behind.
-    cycle.failure = this.statements.hasLeft(cycle.prepared) ? Failure.skipped() : Failure.refused(fields)
+    // Its name was to be made by one before it that failed, and with it the transaction, where there is one.
+    const isBehind = this.status !== "I" && this.statements.hasLeft(cycle.prepared)
+    cycle.failure = isBehind ? Failure.skipped() : Failure.refused(fields)
     if (cycle.prepared !== undefined && isStale(fields.code)) this.statements.drop(cycle.prepared)
     for (const behind of segment.cycles.slice(segment.at + 1)) behind.failure = Failure.skipped()
     for (const { parses, prepared } of segment.cycles.slice(segment.at)) {

@@ -50,6 +50,14 @@ const withoutSecrets = (text: string, body?: string): string =>
 export const withoutTexts = ({ text }: Statement): string =>
   replacing(text, (token) => (Tokens.isComment(token) ? "" : Tokens.isText(token) ? "'…'" : undefined))
 
+const literals: ReadonlySet<string> = new Set(["ICONST", "FCONST", "BCONST", "XCONST"])
+
+/** `?` for each text and number in it, and no comment. */
+export const shape = ({ text }: Statement): string =>
+  replacing(text, (token) =>
+    Tokens.isComment(token) ? "" : Tokens.isText(token) || literals.has(token.tokenName) ? "?" : undefined
+  ).trim()
+
 /** Statements whose texts are of no row and no column: said of something, set, or run later. */
 const telling: ReadonlySet<ParseTree.Tag> = new Set<ParseTree.Tag>([
   "AlterDatabaseSetStmt",

@@ -127,6 +127,7 @@ export const make = (options: {
         log ??= Log.make()
         if (parameters !== undefined) log.parameters = parameters
       }),
+    keepsParameters: Effect.sync(() => log?.parameters === true),
     transactions: (after = 0) => Effect.sync(() => log?.transactions(after) ?? []),
     changes: (after) => Effect.suspend(() => log?.awaitChange(after) ?? Effect.never),
     conflicts: (label) => Effect.sync(() => log?.conflicts(label) ?? []),

@@ -10,6 +10,10 @@ import * as Tables from "./tables.ts"
 export interface Prepared {
   /** As the client wrote it. */
   readonly text: string
+  /** As it may be shown: without passwords. */
+  readonly shown: string
+  /** With `?` for its values; read when somebody asks for the first time. */
+  readonly shape: () => string
   /** As PostgreSQL takes it. */
   readonly sql: string
   readonly plan: Plan.Plan
@@ -19,10 +23,18 @@ export interface Prepared {
   readonly writes: ReadonlyArray<Tables.Write>
 }
 
+/** Texts above this length are not remembered: bulk writes do not come again. */
+const longest = 100_000
+
 const of = (statement: Statement.Statement): Prepared => {
   const tables = Tables.named(statement)
+  let shape: string | undefined
   return {
     text: statement.text,
+    shown: Statement.redacted(statement),
+    // Of a text that is not remembered it would cost as much as reading it again.
+    shape: () =>
+      (shape ??= statement.text.length < longest ? Statement.shape(statement) : Statement.redacted(statement)),
     sql: Statement.withoutWaiting(statement),
     plan: Plan.of(statement, tables),
     tables,
@@ -33,9 +45,6 @@ const of = (statement: Statement.Statement): Prepared => {
 
 /** Prepares the statements of a text. */
 export type Prepare = (sql: string) => Effect.Effect<ReadonlyArray<Prepared>, Statement.SyntaxError>
-
-/** Texts above this length are not remembered: bulk writes do not come again. */
-const longest = 100_000
 
 /** Remembers what was parsed lately; parsing costs more than running a short statement. */
 export const make = (capacity = 2_000): Prepare => {

@@ -8,7 +8,7 @@ import type * as Watch from "../../Watch.ts"
 import type { Refusal } from "../statement/refusal.ts"
 import { cut, sizeOf, told, type Trace } from "./trace.ts"
 
-/** What is kept at most: transactions that have ended, characters of them, refused texts, texts with a cost of their own. */
+/** What is kept at most: transactions that have ended, characters of them, refused texts, shapes with a cost of their own. */
 export const most = { transactions: 20_000, characters: 32 * 1024 * 1024, refused: 500, spent: 2_000 }
 
 /** A log that witnesses write, and that is read by whoever asks. */
@@ -95,7 +95,7 @@ export const make = (): Log => {
       const slot = isRoomy ? name : `${trace.label}\0`
       const before = spent.get(slot) ?? {
         label: trace.label,
-        sql: isRoomy ? cut(sql) : "",
+        sql: isRoomy ? sql : "",
         times: 0,
         rows: 0,
         millis: 0,
@@ -142,6 +142,7 @@ export const make = (): Log => {
         if (conflicts.length > most.transactions) conflicts = conflicts.slice(most.transactions / 4)
       }
       const first = firsts.get(trace)
+      firsts.delete(trace)
       const isTriedAgain = trace.outcome === "conflict" || trace.outcome === "cut" || trace.fault !== undefined
       if (isTriedAgain && first !== undefined) {
         lost.push({ trace, ...first })
@@ -151,7 +152,8 @@ export const make = (): Log => {
       keep(trace)
       tell()
     },
-    join: (trace, first, parameters) => {
+    join: (trace, text, parameters) => {
+      const first = cut(text)
       firsts.set(trace, { first, parameters })
       const at = lost.findLastIndex(
         (each) =>
@@ -179,8 +181,8 @@ export const make = (): Log => {
         label,
         ...(rule !== undefined && { rule }),
         sqlstate,
-        message,
-        ...(hint !== undefined && { hint }),
+        message: cut(message),
+        ...(hint !== undefined && { hint: cut(hint) }),
         times: (before?.times ?? 0) + 1,
         at: Date.now()
       })

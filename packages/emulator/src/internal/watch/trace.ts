@@ -33,7 +33,7 @@ export interface Trace {
   roundTrips: number
   rows: number
   bytes: number
-  /** Charged bytes of each statement, by its text. */
+  /** Charged bytes of each statement, by its shape. */
   readonly charges: Map<string, Charge>
   cost: Watch.Cost
   first: number
@@ -51,7 +51,7 @@ export interface Trace {
   definition: string | undefined
 }
 
-/** What statements of one text have read and written in one transaction. */
+/** What statements of one shape have read and written in one transaction. */
 export interface Charge {
   times: number
   rows: number
@@ -92,15 +92,21 @@ export const statementsAtMost = 100
 /** Characters of a text that are kept. */
 const longest = 4_000
 
-/** A text, cut if it is long. */
-export const cut = (text: string): string => (text.length <= longest ? text : `${text.slice(0, longest - 1)}…`)
+/** A text, cut if it is long; by way of bytes, because a slice of a string keeps all of it in memory. */
+export const cut = (text: string): string =>
+  text.length <= longest ? text : `${Buffer.from(text.slice(0, longest - 1), "utf16le").toString("utf16le")}…`
 
 /** Characters that a trace takes, about. */
-export const sizeOf = ({ statements }: Trace): number =>
+export const sizeOf = ({ conflict, label, message = "", statements, touched }: Trace): number =>
   statements.reduce(
-    (total, { parameters, sql }) =>
-      total + sql.length + (parameters?.reduce((sum, each) => sum + (each?.length ?? 0), 0) ?? 0),
-    400
+    (total, { message = "", parameters, sql }) =>
+      total + sql.length + message.length + (parameters?.reduce((sum, each) => sum + (each?.length ?? 0), 0) ?? 0),
+    400 +
+      label.length +
+      message.length +
+      (conflict?.statement?.length ?? 0) +
+      (conflict?.rival?.statement?.length ?? 0) +
+      touched.reduce((total, { key, sql }) => total + key.length + sql.length, 0)
   )
 
 /** What others are told of it. */

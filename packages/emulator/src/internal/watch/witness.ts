@@ -69,7 +69,7 @@ export const make = (log: Log, client: Client): Looker => {
   /** Notes what an error says, and what conflict it is. */
   const fail = (own: Trace.Trace, error: ServerMessage.ServerError) => {
     own.sqlstate = error.sqlstate
-    own.message = error.message
+    own.message = Trace.cut(error.message)
     if (error.sqlstate !== "40001" || own.conflict !== undefined) return
     const code = error.message.includes("(OC001)") ? "OC001" : "OC000"
     const injected = own.fault?.includes("conflict") === true
@@ -106,7 +106,7 @@ export const make = (log: Log, client: Client): Looker => {
     let received = 0
     for (const each of frames) if (each[0] === Frame.code.dataRow) received += each.length
     const statement: Watch.Statement = {
-      sql: Trace.cut(prepared.text),
+      sql: Trace.cut(prepared.shown),
       at: began - own.began,
       millis: now() - began,
       rows,
@@ -118,7 +118,7 @@ export const make = (log: Log, client: Client): Looker => {
         call.bound !== undefined && {
           parameters: parametersOf(call).map((each, i) => shown(each, call.bound?.types ?? Buffer.alloc(0), i + 1))
         }),
-      ...(error !== undefined && { sqlstate: error.sqlstate, message: error.message })
+      ...(error !== undefined && { sqlstate: error.sqlstate, message: Trace.cut(error.message) })
     }
     if (own.statements.length < Trace.statementsAtMost) own.statements.push(statement)
     else own.omitted++
@@ -126,9 +126,9 @@ export const make = (log: Log, client: Client): Looker => {
     if (error === undefined) charge(own, call, statement, changedBy(prepared, rows))
     else fail(own, error)
     if (error !== undefined && prepared.plan._tag === "Refused")
-      log.refuse(own.label, prepared.text, prepared.plan.refusal)
+      log.refuse(own.label, prepared.shown, prepared.plan.refusal)
     else if (error?.sqlstate.startsWith("0A") === true || error?.sqlstate.startsWith("54") === true) {
-      log.refuse(own.label, prepared.text, error)
+      log.refuse(own.label, prepared.shown, error)
     }
     if (client.transaction !== undefined) return log.changed(own)
     end(own, outcomeOf(own, tag !== undefined && ServerMessage.readTag(tag) === "ROLLBACK"))
@@ -149,7 +149,7 @@ export const make = (log: Log, client: Client): Looker => {
     changed: number
   ) => {
     const { plan } = call.prepared
-    if (plan._tag === "Ddl") own.definition = Trace.cut(call.prepared.text)
+    if (plan._tag === "Ddl") own.definition = Trace.cut(call.prepared.shown)
     if (plan._tag !== "Plain" || tables.length === 0) return
     const row =
       rows > 0 && plan.effects !== "read"
@@ -157,11 +157,12 @@ export const make = (log: Log, client: Client): Looker => {
         : undefined
     if (row !== undefined) {
       const isWeak = plan.locked?.strength === "Key Share"
-      own.touched.push({ target: row.target, key: row.key, sql: Trace.cut(call.prepared.text), isWeak })
+      own.touched.push({ target: row.target, key: row.key, sql: Trace.cut(call.prepared.shown), isWeak })
     }
     own.rows += changed
-    const known = own.charges.get(call.prepared.text) ?? { times: 0, rows: 0, millis: 0, read: 0, write: 0 }
-    own.charges.set(call.prepared.text, {
+    const shape = Trace.cut(call.prepared.shape())
+    const known = own.charges.get(shape) ?? { times: 0, rows: 0, millis: 0, read: 0, write: 0 }
+    own.charges.set(shape, {
       times: known.times + 1,
       rows: known.rows + rows,
       millis: known.millis + millis,

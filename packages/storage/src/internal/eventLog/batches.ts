@@ -15,6 +15,7 @@ import type { EncryptedBatch, EncryptedRemoteBatch } from "effect/eventlog/Event
 import type { WriteAck } from "effect/eventlog/EventLogMessage"
 import * as Schema from "effect/Schema"
 import * as Grouped from "../grouped.ts"
+import { hidden } from "../statement/limit.ts"
 import * as Statement from "../statement/statement.ts"
 import { primaryKeyOf } from "../tables/primaryKey.ts"
 import { entryIdOf, uuidOf } from "./uuid.ts"
@@ -37,8 +38,10 @@ export const make = (names: Names, statements: Statement.Statements) => {
     const entries = firstOfEach(written)
     yield* fits(names, scope, contents, entries)
     const entry = Expression.records("entry", Entries, entries)
-    const isNew = Expression.sql`NOT EXISTS (
-      SELECT 1 FROM ${ids} WHERE ${Expression.key(names.ids, inScope)} AND ${ids}.entry_id = entry.entry_id)`
+    // Each is looked up: for a join, a planner that knows nothing of the table would read all ids of the scope.
+    const isNew = Expression.sql`(
+      SELECT ${ids}.sequence FROM ${ids}
+      WHERE ${Expression.key(names.ids, inScope)} AND ${ids}.entry_id = entry.entry_id) IS NULL`
     const counter = Guard.make({
       name: "scope",
       row: Guard.row(names.scopes, inScope, ["next_sequence"], "exclusive"),
@@ -115,10 +118,14 @@ export const make = (names: Names, statements: Statement.Statements) => {
       Statement.rows(
         Place,
         Expression.sql`SELECT DISTINCT entry.ordinal, batch.sequence
-          FROM ${entry} JOIN ${ids} AS known ON known.entry_id = entry.entry_id
-          JOIN ${batches} AS batch ON batch.scope = known.scope AND batch.iv = entry.iv
-            AND batch.last_sequence = known.sequence - entry.place + entry.size - 1
-          WHERE known.scope = ${Expression.value("uuid", scope)}`
+          FROM ${entry}
+          CROSS JOIN LATERAL (
+            SELECT known.sequence - entry.place + entry.size - 1 AS last_sequence FROM ${ids} AS known
+            WHERE known.scope = ${Expression.value("uuid", scope)} AND known.entry_id = entry.entry_id LIMIT 1) AS known
+          CROSS JOIN LATERAL (
+            SELECT sequence, iv FROM ${batches}
+            WHERE scope = ${Expression.value("uuid", scope)} AND last_sequence = known.last_sequence LIMIT 1) AS batch
+          WHERE batch.iv = entry.iv`
       ),
       (places) => written.map((_, ordinal) => places.find((place) => place.ordinal === BigInt(ordinal))?.sequence ?? "")
     )
@@ -150,8 +157,8 @@ export const make = (names: Names, statements: Statement.Statements) => {
           known.map(({ entry_id, sequence }) => ({ entryId: entryIdOf(entry_id), sequence: Number(sequence) }))
       ),
 
-    /** The batches with entries from a number on, in order. */
-    from: (scope: string, sequence: number) =>
+    /** The first batches with entries from a number on, in order. */
+    from: (scope: string, sequence: number, size: number) =>
       Effect.map(
         statements.read(
           "EventLogServer.changes",
@@ -159,7 +166,7 @@ export const make = (names: Names, statements: Statement.Statements) => {
           Expression.sql`SELECT sequence, iv, entry_ids, encrypted_batch FROM ${batches}
             WHERE scope = ${Expression.value("uuid", scope)}
               AND last_sequence >= ${Expression.value("bigint", BigInt(sequence))}
-            ORDER BY last_sequence`
+            ORDER BY last_sequence LIMIT ${hidden(size)}`
         ),
         (found) => found.map(batchOf)
       )

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import { type Entry, RemoteEntry } from "effect/eventlog/EventJournal"
 import * as Schema from "effect/Schema"
 import * as Grouped from "../grouped.ts"
+import { hidden } from "../statement/limit.ts"
 import * as Statement from "../statement/statement.ts"
 import { primaryKeyOf } from "../tables/primaryKey.ts"
 import * as Stored from "./entry.ts"
@@ -136,16 +137,28 @@ export const make = (names: Names, statements: Statement.Statements) => {
       )
     )
 
-  const select = (name: string, where: Expression.Expression) =>
-    Effect.map(
-      statements.read(
-        name,
-        Row,
-        Expression.sql`SELECT sequence, entry_id, event, primary_key, payload FROM ${entries}
-          WHERE ${where} ORDER BY sequence`
-      ),
-      (rows) => rows.map(remoteEntryOf)
+  const columns = Expression.literal("sequence, entry_id, event, primary_key, payload")
+
+  const select = (name: string, rest: Expression.Expression) =>
+    Effect.map(statements.read(name, Row, Expression.sql`SELECT ${columns} FROM ${rest}`), (rows) =>
+      rows.map(remoteEntryOf)
     )
+
+  /** All entries from an id on. */
+  const later = Effect.fnUntraced(function* (storeId: string, oldest: string) {
+    const found: Array<RemoteEntry> = []
+    let from = Expression.sql`entry_id >= ${uuid(oldest)}`
+    while (true) {
+      const page = yield* select(
+        "EventLogServer.entriesAfter",
+        Expression.sql`${entries} WHERE ${inStore(storeId)} AND ${from} ORDER BY entry_id LIMIT ${hidden(laterAtOnce)}`
+      )
+      found.push(...page)
+      const last = page.at(-1)
+      if (last === undefined || page.length < laterAtOnce) return found
+      from = Expression.sql`entry_id > ${uuid(last.entry.idString)}`
+    }
+  })
 
   return {
     /**
@@ -177,32 +190,45 @@ export const make = (names: Names, statements: Statement.Statements) => {
 
     /** What a batch has to be compared with: the same ids, and later entries of the same keys; all later ones without it. */
     concerned: (storeId: string, oldest: Entry, batch: ReadonlyArray<Entry> | undefined) => {
-      const later = Expression.sql`entry_id >= ${Expression.value("uuid", oldest.idString)}`
-      const keys = batch && Expression.values("uuid", [...new Set(batch.map(Stored.keyOf))])
-      const ids =
-        batch &&
-        Expression.values(
-          "uuid",
-          batch.map(({ idString }) => idString)
-        )
-      return select(
+      if (batch === undefined) return Effect.map(later(storeId, oldest.idString), inOrder)
+      const ids = batch.map(({ idString }) => idString)
+      const keys = [...new Set(batch.map(Stored.keyOf))]
+      // Each is looked up by an index of its own: of one condition for both, a plan for any ids reads all of the store.
+      const found = select(
         "EventLogServer.entriesAfter",
-        keys === undefined || ids === undefined
-          ? Expression.sql`${inStore(storeId)} AND ${later}`
-          : Expression.sql`${inStore(storeId)} AND (entry_id = ANY(${ids}) OR (key_id = ANY(${keys}) AND ${later}))`
+        Expression.sql`(
+          SELECT stored.* FROM unnest(${Expression.values("uuid", ids)}) AS wanted(id) CROSS JOIN LATERAL (
+            SELECT ${columns} FROM ${entries} WHERE ${inStore(storeId)} AND entry_id = wanted.id LIMIT 1) AS stored
+          UNION ALL
+          SELECT stored.* FROM unnest(${Expression.values("uuid", keys)}) AS wanted(key) CROSS JOIN LATERAL (
+            SELECT ${columns} FROM ${entries} WHERE ${inStore(storeId)} AND key_id = wanted.key
+              AND entry_id >= ${uuid(oldest.idString)} OFFSET 0) AS stored) AS stored`
       )
+      return Effect.map(found, inOrder)
     },
 
-    /** The entries from a number on, in order. */
-    from: (storeId: string, sequence: number) =>
+    /** The first entries from a number on, in order. */
+    from: (storeId: string, sequence: number, size: number) =>
       select(
         "EventLogServer.changes",
-        Expression.sql`${inStore(storeId)} AND sequence >= ${Expression.value("bigint", BigInt(sequence))}`
+        Expression.sql`${entries} WHERE ${inStore(storeId)} AND sequence >= ${Expression.value("bigint", BigInt(sequence))}
+          ORDER BY sequence LIMIT ${hidden(size)}`
       )
   }
 }
 
 const operation = "EventLogServer.write"
+
+/** Entries that one statement reads of all that are later than another one. */
+const laterAtOnce = 1000
+
+const uuid = (id: string) => Expression.value("uuid", id)
+
+/** Each entry once, in the order of their numbers. */
+const inOrder = (found: ReadonlyArray<RemoteEntry>): ReadonlyArray<RemoteEntry> =>
+  [...new Map(found.map((entry) => [entry.remoteSequence, entry])).values()].toSorted(
+    (one, other) => one.remoteSequence - other.remoteSequence
+  )
 
 /** An entry is there already: one that somebody else wrote, or a write whose answer was lost. */
 class KnownAlready extends Data.TaggedError("KnownAlready") {}

@@ -39,16 +39,19 @@ export const follow = <A>(
     from,
     log,
     next,
-    read
+    read,
+    size
   }: {
     readonly log: string
     readonly from: number
-    /** The entries from a number on, in order. */
-    readonly read: (from: number) => Effect.Effect<ReadonlyArray<A>>
+    /** So many entries from a number on, in order, or all that there are. */
+    readonly read: (from: number, size: number) => Effect.Effect<ReadonlyArray<A>>
+    /** Entries that are read at once. */
+    readonly size: number
     /** The number behind an entry. */
     readonly next: (entry: A) => number
-    /** What is made of the entries that are there at first. */
-    readonly backlog: (entries: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<A>>
+    /** What is made of all entries that are there at first. Left out: they are given as they are, page by page. */
+    readonly backlog?: ((entries: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<A>>) | undefined
     readonly every: Duration.Input
   }
 ): Stream.Stream<A> =>
@@ -56,18 +59,26 @@ export const follow = <A>(
     Effect.gen(function* () {
       // Before anything is read: what is written while it is, is told of.
       const told = yield* signals.listen(log)
-      const there = yield* read(from)
-      const after = (entries: ReadonlyArray<A>, start: number) => {
-        const last = entries.at(-1)
-        return last === undefined ? start : next(last)
-      }
       const grown = Effect.raceFirst(PubSub.take(told), Effect.sleep(every))
-      const live = Stream.paginate(after(there, from), (start) =>
-        Effect.map(
-          Effect.andThen(grown, read(start)),
-          (entries) => [entries, Option.some(after(entries, start))] as const
+      const pageAt = (start: number) =>
+        Effect.map(read(start, size), (entries) => {
+          const last = entries.at(-1)
+          return { entries, end: last === undefined ? start : next(last), isLast: entries.length < size }
+        })
+      const pages = (start: number, isRead: boolean) =>
+        Stream.paginate({ end: start, isLast: isRead }, ({ end, isLast }) =>
+          Effect.map(
+            isLast ? Effect.andThen(grown, pageAt(end)) : pageAt(end),
+            (page) => [page.entries, Option.some(page)] as const
+          )
         )
-      )
-      return Stream.concat(Stream.fromArray(yield* backlog(there)), live)
+      if (backlog === undefined) return pages(from, false)
+      let page = yield* pageAt(from)
+      const there = [...page.entries]
+      while (!page.isLast) {
+        page = yield* pageAt(page.end)
+        there.push(...page.entries)
+      }
+      return Stream.concat(Stream.fromArray(yield* backlog(there)), pages(page.end, true))
     })
   )
