@@ -23,7 +23,16 @@ export interface Options {
   readonly units?: number
 }
 
-/** Prints how the contenders compare; the first is what the others are measured against. */
+/** How a contender compared. */
+export interface Compared {
+  readonly name: string
+  /** The median of what one operation takes, in microseconds. */
+  readonly micros: number
+  /** The median of its times in those of the first contender. */
+  readonly ratio: number
+}
+
+/** Prints how the contenders compare, and gives it; the first is what the others are measured against. */
 export const compare = Effect.fnUntraced(function* <R>(
   title: string,
   contenders: ReadonlyArray<Contender<R>>,
@@ -40,14 +49,17 @@ export const compare = Effect.fnUntraced(function* <R>(
   const baseline = times.get(contenders[0]?.name ?? "") ?? []
   yield* Console.log(`\n${title} (${options.concurrency} at a time, ${options.rounds} rounds of ${options.operations})`)
   yield* Console.log(`  ${"".padEnd(44)}${"median".padStart(12)}${"per second".padStart(12)}${"ratio".padStart(8)}`)
-  for (const [name, measured] of times) {
-    const each = median(measured) / options.operations / (options.units ?? 1)
-    const ratio = median(measured.map((time, round) => time / (baseline[round] ?? time)))
+  const found = [...times].map(([name, measured]): Compared => {
+    const micros = (1_000 * median(measured)) / options.operations / (options.units ?? 1)
+    return { name, micros, ratio: median(measured.map((time, round) => time / (baseline[round] ?? time))) }
+  })
+  for (const { micros, name, ratio } of found) {
     yield* Console.log(
-      `  ${name.padEnd(44)}${`${(each * 1_000).toFixed(0)} us`.padStart(12)}` +
-        `${(1_000 / each).toFixed(0).padStart(12)}${ratio.toFixed(2).padStart(8)}`
+      `  ${name.padEnd(44)}${`${micros.toFixed(0)} us`.padStart(12)}` +
+        `${(1e6 / micros).toFixed(0).padStart(12)}${ratio.toFixed(2).padStart(8)}`
     )
   }
+  return found
 })
 
 /** Milliseconds that a contender takes for all operations of a round. */

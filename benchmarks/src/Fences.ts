@@ -1,10 +1,13 @@
 /**
- * A fenced update of one row, against the same statement through the two drivers that most programs use.
+ * A fenced update of one row, against the same statement through the two drivers that most programs use; and what it
+ * costs to look after keys that many want.
  */
 import { DsqlClient, Fence, Transaction } from "@effect-dsql/core"
-import { Effect, Redacted } from "effect"
+import { Context, Effect, Layer, Redacted } from "effect"
 import pg from "pg"
 import postgres from "postgres"
+import * as Bars from "./Bars.ts"
+import * as Charts from "./Charts.ts"
 import { compare } from "./Compare.ts"
 
 const connections = 8
@@ -70,18 +73,62 @@ export const fences = (url: Redacted.Redacted) =>
       },
       {
         name: "Transaction.autocommit(Fence.compareAndSet)",
-        once: Effect.suspend(() => {
-          const { id, token } = ourGuard()
-          const guard = { table: "bench_guards", key: { id }, token: "token" }
-          return Transaction.autocommit(Fence.compareAndSet(guard, token, { token: token + 1n, owner: "owner" }), {
-            operation: "Bench"
-          })
-        }).pipe(Effect.provideService(DsqlClient.DsqlClient, client))
+        once: moved(client, ourGuard)
       }
     ]
-    yield* compare("A fenced update of one row", contenders, { operations: 400, rounds: 31, concurrency: 1 })
-    yield* compare("A fenced update of one row", contenders, { operations: 800, rounds: 31, concurrency: connections })
+    const options = { operations: 400, rounds: 31, concurrency: 1 }
+    const crowd = { operations: 800, rounds: 31, concurrency: connections }
+    const panels = [
+      { title: "1 at a time", compared: yield* compare("A fenced update of one row", contenders, options) },
+      { title: `${connections} at a time`, compared: yield* compare("A fenced update of one row", contenders, crowd) }
+    ]
+    yield* compare("A fenced update, and the queue for its key", yield* queued(url), options)
+    yield* Charts.draw("fences", (caption) => Bars.render(panels, (name) => name.startsWith("Transaction."), caption), [
+      "@effect-dsql/core",
+      "@effect/sql-pg",
+      "pg",
+      "postgres"
+    ])
   })
+
+/** Moves the token of a guard that nobody else wants. */
+const moved = (client: DsqlClient.DsqlClient["Service"], next: ReturnType<typeof guards>) =>
+  Effect.suspend(() => {
+    const { id, token } = next()
+    const guard = { table: "bench_guards", key: { id }, token: "token" }
+    return Transaction.autocommit(Fence.compareAndSet(guard, token, { token: token + 1n, owner: "owner" }), {
+      operation: "Bench"
+    })
+  }).pipe(Effect.provideService(DsqlClient.DsqlClient, client))
+
+/** Clients without a queue, with one, and with one that has met a conflict within the minute, so that fences name keys. */
+const queued = (url: Redacted.Redacted) =>
+  Effect.gen(function* () {
+    const clientWith = (queue: "off" | "fences") =>
+      Effect.map(
+        Layer.build(DsqlClient.layerUrl({ url, maxConnections: 1, hotKeys: { queue } })),
+        Context.get(DsqlClient.DsqlClient)
+      )
+    const [off, cold, hot] = yield* Effect.all([clientWith("off"), clientWith("fences"), clientWith("fences")])
+    yield* Effect.provideService(conflicted, DsqlClient.DsqlClient, hot)
+    return [
+      { name: "queue: off", once: moved(off, guards(5)) },
+      { name: "queue: fences (the default), no conflict yet", once: moved(cold, guards(6)) },
+      { name: "queue: fences, after a conflict", once: moved(hot, guards(7)) }
+    ]
+  })
+
+/** A transaction that meets a conflict at its first attempt. */
+const conflicted = Effect.suspend(() => {
+  let attempts = 0
+  return Transaction.run(
+    Effect.flatMap(Transaction.sql, (sql) =>
+      attempts++ === 0
+        ? sql.unsafe("DO $$ BEGIN RAISE EXCEPTION 'a conflict' USING ERRCODE = '40001'; END $$")
+        : sql`SELECT 1`
+    )
+  )
+})
 
 const written = (answer: unknown): void => {
   if (answer !== true) throw new Error("the fence did not hold")

@@ -6,6 +6,8 @@ import { DsqlClient, Transaction } from "@effect-dsql/core"
 import { PgClient } from "@effect/sql-pg"
 import { Console, Effect, Redacted } from "effect"
 import type { SqlClient } from "effect/sql"
+import * as Bars from "./Bars.ts"
+import * as Charts from "./Charts.ts"
 import { compare } from "./Compare.ts"
 import { latencyProxy } from "./LatencyProxy.ts"
 import { others } from "./OtherClients.ts"
@@ -69,19 +71,32 @@ const compared = (
       ...(yield* others(url, connections, nextId)),
       ...(yield* ours)
     ]
-    for (const concurrency of [1, 4, connections]) {
+    return yield* Effect.forEach([1, 4, connections], (concurrency) => {
       const operations = Math.max(size.operations, concurrency)
-      yield* compare(`${title}: a transaction of two statements`, contenders, { ...size, operations, concurrency })
-    }
+      const options = { ...size, operations, concurrency }
+      return Effect.map(
+        compare(`${title}: a transaction of two statements`, contenders, options),
+        (compared): Bars.Panel => ({ title: `${title}, ${concurrency} at a time`, compared })
+      )
+    })
   }).pipe(Effect.provide(DsqlClient.layerUrl({ url, maxConnections: connections })), Effect.scoped)
 
 export const transactions = (url: Redacted.Redacted) =>
   Effect.gen(function* () {
-    yield* compared(url, "No latency", { operations: 192, rounds: 21 })
+    const [near] = yield* compared(url, "No latency", { operations: 192, rounds: 21 })
     for (const concurrency of [1, 4, connections]) yield* limit(url, concurrency)
     const address = new URL(Redacted.value(url))
     const proxy = yield* latencyProxy({ host: address.hostname, port: Number(address.port) }, network)
     address.port = String(proxy.port)
-    yield* compared(Redacted.make(address.href), `${network} ms`, { operations: 16, rounds: 11 })
+    const [far, , crowded] = yield* compared(Redacted.make(address.href), `${network} ms`, {
+      operations: 16,
+      rounds: 11
+    })
+    const panels = [near, far, crowded].filter((panel) => panel !== undefined)
     yield* Console.log("")
+    yield* Charts.draw(
+      "transactions",
+      (caption) => Bars.render(panels, (name) => name.startsWith("Transaction."), caption),
+      ["@effect-dsql/core", "@effect/sql-pg", "@aws/aurora-dsql-node-postgres-connector", "knex", "pg", "postgres"]
+    )
   })

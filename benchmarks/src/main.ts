@@ -1,6 +1,6 @@
 /**
  * `pnpm bench` runs all benchmarks, `pnpm bench NAME…` those that are named. `--rows` says how many rows `growth` puts
- * around an operation at most.
+ * around an operation at most; `--chart` draws the pictures of `docs/performance.md`, and runs what has one.
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Postgres } from "@effect-dsql/emulator"
@@ -8,7 +8,9 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, type Redacted, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { parseArgs } from "node:util"
+import * as Charts from "./Charts.ts"
 import { clusters } from "./Clusters.ts"
+import { contention } from "./Contention.ts"
 import { emulation } from "./Emulation.ts"
 import { fences } from "./Fences.ts"
 import { freshDatabases } from "./FreshDatabases.ts"
@@ -43,7 +45,11 @@ const onServer = <A, E>(
 
 const { positionals: asked, values } = parseArgs({
   allowPositionals: true,
-  options: { rows: { type: "string", default: "1000000" }, help: { type: "boolean", short: "h" } }
+  options: {
+    rows: { type: "string", default: "1000000" },
+    chart: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h" }
+  }
 })
 
 const benchmarks = {
@@ -52,24 +58,30 @@ const benchmarks = {
   emulation: Effect.scoped(Effect.flatMap(server, emulation)),
   persistence: Effect.scoped(Effect.flatMap(server, persistence)),
   growth: Effect.scoped(Effect.flatMap(server, (postgres) => growth(postgres, Number(values.rows)))),
+  contention,
   queue: Effect.scoped(Effect.flatMap(server, queues)),
   cluster: Effect.scoped(Effect.flatMap(server, clusters)),
   testing: freshDatabases,
   startup
 }
 
+/** What has a picture in `docs/performance.md`. */
+const pictured: ReadonlyArray<keyof typeof benchmarks> = ["transactions", "fences", "contention"]
+
 const isName = (name: string): name is keyof typeof benchmarks => name in benchmarks
 const unknown = asked.find((name) => !isName(name))
-const names = asked.length === 0 ? Object.keys(benchmarks).filter(isName) : asked.filter(isName)
+const all = values.chart ? pictured : Object.keys(benchmarks).filter(isName)
+const names = asked.length === 0 ? all : asked.filter(isName)
 
 const list = Object.keys(benchmarks).join(", ")
 
 if (values.help === true) {
   process.stdout.write(
-    `pnpm bench [name…] [--rows N]: the toolkit beside what it replaces; all benchmarks, or some of ${list}\n`
+    `pnpm bench [name…] [--rows N] [--chart]: the toolkit beside what it replaces; all benchmarks, or some of ${list}; --chart draws the pictures of docs/performance.md\n`
   )
 } else if (unknown === undefined) {
-  NodeRuntime.runMain(Effect.forEach(names, (name) => benchmarks[name], { discard: true }))
+  const run = Effect.forEach(names, (name) => benchmarks[name], { discard: true })
+  NodeRuntime.runMain(Effect.provideService(run, Charts.Wanted, values.chart))
 } else {
   process.stderr.write(`no benchmark ${unknown}: there are ${list}\n`)
   process.exitCode = 2

@@ -25,7 +25,7 @@ const rest = (sections: ReadonlyArray<ReadonlyArray<string>>) =>
     .filter((name) => !sections.flat().includes(name))
 
 const begin = ["getting-started", "overview", "testing", "from-postgresql", "from-temporal-dsql-tool", "glossary"]
-const write = ["retrying", "fencing", "round-trips", "queues", "cluster"]
+const write = ["retrying", "fencing", "round-trips", "performance", "queues", "cluster"]
 const stores = ["executions", "temporal"]
 const change = ["migrations", "writing-migrations", "migration-guide"]
 const look = ["configuration", "errors", "metrics", "console", "cli"]

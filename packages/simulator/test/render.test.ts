@@ -18,7 +18,7 @@ interface Text {
 const textsOf = (svg: string): ReadonlyArray<Text> =>
   [...svg.matchAll(/<text x="([\d.-]+)" y="([\d.-]+)" text-anchor="(\w+)"(?: class="(\w+)")?>([^<]*)<\/text>/g)].map(
     ([, x, y, anchor, name, content = ""]) => {
-      const size = name === "title" ? 12.5 : 11
+      const size = name === "title" ? 12.5 : name === "caption" ? 9 : 11
       const width = content.length * size * 0.62
       const left = Number(x) - (anchor === "end" ? width : anchor === "middle" ? width / 2 : 0)
       return { content, left, right: left + width, top: Number(y) - 0.8 * size, bottom: Number(y) + 0.2 * size }
@@ -97,6 +97,9 @@ const manyShapes: ReadonlyArray<readonly [string, ReadonlyArray<readonly [share:
   ]
 ]
 
+/** What made a picture. */
+const caption = ["pnpm bench --chart contention, 2026-11-29", "two processors", "three versions"]
+
 describe("the outcomes of a simulation", () => {
   it.effect("are a table with a line for each", () =>
     Effect.gen(function* () {
@@ -146,9 +149,14 @@ describe("the outcomes of a simulation", () => {
             finish,
             committedAfter: Array.from({ length: share }, (_, place) => (finish * (place + 1)) / share)
           }))
-        )
+        ),
+        caption
       )
       assert.deepStrictEqual(collisions(svg), [])
+      assert.includeMembers(
+        textsOf(svg).map(({ content }) => content),
+        [...caption]
+      )
     })
   )
 

@@ -50,7 +50,7 @@ export const style = (policies: number): string => {
       (_, index) => `.policy-${index} { color: ${palette[index % palette.length]} }`
     ).join(" ")
   return [
-    `.card { fill: #ffffff; stroke: #d0d7de } .grid { stroke: #d8dee4 } text { fill: #59636e } .title { fill: #1f2328; font-size: 12.5px; font-weight: 600 }`,
+    `.card { fill: #ffffff; stroke: #d0d7de } .grid { stroke: #d8dee4 } text { fill: #59636e } .caption { font-size: 9px } .title { fill: #1f2328; font-size: 12.5px; font-weight: 600 }`,
     `.line { fill: none; stroke: currentColor; stroke-width: 2 } .rest { stroke-width: 1; stroke-dasharray: none; opacity: 0.45 } .mark { fill: currentColor; stroke: none } .name { fill: #1f2328 } ${colours(light)}`,
     `@media (prefers-color-scheme: dark) { .card { fill: #0d1117; stroke: #3d444d } .grid { stroke: #2a313a } text { fill: #9198a1 } .title, .name { fill: #f0f6fc } ${colours(dark)} }`
   ].join("\n")
@@ -203,5 +203,8 @@ const at = (coordinate: number): string => String(Number(coordinate.toFixed(1)))
 
 const text = (x: number, y: number, content: string, anchor: "start" | "middle" | "end", name?: string): string =>
   `<text x="${at(x)}" y="${at(y)}" text-anchor="${anchor}"${name === undefined ? "" : ` class="${name}"`}>${escaped(content)}</text>`
+
+/** A line of a caption, in small letters. */
+export const said = (x: number, y: number, content: string): string => text(x, y, content, "start", "caption")
 
 export const escaped = (value: string): string => value.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
