@@ -1,7 +1,7 @@
 /**
  * Waiting for what happens, instead of looking whether it has.
  */
-import { Array as Arr, Deferred, Effect, Layer, Logger, type Metric, References } from "effect"
+import { Array as Arr, Clock, Deferred, Effect, Layer, Logger, type Metric, References } from "effect"
 
 /** Counts what happens; `until` waits for so many. */
 export class Occurrences {
@@ -48,9 +48,13 @@ export class Series extends Map<string, Registered> {
   }
 }
 
-/** Takes all log lines of a program, and counts those with one message. */
+/**
+ * Takes all log lines of a program, and counts those with one message. The program has a clock of its own, because by a
+ * clock that others had too a line may be one too many.
+ */
 export const logged = (message: string, lines: Occurrences) =>
-  Layer.merge(
+  Layer.mergeAll(
+    Layer.sync(Clock.Clock, () => Object.create(Clock.Clock.defaultValue())),
     Logger.layer([
       Logger.make((line) => {
         if (Arr.ensure(line.message)[0] === message) lines.add()

@@ -249,8 +249,7 @@ export const stores: Readonly<Record<string, Store>> = {
     }),
     refusals: ["UserDataConflict"],
     fences: {
-      "the comparison of the versions": (text) =>
-        text.replace(/given\.version <> COALESCE\(stored\.version, 0\)/g, "FALSE")
+      "the comparison of the versions": (text) => text.replace(/WHERE version <> stored\b/g, "WHERE FALSE")
     }
   }
 }
