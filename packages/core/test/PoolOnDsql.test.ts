@@ -174,7 +174,7 @@ describe("the pool under 200 fibers on 10 connections", () => {
         },
         tokens: TokenSource.make(sign),
         // Connections that live shortly, so that tokens are asked for.
-        pool: { maxConnections: 10, connectionLife: "200 millis" }
+        pool: { maxConnections: 10, connectionLife: "1 second" }
       })
       yield* Effect.gen(function* () {
         for (let round = 1; round <= 4; round++) {
