@@ -8,7 +8,7 @@ import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
 import { NodeClusterSocket } from "@effect/platform-node"
 import { layer, type Vitest } from "@effect/vitest"
-import { Context, Effect, Exit, Latch, Layer, Option, Schedule, Scope } from "effect"
+import { Context, Effect, Exit, HashRing, Latch, Layer, Option, Schedule, Scope } from "effect"
 import {
   ClusterWorkflowEngine,
   type Entity,
@@ -78,6 +78,7 @@ type Placed = Pick<Entity.Any, "getShardGroup">
 /** A runner of the fleet. */
 export interface Runner {
   readonly address: RunnerAddress.RunnerAddress
+  readonly groups: ReadonlyArray<string>
   readonly sharding: Sharding.Sharding["Service"]
   readonly isRunning: () => boolean
   /** It ends without giving anything back. */
@@ -245,6 +246,7 @@ export const fleet = Effect.fnUntraced(function* (options: {
       })
     const runner: Runner = {
       address,
+      groups: shardingConfig.assignedShardGroups ?? ["default"],
       sharding: Context.get(context, Sharding.Sharding),
       isRunning: () => isRunning,
       kill: end(Effect.asVoid(control.kill)),
@@ -279,16 +281,19 @@ export const fleet = Effect.fnUntraced(function* (options: {
   /** Who has each shard, of those who run. */
   const assignments = () => shards.map(ownersOf)
 
-  let known = ""
+  /** Who is to have each shard of a group once all have heard of each other. */
+  const assigned = (group: string) => {
+    const ring = HashRing.make<RunnerAddress.RunnerAddress>()
+    for (const runner of runners)
+      if (runner.isRunning() && runner.groups.includes(group)) HashRing.add(ring, runner.address)
+    return HashRing.getShards(ring, config.shardsPerGroup) ?? []
+  }
+
   const isSettled = Effect.sync(() => {
-    const owners = assignments()
-    const isWhole =
-      owners.every(({ length }) => length === 1) &&
-      runners.every((runner) => !runner.isRunning() || owners.some(([owner]) => owner === runner))
-    const now = isWhole ? JSON.stringify(owners.map(([owner]) => owner?.address.port)) : ""
-    const isSame = now !== "" && now === known
-    known = now
-    return isSame
+    const expected = groups.flatMap(assigned)
+    return assignments().every(
+      (owners, index) => owners.length === 1 && owners[0]?.address.port === expected[index]?.port
+    )
   })
 
   const shardOf = (entity: Placed, id: string) =>
@@ -299,8 +304,8 @@ export const fleet = Effect.fnUntraced(function* (options: {
     runners: runners as ReadonlyArray<Runner>,
     start,
     assignments,
-    /** Waits until each shard has one owner, each runner has shards, and nothing moves. */
-    settled: until("each shard has one owner", Effect.andThen(Effect.sleep("150 millis"), isSettled)),
+    /** Waits until each shard is on the one runner that it is assigned to, so that nothing moves any more. */
+    settled: until("each shard is where it belongs", isSettled),
     ownerOf: (entity: Placed, id: string): Runner | undefined => ownersOf(shardOf(entity, id))[0],
     ownersOf: (entity: Placed, id: string) => ownersOf(shardOf(entity, id)),
     /** What calls an entity from outside. */
