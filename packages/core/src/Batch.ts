@@ -107,7 +107,8 @@ export const write = <A, E, R, B, E2, R2, R3 = never>(
  *   Effect.gen(function*() {
  *     const sql = yield* Transaction.sql
  *     const deleted = yield* sql`
- *       DELETE FROM events WHERE id IN (SELECT id FROM events WHERE expired LIMIT ${rows}) RETURNING 1`
+ *       DELETE FROM events WHERE expired AND id <= (
+ *         SELECT max(id) FROM (SELECT id FROM events WHERE expired ORDER BY id LIMIT ${rows}) AS first) RETURNING 1`
  *     return deleted.length
  *   })
  *
