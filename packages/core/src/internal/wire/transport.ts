@@ -6,16 +6,17 @@
  */
 import * as PgProtocol from "@effect/sql-pg/PgProtocol"
 import * as Result from "effect/Result"
-import { connect, isIP, type Socket } from "node:net"
-import { Duplex } from "node:stream"
-import { type ConnectionOptions, connect as secure } from "node:tls"
+// By namespace: a bundle for a browser, which opens no connection, has no such names to take.
+import * as Net from "node:net"
+import * as Stream from "node:stream"
+import * as Tls from "node:tls"
 
 /** Where a socket goes. */
 export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
 
 /** How it is encrypted. */
 export interface Encryption {
-  readonly options: ConnectionOptions
+  readonly options: Tls.ConnectionOptions
   /** Whether a server that has no encryption is spoken to without. */
   readonly isOptional: boolean
 }
@@ -25,10 +26,10 @@ type Reader = (chunk: Uint8Array) => void
 /** What a server answers that has no encryption because it has no room for a connection either. */
 const errorResponse = "E".charCodeAt(0)
 
-export class Transport extends Duplex {
+export class Transport extends Stream.Duplex {
   private reader: Reader | undefined
   private readonly address: Address
-  private socket: Socket
+  private socket: Net.Socket
   private isOpen = false
   private waiting: (() => void) | undefined
 
@@ -37,8 +38,8 @@ export class Transport extends Duplex {
     this.address = address
     this.socket =
       "path" in address
-        ? connect(address.path)
-        : connect({ ...address, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 })
+        ? Net.connect(address.path)
+        : Net.connect({ ...address, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 })
     this.watch()
     this.socket.once("connect", () => (encryption === undefined ? this.opened() : this.negotiate(encryption)))
   }
@@ -119,11 +120,11 @@ export class Transport extends Duplex {
     return undefined
   }
 
-  private encrypt(options: ConnectionOptions): void {
+  private encrypt(options: Tls.ConnectionOptions): void {
     const raw = this.socket
     raw.off("error", this.failed)
     const host = "host" in this.address ? this.address.host : "localhost"
-    this.socket = secure({ host, ...(isIP(host) === 0 && { servername: host }), ...options, socket: raw })
+    this.socket = Tls.connect({ host, ...(Net.isIP(host) === 0 && { servername: host }), ...options, socket: raw })
     this.watch()
     this.socket.once("secureConnect", () => this.opened())
   }
