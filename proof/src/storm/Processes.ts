@@ -47,19 +47,19 @@ export const server = Effect.fnUntraced(function* (dataDirectory: string, seed: 
 /** What each life of a process is told by its environment. */
 type Environment = (life: string) => Readonly<Record<string, string>>
 
-/** A life of a process, and whether it is to be followed by another one. */
+/** A life of a process, and what was done to it so that another one follows. */
 interface Life {
   readonly handle: Handle
-  goesOn: boolean
+  ended: "killed" | "restarted" | undefined
 }
 
-/** A process that is begun anew until it is told that all is over. The first line that it says is that it is ready. */
-const living = Effect.fnUntraced(function* (
+/** A process that is begun anew until it is told that all is over. The first line of each life is that it is ready. */
+const living = (
   script: string,
   name: string,
   env: Environment,
-  says: (line: string) => Effect.Effect<unknown>
-) {
+  says: (line: string) => Effect.Effect<unknown> = () => Effect.void
+) => {
   const ready = Latch.makeUnsafe()
   const state: { running: Life | undefined; over: boolean } = { running: undefined, over: false }
   const end = (handle: Handle) => Effect.ignore(Stream.run(Stream.empty, handle.stdin))
@@ -73,28 +73,32 @@ const living = Effect.fnUntraced(function* (
       for (let number = 1; !state.over; number++) {
         // One that is stopped hears nothing else.
         const handle = yield* spawn(script, env(`${name}.${number}`), "SIGKILL")
-        const life: Life = { handle, goesOn: false }
+        const life: Life = { handle, ended: undefined }
         state.running = life
         if (state.over) yield* end(handle)
-        yield* Stream.runForEach(lines(handle), (line) =>
-          Effect.flatMap(ready.open, (isFirst) => (isFirst ? Effect.void : says(line)))
-        )
-        yield* ready.close
+        let isFirst = true
+        yield* Stream.runForEach(lines(handle), (line) => {
+          const told = isFirst ? ready.open : says(line)
+          isFirst = false
+          return told
+        })
         // A process that ends by a signal has no exit code.
         const code = yield* Effect.option(handle.exitCode)
-        const isWell = code._tag === "Some" && code.value === 0
-        if (isWell && !life.goesOn) return
-        if (!life.goesOn) return yield* new ProcessFailed({ message: `${name} broke down` })
+        if (life.ended === "killed") continue
+        if (code._tag === "None" || code.value !== 0) {
+          return yield* new ProcessFailed({ message: `${name} broke down` })
+        }
+        if (life.ended === undefined) return
       }
     }),
     kill: withLife((life) => {
-      life.goesOn = true
-      return kill(life.handle)
+      life.ended = "killed"
+      return Effect.andThen(ready.close, kill(life.handle))
     }),
     /** Lets it finish what it is at, and begins it anew. */
     restart: withLife((life) => {
-      life.goesOn = true
-      return Effect.andThen(end(life.handle), Effect.ignore(life.handle.exitCode))
+      life.ended = "restarted"
+      return Effect.andThen(ready.close, Effect.andThen(end(life.handle), Effect.ignore(life.handle.exitCode)))
     }),
     /** Lets it finish what it is at. */
     end: Effect.suspend(() => {
@@ -104,16 +108,18 @@ const living = Effect.fnUntraced(function* (
     signal: (signal: NodeJS.Signals) =>
       withLife(({ handle }) => Effect.sync(() => void process.kill(handle.pid, signal)))
   }
-})
+}
 
 /** A worker, which is ready when it has done each kind of its work. */
-export const worker = (name: string, env: Environment) => living("Worker", name, env, () => Effect.void)
+export const worker = (name: string, env: Environment) => living("Worker", name, env)
+
+export type Worker = ReturnType<typeof worker>
 
 /** A runner, all of whose lives listen at one port, and which may also be stopped and woken. */
 export const runner = Effect.fnUntraced(function* (name: string, env: Environment) {
   const port = yield* Effect.promise(freePort)
   const said = yield* Queue.unbounded<string>()
-  const { ready, signal, ...others } = yield* living(
+  const { ready, signal, ...others } = living(
     "runners/Runner",
     name,
     (life) => ({ ...env(life), STORM_PORT: port }),
@@ -126,7 +132,7 @@ export const runner = Effect.fnUntraced(function* (name: string, env: Environmen
     port,
     /** Stops it wherever it is, until what is given has ended. */
     stopped: <R>(until: Effect.Effect<void, never, R>) =>
-      Effect.andThen(signal("SIGSTOP"), Effect.ensuring(until, wake)),
+      Effect.andThen(ready, Effect.andThen(signal("SIGSTOP"), Effect.ensuring(until, wake))),
     /** Has it stop in the midst of a step until what is given has ended, which is told the step; and go on with it. */
     stoppedInStep: Effect.fnUntraced(function* <R>(until: (step: Brake.Step) => Effect.Effect<void, never, R>) {
       yield* ready

@@ -59,7 +59,7 @@ export const run = Effect.fnUntraced(function* (options: Options, given?: Readon
     DsqlClient.DsqlClient.use(({ sql }) => sql.unsafe(Journal.table).unprepared),
     client
   )
-  const workers = yield* Effect.forEach(Array.from({ length: options.workers }).keys(), (number) =>
+  const workers = Array.from({ length: options.workers }, (_, number) =>
     Processes.worker(`w${number + 1}`, (life) => ({
       STORM_WORKER: life,
       STORM_LEDGER: join(directory, `${life}.jsonl`),
@@ -101,7 +101,7 @@ export const run = Effect.fnUntraced(function* (options: Options, given?: Readon
   const [happened] = yield* Effect.all([asked, lives(runners)], { concurrency: "unbounded" }).pipe(
     Effect.timeoutOrElse({
       duration: (options.seconds + 120) * 1000,
-      orElse: () => Effect.fail(new Processes.ProcessFailed({ message: "the workers did not end when it was time" }))
+      orElse: () => Effect.fail(new Processes.ProcessFailed({ message: "the processes did not end when it was time" }))
     })
   )
   const files = (yield* fs.readDirectory(directory)).filter((name) => name.endsWith(".jsonl"))
@@ -139,7 +139,7 @@ const happenedOf = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(
 const weather = (
   events: ReadonlyArray<Weather.Forecast>,
   server: Effect.Success<ReturnType<typeof Processes.server>>,
-  workers: ReadonlyArray<Effect.Success<ReturnType<typeof Processes.worker>>>,
+  workers: ReadonlyArray<Processes.Worker>,
   runners: ReadonlyArray<Processes.Runner>,
   client: Context.Context<DsqlClient.Provided>
 ) =>

@@ -63,12 +63,11 @@ const ledger: Ledger = {
 }
 
 /** What a step leaves: a line when it begins, and one when it is done. Each fence is of the runner of its number. */
-const lines = (shard: string, op: string, step: string, number: bigint, fence: bigint, work = "a") =>
+const lines = (shard: string, op: string, step: string, number: bigint, fence: bigint) =>
   [false, true].map((isDone, index) => ({
     shard,
     op,
     step,
-    work,
     isDone,
     number: number + BigInt(index),
     runner: `r${fence}`,
@@ -292,7 +291,7 @@ const cases: ReadonlyArray<readonly [string, Partial<Stored>, Partial<Ledger>, R
   ["a message that waits", { waiting: ["deferred of Workflow/Delivery"] }, {}, ["no message is lost"]],
   [
     "a step that was done twice",
-    { lines: [...stored.lines, ...lines("road", "parcel", "ship", 5n, 2n, "b")] },
+    { lines: [...stored.lines, ...lines("road", "parcel", "ship", 5n, 2n)] },
     {},
     ["each activity's effect is there once"]
   ],

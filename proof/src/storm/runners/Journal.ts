@@ -6,7 +6,7 @@
  * does it looks first, and who is stopped in between has looked in vain.
  */
 import { ClusterFence } from "@effect-dsql/cluster"
-import { DsqlClient, type DsqlError, Expression, Guarded, Transaction, Write } from "@effect-dsql/core"
+import { type DsqlClient, type DsqlError, Expression, Guarded, Transaction, Write } from "@effect-dsql/core"
 import { Context, Effect, Layer, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
 import { Brake } from "./Brake.ts"

@@ -11,8 +11,6 @@ export interface Line {
   readonly number: bigint
   readonly op: string
   readonly step: string
-  /** Of one who did the step. */
-  readonly work: string
   readonly isDone: boolean
   readonly runner: string
   readonly fence: bigint
@@ -93,8 +91,8 @@ export const isDone = (op: string, step: string) =>
 
 export const read = Effect.gen(function* () {
   const { sql } = yield* DsqlClient.DsqlClient
-  const lines = yield* sql<Omit<Line, "shard" | "isDone"> & { shard_id: string; is_done: boolean }>`
-    SELECT shard_id, number, op, step, work::text AS work, is_done, runner, fence
+  const lines = yield* sql<Line>`
+    SELECT shard_id AS shard, number, op, step, is_done AS "isDone", runner, fence
     FROM storm_journal ORDER BY shard_id, number`
   const requests = yield* sql<{ payload: string; exits: bigint; exit: string | null }>`
     SELECT request.payload, last.payload AS exit, (
@@ -104,7 +102,7 @@ export const read = Effect.gen(function* () {
     WHERE (request.entity_type, request.tag) IN (('Desk', 'Stamp'), ('Workflow/Delivery', 'run'))`
   const shards = yield* sql<{ shard_id: string; fence: bigint }>`SELECT shard_id, fence FROM cluster_shards`
   const kept: Kept = {
-    lines: lines.map(({ is_done, shard_id, ...line }) => ({ ...line, shard: shard_id, isDone: is_done })),
+    lines,
     requests: requests.map(({ exit, exits, payload }) => ({
       op: decodePayload(payload).op,
       exits: Number(exits),
