@@ -100,7 +100,7 @@ export const run = Effect.fnUntraced(function* (options: Options, given?: Readon
   })
   const [happened] = yield* Effect.all([asked, lives(runners)], { concurrency: "unbounded" }).pipe(
     Effect.timeoutOrElse({
-      duration: (options.seconds + 120) * 1000,
+      duration: (options.seconds + 240) * 1000,
       orElse: () => Effect.fail(new Processes.ProcessFailed({ message: "the processes did not end when it was time" }))
     })
   )
@@ -118,7 +118,7 @@ export const run = Effect.fnUntraced(function* (options: Options, given?: Readon
   return result
 })
 
-/** Waits until nothing waits any more, or for as long as nobody has to wait. */
+/** Waits until nothing waits any more, if it comes to that. */
 const settled = Kept.waiting.pipe(
   Effect.repeat({ until: (waiting) => waiting.length === 0, schedule: Schedule.spaced("100 millis") }),
   Effect.timeoutOption(Callers.patience)

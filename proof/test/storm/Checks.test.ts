@@ -288,6 +288,12 @@ const cases: ReadonlyArray<readonly [string, Partial<Stored>, Partial<Ledger>, R
     told(attempt("stamped", { _tag: "Answer", request: "letter" }, 240n, { value: 3n })),
     ["every request has one exit"]
   ],
+  [
+    "an answer that never came",
+    {},
+    told(attempt("stamped", { _tag: "Answer", request: "letter" }, 240n, { outcome: "Refused", error: "NoAnswer" })),
+    ["no message is lost"]
+  ],
   ["a message that waits", { waiting: ["deferred of Workflow/Delivery"] }, {}, ["no message is lost"]],
   [
     "a step that was done twice",

@@ -23,13 +23,16 @@ export const exits = ({ attempts }: Ledger, { requests }: Stored): ReadonlyArray
   return [...failed, ...told]
 }
 
-/** Each message that was stored and has come to nothing. */
+/** Each message that was stored and has come to nothing, and each answer that came to nobody. */
 export const lost = ({ attempts }: Ledger, { requests, waiting }: Stored): ReadonlyArray<string> => {
   const stored = new Set(requests.map(({ op }) => op))
   const gone = attempts.flatMap(({ deed, op, outcome }) =>
     deed._tag === "Request" && outcome === "Applied" && !stored.has(op) ? [`${op} is not there`] : []
   )
-  return [...gone, ...waiting.map((each) => `${each} waits`)]
+  const unheard = attempts.flatMap(({ deed, error }) =>
+    deed._tag === "Answer" && error === "NoAnswer" ? [`${deed.request} was never answered`] : []
+  )
+  return [...gone, ...unheard, ...waiting.map((each) => `${each} waits`)]
 }
 
 /** Each step that was done twice, or not at all although its request has come to its end. */

@@ -11,11 +11,11 @@ import { type IsOver, repeated } from "../Tenure.ts"
 import { Delivery, Desk, desks } from "./Parcels.ts"
 import * as Settings from "./Settings.ts"
 
-/** Nobody was told anything for so long that the request has to be looked for where it is stored. */
+/** Nobody was told anything, although nothing has gone wrong for a long time. */
 class NoAnswer extends Data.TaggedError("NoAnswer")<{}> {}
 
-/** How long somebody waits for an answer: longer than any weather. */
-export const patience = "30 seconds"
+/** How long somebody waits once it is over. Until then there is no end to it: who gives up takes the request back. */
+export const patience = "1 minute"
 
 const shardingConfig = Settings.sharding(Option.none())
 
@@ -31,7 +31,7 @@ export const stamp = (isOver: IsOver) =>
     isOver,
     Effect.gen(function* () {
       const desk = (yield* Desk.client)(yield* Random.choice(desks))
-      yield* asked("desk", (op) => ({
+      yield* asked(isOver, "desk", (op) => ({
         store: desk.Stamp({ op }, { discard: true }),
         answer: desk.Stamp({ op })
       }))
@@ -42,13 +42,14 @@ export const stamp = (isOver: IsOver) =>
 export const deliver = (isOver: IsOver) =>
   repeated(
     isOver,
-    asked("delivery", (op) => ({
+    asked(isOver, "delivery", (op) => ({
       store: Delivery.execute({ op }, { discard: true }),
       answer: Delivery.execute({ op })
     }))
   )
 
 const asked = Effect.fnUntraced(function* <E, E2, R, R2>(
+  isOver: IsOver,
   of: "desk" | "delivery",
   request: (op: string) => {
     readonly store: Effect.Effect<unknown, E, R>
@@ -59,10 +60,17 @@ const asked = Effect.fnUntraced(function* <E, E2, R, R2>(
   const op = yield* scribe.op
   const { answer, store } = request(op)
   yield* scribe.attempt(op, { _tag: "Request", of }, told(store))
-  const waited = Effect.timeoutOrElse(told(answer), { duration: patience, orElse: () => Effect.fail(new NoAnswer()) })
+  const waited = Effect.raceFirst(told(answer), inVain(isOver))
   yield* scribe.attempt(yield* scribe.op, { _tag: "Answer", request: op }, waited, (number) => number)
   yield* Effect.sleep(yield* Random.nextIntBetween(1, 40))
 })
+
+const inVain = (isOver: IsOver) =>
+  Effect.sleep("100 millis").pipe(
+    Effect.repeat({ until: () => isOver }),
+    Effect.andThen(Effect.sleep(patience)),
+    Effect.andThen(Effect.fail(new NoAnswer()))
+  )
 
 /** The engine of workflows makes a defect of what the storage says. */
 const told = <A, E, R>(effect: Effect.Effect<A, E, R>) =>

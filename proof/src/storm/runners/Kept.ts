@@ -52,12 +52,15 @@ const Payload = Schema.fromJsonString(Schema.Struct({ op: Schema.String }))
 
 const decodePayload = Schema.decodeUnknownSync(Payload)
 
-/** What waits to be done: what came too late for a step that was over is not counted. */
+/** What waits: requests without an end, runs that are to go on, and whatever is left in an inbox. */
 export const waiting = Effect.gen(function* () {
   const { sql } = yield* DsqlClient.DsqlClient
-  const rows = yield* sql<{ entity_type: string; tag: string; id: bigint }>`
-    SELECT entity_type, tag, id FROM cluster_requests WHERE finished_at IS NULL OR suspended`
-  return rows.map(({ entity_type, id, tag }) => `${tag} of ${entity_type}, request ${id}`)
+  const rows = yield* sql<{ what: string }>`
+    SELECT tag || ' of ' || entity_type || ' ' || entity_id || ' on ' || shard_id || ', request ' || id AS what
+    FROM cluster_requests AS request
+    WHERE finished_at IS NULL OR suspended
+      OR EXISTS (SELECT 1 FROM cluster_inbox AS inbox WHERE inbox.request_key = request.request_key)`
+  return rows.map(({ what }) => what)
 })
 
 /** Looks until it is so, in any weather. */

@@ -4,7 +4,7 @@
 import { DsqlCluster } from "@effect-dsql/cluster"
 import { DsqlClient } from "@effect-dsql/core"
 import { NodeClusterSocket, NodeRuntime } from "@effect/platform-node"
-import { Config, Console, Effect, Layer, Logger, Option, Schedule } from "effect"
+import { Config, Console, Effect, Exit, Layer, Logger, Option, type Runtime, Schedule } from "effect"
 import { ClusterWorkflowEngine } from "effect/cluster"
 import { label } from "../Weather.ts"
 import * as Brake from "./Brake.ts"
@@ -40,5 +40,8 @@ const program = Effect.gen(function* () {
   )
 })
 
+/** Nobody waits for a step that has outlived its runner, which is tried for as long as the process lives. */
+const teardown: Runtime.Teardown = (exit) => process.exit(Exit.isSuccess(exit) ? 0 : 1)
+
 // Runners that are lost are what a storm is about: Effect says so at each of them.
-program.pipe(Effect.provide(Logger.layer([])), NodeRuntime.runMain)
+program.pipe(Effect.provide(Logger.layer([])), NodeRuntime.runMain({ teardown }))
