@@ -30,7 +30,12 @@ export const server = Effect.fnUntraced(function* (dataDirectory: string, seed: 
       STORM_SERVER_SEED: String(seed),
       ...(port !== undefined && { STORM_PORT: port })
     })
-    const line = yield* Stream.runHead(lines(handle))
+    const line = yield* Stream.runHead(lines(handle)).pipe(
+      Effect.timeoutOrElse({
+        duration: "2 minutes",
+        orElse: () => Effect.fail(new ProcessFailed({ message: "the server did not listen within two minutes" }))
+      })
+    )
     if (line._tag === "None") return yield* new ProcessFailed({ message: "the server ended before it listened" })
     return { handle, port: line.value }
   })
