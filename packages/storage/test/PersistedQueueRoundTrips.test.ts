@@ -9,10 +9,14 @@ import { assert, layer } from "@effect/vitest"
 import { Duration, Effect, Layer, type Scope } from "effect"
 import { PersistedQueue } from "effect/persistence"
 import { randomUUID } from "node:crypto"
-import { table } from "../../../test/roundTrips.ts"
+import { costing, table } from "../../../test/roundTrips.ts"
 import * as Claiming from "../src/internal/queue/claiming.ts"
 import * as Leases from "../src/internal/queue/leases.ts"
 import * as Statements from "../src/internal/queue/statements.ts"
+
+const documented = table("Queues").map(([operation, ...counts]) => [operation, ...counts.map(Number)] as const)
+
+const dpuOf = (operation: string) => documented.find(([each]) => each === operation)?.[3]
 
 const name = "effect_queue"
 
@@ -77,13 +81,16 @@ for (const [column, form] of (["statement", "transaction"] as const).entries()) 
             // Its statements are prepared the first time.
             yield* Effect.flatten(readied)
             const once = yield* readied
-            const before = (yield* control.counts()).roundTrips
+            yield* control.reset
             yield* once
-            return [operation, (yield* control.counts()).roundTrips - before]
+            if (form === "statement") yield* costing(operation, dpuOf(operation))
+            return [operation, (yield* control.counts()).roundTrips]
           })
         )
-        const documented = table("Queues").map(([operation, ...counts]) => [operation, Number(counts[column])])
-        assert.deepStrictEqual(counted, documented)
+        assert.deepStrictEqual(
+          counted,
+          documented.map(([operation, ...counts]) => [operation, counts[column]])
+        )
       })
     )
   })
