@@ -22,7 +22,6 @@ import {
   TaskQueues,
   TaskQueueUserData
 } from "@effect-dsql/persistence"
-import { Testing } from "@effect-dsql/testing"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { randomInt, randomUUID } from "node:crypto"
