@@ -14,9 +14,11 @@ import * as Claiming from "../src/internal/queue/claiming.ts"
 import * as Leases from "../src/internal/queue/leases.ts"
 import * as Statements from "../src/internal/queue/statements.ts"
 
-const documented = table("Queues").map(([operation, ...counts]) => [operation, ...counts.map(Number)] as const)
-
-const dpuOf = (operation: string) => documented.find(([each]) => each === operation)?.[3]
+const documented = table("Queues").map(([operation, statement, transaction, dpu]) => ({
+  operation,
+  trips: [Number(statement), Number(transaction)],
+  dpu: Number(dpu)
+}))
 
 const name = "effect_queue"
 
@@ -83,13 +85,14 @@ for (const [column, form] of (["statement", "transaction"] as const).entries()) 
             const once = yield* readied
             yield* control.reset
             yield* once
-            if (form === "statement") yield* costing(operation, dpuOf(operation))
+            if (form === "statement")
+              yield* costing(operation, documented.find((row) => row.operation === operation)?.dpu)
             return [operation, (yield* control.counts()).roundTrips]
           })
         )
         assert.deepStrictEqual(
           counted,
-          documented.map(([operation, ...counts]) => [operation, counts[column]])
+          documented.map(({ operation, trips }) => [operation, trips[column]])
         )
       })
     )

@@ -10,9 +10,11 @@ import { randomUUID } from "node:crypto"
 import { costing, table } from "../../../test/roundTrips.ts"
 import { describeStorage } from "./support/storage.ts"
 
-const documented = table("Rate limits").map(([name, ...counts]) => [name, ...counts.map(Number)] as const)
-
-const dpuOf = (name: string) => documented.find(([each]) => each === name)?.[3]
+const documented = table("Rate limits").map(([name, statement, transaction, dpu]) => ({
+  name,
+  trips: [Number(statement), Number(transaction)],
+  dpu: Number(dpu)
+}))
 
 const counting = (store: RateLimiter.RateLimiterStore["Service"]) => {
   const take = (tokens: number) =>
@@ -58,13 +60,13 @@ for (const [column, form] of (["statement", "transaction"] as const).entries()) 
             Effect.fnUntraced(function* ([name, operation]) {
               yield* control.reset
               yield* operation
-              if (form === "statement") yield* costing(name, dpuOf(name))
+              if (form === "statement") yield* costing(name, documented.find((row) => row.name === name)?.dpu)
               return [name, (yield* control.counts()).roundTrips]
             })
           )
           assert.deepStrictEqual(
             counted,
-            documented.map(([name, ...counts]) => [name, counts[column]])
+            documented.map(({ name, trips }) => [name, trips[column]])
           )
         })
       )
