@@ -109,8 +109,9 @@ export const leave = (
   Effect.withFiber((fiber) => {
     const session = sessionOf(sql, fiber.context)
     if (!(session instanceof TransactionSession)) return Effect.die(new Error("there is no transaction to end"))
+    const { context } = fiber
     const within = (statement: Effect.Effect<unknown, SqlError>) =>
-      Effect.uninterruptible(Effect.provideContext(statement, fiber.context))
+      Effect.uninterruptible(Effect.updateContext(statement, (_: Context.Context<never>) => context))
     session.leave({ statements: statements.map(within), settle })
     return Effect.void
   })
