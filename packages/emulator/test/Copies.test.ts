@@ -52,6 +52,8 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("cop
     const [found] = yield* rows(admin, "SELECT to_regclass('large')")
     if (found?.[0] === null) {
       for (const sql of definitions) yield* tells(admin, sql, sql.split(" ", 2).join(" "))
+      // A table that is small is copied whole.
+      yield* tells(admin, "INSERT INTO t SELECT i, i, i FROM generate_series(1001, 4000) i", "INSERT 0 3000")
       for (const table of ["large", "other"]) {
         const columns = table === "large" ? "i, i, repeat('x', 40)" : "i, repeat('x', 40)"
         for (const from of [0, 3_000, 6_000]) {
@@ -63,7 +65,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("cop
         }
       }
     }
-    for (const table of ["t", "o", "app.far"]) yield* admin.query(`DELETE FROM ${table}`)
+    for (const table of ["t", "o", "app.far"]) yield* admin.query(`DELETE FROM ${table} WHERE id < 1000`)
     yield* tells(admin, "INSERT INTO t SELECT i, i, i FROM generate_series(1, 9) i", "INSERT 0 9")
     yield* tells(admin, "INSERT INTO o SELECT i, 'o' || i FROM generate_series(1, 9) i", "INSERT 0 9")
     yield* tells(admin, "INSERT INTO app.far VALUES (1, 'far')", "INSERT 0 1")

@@ -3,6 +3,9 @@
  */
 import { Quote } from "@effect-dsql/dialect"
 
+/** Bytes of a table that is copied whole, whatever is asked of it. */
+const small = 65_536
+
 /** SQL that makes what copies tables. */
 export const definitions = `
 -- An empty private copy, in pg_temp, of a table.
@@ -61,14 +64,15 @@ BEGIN
 END $$;
 
 -- A private copy of a table that has rows when they are fetched; a whole one where that would not do: a table that foreign
--- keys tie to others, that has no primary key, or that is unique by an expression or in part.
+-- keys tie to others, that has no primary key, or that is unique by an expression or in part. A small one is copied sooner.
 CREATE FUNCTION pg_catalog.dsql_emulator_sparse(target regclass, conditions text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   name text := (SELECT relname FROM pg_class WHERE oid = target);
   condition text;
 BEGIN
   IF to_regclass(format('pg_temp.%I', name)) IS NULL THEN
-    IF EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND target IN (conrelid, confrelid))
+    IF pg_relation_size(target) <= ${small}
+      OR EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND target IN (conrelid, confrelid))
       OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target AND indisprimary)
       OR EXISTS (SELECT FROM pg_index WHERE indrelid = target AND indisunique AND (indexprs IS NOT NULL OR indpred IS NOT NULL))
       OR EXISTS (SELECT FROM pg_index WHERE indrelid = target AND indisunique AND (indnullsnotdistinct OR NOT indisvalid)) THEN
