@@ -73,21 +73,21 @@ export const isYield = (member: Member, error: ServerMessage.ServerError): boole
   // PostgreSQL counts a writer that was parked at the wrong moment among those of a row; the next time it does not.
   error.message.startsWith("new multixact has more than one updating member")
 
+/** Bytes of rows that are kept as they are: to hash them takes longer. */
+const few = 512
+
+/** What tells answers apart: the rows, and the word that they are complete. */
 const digest = (frames: ReadonlyArray<Frame.Frame>): string => {
   const last = frames.at(-1)
   // Most writes answer with a count alone.
   if (last?.[0] === Frame.code.commandComplete && frames.at(-2)?.[0] !== Frame.code.dataRow) {
     return ServerMessage.readTag(last)
   }
-  // A hash of a row or two takes longer to make than to do without.
-  if (last?.[0] === Frame.code.commandComplete && frames.length <= 4) {
-    const rows = frames.filter((frame) => frame[0] === Frame.code.dataRow || frame === last)
-    if (rows.every(({ length }) => length <= 256)) return rows.map((row) => row.toString("latin1")).join("")
-  }
+  const told = frames.filter((frame) => frame[0] === Frame.code.dataRow || frame[0] === Frame.code.commandComplete)
+  const size = told.reduce((bytes, { length }) => bytes + length, 0)
+  if (size <= few) return told.map((frame) => frame.toString("latin1")).join("")
   const hash = createHash("sha1")
-  for (const frame of frames) {
-    if (frame[0] === Frame.code.dataRow || frame[0] === Frame.code.commandComplete) hash.update(frame)
-  }
+  for (const frame of told) hash.update(frame)
   return hash.digest("base64")
 }
 
