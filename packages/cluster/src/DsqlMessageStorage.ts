@@ -37,7 +37,7 @@ export const layer: Layer.Layer<MessageStorage.MessageStorage, never, DsqlClient
     const client = yield* DsqlClient
     const holding = yield* Holding
     const claims = Claims.make(holding)
-    const encoded = Encoded.make(client, Storing.make(client), holding, claims)
+    const encoded = yield* Encoded.make(client, Storing.make(client), holding, claims)
     return Travelling.withFences(yield* MessageStorage.makeEncoded(encoded), claims)
   })
 ).pipe(Layer.provide(Snowflake.layerGenerator))
