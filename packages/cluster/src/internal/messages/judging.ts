@@ -9,7 +9,7 @@ import * as Guard from "@effect-dsql/core/Guard"
 import type * as Guarded from "@effect-dsql/core/Guarded"
 import { Instead, instead } from "../storing.ts"
 
-const { literal, name, sql } = Expression
+const { literal, name, sql, values } = Expression
 
 const lineBreak = literal("'\n'")
 
@@ -21,15 +21,26 @@ export const partsOf = (line: string): ReadonlyArray<string> => line.split("\t")
 
 type Judged = Guard.Guard<Instead<string>>
 
-/** The column that numbers a group's rows. */
-const place = { place: "bigint" } as const
+/**
+ * A list as one parameter, however long a planner that looks at it might think it to be: for a list of another length it
+ * would plan a statement of such a size anew each time.
+ */
+export const list = <T extends Expression.Type>(
+  type: T,
+  of: ReadonlyArray<Expression.Values[T] | null>
+): Expression.Expression => sql`(SELECT ${values(type, of)})`
 
-/** A row of a group, with its place in it. */
-export type Placed<Row> = Row & { readonly place: bigint }
-
-/** Rows of a group by their places. */
-export const placed = <Row>(rows: ReadonlyArray<Row>): ReadonlyArray<Placed<Row>> =>
-  rows.map((row, index) => ({ ...row, place: BigInt(index + 1) }))
+/** The columns of rows as lists, likewise. */
+const lists = <C extends Expression.Columns>(columns: C, rows: ReadonlyArray<Expression.Row<C>>) =>
+  Expression.join(
+    Object.entries(columns).map(([column, type]) =>
+      list(
+        type,
+        rows.map((row) => row[column] ?? null)
+      )
+    ),
+    ", "
+  )
 
 /**
  * Says a line of each row of `asked`, with what is `beside` it. Nothing is written unless one of them is the word that
@@ -37,20 +48,22 @@ export const placed = <Row>(rows: ReadonlyArray<Row>): ReadonlyArray<Placed<Row>
  */
 export const judge = <C extends Expression.Columns>(options: {
   readonly columns: C
-  readonly rows: ReadonlyArray<Expression.Row<C & typeof place>>
+  readonly rows: ReadonlyArray<Expression.Row<C>>
   readonly beside: Expression.Expression
   readonly line: Expression.Expression
   readonly word: string
 }): Judged => {
   const { beside, columns, line, rows, word } = options
-  const asked = Expression.records("asked", { ...place, ...columns }, rows)
   return Guard.make({
     name: "group",
     row: {
       select: sql`
         SELECT array_to_string(array_agg(judged.line ORDER BY judged.place), ${lineBreak}) AS lines,
           bool_or(judged.line = '${literal(word)}') AS is_any
-        FROM (SELECT asked.place, ${line} AS line FROM ${asked} ${beside}) AS judged`,
+        FROM (
+          SELECT asked.place, ${line} AS line
+          FROM unnest(${lists(columns, rows)}) WITH ORDINALITY AS asked (${Expression.names(Object.keys(columns))}, place)
+          ${beside}) AS judged`,
       lock: undefined
     },
     columns: ["lines", "is_any"],
@@ -68,14 +81,12 @@ export const telling = (judged: Judged): Readonly<Record<"lines", Expression.Exp
 export const linesOf = (told: Guarded.Told | Instead<string>): ReadonlyArray<string> =>
   (told instanceof Instead ? told.outcome : String(told["lines"])).split("\n")
 
-/** Those rows of a group of which a word is said, under a name to stand in FROM. */
-export const those = <C extends Expression.Columns>(
+/** The rows of a group under a name, to stand in FROM, each with what was `said` of it. */
+export const each = <C extends Expression.Columns>(
   judged: Judged,
-  word: string,
   alias: string,
   columns: C,
-  rows: ReadonlyArray<Expression.Row<C & typeof place>>
+  rows: ReadonlyArray<Expression.Row<C>>
 ): Expression.Expression => sql`
-  unnest(string_to_array(${telling(judged).lines}, ${lineBreak})) WITH ORDINALITY AS said (line, place)
-  JOIN ${Expression.records(alias, { ...place, ...columns }, rows)}
-    ON ${name(alias)}.place = said.place AND said.line = '${literal(word)}'`
+  unnest(string_to_array(${telling(judged).lines}, ${lineBreak}), ${lists(columns, rows)})
+    AS ${name(alias)} (said, ${Expression.names(Object.keys(columns))})`

@@ -16,7 +16,7 @@ import * as Judging from "./judging.ts"
 import { again } from "./saving.ts"
 import * as Rows from "./rows.ts"
 
-const { sql, value, values } = Expression
+const { sql, value } = Expression
 
 /** What became of a reply. */
 export type Outcome =
@@ -57,35 +57,28 @@ const kept = "kept" satisfies Outcome
 
 /** Writes those of these replies that may be, each under its own fence, and says of each what it found: `outcome` reads it. */
 export const save = (group: ReadonlyArray<Asked>): Guarded.Statement<Instead<string>> => {
-  const rows = Judging.placed(group)
-  const judged = found(rows)
-  const those = <C extends Expression.Columns>(
-    columns: C,
-    of: ReadonlyArray<Expression.Row<C & { readonly place: "bigint" }>>
-  ) => Judging.those(judged, kept, "reply", columns, of)
-  const { request_key, ...others } = Rows.replyTypes
+  const judged = found(group)
+  const isKept = sql`reply.said = '${Expression.literal(kept)}'`
   return {
     guards: [judged, areHeld(group)],
     writes: [
+      // What waits of a request: itself, its interrupts, its acknowledgement.
       Write.remove({
         table: "cluster_inbox",
-        where: sql`(shard_id, due_at, request_id) IN (
-          SELECT request.shard_id, due.at, request.id
-          FROM ${those(
-            { request_key },
-            rows.filter(({ is_exit }) => is_exit)
-          )}
+        using: sql`${Judging.each(judged, "reply", { request_key: "bigint", is_exit: "boolean" }, group)}
           CROSS JOIN LATERAL (
             SELECT request.* FROM cluster_requests AS request WHERE request.request_key = reply.request_key LIMIT 1
-          ) AS request
-          CROSS JOIN LATERAL (VALUES (0), (request.due_at)) AS due (at))`
+          ) AS request`,
+        where: sql`${isKept} AND reply.is_exit AND cluster_inbox.shard_id = request.shard_id
+          AND cluster_inbox.due_at = ANY (ARRAY[0, request.due_at]) AND cluster_inbox.request_id = request.id`
       }),
       Write.insert({
         into: replies,
         columns: Object.fromEntries(
           Object.keys(Rows.replyTypes).map((each) => [each, sql`reply.${Expression.column(each)}`])
         ),
-        from: those({ request_key, ...others }, rows),
+        from: Judging.each(judged, "reply", Rows.replyTypes, group),
+        where: isKept,
         // A chunk is sent again under a new id where nobody knew what had become of it.
         onConflict: Write.replacing(
           ["request_key", "sequence"],
@@ -101,16 +94,18 @@ export const save = (group: ReadonlyArray<Asked>): Guarded.Statement<Instead<str
           finished_at: sql`CASE WHEN reply.is_exit THEN now() END`,
           suspended: sql`reply.suspended`
         },
-        from: those({ request_key, id: "bigint", is_exit: "boolean", suspended: "boolean" }, rows),
-        where: sql`${Expression.name(requests)}.request_key = reply.request_key`
+        from: Judging.each(judged, "reply", decisionTypes, group),
+        where: sql`${Expression.name(requests)}.request_key = reply.request_key AND ${isKept}`
       })
     ],
     tells: Judging.telling(judged)
   }
 }
 
+const decisionTypes = { request_key: "bigint", id: "bigint", is_exit: "boolean", suspended: "boolean" } as const
+
 /** The request of each reply, its exit where it has one, and the fence that its shard has now, each looked up. */
-const found = (rows: ReadonlyArray<Judging.Placed<Asked>>) => {
+const found = (rows: ReadonlyArray<Asked>) => {
   const { tab } = Judging
   return Judging.judge({
     columns: { request_key: "bigint", shard_id: "text", fence: "bigint" },
@@ -141,7 +136,7 @@ const areHeld = (group: ReadonlyArray<Asked>) => {
   return Guard.make({
     name: "shards",
     row: {
-      select: sql`SELECT fence FROM cluster_shards WHERE shard_id = ANY (${values("text", [...names])})`,
+      select: sql`SELECT fence FROM cluster_shards WHERE shard_id = ANY (${Judging.list("text", [...names])}::text[])`,
       lock: "shared"
     },
     columns: ["fence"],

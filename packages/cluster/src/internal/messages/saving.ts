@@ -88,31 +88,27 @@ export const asked = (
 
 /** Saves those of these requests that are new, and says of each what it found: `saved` reads it. */
 export const requests = (group: ReadonlyArray<Asked>): Guarded.Statement<Instead<string>> => {
-  const rows = Judging.placed(group)
-  const judged = found(rows)
+  const judged = found(group)
   const insert = <C extends Expression.Columns>(
     into: string,
     columns: C,
-    of: ReadonlyArray<Expression.Row<C & { readonly place: "bigint" }>>,
-    onConflict?: Expression.Expression
+    rows: ReadonlyArray<Expression.Row<C>>,
+    more: Pick<Parameters<typeof Write.insert>[0], "where" | "onConflict"> = {}
   ): Write.Write =>
     Write.insert({
       into,
       columns: Object.fromEntries(Object.keys(columns).map((each) => [each, sql`fresh.${Expression.column(each)}`])),
-      from: Judging.those(judged, isNew, "fresh", columns, of),
-      onConflict
+      from: Judging.each(judged, "fresh", columns, rows),
+      where: Expression.all([sql`fresh.said = '${Expression.literal(isNew)}'`, ...(more.where ? [more.where] : [])]),
+      onConflict: more.onConflict
     })
-  const waits = rows.map((row) => ({ ...row, request_id: row.id, kind: Rows.kind.request }))
+  const waits = group.map((row) => ({ ...row, request_id: row.id, kind: Rows.kind.request }))
   return {
     guards: [judged],
     writes: [
-      insert(
-        "cluster_keys",
-        keyTypes,
-        waits.filter(({ key_hash }) => key_hash !== null)
-      ),
-      insert("cluster_requests", requestTypes, rows),
-      insert(inbox, inboxTypes, waits, onceInInbox)
+      insert("cluster_keys", keyTypes, waits, { where: sql`fresh.key_hash IS NOT NULL` }),
+      insert("cluster_requests", requestTypes, group),
+      insert(inbox, inboxTypes, waits, { onConflict: onceInInbox })
     ],
     tells: Judging.telling(judged),
     free: ["cluster_keys_pkey", "cluster_requests_pkey"]
@@ -125,7 +121,7 @@ const isNew = "new"
  * The request that has the key of each, or its Snowflake, with its last reply. Each is looked up: for a join, a planner
  * that knows nothing of the tables would read all of them.
  */
-const found = (rows: ReadonlyArray<Judging.Placed<Asked>>) => {
+const found = (rows: ReadonlyArray<Asked>) => {
   const { tab } = Judging
   return Judging.judge({
     columns: { request_key: "bigint", key_hash: "uuid", shard_id: "text", entity_type: "text", entity_id: "text" },
