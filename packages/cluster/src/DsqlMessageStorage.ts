@@ -5,6 +5,8 @@
  * - A request that was handed out carries its fence: `respond` of the message
  *   that was polled writes under it and no other. Where the shard has moved on,
  *   nothing is written, and Sharding is told `EntityNotAssignedToRunner`.
+ * - Requests that are saved at once go together in one statement, and so do
+ *   replies: each is judged by itself, under its own fence.
  * - What is handed out is remembered in this process alone. To poll is to read,
  *   and `resetShards` and its kin cost nothing.
  * - Every write is idempotent by its key, so a lost answer is asked again, once

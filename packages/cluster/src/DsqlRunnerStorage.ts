@@ -6,7 +6,9 @@
  * process, not an address, so two processes at one address never hold a shard
  * together. Every operation is one round trip; shards are taken in statements
  * of 100 and renewed in statements of 1,000. A lost answer is asked again, which
- * grants what was granted before.
+ * grants what was granted before. A single shard, which Sharding asks for before
+ * each final reply, is kept for as long as its lease certainly lasts, whether the
+ * database answers or not: the reply proves the fence by itself.
  *
  * @since 0.1.0
  * @stability unstable
