@@ -13,11 +13,11 @@ import { carry, orUnknown } from "../errors/classify.ts"
 import type { Answer, Cycle, Settle } from "../wire/cycle.ts"
 import { Pipeline } from "../wire/pipeline.ts"
 import { isOnRows } from "./firstWord.ts"
-import { type Last, sendWithCommit } from "./lastStatements.ts"
+import { type Finishing, type Last, sendWithCommit } from "./lastStatements.ts"
 import { ReservedSession } from "./reservedSession.ts"
 import type { Session } from "./session.ts"
 
-export class TransactionSession extends ReservedSession {
+export class TransactionSession extends ReservedSession implements Finishing {
   private readonly isOff: boolean
   private last: Last | undefined
 

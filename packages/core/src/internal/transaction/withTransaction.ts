@@ -10,7 +10,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { UnsupportedFeature } from "../../DsqlError.ts"
-import type { Last } from "../connection/lastStatements.ts"
+import { isFinishing, type Last } from "../connection/lastStatements.ts"
 import { TransactionSession } from "../connection/transactionSession.ts"
 import { carry } from "../errors/classify.ts"
 import { withinDeadline } from "./deadline.ts"
@@ -108,7 +108,7 @@ export const leave = (
 ): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
     const session = sessionOf(sql, fiber.context)
-    if (!(session instanceof TransactionSession)) return Effect.die(new Error("there is no transaction to end"))
+    if (!isFinishing(session)) return Effect.die(new Error("there is no transaction to end"))
     const within = (statement: Effect.Effect<unknown, SqlError>) =>
       Effect.uninterruptible(Effect.provideContext(statement, fiber.context))
     session.leave({ statements: statements.map(within), settle })
