@@ -101,7 +101,7 @@ export const clusters = Effect.fnUntraced(function* (server: Postgres.Postgres) 
     yield* started("these storages, on emulated Aurora DSQL", emulated, ours)
   ]
   const contenders = (once: (runner: Runner) => Contender<never>["once"]): ReadonlyArray<Contender<never>> =>
-    runners.map(({ runner, ...contender }) => ({ ...contender, once: once(runner) }))
+    runners.map(({ name, roundTrips, runner }) => ({ name, roundTrips, once: once(runner) }))
   // A process that has just begun is slow, whatever it runs.
   for (const { once } of [...contenders(call), ...contenders(execute)]) {
     yield* Effect.all(
