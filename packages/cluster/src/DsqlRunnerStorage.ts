@@ -20,9 +20,11 @@ import { ShardingConfig } from "effect/cluster/ShardingConfig"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import * as Leases from "./internal/runners/leases.ts"
 import * as Renewals from "./internal/runners/renewals.ts"
 import * as Slots from "./internal/runners/slots.ts"
@@ -45,7 +47,7 @@ export const layer: Layer.Layer<RunnerStorage.RunnerStorage, never, DsqlClient |
       const config = yield* ShardingConfig
       const clock = yield* Clock.Clock
       const storing = Storing.make(yield* DsqlClient)
-      return RunnerStorage.makeEncoded(make(holding, storing, clock, timesOf(config)))
+      return RunnerStorage.makeEncoded(make(holding, storing, clock, yield* Effect.scope, timesOf(config)))
     })
   )
 
@@ -67,6 +69,7 @@ const make = (
   holding: Holding["Service"],
   storing: Storing.Storing,
   clock: Clock.Clock,
+  scope: Scope.Scope,
   { interval, lease }: Times
 ): RunnerStorage.Encoded => {
   const { prefix } = holding
@@ -153,7 +156,9 @@ const make = (
       if (isYoung()) return Effect.succeed(true)
       const asked = renewalsOf(address).confirm(shardId, isYoung, (shardIds) => renew(address, shardIds))
       if (!isConfirmed(address, shardId, lease - interval)) return asked
-      return asked.pipe(
+      // Whoever does not wait for it any more leaves it under way: others may wait for the same.
+      return Effect.forkIn(asked, scope).pipe(
+        Effect.flatMap(Fiber.join),
         Effect.timeoutOption(interval / 2),
         Effect.map(Option.getOrElse(() => true)),
         Effect.catch((error) =>
