@@ -47,6 +47,7 @@ import {
   socketOf
 } from "./internal/connection/address.ts"
 import { placeOf } from "./internal/connection/observed.ts"
+import { stateOf } from "./internal/hotkeys/state.ts"
 import * as check from "./internal/options/check.ts"
 import type { Encryption } from "./internal/wire/transport.ts"
 import * as Environment from "./internal/options/environment.ts"
@@ -444,12 +445,13 @@ const fromTarget = Effect.fnUntraced(function* (
     name: applicationName
   })
   const { transformJson, transformQueryNames, transformResultNames } = options
+  const hotKeys = HotKeys.make(options.hotKeys)
   const clients = yield* Effect.provide(
     Client.make(
       pool,
       { config, place: target.place },
       {
-        policy: options.policy ?? RetryPolicy.standard,
+        retries: { policy: options.policy ?? RetryPolicy.standard, quota: stateOf(hotKeys).quota },
         pipeline: options.pipeline ?? "on",
         nested: options.nested ?? "refuse",
         transformJson,
@@ -463,6 +465,6 @@ const fromTarget = Effect.fnUntraced(function* (
     ...clients,
     guarded: options.guarded ?? "statement",
     pool: pool.stats,
-    hotKeys: HotKeys.make(options.hotKeys)
+    hotKeys
   })
 })

@@ -11,9 +11,9 @@ import type { Borrower, Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import type { ConnectionPool } from "../../ConnectionPool.ts"
-import type { RetryPolicy } from "../../RetryPolicy.ts"
 import { type AttemptError, carry } from "../errors/classify.ts"
 import * as Autocommitted from "../transaction/autocommitted.ts"
+import type { Retries } from "../transaction/retrying.ts"
 import { type Acquire, inSingle, type Nested, withTransaction } from "../transaction/withTransaction.ts"
 import { Single } from "../transaction/single.ts"
 import { AutocommitSession } from "./autocommitSession.ts"
@@ -25,7 +25,8 @@ import { TransactionSession } from "./transactionSession.ts"
 
 /** How the clients behave. */
 export interface Options {
-  readonly policy: RetryPolicy
+  /** How statements by themselves are tried again. */
+  readonly retries: Retries
   readonly nested: Nested
   readonly pipeline: "on" | "off"
   readonly transformQueryNames: ((name: string) => string) | undefined
@@ -50,8 +51,8 @@ export const make = Effect.fnUntraced(function* (
   const own = Effect.flatMap(session, ({ end, observer, wire }) => reserved(new ReservedSession(wire, end, observer)))
   const shared = {
     driver: "pg",
-    acquirer: Effect.map(session, (found) => new AutocommitSession(found, options.policy)),
-    borrower: borrower(pool, options.policy),
+    acquirer: Effect.map(session, (found) => new AutocommitSession(found, options.retries)),
+    borrower: borrower(pool, options.retries),
     transactionAcquirer: own,
     spanAttributes: Object.entries(place)
   }
@@ -102,7 +103,7 @@ const notInSingle = <A, E, R>(reserve: Effect.Effect<A, E, R>): Effect.Effect<A,
  * pool's own, of a type that Effect SQL does not take.
  */
 const borrower =
-  (pool: ConnectionPool<Session>, policy: RetryPolicy): Borrower =>
+  (pool: ConnectionPool<Session>, retries: Retries): Borrower =>
   <A, E, R>(use: (session: Session) => Effect.Effect<A, E, R>) =>
     Autocommitted.statement(
       Effect.suspend(() => {
@@ -114,5 +115,5 @@ const borrower =
         // The flag says which of the two it is; the compiler cannot see that.
         return Effect.mapError(used, (error) => (lent ? (error as E) : carry(error as AttemptError, "connect")))
       }),
-      policy
+      retries
     )

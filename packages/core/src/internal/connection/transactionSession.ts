@@ -13,7 +13,7 @@ import { carry, orUnknown } from "../errors/classify.ts"
 import type { Answer, Cycle, Settle } from "../wire/cycle.ts"
 import { Pipeline } from "../wire/pipeline.ts"
 import { isOnRows } from "./firstWord.ts"
-import { type Finishing, type Last, sendWithCommit } from "./lastStatements.ts"
+import { type Commit, type Finishing, type Last, sendWithCommit } from "./lastStatements.ts"
 import { ReservedSession } from "./reservedSession.ts"
 import type { Session } from "./session.ts"
 
@@ -39,11 +39,12 @@ export class TransactionSession extends ReservedSession implements Finishing {
   }
 
   /** Commits what there is to commit. */
-  readonly commit: Effect.Effect<void, SqlError> = Effect.suspend(() =>
-    this.last === undefined
-      ? Effect.mapError(this.committed, orUnknown)
-      : sendWithCommit(this.pipeline, this.last, this.committed, rolledBackFor)
-  )
+  readonly commit: Effect.Effect<void, SqlError> = Effect.withFiber((fiber) => {
+    const commit: Commit = (told) => this.sendCommit(fiber, told)
+    return this.last === undefined
+      ? Effect.mapError(Effect.callback<void, SqlError>(commit), orUnknown)
+      : sendWithCommit(this.pipeline, this.last, commit, rolledBackFor)
+  })
 
   /** Leaves the transaction to roll back, because a part of it failed. */
   readonly fail = (cause: Cause.Cause<unknown>): void => this.pipeline.refuse(rolledBackFor(cause))
@@ -73,18 +74,14 @@ export class TransactionSession extends ReservedSession implements Finishing {
       this.pipeline.refuse(endedBy("ROLLBACK"))
   }
 
-  private readonly committed: Effect.Effect<void, SqlError> = Effect.withFiber((fiber) => {
-    if (this.pipeline.refusal !== undefined) return Effect.fail(this.pipeline.refusal)
-    if (this.pipeline.isUntouched) return Effect.void
-    return Effect.callback((resume) => {
-      const cycle = this.observed("COMMIT", fiber, (exit) =>
-        resume(
-          Exit.isSuccess(exit) && exit.value.result.command === "ROLLBACK" ? Effect.fail(swallowed) : Exit.asVoid(exit)
-        )
-      )
-      this.pipeline.finish(cycle)
-    })
-  })
+  private sendCommit(fiber: Fiber.Fiber<unknown, unknown>, told: Parameters<Commit>[0]): void {
+    if (this.pipeline.refusal !== undefined) return told(Exit.fail(this.pipeline.refusal))
+    if (this.pipeline.isUntouched) return told(Exit.void)
+    const cycle = this.observed("COMMIT", fiber, (exit) =>
+      told(Exit.isSuccess(exit) && exit.value.result.command === "ROLLBACK" ? Exit.fail(swallowed) : Exit.asVoid(exit))
+    )
+    this.pipeline.finish(cycle)
+  }
 
   private observed(text: string, fiber: Fiber.Fiber<unknown, unknown>, settle?: Settle) {
     const ended = this.observer.begin(text, fiber)

@@ -78,7 +78,8 @@ export class Cycle {
       const parameterTypes = parameters.map(({ oid }) => oid)
       const prepared = statements?.get(sql, parameterTypes)
       const name = prepared?.name ?? ""
-      this.bound = getOrThrow(codec.bind({ portal: "", statement: name, parameters }))
+      this.bound = prepared?.bound ?? getOrThrow(codec.bind({ portal: "", statement: name, parameters }))
+      if (prepared !== undefined && parameters.length === 0) prepared.bound = this.bound
       if (prepared?.isSent !== true) {
         this.parse = getOrThrow(PgProtocol.encodeParse({ name, query: sql, parameterTypes }))
       }
