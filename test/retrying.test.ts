@@ -30,7 +30,7 @@ const typed = (command: string, cwd?: string) =>
 const commands = blocksOf(page).flatMap(({ language, text }) => (language === "sh" ? [text.trim()] : []))
 
 /** The commands whose results stand on the page, and the picture that shows them, if there is one. */
-const shown = commands.filter((command) => /--contenders 10|quota/.test(command))
+const shown = commands.filter((command) => /--contenders 10|quota|form=/.test(command))
 
 const pictureOf = (command: string) => {
   const [, contenders = ""] = /--contenders (\d+) --processes/.exec(command) ?? []

@@ -38,6 +38,7 @@ export const simulate = Command.make(
     transactions: number("transactions", "1", "Transactions that each client runs, one after the other"),
     hotKeys: number("hot-keys", "1", "Rows that they contend for"),
     latency: number("latency", "20", "Milliseconds of a round trip"),
+    commit: number("commit", "10", "Milliseconds that a COMMIT takes at the cluster until it is decided"),
     runs: number("runs", "20", "How often each scenario is run"),
     seed: Flag.String("seed").pipe(
       Flag.withDescription("The same seed gives the same results [default: 1]"),
@@ -45,7 +46,7 @@ export const simulate = Command.make(
     ),
     policies: Flag.String("policy").pipe(
       Flag.withDescription(
-        "effect-dsql, effect-dsql-queue, effect-dsql-group, aws-connector, aws-drizzle, or settings such as base=20,cap=2000,attempts=20,jitter=full,queue=on,group=50,quota=500; may be repeated [default: all five]"
+        "effect-dsql, effect-dsql-queue, effect-dsql-group, aws-connector, aws-drizzle, or settings such as base=20,cap=2000,attempts=20,jitter=full,queue=on,group=50,quota=500,form=finish; may be repeated [default: all five]"
       ),
       Flag.atLeast(0)
     ),
@@ -78,6 +79,7 @@ export const simulate = Command.make(
       transactions: yield* inRange("transactions", fields.transactions, input.transactions),
       hotKeys: yield* inRange("hot-keys", fields.hotKeys, input.hotKeys),
       latency: yield* inRange("latency", fields.latency, input.latency),
+      commit: yield* inRange("commit", fields.commit, input.commit),
       runs: yield* inRange("runs", fields.runs, input.runs),
       seed: input.seed
     }

@@ -51,8 +51,11 @@ import { stateOf } from "./internal/hotkeys/state.ts"
 import * as check from "./internal/options/check.ts"
 import type { Encryption } from "./internal/wire/transport.ts"
 import * as Environment from "./internal/options/environment.ts"
+import type { Finishing, Last } from "./internal/connection/lastStatements.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as TokenSource from "./TokenSource.ts"
+
+export type { Finishing, Last }
 
 /**
  * The client that `Transaction.run` starts transactions on.

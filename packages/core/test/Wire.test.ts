@@ -23,7 +23,7 @@ const both = (types?: PgTypes.Registry) =>
 
 const opened = (url: string, types?: PgTypes.Registry, encryption: Encryption | undefined = encryptionOf(url)) => {
   let transport: Transport | undefined
-  const stream = () => (transport = new Transport(addressOf(url), encryption))
+  const stream = () => (transport = new Transport(addressOf(url), encryption)).stream
   return Effect.map(
     PgConnection.make({ url: Redacted.make(url), ssl: false, stream, types }),
     (driver) => new Wire(transport as Transport, driver, types)

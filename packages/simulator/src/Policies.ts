@@ -26,9 +26,30 @@ export interface Named {
   readonly queue?: boolean | undefined
   /** How many increments of a process go into one transaction at most; undefined where each is one of its own. */
   readonly group?: number | undefined
+  /**
+   * How a transaction is sent. `apart` sends BEGIN, each statement and COMMIT one after the other, and ROLLBACK behind a
+   * COMMIT that was refused: four round trips for an increment, as others do it. `run` is `Transaction.run`, whose BEGIN
+   * rides with the first statement: three. `finish` is `Transaction.finish`, whose COMMIT rides with the last one too: two.
+   * `batch` is `Transaction.batch`, all in one. Default: `run`.
+   */
+  readonly form?: Form | undefined
   /** What the retries of a process may cost; undefined where they are free. */
   readonly quota?: HotKeys.RetryQuota | undefined
 }
+
+/**
+ * How a transaction is sent.
+ *
+ * @since 0.3.0
+ * @category models
+ */
+export const Form = Schema.Literals(["apart", "run", "finish", "batch"])
+
+/**
+ * @since 0.3.0
+ * @category models
+ */
+export type Form = typeof Form.Type
 
 /** Retries with delays that double up to a cap, each times a random factor between two bounds. */
 const doubling = (options: {
@@ -74,7 +95,8 @@ export const queued: Named = { name: "effect-dsql-queue", policy: RetryPolicy.st
 export const grouped: Named = { name: "effect-dsql-group", policy: RetryPolicy.standard, group: 50 }
 
 /**
- * AWS's node-postgres connector: 3 retries, 1 ms doubling, capped at 100 ms, up to 25 % more. Source:
+ * AWS's node-postgres connector: 3 retries, 1 ms doubling, capped at 100 ms, up to 25 % more; its statements go apart,
+ * and so does ROLLBACK. Source:
  * `@aws/aurora-dsql-node-postgres-connector` 0.1.9 (https://github.com/awslabs/aurora-dsql-connectors).
  *
  * @since 0.1.0
@@ -82,11 +104,13 @@ export const grouped: Named = { name: "effect-dsql-group", policy: RetryPolicy.s
  */
 export const awsConnector: Named = {
   name: "aws-connector",
-  policy: doubling({ retries: 3, base: 1, cap: 100, factor: [1, 1.25] })
+  policy: doubling({ retries: 3, base: 1, cap: 100, factor: [1, 1.25] }),
+  form: "apart"
 }
 
 /**
- * AWS's Drizzle adapter: 3 retries, 50 ms doubling, capped at 5 s, 50 to 100 % of it. Source:
+ * AWS's Drizzle adapter: 3 retries, 50 ms doubling, capped at 5 s, 50 to 100 % of it; its statements go apart, and so
+ * does ROLLBACK. Source:
  * `@aws/aurora-dsql-drizzle` 0.1.0 (https://github.com/awslabs/aurora-dsql-orms, `node/drizzle/src/retry.ts`).
  *
  * @since 0.1.0
@@ -94,7 +118,8 @@ export const awsConnector: Named = {
  */
 export const awsDrizzle: Named = {
   name: "aws-drizzle",
-  policy: doubling({ retries: 3, base: 50, cap: 5_000, factor: [0.5, 1] })
+  policy: doubling({ retries: 3, base: 50, cap: 5_000, factor: [0.5, 1] }),
+  form: "apart"
 }
 
 /**
@@ -133,6 +158,7 @@ const settings = {
   attempts: number.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1_000 })),
   jitter: Schema.Literals(["full", "bounded", "none"]),
   queue: Schema.Literals(["on", "off"]),
+  form: Form,
   group: number.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 3_000 })),
   quota: number.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 1_000_000 }))
 }
@@ -145,6 +171,7 @@ const Options = Schema.Struct({
   attempts: Schema.optionalKey(settings.attempts),
   jitter: Schema.optionalKey(settings.jitter),
   queue: Schema.optionalKey(settings.queue),
+  form: Schema.optionalKey(settings.form),
   group: Schema.optionalKey(settings.group),
   quota: Schema.optionalKey(settings.quota)
 })
@@ -153,8 +180,8 @@ const decode = Schema.decodeUnknownEffect(Options)
 
 /**
  * Reads a policy: the name of one of `all`, or options of `RetryPolicy.make` as `base=20,cap=2000,jitter=full`, times
- * in milliseconds. `queue=on` names the key, `group=50` lets so many increments go together, and `quota=500` has retries
- * paid from so many tokens, 14 for each.
+ * in milliseconds. `queue=on` names the key, `group=50` lets so many increments go together, `quota=500` has retries
+ * paid from so many tokens, 14 for each, and `form=finish` sends COMMIT together with the UPDATE.
  *
  * @example
  * ```ts
@@ -183,11 +210,15 @@ export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Retur
     const reason = error.message.replaceAll(/\s+/g, " ")
     return new PolicyInvalid({ text, reason })
   })
-  const { group, queue, quota, ...rest } = options
+  const { form, group, queue, quota, ...rest } = options
+  if (group !== undefined && form !== undefined && form !== "run") {
+    return yield* new PolicyInvalid({ text, reason: "a group is committed by Transaction.run: form=run, or none" })
+  }
   return {
     name: text,
     policy: RetryPolicy.make(rest),
     queue: queue === "on",
+    form,
     group,
     quota: quota === undefined ? undefined : { tokens: quota, cost: HotKeys.awsQuota.cost }
   }

@@ -3,6 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 
 describe("contention in virtual time", () => {
+  const hundred = { ...Contention.scenario, contenders: 100, runs: 2 }
+
   it.effect("commits at once where nobody contends", () =>
     Effect.gen(function* () {
       const outcome = yield* Contention.simulate(
@@ -11,8 +13,33 @@ describe("contention in virtual time", () => {
       )
       assert.strictEqual(outcome.committed, 5)
       assert.strictEqual(outcome.attemptsPerCommit, 1)
-      // BEGIN, two statements and COMMIT, a round trip each.
-      assert.closeTo(outcome.p50, 4 * Contention.scenario.latency, 4 * Contention.scenario.latency * 0.1)
+    })
+  )
+
+  it.effect.each([
+    ["apart", 4],
+    ["run", 3],
+    ["finish", 2],
+    ["batch", 1]
+  ] as const)("takes the round trips of its form where nobody contends: %s takes %s", ([form, trips]) =>
+    Effect.gen(function* () {
+      const policy = yield* Policies.parse(`form=${form}`)
+      const { p50 } = yield* Contention.simulate({ ...Contention.scenario, contenders: 1 }, policy)
+      const { commit, latency } = Contention.scenario
+      assert.closeTo(p50, trips * latency + commit, (trips * latency + commit) * 0.1)
+    })
+  )
+
+  it.effect("tries less often the sooner it commits", () =>
+    Effect.gen(function* () {
+      const outcomes = yield* Effect.forEach(["apart", "run", "finish", "batch"], (form) =>
+        Effect.flatMap(Policies.parse(`form=${form}`), (policy) => Contention.simulate({ ...hundred, runs: 1 }, policy))
+      )
+      const attempts = outcomes.map(({ attemptsPerCommit }) => attemptsPerCommit)
+      assert.deepStrictEqual(
+        attempts,
+        attempts.toSorted((a, b) => b - a)
+      )
     })
   )
 
@@ -45,8 +72,6 @@ describe("contention in virtual time", () => {
       assert.strictEqual(outcome.attemptsPerCommit, 30 / outcome.committed)
     })
   )
-
-  const hundred = { ...Contention.scenario, contenders: 100, runs: 2 }
 
   it.effect("tries once where those of one process queue, and at most three times in ten of them", () =>
     Effect.gen(function* () {
@@ -89,15 +114,15 @@ describe("contention in virtual time", () => {
 
   it.effect("tells when each hundredth had committed", () =>
     Effect.gen(function* () {
-      const { committedAfter, finish } = yield* Contention.simulate(hundred, Policies.queued)
+      const { committedAfter, finish } = yield* Contention.simulate({ ...hundred, runs: 1 }, Policies.queued)
       assert.lengthOf(committedAfter, 100)
       assert.deepStrictEqual(
         committedAfter,
         committedAfter.toSorted((a, b) => a - b)
       )
       assert.strictEqual(committedAfter.at(-1), finish)
-      const few = yield* Contention.simulate(hundred, Policies.awsConnector)
-      assert.isBelow(few.committedAfter.length, 10)
+      const few = yield* Contention.simulate({ ...Contention.scenario, runs: 7 }, Policies.awsDrizzle)
+      assert.strictEqual(few.committedAfter.length, Math.floor((100 * few.committed) / 70))
     })
   )
 })

@@ -54,18 +54,21 @@ describe("policies", () => {
       assert.deepStrictEqual(yield* delays(made), [5, 15, 20])
       const { group, queue, quota } = yield* Policies.parse("queue=on,group=20,quota=500")
       assert.deepStrictEqual({ group, queue, quota }, { group: 20, queue: true, quota: HotKeys.awsQuota })
+      assert.strictEqual((yield* Policies.parse("form=batch")).form, "batch")
     })
   )
 
   it.effect.each([
     ["aws", "it is one of effect-dsql, effect-dsql-queue, effect-dsql-group, aws-connector, aws-drizzle, or settings"],
-    ["bass=1", "there is no bass, only base, cap, elapsed, factor, attempts, jitter, queue, group, quota"],
+    ["bass=1", "there is no bass, only base, cap, elapsed, factor, attempts, jitter, queue, form, group, quota"],
     ["base=soon", "base"],
     ["base=", "base"],
     ["attempts=0", "attempts"],
     ["jitter=some", "jitter"],
     ["queue=maybe", "queue"],
+    ["form=none", "form"],
     ["group=0", "group"],
+    ["group=5,form=finish", "a group is committed by Transaction.run"],
     ["quota=-1", "quota"]
   ] as const)("say why %s is none", ([text, reason]) =>
     Effect.gen(function* () {

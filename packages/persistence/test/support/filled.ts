@@ -60,7 +60,7 @@ const run = { ...inShard, namespace_id: text(namespaceId), workflow_id: "'busine
 const task = { ...inShard, task_id: "i" }
 const timer = { ...task, visibility_timestamp: "TIMESTAMP '2030-01-01' + i * INTERVAL '1 second'" }
 const inQueue = { range_hash: String(hot.taskQueue.rangeHash), task_queue_id: text(hot.taskQueue.uuid) }
-const other = { range_hash: "i * 7919 % 4294967296", task_queue_id: uuid }
+const other = { range_hash: "i::bigint * 7919 % 4294967296", task_queue_id: uuid }
 
 /** What the columns of a table hold in row `i`, where a value of their type is not enough. */
 const tables: Filling.Tables = {

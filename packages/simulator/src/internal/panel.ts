@@ -26,8 +26,9 @@ const left = 50
 /** Room for the names. */
 const names = 186
 const lineHeight = 15
-/** Room for a time below its line. */
-const timeWidth = 50
+/** Room for a letter, and between two times. */
+const letter = 7
+const gap = 6
 
 /** Okabe and Ito's, which the colour-blind can tell apart; darker on white, lighter on black. */
 const light = ["#0072b2", "#c45500", "#007a5a", "#a3527f", "#5b5b5b", "#8a6d00", "#1f78b4", "#000000"]
@@ -37,7 +38,7 @@ const dashes = ["", "8 3", "2 3", "8 3 2 3", "4 2", "12 4", "1 4", "6 2 1 2 1 2"
 /** So that times of the whole picture compare: the first commit of all is at the left, the last end at the right. */
 export const rangeOf = (outcomes: ReadonlyArray<Outcome>): Range => {
   const first = outcomes.flatMap(({ committedAfter }) => committedAfter[0] ?? [])
-  const last = outcomes.map(({ finish }) => finish)
+  const last = outcomes.map(({ committedAfter, finish }) => Math.max(finish, committedAfter.at(-1) ?? finish))
   const from = Math.max(1, Math.min(...first, ...last))
   return { from, to: Math.max(from * 10, ...last) }
 }
@@ -76,12 +77,13 @@ export const draw = ({
       `<line class="grid" x1="${left}" x2="${right}" y1="${y(share)}" y2="${y(share)}"/>` +
       text(left - 6, y(share) + 4, percent(share), "end")
   )
-  let labelled = Number.NEGATIVE_INFINITY
+  let taken = Number.NEGATIVE_INFINITY
   const times = ticks(range).map((millis) => {
     const grid = `<line class="grid" x1="${at(x(millis))}" x2="${at(x(millis))}" y1="${y(1)}" y2="${base + 4}"/>`
-    if (x(millis) - labelled < timeWidth) return grid
-    labelled = x(millis)
-    return grid + text(labelled, base + 17, time(millis), "middle")
+    const half = (time(millis).length * letter) / 2
+    if (x(millis) - half < taken) return grid
+    taken = x(millis) + half + gap
+    return grid + text(x(millis), base + 17, time(millis), "middle")
   })
   const lines = members.map((outcome) => line(outcome, policies.indexOf(outcome.policy), x, y, right))
   return {

@@ -42,7 +42,9 @@ const amid = (sql: SqlClient.SqlClient, [first = "", ...others]: ReadonlyArray<s
     sql.unsafe<object>(first).stream,
     (): ReadonlyArray<ReadonlyArray<object>> => [],
     ([_, ...answered], row) =>
-      answered.length === others.length ? Effect.succeed([[row], ...answered]) : Effect.map(send, (rows) => [[row], ...rows])
+      answered.length === others.length
+        ? Effect.succeed([[row], ...answered])
+        : Effect.map(send, (rows) => [[row], ...rows])
   )
 }
 

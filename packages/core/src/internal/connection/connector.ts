@@ -39,9 +39,9 @@ export const open = (target: Target): Open<Session> => {
           const transport = new Transport(target.address, target.encryption)
           if (first === undefined) {
             first = transport
-            transport.once("close", () => end("lost"))
+            transport.stream.once("close", () => end("lost"))
           }
-          return transport
+          return transport.stream
         }
         return PgConnection.make({ ...target.config, ssl: false, password, stream, connectTimeout }).pipe(
           Effect.mapError((error): AttemptError => read(error)),

@@ -8,15 +8,39 @@ import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { Connection } from "effect/sql/SqlConnection"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { orUnknown, sqlStateOf } from "../errors/classify.ts"
 import type { Pipeline } from "../wire/pipeline.ts"
 
-/** Statements, and who is told what came of each. */
+/**
+ * The statements that a transaction ends with.
+ *
+ * @since 0.3.0
+ * @category models
+ */
 export interface Last {
+  /** Each sends itself when it is run. */
   readonly statements: ReadonlyArray<Effect.Effect<unknown, SqlError>>
+  /** Is told what came of each, by its place. */
   readonly settle: (exits: ReadonlyArray<Exit.Exit<unknown, SqlError>>) => void
 }
+
+/**
+ * The connection of a transaction that can be left its last statements, to send them together with COMMIT: what
+ * `Transaction.finish` needs. Those of the layers are such; whoever makes a `DsqlClient` of other connections, as the
+ * simulator does, makes them so.
+ *
+ * @since 0.3.0
+ * @category models
+ */
+export interface Finishing extends Connection {
+  readonly leave: (last: Last) => void
+}
+
+/** Whether a connection can be left its last statements. */
+export const isFinishing = (connection: Connection | undefined): connection is Finishing =>
+  connection !== undefined && "leave" in connection
 
 /** Sends a COMMIT now, and tells what came of it. */
 export type Commit = (told: (exit: Exit.Exit<void, SqlError>) => void) => void

@@ -15,7 +15,7 @@ import { carry, orUnknown } from "../errors/classify.ts"
 import type { Answer, Cycle, Settle } from "../wire/cycle.ts"
 import { Pipeline } from "../wire/pipeline.ts"
 import { isOnRows } from "./firstWord.ts"
-import { type Commit, type Last, sendWithCommit } from "./lastStatements.ts"
+import { type Commit, type Finishing, type Last, sendWithCommit } from "./lastStatements.ts"
 import { inPages } from "./pages.ts"
 import { ReservedSession } from "./reservedSession.ts"
 import type { Params, Session } from "./session.ts"
@@ -28,7 +28,7 @@ export interface Options {
   readonly isPaged: boolean
 }
 
-export class TransactionSession extends ReservedSession {
+export class TransactionSession extends ReservedSession implements Finishing {
   private readonly options: Options
   private last: Last | undefined
   private portals = 0

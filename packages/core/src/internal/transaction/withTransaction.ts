@@ -10,7 +10,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { UnsupportedFeature } from "../../DsqlError.ts"
-import type { Last } from "../connection/lastStatements.ts"
+import { isFinishing, type Last } from "../connection/lastStatements.ts"
 import { TransactionSession } from "../connection/transactionSession.ts"
 import { carry } from "../errors/classify.ts"
 import { withinDeadline } from "./deadline.ts"
@@ -108,10 +108,11 @@ export const leave = (
 ): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
     const session = sessionOf(sql, fiber.context)
-    if (!(session instanceof TransactionSession)) return Effect.die(new Error("there is no transaction to end"))
+    if (!isFinishing(session)) return Effect.die(new Error("there is no transaction to end"))
     const { context } = fiber
+    const here: (outer: Context.Context<never>) => Context.Context<never> = () => context
     const within = (statement: Effect.Effect<unknown, SqlError>) =>
-      Effect.uninterruptible(Effect.updateContext(statement, (_: Context.Context<never>) => context))
+      Effect.uninterruptible(Effect.updateContext(statement, here))
     session.leave({ statements: statements.map(within), settle })
     return Effect.void
   })

@@ -6,7 +6,7 @@
  */
 import * as PgProtocol from "@effect/sql-pg/PgProtocol"
 import * as Result from "effect/Result"
-// By namespace: a bundle for a browser, which opens no connection, has no such names to take.
+// By namespace: a bundle for a browser, where no connection is opened, has no such names to take.
 import * as Net from "node:net"
 import * as Stream from "node:stream"
 import * as Tls from "node:tls"
@@ -26,7 +26,9 @@ type Reader = (chunk: Uint8Array) => void
 /** What a server answers that has no encryption because it has no room for a connection either. */
 const errorResponse = "E".charCodeAt(0)
 
-export class Transport extends Stream.Duplex {
+export class Transport {
+  /** As the driver is given it. */
+  readonly stream: Stream.Duplex
   private reader: Reader | undefined
   private readonly address: Address
   private socket: Net.Socket
@@ -34,8 +36,17 @@ export class Transport extends Stream.Duplex {
   private waiting: (() => void) | undefined
 
   constructor(address: Address, encryption: Encryption | undefined) {
-    super({ allowHalfOpen: false })
     this.address = address
+    this.stream = new Stream.Duplex({
+      allowHalfOpen: false,
+      read: () => this.resume(),
+      write: (bytes: Uint8Array, _encoding, done) => this.forward(bytes, done),
+      final: (done) => this.socket.end(done),
+      destroy: (error, done) => {
+        this.socket.destroy()
+        done(error)
+      }
+    })
     this.socket =
       "path" in address
         ? Net.connect(address.path)
@@ -55,22 +66,16 @@ export class Transport extends Stream.Duplex {
     this.socket.write(bytes)
   }
 
-  override _write(bytes: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+  /** Ends it at once. */
+  readonly destroy = (error?: Error): void => void this.stream.destroy(error)
+
+  private forward(bytes: Uint8Array, done: (error?: Error | null) => void): void {
     if (this.isOpen) this.socket.write(bytes, done)
     else this.waiting = () => this.socket.write(bytes, done)
   }
 
-  override _read(): void {
+  private resume(): void {
     if (this.isOpen) this.socket.resume()
-  }
-
-  override _final(done: () => void): void {
-    this.socket.end(done)
-  }
-
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.socket.destroy()
-    done(error)
   }
 
   private watch(): void {
@@ -78,13 +83,13 @@ export class Transport extends Stream.Duplex {
     this.socket.on("close", this.gone)
   }
 
-  private readonly failed = (error: Error): void => void this.destroy(error)
+  private readonly failed = (error: Error): void => this.destroy(error)
 
-  private readonly gone = (): void => void this.destroy()
+  private readonly gone = (): void => this.destroy()
 
   private readonly arrived = (chunk: Uint8Array): void => {
     if (this.reader !== undefined) this.reader(chunk)
-    else if (!this.push(chunk)) this.socket.pause()
+    else if (!this.stream.push(chunk)) this.socket.pause()
   }
 
   private opened(): void {

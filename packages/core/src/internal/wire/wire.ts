@@ -60,8 +60,8 @@ export class Wire {
     this.driver = driver
     this.codec = codecOf(registry)
     transport.hand(this.arrived)
-    transport.on("error", (cause) => this.end(Failure.lost(cause, "The socket failed")))
-    transport.on("close", () => this.end(Failure.lost(new Error("Connection closed"), "Connection closed")))
+    transport.stream.on("error", (cause) => this.end(Failure.lost(cause, "The socket failed")))
+    transport.stream.on("close", () => this.end(Failure.lost(new Error("Connection closed"), "Connection closed")))
   }
 
   /** Whether nothing is under way. */
