@@ -41,10 +41,10 @@ const amid = (sql: SqlClient.SqlClient, [first = "", ...others]: ReadonlyArray<s
   return Stream.runFoldEffect(
     sql.unsafe<object>(first).stream,
     (): ReadonlyArray<ReadonlyArray<object>> => [],
-    ([_, ...answered], row) =>
-      answered.length === others.length
-        ? Effect.succeed([[row], ...answered])
-        : Effect.map(send, (rows) => [[row], ...rows])
+    (answered, row) =>
+      answered.length === 0
+        ? Effect.map(send, (rows) => [[row], ...rows])
+        : Effect.succeed([[row], ...answered.slice(1)])
   )
 }
 
