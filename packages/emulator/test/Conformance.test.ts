@@ -72,6 +72,8 @@ const difference = (step: Step, answer: WireClient.Answer): string | undefined =
   return got === expected ? undefined : `rows ${got}, not ${expected}`
 }
 
+const page = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8")
+
 const jobDelay = 120_000
 
 layer(Shared.layer({ jobDelay }), { excludeTestServices: true, timeout: "60 seconds" })("conformance", (it) => {
@@ -112,6 +114,12 @@ layer(Shared.layer({ jobDelay }), { excludeTestServices: true, timeout: "60 seco
           `${probes.length - failures.length} of ${probes.length} questions are answered as expected`
         )
         assert.deepStrictEqual(failures, [], `\n${failures.join("\n")}`)
+        if (own === undefined) {
+          const questions = probes.filter(({ group }) => group !== "setup").length
+          const agree = `${questions - deviations.size} of ${questions}`
+          assert.include(page("packages/emulator/CONFORMANCE.md"), `**${agree} agree.**`)
+          assert.include(page("README.md"), `answers ${agree} probes as a cluster did`)
+        }
       }),
     120_000
   )
