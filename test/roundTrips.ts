@@ -1,6 +1,9 @@
 /**
  * What `docs/round-trips.md` says.
  */
+import { Testing } from "@effect-dsql/testing"
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 
 const page = readFileSync(new URL("../docs/round-trips.md", import.meta.url), "utf8")
@@ -22,3 +25,14 @@ export const table = (heading: string): ReadonlyArray<ReadonlyArray<string>> =>
 /** Those of some operations for which the page gives a reason why they take more than one round trip. */
 export const explained = (operations: ReadonlyArray<string>): ReadonlyArray<string> =>
   table("Why more than one").flatMap(([operation = ""]) => (operations.includes(operation) ? [operation] : []))
+
+/** An operation costs what the page says, which it rounds to hundredths; ids differ by a few digits, in each of many rows. */
+export const costs = (
+  operation: string,
+  { read, write }: Effect.Success<ReturnType<typeof Testing.cost>>,
+  dpu: number | undefined
+): void => assert.closeTo(read + write, dpu ?? Number.NaN, Math.max(0.008, 0.02 * (dpu ?? 0)), operation)
+
+/** The same of what the file's emulator has done since `control.reset`. */
+export const costing = (operation: string, dpu: number | undefined) =>
+  Effect.map(Testing.cost(), (cost) => costs(operation, cost, dpu))

@@ -15,6 +15,7 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { isSqlError } from "effect/sql/SqlError"
 import { CannotConnect, type CommandError, InvalidUsage } from "./Failure.ts"
+import { portOf } from "./internal/port.ts"
 import { programPlace } from "./internal/programPlace.ts"
 import { fileName, type Project } from "./Project.ts"
 
@@ -132,7 +133,11 @@ export const connectsToNothing = (
  * @category constructors
  */
 export const port = (given: Pick<Given, "port"> & InProject): Effect.Effect<number, InvalidUsage> =>
-  Effect.flatMap(setting(given.port, ["SQL_PORT"], given.project.port), portOf)
+  Effect.flatMap(setting(given.port, ["SQL_PORT"], given.project.port), (source) =>
+    source === undefined
+      ? Effect.succeed(5432)
+      : portOf(source.text, `${source.place ?? "--port"} ${JSON.stringify(source.text)}`)
+  )
 
 /**
  * What `effect-dsql.json` says, beside what was given.
@@ -309,18 +314,6 @@ const setting = (
 
 /** Where an endpoint stands. */
 const placeOf = ({ place = "--endpoint" }: Source) => (place === fileName ? `the endpoint in ${fileName}` : place)
-
-const named = ({ place, text }: Source, flag: string): string => `${place ?? flag} ${JSON.stringify(text)}`
-
-const portOf = (source: Source | undefined): Effect.Effect<number, InvalidUsage> => {
-  if (source === undefined) return Effect.succeed(5432)
-  const port = /^\d{1,5}$/.test(source.text) ? Number(source.text) : 0
-  return port >= 1 && port <= 65_535
-    ? Effect.succeed(port)
-    : Effect.fail(
-        new InvalidUsage({ message: `${named(source, "--port")} is not a port: give a number from 1 to 65535` })
-      )
-}
 
 /** One of two words in the environment. */
 const choice = Effect.fnUntraced(function* <const A extends string>(

@@ -14,6 +14,7 @@ import { createSecureContext } from "node:tls"
 import * as Connection from "./Connection.ts"
 import { InvalidUsage } from "./Failure.ts"
 import * as FaultSyntax from "./FaultSyntax.ts"
+import { portOf } from "./internal/port.ts"
 import * as Desk from "./internal/desk.ts"
 import * as Files from "./internal/files.ts"
 import * as Migrating from "./internal/migrating.ts"
@@ -186,10 +187,7 @@ const consolePortOf = Effect.fnUntraced(function* (input: {
   if (!input.console) {
     return yield* new InvalidUsage({ message: "--no-console and --console-port exclude each other: give one" })
   }
-  if (port < 1 || port > 65_535) {
-    return yield* new InvalidUsage({ message: `--console-port ${port} is not a port: give a number from 1 to 65535` })
-  }
-  return port
+  return yield* portOf(String(port), `--console-port ${port}`)
 })
 
 /** Serves the console, and gives its address. */

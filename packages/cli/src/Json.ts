@@ -78,7 +78,28 @@ export const Diagnosis = Schema.Struct({
   target: text,
   checks: Schema.Array(
     Schema.Struct({
-      check: Schema.Literals(["token", "network", "tls", "role", "version", "clock", "guarded", "limits"]),
+      check: Schema.Literals([
+        "token",
+        "network",
+        "tls",
+        "role",
+        "version",
+        "clock",
+        "guarded",
+        "limits",
+        // Of a running process.
+        "attempts",
+        "conflicts",
+        "keys",
+        "retries",
+        "quota",
+        "outcomes",
+        "pool",
+        "connecting",
+        "tokens",
+        "budget",
+        "cluster"
+      ]),
       result: Schema.Literals(["ok", "failed", "skipped"]),
       /** What was found. */
       found: text,

@@ -8,7 +8,7 @@ import { assert } from "@effect/vitest"
 import { DateTime, Effect, type Scope, Stream } from "effect"
 import { type Message, Runner } from "effect/cluster"
 import type { Rpc } from "effect/rpc"
-import { explained, table } from "../../../test/roundTrips.ts"
+import { costing, explained, table } from "../../../test/roundTrips.ts"
 import {
   ack,
   address,
@@ -26,9 +26,10 @@ import {
   streamed
 } from "./support/cluster.ts"
 
-const documented = table("Effect Cluster").map(([operation = "", statement, transaction]) => ({
+const documented = table("Effect Cluster").map(([operation = "", statement, transaction, dpu]) => ({
   operation,
-  ours: { statement: Number(statement), transaction: Number(transaction) }
+  ours: { statement: Number(statement), transaction: Number(transaction) },
+  dpu: Number(dpu)
 }))
 
 type Readied = Effect.Effect<Effect.Effect<unknown, unknown>, unknown, DsqlClient.DsqlClient | Scope.Scope>
@@ -143,7 +144,9 @@ describeCounted("The page on round trips of Effect Cluster", (it) => {
           yield* control.reset
           yield* ready
           const { roundTrips } = yield* control.counts()
-          assert.strictEqual(roundTrips, documented.find((row) => row.operation === operation)?.ours[form])
+          const row = documented.find((each) => each.operation === operation)
+          assert.strictEqual(roundTrips, row?.ours[form])
+          if (form === "statement") yield* costing(operation, row?.dpu)
         })
       )
     }

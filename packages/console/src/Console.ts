@@ -126,7 +126,7 @@ export const serve = Effect.fnUntraced(function* (
           yield* control.inject(action.rule)
           break
         case "Clear":
-          yield* Effect.andThen(control.clear, control.latency(0))
+          yield* control.clear
           break
         case "Latency":
           yield* control.latency(action.millis)

@@ -143,8 +143,60 @@ describe.skipIf(executablePath === undefined)("the page in a browser", { timeout
         "unavailable@statement": 1,
         "cut-after@commit": 1
       })
+      // What a program asked for a label of its own goes with what the page asked for everybody.
+      yield* emulator.control.latency(60_000, "slow")
+      yield* press("No more faults")
+      const slow = yield* connect("slow")
+      assert.strictEqual(yield* say(slow, "SELECT 1"), undefined)
       const commands = yield* run(() => page.locator(".faults code").allInnerTexts())
       assert.include(commands, "effect-dsql dev --fault conflict@commit:10% --seed 7")
+      assert.deepStrictEqual(complaints, [])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("zooms in where two fingers part, and out where they meet, and lets one finger move what is seen", () =>
+    Effect.gen(function* () {
+      const { connect, url } = yield* opened
+      yield* race(connect)
+      const { complaints, page } = yield* open(url, { viewport: phone, hasTouch: true, isMobile: true })
+      yield* run(() => page.locator(".rows li").first().waitFor())
+      const box = yield* run(() => page.locator("canvas").boundingBox())
+      assert.isNotNull(box)
+      const y = (box?.y ?? 0) + 30
+      const middle = phone.width / 2
+      const client = yield* run(() => page.context().newCDPSession(page))
+      const touch = (type: "touchStart" | "touchMove" | "touchEnd", ...places: ReadonlyArray<number>) =>
+        run(() => client.send("Input.dispatchTouchEvent", { type, touchPoints: places.map((x, id) => ({ x, y, id })) }))
+      /** How many milliseconds are seen, and which one is in the middle. */
+      const seen = run(() =>
+        page.locator("canvas").evaluate((canvas) => {
+          const [from = 0, to = 0] = (canvas.dataset["view"] ?? "").split(" ").map(Number)
+          return { span: to - from, middle: (from + to) / 2 }
+        })
+      )
+      const pinch = Effect.fnUntraced(function* (before: number, after: number) {
+        yield* touch("touchStart", middle - before, middle + before)
+        yield* touch("touchMove", middle - after, middle + after)
+        yield* touch("touchEnd")
+        yield* run(() => page.evaluate("new Promise(requestAnimationFrame)"))
+        return yield* seen
+      })
+      const first = yield* pinch(40, 40)
+      const near = yield* pinch(40, 80)
+      assert.closeTo(near.span, first.span / 2, first.span / 20)
+      assert.closeTo(near.middle, first.middle, first.span / 20)
+      const far = yield* pinch(80, 40)
+      assert.closeTo(far.span, first.span, first.span / 10)
+      yield* touch("touchStart", middle)
+      yield* touch("touchMove", middle + 90)
+      yield* touch("touchEnd")
+      yield* run(() => page.evaluate("new Promise(requestAnimationFrame)"))
+      const moved = yield* seen
+      assert.closeTo(moved.span, far.span, far.span / 20)
+      assert.closeTo(moved.middle, far.middle - (90 / phone.width) * far.span, far.span / 20)
+      // Fingers select nothing, nor does the page itself become larger.
+      assert.strictEqual(yield* run(() => page.locator(".details").count()), 0)
+      assert.strictEqual(yield* run(() => page.evaluate("visualViewport.scale")), 1)
       assert.deepStrictEqual(complaints, [])
     }).pipe(Effect.scoped)
   )

@@ -201,6 +201,25 @@ const arrayCasts = castsOf("[]")
 const around = (map: ReadonlyMap<string, ReadonlyArray<string>>, type: Type) => map.get(type) ?? ["", ""]
 
 /**
+ * How many rows a query gives, or passes over, as a number that its plan does not look into.
+ *
+ * The first executions of a connection are planned for their parameters. Where nothing is known of a table, the rows of
+ * a hot key are thought to be fewer than a page, so that all of them are fetched and sorted for the first page of them.
+ * A planner that does not know how many rows are wanted reads them in the order of their key, as it does later on.
+ *
+ * @example
+ * ```ts
+ * import { Expression } from "@effect-dsql/core"
+ *
+ * const page = Expression.sql`SELECT id FROM tasks ORDER BY id LIMIT ${Expression.hidden(100)}`
+ * ```
+ *
+ * @since 0.3.0
+ * @category parameters
+ */
+export const hidden = (rows: number): Expression => sql`(SELECT ${value("bigint", BigInt(rows))})`
+
+/**
  * The types of some columns, by their names.
  *
  * @since 0.1.0

@@ -11,11 +11,13 @@
  */
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { DsqlClient } from "./DsqlClient.ts"
 import * as DsqlError from "./DsqlError.ts"
 import type * as HotKeys from "./HotKeys.ts"
 import * as gathering from "./internal/grouping/gathering.ts"
+import * as measure from "./internal/grouping/measure.ts"
 import { inParts } from "./internal/grouping/parts.ts"
 import { named } from "./internal/hotkeys/key.ts"
 import * as check from "./internal/options/check.ts"
@@ -27,7 +29,7 @@ import * as Transaction from "./Transaction.ts"
  * @since 0.2.0
  * @category models
  */
-export interface Options<in A, out B, out E, out R> extends Pick<
+export interface Options<in A, in out B, out E, out R> extends Pick<
   Transaction.Options<never>,
   "deadline" | "operation" | "policy"
 > {
@@ -40,6 +42,18 @@ export interface Options<in A, out B, out E, out R> extends Pick<
   readonly commit: (
     requests: Arr.NonEmptyReadonlyArray<A>
   ) => Effect.Effect<ReadonlyArray<B>, E, Transaction.Transaction | R>
+  /**
+   * Looks what became of requests whose answer was lost, in a transaction of its own: all of them were committed, or none.
+   * It is given what `commit` had answered, if it had come so far. What it says is told to each, as `verify` of
+   * `Transaction.run` has it: `Committed` with the answers by their places, `NotCommitted` as a `ConnectionLost`; read a
+   * row FOR UPDATE that the transaction changed. Without it, all of them hear `CommitOutcomeUnknown`.
+   */
+  readonly verify?:
+    | ((
+        requests: Arr.NonEmptyReadonlyArray<A>,
+        answers: Option.Option<ReadonlyArray<B>>
+      ) => Effect.Effect<Transaction.Outcome<ReadonlyArray<B>>, unknown, Transaction.Transaction | R>)
+    | undefined
   /** Requests that go together at most. Default: 50. */
   readonly most?: number | undefined
   /** Requests that may wait, for all keys together; one more fails with `KeyQueueFull`. Default: 10,000. */
@@ -86,15 +100,21 @@ export const make = <A, B, E, R>(
   DsqlClient | Scope.Scope | Exclude<R, Transaction.Transaction>
 > =>
   Effect.gen(function* () {
-    const { commit, key, operation = "group" } = options
+    const { commit, key, operation = "group", verify } = options
     const context = yield* Effect.context<DsqlClient | Exclude<R, Transaction.Transaction>>()
     const committed = (requests: Arr.NonEmptyReadonlyArray<A>) =>
-      Transaction.run<ReadonlyArray<B>, E, Transaction.Transaction | R>(
+      Transaction.run<ReadonlyArray<B>, E, Transaction.Transaction | R, Transaction.Transaction | R>(
         // What `commit` needs beside the transaction is whatever this needs: whether it opens one of its own, `make`'s
         // caller is told by the type of `R`, which is not known here.
         commit(requests) as Effect.Effect<ReadonlyArray<B>, E, Transaction.Transaction | R> &
           Transaction.NotNested<Transaction.Transaction | R>,
-        { operation, policy: options.policy, deadline: options.deadline, keys: [key(requests[0])] }
+        {
+          operation,
+          policy: options.policy,
+          deadline: options.deadline,
+          keys: [key(requests[0])],
+          verify: verify && ((answers) => verify(requests, answers))
+        }
       )
     return yield* gathering.make<A, B, Transaction.Failure<E>, DsqlClient | Exclude<R, Transaction.Transaction>>(
       yield* Effect.scope,
@@ -103,6 +123,7 @@ export const make = <A, B, E, R>(
         nameOf: (request) => named(key(request)).name,
         most: check.whole("most", options.most ?? 50, 1),
         waiting: check.whole("waiting", options.waiting ?? 10_000, 1),
+        onBegin: (waits) => measure.began(operation, waits),
         onFull: (request, waiting) => new DsqlError.KeyQueueFull({ operation, table: key(request).table, waiting })
       },
       (group) => inParts(group, committed)

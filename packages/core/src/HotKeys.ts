@@ -40,8 +40,8 @@ export interface Options {
   /** How many transactions may wait, for all keys together; one more fails with `KeyQueueFull`. Default: 10,000. */
   readonly waiting?: number | undefined
   /**
-   * What the retries of this client may cost all together. Where too few tokens are left, a conflict ends its transaction
-   * with `RetryQuotaExhausted`. Default: `unlimited`.
+   * What the retries of this client may cost all together, those of statements that commit by themselves included. Where
+   * too few tokens are left, a conflict ends its transaction with `RetryQuotaExhausted`. Default: `unlimited`.
    */
   readonly retryQuota?: Quota.RetryQuota | "unlimited" | undefined
 }
@@ -80,7 +80,7 @@ export const make = (options: Options = {}): State.HotKeys => {
   return State.make({
     queue,
     lines: Lines.make(check.whole("hotKeys.waiting", waiting, 1)),
-    quota: retryQuota === "unlimited" ? Quota.unlimited : Quota.make(checked(retryQuota)),
+    quota: retryQuota === "unlimited" ? undefined : Quota.make(checked(retryQuota)),
     hottest: Hottest.make(100),
     heat: { until: Number.NEGATIVE_INFINITY }
   })

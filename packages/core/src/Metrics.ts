@@ -19,6 +19,8 @@ import * as Metric from "effect/Metric"
 export interface Described<out Label extends string = string, out State = unknown> {
   /** The metric without labels; each of its series has all of `labels`. */
   readonly metric: Metric.Metric<number, State>
+  /** The same metric, made again: one remembers the labels that it was moved with last, and finds that series sooner. */
+  readonly again: () => Metric.Metric<number, State>
   readonly labels: ReadonlyArray<Label>
   /** Labels that the series of what failed have besides; none where there is none. */
   readonly failureLabels?: ReadonlyArray<string>
@@ -40,8 +42,8 @@ export const counter = <Label extends string = never>(
   unit: string,
   meaning: string
 ): Described<Label, Metric.CounterState<number>> => {
-  const metric = Metric.counter(name, { description: `${meaning} (${unit})`, incremental: true })
-  return { metric, labels, unit, meaning }
+  const again = () => Metric.counter(name, { description: `${meaning} (${unit})`, incremental: true })
+  return { metric: again(), again, labels, unit, meaning }
 }
 
 /**
@@ -56,21 +58,21 @@ export const gauge = <Label extends string = never>(
   unit: string,
   meaning: string
 ): Described<Label, Metric.GaugeState<number>> => {
-  const metric = Metric.gauge(name, { description: `${meaning} (${unit})` })
-  return { metric, labels, unit, meaning }
+  const again = () => Metric.gauge(name, { description: `${meaning} (${unit})` })
+  return { metric: again(), again, labels, unit, meaning }
 }
 
 const boundaries = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000]
 
-/** Of times. */
+/** Of times, or of what else has a unit. */
 const histogram = <Label extends string = never>(
   name: string,
   labels: ReadonlyArray<Label>,
-  meaning: string
+  meaning: string,
+  unit = "milliseconds"
 ): Described<Label, Metric.HistogramState> => {
-  const unit = "milliseconds"
-  const metric = Metric.histogram(name, { description: `${meaning} (${unit})`, boundaries })
-  return { metric, labels, unit, meaning }
+  const again = () => Metric.histogram(name, { description: `${meaning} (${unit})`, boundaries })
+  return { metric: again(), again, labels, unit, meaning }
 }
 
 /** Of times, as OpenTelemetry's conventions for databases have them: in seconds, with their boundaries. */
@@ -79,12 +81,13 @@ const seconds = <Label extends string = never>(
   labels: ReadonlyArray<Label>,
   meaning: string
 ): Described<Label, Metric.HistogramState> => {
-  const metric = Metric.histogram(name, {
-    description: meaning,
-    attributes: { unit: "s" },
-    boundaries: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
-  })
-  return { metric, labels, unit: "seconds", meaning }
+  const again = () =>
+    Metric.histogram(name, {
+      description: meaning,
+      attributes: { unit: "s" },
+      boundaries: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
+    })
+  return { metric: again(), again, labels, unit: "seconds", meaning }
 }
 
 /**
@@ -159,6 +162,23 @@ export const key = {
     "transactions",
     "Ended with KeyQueueFull: as many waited for keys as may."
   )
+} as const
+
+/**
+ * What `GroupCommit` reports, by the `operation` that it was made with; one for each group as it was gathered, whether it
+ * was done as a whole or in halves. Its transactions report besides.
+ *
+ * @since 0.3.0
+ * @category metrics
+ */
+export const group = {
+  size: histogram(
+    "dsql_group_size",
+    ["operation"],
+    "Asked for together. Always 1: nothing is won by it; often the most that may go together: raise `most`.",
+    "requests"
+  ),
+  wait: histogram("dsql_group_wait", ["operation"], "Waited by a request for the group before its own.")
 } as const
 
 /**
@@ -329,6 +349,6 @@ export const budget = {
  * @since 0.1.0
  * @category metrics
  */
-export const catalogue: ReadonlyArray<Described> = [transaction, key, pool, client, token, budget].flatMap((group) =>
-  Object.values<Described>(group)
+export const catalogue: ReadonlyArray<Described> = [transaction, key, group, pool, client, token, budget].flatMap(
+  (group) => Object.values<Described>(group)
 )

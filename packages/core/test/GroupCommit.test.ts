@@ -1,6 +1,6 @@
 import { DsqlClient, DsqlError, GroupCommit, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { assert, layer } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Queue, Scope } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Metric, Option, Queue, Scope } from "effect"
 import { TestCluster } from "../../../test/database.ts"
 
 const schema = Layer.effectDiscard(
@@ -114,6 +114,45 @@ layer(Layer.provideMerge(schema, TestCluster()), { excludeTestServices: true })(
       assert.deepStrictEqual(yield* all([ask(5), ask(5), ask(5)]), [Exit.fail(lost), Exit.fail(lost), Exit.fail(lost)])
       assert.strictEqual(groups, 1)
     })
+  )
+
+  it.effect("looks what became of a group whose answer was lost, and tells each of it", () =>
+    Effect.gen(function* () {
+      const asked: Array<readonly [ReadonlyArray<number>, Option.Option<ReadonlyArray<string>>]> = []
+      const lost = new DsqlError.CommitOutcomeUnknown({ message: "the answer to COMMIT was lost", operation: "Lost" })
+      const ask = yield* GroupCommit.make({
+        key: (id: number) => ({ table: "counters", key: { id: id % 10 } }),
+        commit: (): Effect.Effect<ReadonlyArray<string>, DsqlError.CommitOutcomeUnknown> => Effect.fail(lost),
+        verify: (requests, answers) => {
+          asked.push([requests, answers])
+          const isThere = requests[0] % 10 === 8
+          return Effect.succeed(
+            isThere ? Transaction.committed(requests.map((id) => `${id} is there`)) : Transaction.notCommitted
+          )
+        }
+      })
+      const answers = yield* all([ask(8), ask(18), ask(9)])
+      assert.deepStrictEqual(answers.slice(0, 2), [Exit.succeed("8 is there"), Exit.succeed("18 is there")])
+      const [, , absent] = answers
+      assert(absent !== undefined && Exit.isFailure(absent))
+      assert.instanceOf(Cause.squash(absent.cause), DsqlError.ConnectionLost)
+      assert.deepStrictEqual(asked, [
+        [[8, 18], Option.none()],
+        [[9], Option.none()]
+      ])
+    })
+  )
+
+  it.effect("reports how many went together, and how long they had waited", () =>
+    Effect.gen(function* () {
+      const { add } = yield* adding({ most: 3 })
+      yield* all([1, 2, 3, 4].map((n) => add({ id: 1, n })))
+      const snapshot = yield* Metric.snapshot
+      const of = (id: string) => snapshot.find((series) => series.id === id)
+      assert.deepInclude(of("dsql_group_size"), { attributes: { operation: "Add" } })
+      assert.deepInclude(of("dsql_group_size")?.state, { count: 2, sum: 4, min: 1, max: 3 })
+      assert.propertyVal(of("dsql_group_wait")?.state, "count", 4)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   it.effect("takes back what is interrupted while it waits, and goes on with what is under way", () =>

@@ -75,7 +75,7 @@ layer(Testing.layer({ client: { guarded, policy } }), { excludeTestServices: tru
           )
         const seen: Array<number> = []
         const read = (given: ReadonlyArray<number>) =>
-          Stream.runForEach(Autocommitted.stream(rows(given), policy), (row) => Effect.sync(() => seen.push(row)))
+          Stream.runForEach(Autocommitted.stream(rows(given), { policy }), (row) => Effect.sync(() => seen.push(row)))
         assert.strictEqual((yield* typed(read([1]))).is._tag, "SerializationConflict")
         assert.deepStrictEqual(seen, [1])
         assert.strictEqual(yield* Ref.get(sent), 1)
@@ -219,3 +219,22 @@ layer(Testing.layer({ client: { guarded, policy: RetryPolicy.none } }), { exclud
     )
   }
 )
+
+layer(Testing.layer({ client: { policy, hotKeys: { retryQuota: { tokens: 20, cost: 10 } } } }), {
+  excludeTestServices: true
+})("a statement of the plain client, whose retries cost something", (it) => {
+  it.effect("is not sent again once the quota is used up, which transactions pay from too", () =>
+    Effect.gen(function* () {
+      const { control, increment, n, sql } = yield* table("paid")
+      const stream = Stream.runCollect(sql`UPDATE paid SET n = n + 1 RETURNING n`.stream)
+      yield* control.inject({ on: "commit", fault: "conflict", nth: [1, 2, 3, 4, 5] })
+      const ends = yield* Effect.forEach([increment, stream], typed)
+      const transaction = yield* Effect.flip(Transaction.run(Effect.flatMap(Transaction.sql, (sql) => sql`SELECT 1`)))
+      const refused = { _tag: "RetryQuotaExhausted", attempts: 1 } as const
+      assert.include(ends[0]?.is, { ...refused, attempts: 3 })
+      assert.include(ends[1]?.is, refused)
+      assert.include(transaction, refused)
+      assert.strictEqual(yield* n, 0)
+    })
+  )
+})

@@ -55,7 +55,7 @@ export interface Arrival {
 export const Request = Schema.Struct({
   /** Adds a rule for faults. */
   inject: Schema.optional(Faults.Rule),
-  /** Takes all rules away. */
+  /** Takes all rules away, and the latencies of all labels. */
   clear: Schema.optional(Schema.Boolean),
   /** Milliseconds that each round trip takes from now on; `for` limits it to one label. */
   latency: Schema.optional(Schema.Struct({ millis: Schema.Number, for: Schema.optional(Schema.String) })),
@@ -103,6 +103,7 @@ export type Request = typeof Request.Type
  */
 export interface Control {
   readonly inject: (rule: Faults.Rule) => Effect.Effect<void>
+  /** Takes all rules away, and the latencies of all labels. */
   readonly clear: Effect.Effect<void>
   /** Milliseconds per round trip, for all connections or those with a label. */
   readonly latency: (millis: number, label?: string) => Effect.Effect<void>

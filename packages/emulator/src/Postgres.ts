@@ -5,6 +5,9 @@
  * Ctrl-C in a terminal does not reach it before its owner has finished, and
  * stops when its owner dies, even by SIGKILL. Where its programs cannot be run
  * from the package, they are copied once, to a cache or a temporary directory.
+ * A server whose data goes with it begins with a copy of an empty cluster that
+ * is made once for a user, in the directory that `EFFECT_DSQL_CACHE` names (else
+ * in `$XDG_CACHE_HOME` or `~/.cache`); `off` makes a new one each time.
  *
  * @since 0.1.0
  * @stability unstable
@@ -85,10 +88,13 @@ export const make = Effect.fnUntraced(function* (
   const owner = yield* account(asked === undefined ? undefined : Path.join(asked, DataDirectory.cluster))
   const programs = yield* find(owner)
   const path = yield* DataDirectory.open(asked, options.temporaryDirectory ?? tmpdir(), owner)
-  const password = yield* Effect.scoped(Effect.andThen(DataDirectory.guard(path), initialise(programs, owner, path)))
+  const isTemporary = asked === undefined
+  const password = yield* Effect.scoped(
+    Effect.andThen(DataDirectory.guard(path), initialise(programs, owner, path, isTemporary))
+  )
   const start = Effect.gen(function* () {
     const port = options.port ?? (yield* freePort)
-    const ended = yield* run({ programs, owner, path, temporary: asked === undefined, port, settings })
+    const ended = yield* run({ programs, owner, path, temporary: isTemporary, port, settings })
     return { port, ended }
   })
   // A free port is free until somebody else takes it; another one is then as good.

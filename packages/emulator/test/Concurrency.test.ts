@@ -47,6 +47,24 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
       )
     )
 
+    for (const what of ["a row", "a long row"]) {
+      it.effect(`${what} that another has only waited for: who locked it in the extended protocol commits first`, () =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            yield* table
+            const [one, two] = [yield* Shared.client(), yield* Shared.client()]
+            yield* run(one, "BEGIN")
+            yield* run(two, "BEGIN")
+            const locking = `SELECT n, repeat('x', $2) AS note FROM t WHERE id = $1 FOR UPDATE`
+            yield* run(one, locking, [1, what === "a row" ? 1 : 2_000])
+            yield* run(two, "UPDATE t SET n = n + 1 WHERE id = $1", [1])
+            assert.isUndefined((yield* run(one, "COMMIT")).code)
+            assert.strictEqual((yield* run(two, "COMMIT")).code, "40001")
+          })
+        )
+      )
+    }
+
     it.effect("ON CONFLICT decides by its snapshot, not by what was committed since", () =>
       Effect.scoped(
         Effect.gen(function* () {

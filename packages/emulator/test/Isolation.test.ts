@@ -1,7 +1,7 @@
 import { layer } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect, Fiber, type Scope } from "effect"
 import * as Shared from "./shared.ts"
-import { ask, conflict, gives, tells } from "./wireClient.ts"
+import { ask, conflict, gives, rows, tells } from "./wireClient.ts"
 
 /**
  * Martin Kleppmann's Hermitage, with the outcomes that were published for Aurora DSQL: everything up to G-single and
@@ -34,6 +34,37 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("iso
         yield* tells(admin, "UPDATE test SET value = 12 WHERE id = 1", "UPDATE 1")
         yield* tells(one, "UPDATE test SET value = 13 WHERE id = 1", "UPDATE 1")
         yield* tells(one, "COMMIT", conflict)
+      })
+    )
+  }
+
+  const commits = {
+    "a statement": ["UPDATE test SET value = 11 WHERE id = 1"],
+    "a transaction": ["BEGIN", "UPDATE test SET value = 11 WHERE id = 1", "COMMIT"],
+    "a message": ["UPDATE test SET value = 11 WHERE id = 1; SELECT 1"]
+  }
+  for (const [what, statements] of Object.entries(commits)) {
+    scenario(
+      `whoever is told of BEGIN sees no later commit of ${what}, however slow PostgreSQL is to take the snapshot`,
+      Effect.gen(function* () {
+        const admin = yield* table
+        const [one, two] = [yield* Shared.wire(), yield* Shared.wire()]
+        const [row] = yield* rows(one, "SELECT pg_backend_pid()")
+        const pid = Number(row?.[0])
+        yield* Effect.acquireUseRelease(
+          Effect.sync(() => process.kill(pid, "SIGSTOP")),
+          () =>
+            Effect.gen(function* () {
+              yield* tells(one, "BEGIN", "BEGIN")
+              const commit = yield* Effect.forkChild(Effect.forEach(statements, (sql) => ask(two, sql)))
+              // As long as it takes them, and longer.
+              for (let n = 0; n < 20; n++) yield* gives(admin, "SELECT value FROM test WHERE id = 1", [["10"]])
+              return commit
+            }),
+          () => Effect.sync(() => process.kill(pid, "SIGCONT"))
+        ).pipe(Effect.flatMap(Fiber.join))
+        yield* gives(one, "SELECT value FROM test WHERE id = 1", [["10"]])
+        yield* gives(admin, "SELECT value FROM test WHERE id = 1", [["11"]])
       })
     )
   }

@@ -28,7 +28,6 @@ import { HostId } from "./Identifiers.ts"
 import * as Edge from "./internal/storable/edge.ts"
 import { drain } from "./internal/drain.ts"
 import { repeatable } from "./internal/repeatable.ts"
-import { hidden } from "./internal/page/limit.ts"
 import * as List from "./internal/page/list.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
@@ -229,10 +228,10 @@ const list = Effect.fnUntraced(function* (request: MembersRequest) {
     return yield* sql<{ readonly host_id: HostId }>`
       SELECT ${columnNames(sql)} FROM (
         SELECT * FROM cluster_membership WHERE ${sql.and(key)}
-        ORDER BY host_id LIMIT ${Expression.fragment(sql, hidden(Number.MAX_SAFE_INTEGER))}
+        ORDER BY host_id LIMIT ${Expression.fragment(sql, Expression.hidden(Number.MAX_SAFE_INTEGER))}
       ) AS member
       WHERE ${sql.and(filters)}
-      ORDER BY host_id LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
+      ORDER BY host_id LIMIT ${Expression.fragment(sql, Expression.hidden(List.size(request) + 1))}`
   })
   const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMembers", readOnly: "proven" })
   return yield* List.page(

@@ -26,7 +26,6 @@ import { type Cluster, ClusterNotFound, ClusterVersionConflict } from "./Cluster
 import { Encoding, equals } from "./DataBlob.ts"
 import { ClusterName } from "./Identifiers.ts"
 import * as Edge from "./internal/storable/edge.ts"
-import { hidden } from "./internal/page/limit.ts"
 import * as List from "./internal/page/list.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
@@ -204,7 +203,7 @@ const list = Effect.fnUntraced(function* (request: PageToken.PageRequest) {
     return yield* sql<{ readonly cluster_name: ClusterName }>`
       SELECT cluster_name, version, data, data_encoding FROM cluster_metadata_info
       WHERE metadata_partition = ${partition} ${after}
-      ORDER BY metadata_partition, cluster_name LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
+      ORDER BY metadata_partition, cluster_name LIMIT ${Expression.fragment(sql, Expression.hidden(List.size(request) + 1))}`
   })
   const rows = yield* Transaction.autocommit(body, { operation: "ListClusterMetadata", readOnly: "proven" })
   return yield* List.page(

@@ -29,7 +29,6 @@ import { type DataBlob, equals } from "./DataBlob.ts"
 import * as Edge from "./internal/storable/edge.ts"
 import * as AckLevel from "./internal/queues/ackLevels.ts"
 import { drain } from "./internal/drain.ts"
-import { hidden } from "./internal/page/limit.ts"
 import * as List from "./internal/page/list.ts"
 import * as Log from "./internal/queues/messageLog.ts"
 import * as Row from "./internal/page/row.ts"
@@ -188,7 +187,7 @@ const list = Effect.fnUntraced(function* (queue: QueueType, request: MessageRang
     (sql) => sql<Log.MessageRow>`
       SELECT message_id, message_payload, message_encoding FROM queue
       WHERE queue_type = ${queue} AND message_id > ${after} AND message_id <= ${upTo}
-      ORDER BY message_id LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
+      ORDER BY message_id LIMIT ${Expression.fragment(sql, Expression.hidden(List.size(request) + 1))}`
   )
   const rows = yield* Transaction.autocommit(body, { operation: "ReadMessages", readOnly: "proven" })
   return yield* List.page(

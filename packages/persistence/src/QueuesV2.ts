@@ -25,7 +25,6 @@ import type * as Stream from "effect/Stream"
 import type { DataBlob } from "./DataBlob.ts"
 import * as Edge from "./internal/storable/edge.ts"
 import { drain } from "./internal/drain.ts"
-import { hidden } from "./internal/page/limit.ts"
 import * as List from "./internal/page/list.ts"
 import * as Log from "./internal/queues/messageLog.ts"
 import * as Partition from "./internal/queues/partition.ts"
@@ -221,7 +220,7 @@ const listMessages = Effect.fnUntraced(function* (
           FROM queues LEFT JOIN LATERAL (
             SELECT message_id, message_payload, message_encoding FROM queue_messages
             WHERE ${Log.matches(sql, log(queue).messages.key)} AND message_id >= ${from}
-            ORDER BY message_id LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}
+            ORDER BY message_id LIMIT ${Expression.fragment(sql, Expression.hidden(List.size(request) + 1))}
           ) AS message ON TRUE
           WHERE queues.queue_type = ${queue.type} AND queues.queue_name = ${queue.name}
           ORDER BY message_id`
@@ -308,7 +307,7 @@ const list = Effect.fnUntraced(function* (type: number, request: PageToken.PageR
         ORDER BY message_id DESC LIMIT 1
       ) AS last
       FROM queues WHERE queue_type = ${type} AND queue_name > ${after}
-      ORDER BY queue_name LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
+      ORDER BY queue_name LIMIT ${Expression.fragment(sql, Expression.hidden(List.size(request) + 1))}`
   )
   const rows = yield* Transaction.autocommit(body, { operation: "ListQueues", readOnly: "proven" })
   const name = (row: (typeof rows)[number]) => QueueName.make(row.queue_name)

@@ -25,7 +25,6 @@ import type * as Stream from "effect/Stream"
 import { Encoding, equals } from "./DataBlob.ts"
 import { type BuildId, type NamespaceId, TaskQueueName } from "./Identifiers.ts"
 import * as Edge from "./internal/storable/edge.ts"
-import { hidden } from "./internal/page/limit.ts"
 import * as List from "./internal/page/list.ts"
 import * as Row from "./internal/page/row.ts"
 import * as Tokens from "./internal/page/tokens.ts"
@@ -264,7 +263,7 @@ const list = Effect.fnUntraced(function* (namespaceId: NamespaceId, request: Pag
     Transaction.sql,
     (sql) => sql<Found>`
       SELECT * FROM task_queue_user_data WHERE namespace_id = ${namespaceId} AND task_queue_name > ${after}
-      ORDER BY task_queue_name LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
+      ORDER BY task_queue_name LIMIT ${Expression.fragment(sql, Expression.hidden(List.size(request) + 1))}`
   )
   const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueueUserData", readOnly: "proven" })
   return yield* List.page(rows, request, decode, (row) => TaskQueueName.make(row.task_queue_name), tokens)
@@ -294,7 +293,7 @@ const listByBuildId = Effect.fnUntraced(function* (
     (sql) => sql<BuildIdRow>`
       SELECT task_queue_name FROM build_id_to_task_queue
       WHERE namespace_id = ${namespaceId} AND build_id = ${buildId} AND task_queue_name > ${after}
-      ORDER BY task_queue_name LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
+      ORDER BY task_queue_name LIMIT ${Expression.fragment(sql, Expression.hidden(List.size(request) + 1))}`
   )
   const rows = yield* Transaction.autocommit(body, { operation: "ListTaskQueuesByBuildId", readOnly: "proven" })
   const name = (row: BuildIdRow) => TaskQueueName.make(row.task_queue_name)

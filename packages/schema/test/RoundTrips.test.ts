@@ -7,14 +7,15 @@ import { Testing } from "@effect-dsql/testing"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { table } from "../../../test/roundTrips.ts"
+import { costs, table } from "../../../test/roundTrips.ts"
 import * as Lease from "../src/internal/books/lease.ts"
 import { sourceOf, version } from "./support/schemas.ts"
 
-const documented = table("The migrator").map(([operation = "", statement, transaction]) => ({
+const documented = table("The migrator").map(([operation = "", statement, transaction, dpu]) => ({
   operation,
   statement: Number(statement),
-  transaction: Number(transaction)
+  transaction: Number(transaction),
+  dpu: Number(dpu)
 }))
 
 const TestMigrator = (guarded: DsqlClient.DsqlClient["Service"]["guarded"]) =>
@@ -23,14 +24,16 @@ const TestMigrator = (guarded: DsqlClient.DsqlClient["Service"]["guarded"]) =>
     Layer.provideMerge(NodeServices.layer)
   )
 
-/** How many round trips an effect takes. */
+/** How many round trips an effect takes; what it costs is counted from there on. */
 const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const control = yield* Testing.Control
     yield* control.reset
     yield* effect
-    return (yield* control.counts()).roundTrips
+    return { trips: (yield* control.counts()).roundTrips, cost: yield* Testing.cost() }
   })
+
+type Counted = Effect.Success<ReturnType<typeof counted>>
 
 /** A database at version 1.0, and how many round trips it takes to bring it to 1.1. */
 const updated = (text: string) =>
@@ -56,7 +59,7 @@ const current = <A, E>(
   })
 
 const operations: Readonly<
-  Record<string, Effect.Effect<number, unknown, Migrator.Migrator | DsqlClient.DsqlClient | Testing.Control>>
+  Record<string, Effect.Effect<Counted, unknown, Migrator.Migrator | DsqlClient.DsqlClient | Testing.Control>>
 > = {
   "set up a schema of one table": Effect.gen(function* () {
     const migrator = yield* Migrator.Migrator
@@ -85,7 +88,10 @@ describe("the page on round trips", () => {
     for (const form of ["statement", "transaction"] as const) {
       it.live(`says how many the migrator takes to ${operation}, guarded by one ${form}`, () =>
         Effect.gen(function* () {
-          assert.strictEqual(yield* taken, documented.find((row) => row.operation === operation)?.[form])
+          const { cost, trips } = yield* taken
+          const row = documented.find((each) => each.operation === operation)
+          assert.strictEqual(trips, row?.[form])
+          if (form === "statement") costs(operation, cost, row?.dpu)
         }).pipe(Effect.provide(TestMigrator(form)))
       )
     }

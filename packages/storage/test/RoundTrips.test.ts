@@ -4,14 +4,15 @@
 import { Testing } from "@effect-dsql/testing"
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { table } from "../../../test/roundTrips.ts"
+import { costing, table } from "../../../test/roundTrips.ts"
 import { operations, Storages } from "./support/operations.ts"
 import { describeStorage } from "./support/storage.ts"
 
-const documented = table("Effect's storages").map(([operation = "", statement, transaction]) => ({
+const documented = table("Effect's storages").map(([operation = "", statement, transaction, dpu]) => ({
   operation,
   statement: Number(statement),
-  transaction: Number(transaction)
+  transaction: Number(transaction),
+  dpu: Number(dpu)
 }))
 
 for (const form of ["statement", "transaction"] as const) {
@@ -26,7 +27,9 @@ for (const form of ["statement", "transaction"] as const) {
           yield* control.reset
           yield* ready
           const { roundTrips } = yield* control.counts()
-          assert.strictEqual(roundTrips, documented.find((row) => row.operation === operation)?.[form])
+          const row = documented.find((each) => each.operation === operation)
+          assert.strictEqual(roundTrips, row?.[form])
+          if (form === "statement") yield* costing(operation, row?.dpu)
         })
       )
 

@@ -7,8 +7,8 @@
  */
 import * as DsqlClient from "@effect-dsql/core/DsqlClient"
 import type { DsqlError } from "@effect-dsql/core/DsqlError"
-import type { Emulator, EmulatorError } from "@effect-dsql/emulator/Emulator"
-import type { Postgres } from "@effect-dsql/emulator/Postgres"
+import * as Emulator from "@effect-dsql/emulator/Emulator"
+import type { Postgres, PostgresError } from "@effect-dsql/emulator/Postgres"
 import * as Migrator from "@effect-dsql/schema/Migrator"
 import type { MigrationError } from "@effect-dsql/schema/MigrationError"
 import type { SchemaSource } from "@effect-dsql/schema/SchemaSource"
@@ -43,9 +43,8 @@ export const nameOf = (sources: ReadonlyArray<SchemaSource>): string => {
  */
 export const make = (
   server: Postgres,
-  emulator: Emulator,
   sources: ReadonlyArray<SchemaSource>
-): Effect.Effect<string, SqlError | EmulatorError | MigrationError | DsqlError> =>
+): Effect.Effect<string, SqlError | Emulator.EmulatorError | MigrationError | DsqlError | PostgresError> =>
   Effect.gen(function* () {
     const name = nameOf(sources)
     const sql = yield* Effect.provide(PgClient.makeClient({ url: server.url() }), Reactivity.layer)
@@ -56,6 +55,8 @@ export const make = (
       datistemplate: boolean
     }>`SELECT datistemplate FROM pg_database WHERE datname = ${name}`
     if (found?.datistemplate === true) return name
+    // One of its own, for which nobody waits and at which nobody looks.
+    const emulator = yield* Emulator.make({ postgres: server, jobDelay: 0, log: false })
     // What is no template yet is half made: whoever made it is gone.
     if (found !== undefined) yield* emulator.dropDatabase(name)
     yield* emulator.createDatabase(name)

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { InvalidUsage } from "../Failure.ts"
 import type { Project } from "../Project.ts"
+import { portOf } from "./port.ts"
 
 /** A place in a project's words, and the password that a URL may have. */
 export interface ProgramPlace {
@@ -24,26 +25,20 @@ export const programPlace: Effect.Effect<ProgramPlace | undefined, InvalidUsage>
   if (url !== undefined) return yield* ofUrl(url)
   const endpoint = yield* text("DSQL_ENDPOINT")
   if (endpoint === undefined) return undefined
-  const port = yield* text("DSQL_PORT")
-  if (port !== undefined && !isPort(port)) {
-    return yield* new InvalidUsage({
-      message: `DSQL_PORT ${JSON.stringify(port)} is not a port: give a number from 1 to 65535`
-    })
-  }
+  const written = yield* text("DSQL_PORT")
+  const port = written === undefined ? undefined : yield* portOf(written, `DSQL_PORT ${JSON.stringify(written)}`)
   const user = yield* text("DSQL_USER")
   const database = yield* text("DSQL_DATABASE")
   return {
     place: {
       endpoint,
-      ...(port !== undefined && { port: Number(port) }),
+      ...(port !== undefined && { port }),
       ...(user !== undefined && { user }),
       ...(database !== undefined && { database })
     },
     password: undefined
   }
 })
-
-const isPort = (given: string) => /^\d{1,5}$/.test(given) && Number(given) >= 1 && Number(given) <= 65_535
 
 /** What a URL says of encryption, in the words of `--tls`. */
 const modes: Readonly<Record<string, Project["tls"]>> = {

@@ -199,9 +199,9 @@ const buttons: ReadonlyArray<Button> = [
   },
   {
     name: "No more faults",
-    does: "Takes all of them away, the latency too.",
+    does: "Takes all of them away, and the latency of every label.",
     action: { _tag: "Clear" },
-    command: call('{"clear": true, "latency": {"millis": 0}}')
+    command: call('{"clear": true}')
   }
 ]
 

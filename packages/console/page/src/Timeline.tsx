@@ -59,6 +59,11 @@ export const around = (store: Store, id: number): View | undefined => {
   )
 }
 
+interface Point {
+  readonly x: number
+  readonly y: number
+}
+
 interface Props {
   readonly store: Store
   readonly version: number
@@ -77,6 +82,10 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
   const drag = useRef<
     { readonly x: number; readonly y: number; readonly view: View; readonly scroll: number; moved: boolean } | undefined
   >(undefined)
+  /** The fingers, or the mouse's button, that are down, and where. */
+  const down = useRef(new Map<number, Point>())
+  /** Where two fingers began, and what was shown. */
+  const pinch = useRef<{ readonly apart: number; readonly x: number; readonly view: View } | undefined>(undefined)
   const [hovered, setHovered] = useState<{ readonly id: number; readonly x: number; readonly y: number } | undefined>(
     undefined
   )
@@ -107,6 +116,8 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
       // It glides to where it is going, unless that is far away or nobody wants movement.
       const isNear = view === undefined && !still.matches && Math.abs(target.to - to) < (to - from) * 2
       shown.current = isNear ? { from: from + (target.from - from) * 0.25, to: to + (target.to - to) * 0.25 } : target
+      // What is shown, for who cannot see a canvas.
+      element.dataset["view"] = `${shown.current.from} ${shown.current.to}`
       const max = Math.max(0, layout(store, filter, shown.current).height - size.height)
       hits.current = draw(context, size, {
         store,
@@ -142,11 +153,31 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
       .filter((hit) => Math.abs(hit.y - inLane) <= 13 && x >= hit.x - 8 && x <= hit.end + 8)
       .toSorted((a, b) => a.end - a.x - (b.end - b.x))[0]
   }
-  const zoom = (factor: number, x = size.width / 2) => {
-    const { from, to } = shown.current
+  /** Shows so much more or less of a view; what was at one place comes to stand at another. */
+  const scaled = ({ from, to }: View, factor: number, x: number, there: number) => {
     const span = Math.min(widest, Math.max(shortest, (to - from) * factor))
-    const center = from + ((to - from) * x) / size.width
-    onView({ from: center - (span * x) / size.width, to: center + (span * (size.width - x)) / size.width })
+    const kept = from + ((to - from) * x) / size.width
+    onView({ from: kept - (span * there) / size.width, to: kept + (span * (size.width - there)) / size.width })
+  }
+  const zoom = (factor: number, x = size.width / 2) => scaled(shown.current, factor, x, x)
+  /** How far two fingers are apart, and where between them is; undefined where there are not two. */
+  const fingers = () => {
+    const [one, other] = [...down.current.values()]
+    if (one === undefined || other === undefined) return undefined
+    return { apart: Math.max(1, Math.hypot(one.x - other.x, one.y - other.y)), x: (one.x + other.x) / 2 }
+  }
+  const dragFrom = (place: Point, moved: boolean) => {
+    drag.current = { ...place, view: shown.current, scroll, moved }
+  }
+  const lift = (event: PointerEvent) => {
+    down.current.delete(event.pointerId)
+    const { moved = true } = drag.current ?? {}
+    const [left] = down.current.values()
+    drag.current = undefined
+    pinch.current = undefined
+    // A finger that stays moves on, and selects nothing.
+    if (left !== undefined) dragFrom(left, true)
+    return { moved }
   }
   const move = (share: number) => {
     const { from, to } = shown.current
@@ -205,10 +236,20 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
         }}
         onPointerDown={(event) => {
           canvas.current?.setPointerCapture(event.pointerId)
-          drag.current = { ...at(event), view: shown.current, scroll, moved: false }
+          down.current.set(event.pointerId, at(event))
+          const two = fingers()
+          pinch.current = two && { ...two, view: shown.current }
+          drag.current = undefined
+          if (two === undefined) dragFrom(at(event), false)
         }}
         onPointerMove={(event) => {
           const { x, y } = at(event)
+          if (down.current.has(event.pointerId)) down.current.set(event.pointerId, { x, y })
+          const two = fingers()
+          if (two !== undefined && pinch.current !== undefined) {
+            scaled(pinch.current.view, pinch.current.apart / two.apart, pinch.current.x, two.x)
+            return
+          }
           const begun = drag.current
           if (begun !== undefined) {
             if (Math.abs(x - begun.x) + Math.abs(y - begun.y) < 4 && !begun.moved) return
@@ -223,10 +264,9 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
           setHovered(hit === undefined ? undefined : { id: hit.item.transaction.id, x, y })
         }}
         onPointerUp={(event) => {
-          const { moved = false } = drag.current ?? {}
-          drag.current = undefined
-          if (!moved) onSelect(hitAt(at(event))?.item.transaction.id)
+          if (!lift(event).moved) onSelect(hitAt(at(event))?.item.transaction.id)
         }}
+        onPointerCancel={lift}
         onPointerLeave={() => setHovered(undefined)}
       />
       {about !== undefined && hovered !== undefined && (

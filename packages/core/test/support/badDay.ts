@@ -7,6 +7,7 @@ import {
   ConnectionSlots,
   DsqlClient,
   type DsqlError,
+  GroupCommit,
   RetryPolicy,
   TokenSource,
   Transaction
@@ -73,6 +74,11 @@ const hotKey = (emulator: Emulator.Emulator, series: Series) =>
     yield* emulator.control.inject({ on: "commit", fault: "conflict", times: 1 })
     yield* Effect.flip(named(ask("UPDATE counters SET n = n + 1 WHERE id = 1")))
     yield* series.until("dsql_tx_retry_quota_exhausted_total")
+    const grouped = yield* GroupCommit.make({
+      key: () => ({ table: "counters", key: { id: 1 } }),
+      commit: (requests: ReadonlyArray<number>) => Effect.succeed(requests)
+    })
+    yield* grouped(1)
   })
 
 /** The cluster, which refuses the first token. It has to live longer than the scope of the day. */

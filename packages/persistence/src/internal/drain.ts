@@ -9,7 +9,6 @@ import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
 import { NumberInvalid, type OperationError } from "../PersistenceError.ts"
-import { hidden } from "./page/limit.ts"
 import { repeatable } from "./repeatable.ts"
 
 /** Rows that one statement deletes at most: far below the 3,000 of a transaction, because a long one conflicts more. */
@@ -103,8 +102,8 @@ const last = ({ order, table }: Run, where: Expression.Expression, rows: number)
   const of = (rest: Expression.Expression) =>
     Expression.sql`(SELECT ARRAY[${values}]::text FROM ${Expression.name(table)} WHERE ${where} ORDER BY ${rest})`
   return Expression.sql`COALESCE(
-    ${of(Expression.sql`${names} LIMIT ${hidden(1)} OFFSET ${hidden(rows - 1)}`)},
-    ${of(Expression.sql`${backwards} LIMIT ${hidden(1)}`)})`
+    ${of(Expression.sql`${names} LIMIT ${Expression.hidden(1)} OFFSET ${Expression.hidden(rows - 1)}`)},
+    ${of(Expression.sql`${backwards} LIMIT ${Expression.hidden(1)}`)})`
 }
 
 /** The columns of a key that was written down as text. */

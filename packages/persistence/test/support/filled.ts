@@ -126,7 +126,7 @@ const tables: Filling.Tables = {
     host_id: uuid,
     rpc_address: "'10.0.0.1'",
     role: "1 + i % 4",
-    record_expiry: "(now() AT TIME ZONE 'UTC') + (i % 100 - 10) * INTERVAL '1 day'"
+    record_expiry: "(now() AT TIME ZONE 'UTC') + (i % 100 - 10) * INTERVAL '1 day' + i * INTERVAL '1 microsecond'"
   },
   nexus_endpoints: { id: uuid }
 }

@@ -3,6 +3,11 @@
  *
  * Who comes first sends for all who wait behind; nobody works in the background, so nothing is left over when a layer
  * is closed.
+ *
+ * `GroupCommit` of the core is for a row of the caller's own, and would cost here what it is for: its groups are
+ * transactions, where each of these is one statement and one round trip, which is done again when its answer was lost;
+ * they are cut by a count alone, where these have bytes to fit into a statement; and of those for one key there is one
+ * at a time, where a queue has two under way.
  */
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"

@@ -78,8 +78,34 @@ const skew = (id: string, asks: string, one: number, lock: string, last: Step): 
   ])
 }
 
+const inserts = (id: number) => answers(`INSERT INTO fences (id, token) VALUES (${id}, 0)`, "INSERT 0 1")
+const deletes = (id: number) => answers(`DELETE FROM fences WHERE id = ${id}`, "DELETE 1")
+
+/**
+ * A key that others have put in and taken out again since the snapshot. Both have changed it, and nothing is left of the
+ * one change: what COMMIT says nobody has recorded, so nothing relies on it.
+ */
+const gone = (id: string, asks: string, key: number, others: ReadonlyArray<Step>): Probe =>
+  beside("matrix", id, asks, [
+    [1, begin],
+    [1, answers(`SELECT count(*) FROM fences WHERE id = ${key}`, "SELECT 1", [["0"]])],
+    ...others.map((step) => [0, step] as const),
+    [1, inserts(key)],
+    [1, { sql: "COMMIT" }]
+  ])
+
 export const races: ReadonlyArray<Probe> = [
   ...matrix,
+  gone("insert_after_insert_and_delete", "insert of a key that was inserted and deleted since: not known", 900, [
+    inserts(900),
+    deletes(900)
+  ]),
+  gone("insert_after_both_in_one", "the same where one transaction did both: not known", 901, [
+    begin,
+    inserts(901),
+    deletes(901),
+    commits
+  ]),
   skew("write_skew", "two sessions read both rows and each changes one: both commit", 1, "", commits),
   skew("write_skew_for_update", "the same under FOR UPDATE: the later one fails", 3, "FOR UPDATE", fails),
   beside("schema", "stale_catalogue", "a transaction below which the schema changes meets OC001 at COMMIT", [

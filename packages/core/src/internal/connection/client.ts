@@ -11,9 +11,9 @@ import type { Borrower, Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import type { ConnectionPool } from "../../ConnectionPool.ts"
-import type { RetryPolicy } from "../../RetryPolicy.ts"
 import { type AttemptError, carry } from "../errors/classify.ts"
 import * as Autocommitted from "../transaction/autocommitted.ts"
+import type { Retries } from "../transaction/retrying.ts"
 import { type Acquire, inSingle, type Nested, withTransaction } from "../transaction/withTransaction.ts"
 import { Single } from "../transaction/single.ts"
 import { AutocommitSession } from "./autocommitSession.ts"
@@ -21,13 +21,14 @@ import type { Target } from "./connector.ts"
 import { fragment } from "./json.ts"
 import { reserved, ReservedSession } from "./reservedSession.ts"
 import type { Session } from "./session.ts"
-import { TransactionSession } from "./transactionSession.ts"
+import { type Options as SendOptions, TransactionSession } from "./transactionSession.ts"
 
 /** How the clients behave. */
 export interface Options {
-  readonly policy: RetryPolicy
+  /** How statements by themselves are tried again. */
+  readonly retries: Retries
   readonly nested: Nested
-  readonly pipeline: "on" | "off"
+  readonly transaction: SendOptions
   readonly transformQueryNames: ((name: string) => string) | undefined
   readonly transformResultNames: ((name: string) => string) | undefined
   readonly transformJson: boolean | undefined
@@ -50,8 +51,8 @@ export const make = Effect.fnUntraced(function* (
   const own = Effect.flatMap(session, ({ end, observer, wire }) => reserved(new ReservedSession(wire, end, observer)))
   const shared = {
     driver: "pg",
-    acquirer: Effect.map(session, (found) => new AutocommitSession(found, options.policy)),
-    borrower: borrower(pool, options.policy),
+    acquirer: Effect.map(session, (found) => new AutocommitSession(found, options.retries)),
+    borrower: borrower(pool, options.retries),
     transactionAcquirer: own,
     spanAttributes: Object.entries(place)
   }
@@ -71,7 +72,7 @@ export const make = Effect.fnUntraced(function* (
       notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`),
       withTransaction: withTransaction(
         made,
-        Effect.flatMap(session, (found) => reserved(new TransactionSession(found, options.pipeline === "off"))),
+        Effect.flatMap(session, (found) => reserved(new TransactionSession(found, options.transaction))),
         options.nested
       )
     })
@@ -102,7 +103,7 @@ const notInSingle = <A, E, R>(reserve: Effect.Effect<A, E, R>): Effect.Effect<A,
  * pool's own, of a type that Effect SQL does not take.
  */
 const borrower =
-  (pool: ConnectionPool<Session>, policy: RetryPolicy): Borrower =>
+  (pool: ConnectionPool<Session>, retries: Retries): Borrower =>
   <A, E, R>(use: (session: Session) => Effect.Effect<A, E, R>) =>
     Autocommitted.statement(
       Effect.suspend(() => {
@@ -114,5 +115,5 @@ const borrower =
         // The flag says which of the two it is; the compiler cannot see that.
         return Effect.mapError(used, (error) => (lent ? (error as E) : carry(error as AttemptError, "connect")))
       }),
-      policy
+      retries
     )

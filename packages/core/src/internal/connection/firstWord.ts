@@ -5,8 +5,22 @@
 /** What may stand before it: spaces, brackets and comments. Those that hold comments are left to the server. */
 const first = /^(?:[ \t\n\v\f\r(]|--[^\r\n]*[\r\n]|\/\*(?:(?!\/\*|\*\/)[^])*\*\/)*([a-z]+)(?![\w$])/i
 
+/** The words of short texts, which are asked for twice for each statement. */
+const words = new Map<string, string>()
+
+/** How many are known at most, and how many characters they have: a program that makes texts up forgets them. */
+const most = { texts: 1_000, characters: 2_000 }
+
 /** The first word, in capitals; undefined where none is found. */
-export const firstWord = (sql: string): string | undefined => first.exec(sql)?.[1]?.toUpperCase()
+export const firstWord = (sql: string): string | undefined => {
+  const known = words.get(sql)
+  if (known !== undefined) return known
+  const word = first.exec(sql)?.[1]?.toUpperCase()
+  if (word === undefined || sql.length > most.characters) return word
+  if (words.size >= most.texts) words.clear()
+  words.set(sql, word)
+  return word
+}
 
 const onRows: ReadonlySet<string | undefined> = new Set([
   "DELETE",

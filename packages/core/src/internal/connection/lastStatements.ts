@@ -5,6 +5,7 @@
  * reached. Where the connection ended instead, COMMIT may have been reached, whatever the statements failed with.
  */
 import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Connection } from "effect/sql/SqlConnection"
@@ -41,16 +42,20 @@ export interface Finishing extends Connection {
 export const isFinishing = (connection: Connection | undefined): connection is Finishing =>
   connection !== undefined && "leave" in connection
 
+/** Sends a COMMIT now, and tells what came of it. */
+export type Commit = (told: (exit: Exit.Exit<void, SqlError>) => void) => void
+
 /** Sends the statements, and `commit` behind them. `refusal` makes of what one failed with what the others are told. */
 export const sendWithCommit = (
   pipeline: Pipeline,
   { settle, statements }: Last,
-  commit: Effect.Effect<void, SqlError>,
+  commit: Commit,
   refusal: (cause: Cause.Cause<unknown>) => SqlError
 ): Effect.Effect<void, SqlError> =>
   Effect.suspend(() => {
+    const committed = Deferred.makeUnsafe<void, SqlError>()
     let unsent: Exit.Failure<unknown, SqlError> | undefined
-    pipeline.expect(statements.length)
+    pipeline.expect(statements.length, () => commit((exit) => Deferred.doneUnsafe(committed, exit)))
     const send = (statement: Effect.Effect<unknown, SqlError>) =>
       Effect.map(Effect.exit(statement), (exit) => {
         if (Exit.isFailure(exit) && pipeline.isExpecting) {
@@ -59,14 +64,14 @@ export const sendWithCommit = (
         } else pipeline.arrived()
         return exit
       })
-    const sent = Effect.forEach(statements, send, { concurrency: "unbounded" })
-    const committed = Effect.exit(Effect.andThen(pipeline.gather, commit))
-    return Effect.flatMap(Effect.all([sent, committed], { concurrency: "unbounded" }), ([exits, exit]) => {
-      const failed = unsent ?? exits.find(wasRefused)
-      if (failed !== undefined) return Effect.failCause(failed.cause)
-      settle(exits)
-      return Effect.mapError(exit, orUnknown)
-    })
+    return Effect.flatMap(Effect.forEach(statements, send, { concurrency: "unbounded" }), (exits) =>
+      Effect.flatMap(Effect.exit(Deferred.await(committed)), (exit) => {
+        const failed = unsent ?? exits.find(wasRefused)
+        if (failed !== undefined) return Effect.failCause(failed.cause)
+        settle(exits)
+        return Effect.mapError(exit, orUnknown)
+      })
+    )
   })
 
 const wasRefused = (exit: Exit.Exit<unknown, SqlError>): exit is Exit.Failure<unknown, SqlError> =>

@@ -55,10 +55,12 @@ export class Observer {
     const operation = operationOf(sql)
     const clock = fiber.getRef(Clock.Clock)
     const start = Monotonic.millisOf(clock)
-    annotate(fiber, { "db.operation.name": operation })
+    spanOf(fiber)?.attribute("db.operation.name", operation)
     return (exit: Exit.Exit<unknown, unknown>): void => {
       const failed = Exit.isFailure(exit) ? failureOf(exit.cause) : undefined
-      if (failed !== undefined) annotate(fiber, failed)
+      if (failed !== undefined) {
+        for (const [key, value] of Object.entries(failed)) spanOf(fiber)?.attribute(key, value)
+      }
       const seconds = (Monotonic.millisOf(clock) - start) / 1_000
       this.series(operation, failed).updateUnsafe(seconds, fiber.context)
     }
@@ -79,10 +81,9 @@ export class Observer {
 }
 
 /** The span that is current is the statement's own only where Effect SQL says so: it names the statement's text. */
-const annotate = (fiber: Fiber.Fiber<unknown, unknown>, attributes: Readonly<Record<string, unknown>>): void => {
-  const span = Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
-  if (span?._tag !== "Span" || !span.attributes.has("db.query.text")) return
-  for (const [key, value] of Object.entries(attributes)) span.attribute(key, value)
+const spanOf = ({ context }: Fiber.Fiber<unknown, unknown>): Tracer.Span | undefined => {
+  const span = Context.getOrUndefined(context, Tracer.ParentSpan)
+  return span?._tag === "Span" && span.attributes.has("db.query.text") ? span : undefined
 }
 
 const failureOf = (cause: Cause.Cause<unknown>): Failed => {

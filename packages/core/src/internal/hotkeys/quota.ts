@@ -44,11 +44,3 @@ export const make = ({ cost, tokens }: RetryQuota): Quota => {
     left: () => left
   }
 }
-
-/** All retries are free. */
-export const unlimited: Quota = {
-  pay: () => true,
-  giveBack: () => {},
-  reward: () => {},
-  left: () => Number.POSITIVE_INFINITY
-}

@@ -21,7 +21,8 @@ export interface HotKeys {
 export interface State extends HotKeys {
   readonly queue: "named" | "fences" | "off"
   readonly lines: Lines
-  readonly quota: Quota
+  /** What retries are paid from; undefined where they cost nothing. */
+  readonly quota: Quota | undefined
   readonly hottest: Hottest
   /** Until when fences are asked for their keys, in monotonic milliseconds. */
   readonly heat: { until: number }

@@ -7,15 +7,15 @@ import type { Described } from "../../Metrics.ts"
 
 type Labels<Label extends string> = Readonly<Record<Label, string>>
 
-/** The series of a metric with these labels. */
+/** The series of a metric with these labels, to be kept where it is moved often. */
 export const labelled = <Label extends string, State>(
-  { metric }: Described<Label, State>,
+  { again }: Described<Label, State>,
   labels: Labels<Label>
-): Metric.Metric<number, State> => Metric.withAttributes(metric, labels)
+): Metric.Metric<number, State> => Metric.withAttributes(again(), labels)
 
 /** Moves a series. */
 export const update = <Label extends string>(
-  described: Described<Label>,
+  { metric }: Described<Label>,
   labels: Labels<Label>,
   value: number
-): Effect.Effect<void> => Metric.update(labelled(described, labels), value)
+): Effect.Effect<void> => Metric.update(Metric.withAttributes(metric, labels), value)

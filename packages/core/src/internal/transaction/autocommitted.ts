@@ -12,50 +12,49 @@ import * as Scope from "effect/Scope"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { ConflictRetriesExhausted, RetryQuotaExhausted, type SerializationConflict } from "../../DsqlError.ts"
-import type { RetryPolicy } from "../../RetryPolicy.ts"
 import { carry, classify, orUnknown } from "../errors/classify.ts"
 import { unseen } from "../errors/conflictSeen.ts"
 import * as Monotonic from "../time/monotonic.ts"
 import * as measure from "./measure.ts"
-import { retrying } from "./retrying.ts"
+import { type Exhausted, type Retries, retrying } from "./retrying.ts"
 import { Single } from "./single.ts"
 
 /** What such a statement is called in metrics and logs. */
 const name = "autocommit"
 
-/** Sends a statement, and again after each conflict for as long as the policy has it. */
-export const statement = <A, E, R>(
-  sent: Effect.Effect<A, E, R>,
-  policy: RetryPolicy
-): Effect.Effect<A, E | SqlError, R> =>
+/** Sends a statement, and again after each conflict for as long as the policy has it and the quota pays for it. */
+export const statement = <A, E, R>(sent: Effect.Effect<A, E, R>, retries: Retries): Effect.Effect<A, E | SqlError, R> =>
   Effect.withFiber<A, E | SqlError, R>((fiber) => {
     if (fiber.getRef(Single) !== undefined) return sent
     const start = Monotonic.millisOf(fiber.getRef(Clock.Clock))
     const attempt = Effect.mapError(unseen(sent), told)
     return Effect.catch(
-      retrying({ name, policy, start }, () => attempt),
-      (error) =>
-        error instanceof ConflictRetriesExhausted || error instanceof RetryQuotaExhausted
-          ? Effect.andThen(measure.exhausted(name), Effect.fail(carry(error, "execute")))
-          : Effect.fail(error)
+      retrying({ ...retries, name, start }, () => attempt),
+      (error) => {
+        if (error instanceof ConflictRetriesExhausted) return given(measure.exhausted, error)
+        return error instanceof RetryQuotaExhausted ? given(measure.unpaid, error) : Effect.fail(error)
+      }
     )
   })
+
+const given = (count: (operation: string) => Effect.Effect<void>, error: Exhausted) =>
+  Effect.andThen(count(name), Effect.fail(carry(error, "execute")))
 
 /**
  * Sends a statement whose rows are a stream, and again where it conflicts before its first row: who has seen a row
  * would see it twice.
  */
-export const stream = <A>(sent: Stream.Stream<A, SqlError>, policy: RetryPolicy): Stream.Stream<A, SqlError> =>
+export const stream = <A>(sent: Stream.Stream<A, SqlError>, retries: Retries): Stream.Stream<A, SqlError> =>
   Stream.unwrap(
     Effect.withFiber((fiber) =>
-      fiber.getRef(Single) === undefined ? begun(Stream.mapError(sent, orUnknown), policy) : Effect.succeed(sent)
+      fiber.getRef(Single) === undefined ? begun(Stream.mapError(sent, orUnknown), retries) : Effect.succeed(sent)
     )
   )
 
 /** A stream that has come to its first rows, or to its end. */
 const begun = <A>(
   sent: Stream.Stream<A, SqlError>,
-  policy: RetryPolicy
+  retries: Retries
 ): Effect.Effect<Stream.Stream<A, SqlError>, SqlError, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) =>
     statement(
@@ -66,7 +65,7 @@ const begun = <A>(
           )
         )
       ),
-      policy
+      retries
     )
   )
 

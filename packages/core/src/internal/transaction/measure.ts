@@ -49,7 +49,7 @@ export const exhausted = (operation: string): Effect.Effect<void> =>
   update(Metrics.transaction.exhausted, { operation }, 1)
 
 /** The retry quota was used up. */
-const unpaid = (operation: string): Effect.Effect<void> => update(Metrics.transaction.unpaid, { operation }, 1)
+export const unpaid = (operation: string): Effect.Effect<void> => update(Metrics.transaction.unpaid, { operation }, 1)
 
 /** Every transaction reports its latency, so the labelled metric is made once for each operation. */
 const latencies = new Map<string, Metric.Metric<number, unknown>>()

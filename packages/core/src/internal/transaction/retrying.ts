@@ -14,14 +14,18 @@ import * as Monotonic from "../time/monotonic.ts"
 import { Deadline } from "./deadline.ts"
 import * as measure from "./measure.ts"
 
-/** What is tried again, and how it is called. */
-export interface Operation {
-  readonly name: string
+/** How conflicts are retried. */
+export interface Retries {
   readonly policy: RetryPolicy
+  /** What retries are paid from; undefined where they cost nothing. */
+  readonly quota?: Quota | undefined
+}
+
+/** What is tried again, and how it is called. */
+export interface Operation extends Retries {
+  readonly name: string
   /** When the first attempt began, in monotonic milliseconds. */
   readonly start: number
-  /** What its retries are paid from; undefined where they cost nothing. */
-  readonly quota?: Quota | undefined
 }
 
 /** What ends in a conflict after all. */

@@ -109,8 +109,10 @@ export const leave = (
   Effect.withFiber((fiber) => {
     const session = sessionOf(sql, fiber.context)
     if (!isFinishing(session)) return Effect.die(new Error("there is no transaction to end"))
+    const { context } = fiber
+    const here: (outer: Context.Context<never>) => Context.Context<never> = () => context
     const within = (statement: Effect.Effect<unknown, SqlError>) =>
-      Effect.uninterruptible(Effect.provideContext(statement, fiber.context))
+      Effect.uninterruptible(Effect.updateContext(statement, here))
     session.leave({ statements: statements.map(within), settle })
     return Effect.void
   })

@@ -79,7 +79,7 @@ export class Pipeline {
   private holder: "statement" | "lease" | undefined
   /** How many statements are still to come before anything is written. */
   private expected = 0
-  private gathered: (() => void) | undefined
+  private gathered: () => void = () => undefined
 
   constructor(wire: Wire, { begin, isOff }: Options) {
     this.wire = wire
@@ -135,22 +135,18 @@ export class Pipeline {
     return this.expected > 0
   }
 
-  /** Holds everything back until so many statements have come, or have ended without. */
-  readonly expect = (count: number): void => {
+  /** Holds everything back until so many statements have come, or come no more, and calls back then. */
+  readonly expect = (count: number, gathered: () => void): void => {
     this.expected = count
+    if (count === 0) gathered()
+    else this.gathered = gathered
   }
-
-  /** All that were expected are here, or come no more. */
-  readonly gather: Effect.Effect<void> = Effect.callback((resume) => {
-    if (this.expected === 0) return resume(Effect.void)
-    this.gathered = () => resume(Effect.void)
-  })
 
   /** One of those that were expected is here, or comes no more. */
   readonly arrived = (): void => {
     if (this.expected === 0) return
     this.expected--
-    if (this.expected === 0) this.gathered?.()
+    if (this.expected === 0) this.gathered()
   }
 
   /** Ends the transaction behind all that was asked. */
@@ -165,8 +161,10 @@ export class Pipeline {
   /** Writes nothing more of what was asked, nor of what will be. */
   readonly refuse = (refusal: SqlError): void => {
     this.refusal ??= refusal
-    if (this.expected > 0) this.gathered?.()
-    this.expected = 0
+    if (this.expected > 0) {
+      this.expected = 0
+      this.gathered()
+    }
     for (const item of this.items.splice(0)) {
       if (item._tag === "Statement") item.cycle.withhold(this.refusal)
       else item.grant(Effect.fail(this.refusal))

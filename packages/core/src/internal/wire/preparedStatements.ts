@@ -8,7 +8,8 @@ import type { Columns } from "./columns.ts"
 
 export interface PreparedStatement {
   readonly name: string
-  readonly key: string
+  readonly sql: string
+  readonly types: ReadonlyArray<number>
   /** How many are about to ask for it, and were not written yet. */
   uses: number
   /** Whether its Parse was written. */
@@ -16,48 +17,59 @@ export interface PreparedStatement {
   /** Whether the server has described it; it has no columns where it gives no rows. */
   isReady: boolean
   columns: Columns | undefined
+  /** What executes it where it has no parameters, which is the same each time. */
+  bound: Uint8Array | undefined
 }
 
 /** How many the driver keeps. */
 const most = 100
 
 export class PreparedStatements {
-  private readonly byKey = new Map<string, PreparedStatement>()
+  /** One text has several where its parameters have had several types. */
+  private readonly byText = new Map<string, Array<PreparedStatement>>()
   private readonly namespace = randomBytes(8).toString("hex")
   private closes: Array<Uint8Array> = []
   private count = 0
+  private size = 0
 
   get(sql: string, types: ReadonlyArray<number>): PreparedStatement {
-    const key = types.length === 0 ? sql : `${sql}\u0000${types.join(",")}`
-    const known = this.byKey.get(key)
-    if (known !== undefined) {
-      this.byKey.delete(key)
-      this.byKey.set(key, known)
-      return known
-    }
+    const known = this.byText.get(sql) ?? []
+    this.byText.delete(sql)
+    this.byText.set(sql, known)
+    const found = known.find((statement) => isSame(statement.types, types))
+    if (found !== undefined) return found
     const name = `dsql_${this.namespace}_${++this.count}`
-    const made: PreparedStatement = { name, key, uses: 0, isSent: false, isReady: false, columns: undefined }
-    this.byKey.set(key, made)
+    const made: PreparedStatement = {
+      name,
+      sql,
+      types,
+      uses: 0,
+      isSent: false,
+      isReady: false,
+      columns: undefined,
+      bound: undefined
+    }
+    known.push(made)
+    this.size++
     this.evict(made)
     return made
   }
 
   /** Leaves a name alone that the server does not have, or not as it was. */
   drop(statement: PreparedStatement): void {
-    if (this.byKey.get(statement.key) !== statement) return
-    this.byKey.delete(statement.key)
-    this.close(statement.name)
+    if (this.remove(statement)) this.close(statement.name)
   }
 
   /** The server has none of them any more. */
   forget(): void {
-    this.byKey.clear()
+    this.byText.clear()
+    this.size = 0
     this.closes = []
   }
 
   /** Whether it was dropped, and what still asks for it asks in vain. */
   hasLeft(statement: PreparedStatement | undefined): boolean {
-    return statement !== undefined && !statement.isReady && this.byKey.get(statement.key) !== statement
+    return statement !== undefined && !statement.isReady && !this.byText.get(statement.sql)?.includes(statement)
   }
 
   /** What the server is told to forget. */
@@ -69,12 +81,24 @@ export class PreparedStatements {
 
   /** Those stay that are under way or about to be. One that nobody sent in the end, the server has not heard of. */
   private evict(made: PreparedStatement): void {
-    for (const statement of this.byKey.values()) {
-      if (this.byKey.size <= most) return
+    if (this.size <= most) return
+    for (const statement of [...this.byText.values()].flat()) {
+      if (this.size <= most) return
       if (statement === made || statement.uses > 0 || statement.isSent !== statement.isReady) continue
-      this.byKey.delete(statement.key)
+      this.remove(statement)
       if (statement.isSent) this.close(statement.name)
     }
+  }
+
+  /** False where it is not there any more. */
+  private remove(statement: PreparedStatement): boolean {
+    const known = this.byText.get(statement.sql) ?? []
+    const at = known.indexOf(statement)
+    if (at === -1) return false
+    known.splice(at, 1)
+    this.size--
+    if (known.length === 0) this.byText.delete(statement.sql)
+    return true
   }
 
   /** A name that the server does not know is closed without an error. */
@@ -82,3 +106,6 @@ export class PreparedStatements {
     this.closes.push(PgProtocol.encodeClose({ target: "statement", name }))
   }
 }
+
+const isSame = (types: ReadonlyArray<number>, others: ReadonlyArray<number>): boolean =>
+  types.length === others.length && types.every((type, at) => type === others[at])

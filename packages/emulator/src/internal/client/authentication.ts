@@ -2,11 +2,11 @@
  * Whether a client may come in: its token, what was injected for it, and how many have come.
  */
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
 import type { Desk } from "../control/desk.ts"
 import type { Frame } from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Refusal from "../statement/refusal.ts"
+import type { Inbox } from "./inbox.ts"
 import { type Incoming, protocolViolation } from "./socket.ts"
 import type { Opened } from "./startup.ts"
 
@@ -26,13 +26,13 @@ export const authenticate = Effect.fnUntraced(function* (
   opened: Opened,
   door: Door,
   label: string,
-  inbox: Queue.Queue<Incoming>,
+  inbox: Inbox<Incoming>,
   write: (frames: ReadonlyArray<Frame>) => Effect.Effect<void>
 ): Effect.fn.Return<Refusal.Refusal | undefined> {
   const user = opened.parameters.get("user") ?? ""
   if (door.authorize !== undefined) {
     yield* write([ServerMessage.passwordRequest])
-    const message = yield* Queue.take(inbox)
+    const message = yield* inbox.take
     if (message._tag !== "Password") return protocolViolation("expected a password message")
     const verdict = door.authorize(message.text, user)
     if (verdict === "expired") return Refusal.expiredToken

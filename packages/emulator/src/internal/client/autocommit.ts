@@ -4,7 +4,7 @@
 import { Limits } from "@effect-dsql/dialect"
 import * as Effect from "effect/Effect"
 import type { Fault } from "../../Faults.ts"
-import { isStale } from "../concurrency/begin.ts"
+import { isStale, opened } from "../concurrency/begin.ts"
 import * as End from "../concurrency/end.ts"
 import * as Keys from "../concurrency/keys.ts"
 import * as Outcome from "../concurrency/outcome.ts"
@@ -111,9 +111,14 @@ const struck = Effect.fnUntraced(function* (
   return error === undefined ? outcome : { frames: incomplete(outcome.frames), error }
 })
 
+const send = (client: Client, batch: Batch): Effect.Effect<Answer, BackendLost> =>
+  client.database.opening.size === 0
+    ? Parking.send(client, batch)
+    : Effect.andThen(opened(client), Parking.send(client, batch))
+
 /** Lets PostgreSQL change rows and commit them. */
 const write = (client: Client, call: Transaction.Call, batch: Batch): Effect.Effect<Outcome.Outcome, BackendLost> =>
-  Parking.send(client, batch).pipe(
+  Effect.suspend(() => send(client, batch)).pipe(
     // Whether it took effect nobody knows any more: the others take it that it did.
     Effect.onError(() => Effect.sync(() => void client.database.sequence++)),
     Effect.flatMap((answered) => {

@@ -2,7 +2,6 @@
  * One client from its startup to its end: a session of its own, and its messages one unit after the other.
  */
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { randomInt } from "node:crypto"
 import type { Duplex } from "node:stream"
@@ -17,6 +16,7 @@ import { authenticate, type Door } from "./authentication.ts"
 import { status } from "./block.ts"
 import * as Copying from "./copying.ts"
 import * as ExtendedQuery from "./extendedQuery.ts"
+import * as Inbox from "./inbox.ts"
 import type { Cut } from "./injection.ts"
 import { isOver, type Session } from "./session.ts"
 import { simple } from "./simpleQuery.ts"
@@ -49,7 +49,9 @@ export const serve = Effect.fnUntraced(function* (
     Effect.sync(() => setting.desk.open(label, () => first.destroy())),
     (connection) => Effect.sync(() => setting.desk.close(connection))
   )
-  const inbox = yield* Queue.unbounded<Incoming>()
+  const inbox: Inbox.Inbox<Incoming> = Inbox.make(() => {
+    if (socket.isPaused() && inbox.size() < 100) socket.resume()
+  })
   let outstanding = 0
   const onUnit = () => {
     if (outstanding === 0) connection.roundTrips++
@@ -69,11 +71,6 @@ export const serve = Effect.fnUntraced(function* (
     )
     const member = yield* join(database, backend)
     socket.on("drain", backend.resume)
-    const next = Effect.tap(Queue.take(inbox), () =>
-      Effect.sync(() => {
-        if (socket.isPaused() && Queue.sizeUnsafe(inbox) < 100) socket.resume()
-      })
-    )
     const answered = () => {
       outstanding--
     }
@@ -85,7 +82,7 @@ export const serve = Effect.fnUntraced(function* (
       prepare: setting.prepare,
       write,
       answered,
-      copyIn: Copying.make(next, write, answered),
+      copyIn: Copying.make(inbox.take, write, answered),
       arrive: (prepared: Prepared) => {
         if (prepared.plan._tag === "Control") return
         setting.desk.arrive(connection, prepared.text, status(session) !== Frame.status.idle)
@@ -101,7 +98,7 @@ export const serve = Effect.fnUntraced(function* (
       ServerMessage.backendKeyData(backend.pid, randomInt(0x7fffffff)),
       ServerMessage.ready(Frame.status.idle)
     ])
-    yield* Effect.raceFirst(converse(session, next, socket), closed(socket))
+    yield* Effect.raceFirst(converse(session, inbox.take, socket), closed(socket))
   }).pipe(
     Effect.catchTags({
       BackendLost: (lost) => Effect.sync(() => hangUp(socket, lost.error)),
@@ -125,14 +122,20 @@ const converse = Effect.fnUntraced(function* (
     switch (message._tag) {
       case "Query":
         ignoring = false
-        yield* session.gate.withPermits(1)(simple(session, message.sql))
+        yield* session.gate.enter
+        yield* simple(session, message.sql)
+        session.gate.leave()
         break
       case "Unit":
         if (!ignoring) {
-          ignoring = yield* session.gate.withPermits(1)(ExtendedQuery.extended(session, message.messages, message.end))
+          yield* session.gate.enter
+          ignoring = yield* ExtendedQuery.extended(session, message.messages, message.end)
+          session.gate.leave()
         } else if (message.end === "Sync") {
           ignoring = false
-          yield* session.gate.withPermits(1)(ExtendedQuery.recover(session))
+          yield* session.gate.enter
+          yield* ExtendedQuery.recover(session)
+          session.gate.leave()
         }
         break
       case "Malformed":

@@ -216,7 +216,7 @@ export const extended = Effect.fnUntraced(function* (
   }
   if (progress.error === undefined) yield* flush(session, progress)
   if (progress.error !== undefined) yield* Block.fail(session)
-  yield* Begin.snapshot(session)
+  Begin.snapshot(session)
   if (end === "Sync") {
     progress.error = (yield* Block.settle(session, progress.error !== undefined)) ?? progress.error
     if (session.transaction === undefined) session.portals.clear()

@@ -45,6 +45,6 @@ export const simple = Effect.fnUntraced(function* (
   }
   error = (yield* Block.settle(session, error !== undefined)) ?? error
   if (error !== undefined) yield* Block.fail(session)
-  yield* Begin.snapshot(session)
+  Begin.snapshot(session)
   yield* finish(session, frames, error)
 })

@@ -2,12 +2,12 @@
  * A client's socket: messages in, late by the latency that was asked for, answers out, and a last word.
  */
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
 import type { Duplex } from "node:stream"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Refusal } from "../statement/refusal.ts"
+import type { Inbox } from "./inbox.ts"
 import { makeLine } from "./line.ts"
 
 const fatal = (refusal: Refusal): Frame.Frame => ServerMessage.error({ ...refusal, severity: "FATAL" })
@@ -47,13 +47,13 @@ export const receive = (
   socket: Duplex,
   first: Buffer,
   maxMessageBytes: number,
-  inbox: Queue.Queue<Incoming>,
+  inbox: Inbox<Incoming>,
   onUnit: () => void,
   delay: () => number
 ) => {
   const framer = Frame.makeFramer(maxMessageBytes)
   let broken = false
-  const deliver = makeLine<Incoming>((message) => Queue.offerUnsafe(inbox, message))
+  const deliver = makeLine<Incoming>(inbox.offer)
   let messages: Array<Member> = []
   const take = (frame: Frame.Frame, wait: number) => {
     const password = ClientMessage.readPassword(frame)
@@ -85,11 +85,11 @@ export const receive = (
       broken = true
       // A cluster was seen to hang up without a word on a message that is too long.
       deliver(problem === Frame.tooLong ? { _tag: "Terminate" } : { _tag: "Malformed", problem }, wait)
-    } else if (Queue.sizeUnsafe(inbox) > 1_000) socket.pause()
+    } else if (inbox.size() > 1_000) socket.pause()
   }
   const gone = () => {
     broken = true
-    Queue.offerUnsafe(inbox, { _tag: "Terminate" })
+    inbox.offer({ _tag: "Terminate" })
   }
   socket.on("data", onData).on("close", gone).on("end", gone).on("error", gone)
   if (first.length > 0) onData(first)

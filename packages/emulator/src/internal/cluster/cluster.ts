@@ -9,10 +9,12 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as Postgres from "../../Postgres.ts"
+import * as Gate from "../concurrency/gate.ts"
 import * as Parking from "../concurrency/parking.ts"
 import { type Database, type Member, noReferences, prune } from "../concurrency/state.ts"
 import * as Steward from "../concurrency/steward.ts"
 import type { Desk } from "../control/desk.ts"
+import * as Catalogue from "../database/catalogue.ts"
 import * as Install from "../database/install.ts"
 import { isInConflict } from "../database/rowLocks.ts"
 import * as Backend from "../postgres/backend.ts"
@@ -46,7 +48,8 @@ export const join = Effect.fnUntraced(function* (database: Database, backend: Ba
   const member: Member = {
     backend,
     database,
-    gate: Semaphore.makeUnsafe(1),
+    gate: Gate.make(),
+    guard: () => database.watch(member),
     transaction: undefined,
     told: -Infinity,
     catalogue: undefined,
@@ -117,6 +120,7 @@ export const make = Effect.fnUntraced(function* (
     const ask: Backend.Backend["query"] = (sql) => gate.withPermits(1)(session.query(sql))
     const [installed] = yield* ask(Install.isInstalled)
     if (installed === undefined) yield* ask(Install.install)
+    yield* ask(Catalogue.prepareReferences)
     const queue = Semaphore.makeUnsafe(1)
     const running = new Map<string, Deferred.Deferred<void>>()
     let worker: Member | undefined
@@ -144,6 +148,7 @@ export const make = Effect.fnUntraced(function* (
       members: new Set(),
       version: 0,
       sequence: 0,
+      opening: new Set(),
       records: [],
       removals: new Map(),
       references: noReferences,

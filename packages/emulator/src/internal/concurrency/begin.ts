@@ -2,8 +2,9 @@
  * How a transaction begins: whether a statement may run where it stands, and what tells PostgreSQL of it.
  */
 import { Limits } from "@effect-dsql/dialect"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type { BackendLost, Batch } from "../postgres/backend.ts"
+import type { Batch } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import * as Refusal from "../statement/refusal.ts"
@@ -11,11 +12,12 @@ import { savepoint } from "./parking.ts"
 import type { Member } from "./state.ts"
 import { enter, isFailed, type Transaction } from "./transaction.ts"
 
-// PostgreSQL takes a snapshot with the first query.
+// PostgreSQL takes a snapshot with the first statement that may need one. This is the cheapest, and there is no cursor yet.
+const take = "CLOSE ALL"
 const batches = {
   statement: [ClientMessage.query("BEGIN ISOLATION LEVEL REPEATABLE READ")],
-  readWrite: [ClientMessage.query(`BEGIN ISOLATION LEVEL REPEATABLE READ; SAVEPOINT ${savepoint}; SELECT`)],
-  readOnly: [ClientMessage.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SAVEPOINT ${savepoint}; SELECT`)]
+  readWrite: [ClientMessage.query(`BEGIN ISOLATION LEVEL REPEATABLE READ; SAVEPOINT ${savepoint}; ${take}`)],
+  readOnly: [ClientMessage.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SAVEPOINT ${savepoint}; ${take}`)]
 }
 
 /** What begins a transaction, unless it has begun. */
@@ -26,12 +28,25 @@ export const batch = (member: Member, transaction: Transaction): Batch | undefin
   return transaction.readOnly ? batches.readOnly : batches.readWrite
 }
 
-/** Takes the snapshot of a client's transaction, unless it has one: who is told of BEGIN sees no later commit. */
-export const snapshot = (member: Member): Effect.Effect<void, BackendLost> => {
-  const { transaction } = member
+/**
+ * Asks for the snapshot of a client's transaction, unless it has one. Nobody waits for it but who commits: whoever is
+ * told of BEGIN sees no later commit.
+ */
+export const snapshot = (member: Member): void => {
+  const { backend, database, transaction } = member
   const begin = transaction?.span === "block" ? batch(member, transaction) : undefined
-  return begin === undefined ? Effect.void : Effect.asVoid(member.backend.exchange(begin))
+  if (begin === undefined) return
+  const opened = Deferred.makeUnsafe<void>()
+  database.opening.add(opened)
+  backend.post(begin, () => {
+    database.opening.delete(opened)
+    Deferred.doneUnsafe(opened, Effect.void)
+  })
 }
+
+/** Waits until those who were told of BEGIN have their snapshots, before something is committed that they must not see. */
+export const opened = ({ database: { opening } }: Member): Effect.Effect<void> =>
+  opening.size === 0 ? Effect.void : Effect.forEach([...opening], Deferred.await, { discard: true })
 
 /** A session finds out that its catalogue is old when it next looks something up in it, once for each change. */
 export const isStale = (member: Member, prepared: Prepared): Refusal.Refusal | undefined => {

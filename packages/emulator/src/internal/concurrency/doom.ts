@@ -3,16 +3,16 @@
  *
  * Aurora DSQL says so at COMMIT and answers from the snapshot until then.
  * PostgreSQL says so at the statement. So the transaction goes on over private
- * copies of its tables, made from its snapshot, in which it repeats what it had
- * done; none of it can ever be committed.
+ * copies of what it changes, made from its snapshot, in which it repeats what it
+ * had done; none of it can ever be committed.
  */
 import * as Effect from "effect/Effect"
-import * as Shadows from "../database/shadows.ts"
 import type { Answer, BackendLost } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import type { Frame } from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
-import { qualified, unqualified } from "../statement/tables.ts"
+import { unqualified } from "../statement/tables.ts"
+import * as Copies from "./copies.ts"
 import * as Drawing from "./drawing.ts"
 import * as Keys from "./keys.ts"
 import * as Outcome from "./outcome.ts"
@@ -26,8 +26,12 @@ import * as Witness from "./witness.ts"
 const isSuspect = (sqlstate: string): boolean =>
   sqlstate === "40001" || sqlstate === "23505" || sqlstate === "23503" || sqlstate === "23P01"
 
-const rerun = (member: Member, call: Call, drawing: Drawing.Drawing) =>
-  Parking.rerun(member, call, unqualified(call.prepared.sql, call.prepared.tables), drawing)
+/** Runs a call in what private copies there are. */
+const rerun = (member: Member, transaction: Transaction, call: Call, drawing: Drawing.Drawing) => {
+  const copies = Copies.of(transaction)
+  const copied = call.prepared.tables.filter(({ name }) => copies?.has(name) === true)
+  return Parking.rerun(member, call, unqualified(call.prepared.sql, copied), drawing)
+}
 
 /** Whether a call is to be done again where the transaction is brought back. */
 const lasts = ({ draws, prepared: { plan } }: Call): boolean =>
@@ -48,15 +52,14 @@ const copy = Effect.fnUntraced(function* (
   const done = transaction.journal.flatMap((entry) => (entry._tag === "Call" ? [entry] : []))
   const again = phase.copies === undefined ? done : []
   const calls = [...again.map((entry) => entry.call), call]
-  const names = new Set(calls.flatMap(({ prepared }) => prepared.tables.map(qualified)))
-  const missing = [...names].filter((name) => phase.copies?.has(name) !== true)
-  if (missing.length > 0) {
-    const answer = yield* Parking.send(member, [ClientMessage.query(Shadows.copy(missing))])
+  const wanted = Copies.wanted(calls, phase.copies ?? new Set(), member.database.references)
+  if (wanted.requests.length > 0) {
+    const answer = yield* Parking.send(member, [ClientMessage.query(wanted.requests.join("; "))])
     if (answer.error !== undefined) return answer.error
   }
-  enter(transaction, { _tag: "Copied", tables: missing })
+  enter(transaction, { _tag: "Copied", tables: wanted.marks })
   for (const each of again) {
-    const answer = yield* rerun(member, each.call, Drawing.again(each.drawn))
+    const answer = yield* rerun(member, transaction, each.call, Drawing.again(each.drawn))
     if (answer.error !== undefined) return answer.error
   }
   return undefined
@@ -72,7 +75,7 @@ export const run = Effect.fnUntraced(function* (
     const problem = yield* copy(member, transaction, call)
     const answer =
       problem === undefined
-        ? yield* rerun(member, call, Drawing.first(call))
+        ? yield* rerun(member, transaction, call, Drawing.first(call))
         : { frames: [], error: problem, drawn: [] }
     if (answer.error === undefined) {
       if (lasts(call)) Parking.note(transaction, call, answer.frames, answer.drawn)

@@ -109,6 +109,7 @@ export const commit = Effect.fnUntraced(function* (
   const record = isShared(member) ? yield* Locks.of(member, transaction) : undefined
   if (record !== undefined) database.records.push(record)
   const isHidden = changes && member.witness?.isHidden() === true
+  if (changes) yield* Begin.opened(member)
   const sent = Parking.sendAll(member, { ids: isHidden ? idsRequest : undefined, own: commitRequest })
   const { to } = yield* Effect.onError(sent, () =>
     // Whether it took effect nobody knows any more: the others take it that it did.

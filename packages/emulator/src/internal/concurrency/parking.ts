@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import * as Shadows from "../database/shadows.ts"
-import type { Answer, BackendLost, Batch } from "../postgres/backend.ts"
+import type { Answer, BackendLost, Batch, Guard, Sink } from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
@@ -21,24 +21,12 @@ export const savepoint = "dsql_base"
 const toBase = [ClientMessage.query(`ROLLBACK TO SAVEPOINT ${savepoint}`)]
 const again = "dsql_again"
 
-/** Does something with a backend under the steward's eyes, if there is anybody else to wait for. */
-const watched = <A>(member: Member, exchange: Effect.Effect<A, BackendLost>): Effect.Effect<A, BackendLost> => {
-  if (member.database.members.size === 1) return exchange
-  return Effect.suspend(() => {
-    const done = member.database.watch(member)
-    return Effect.onExit(exchange, () => {
-      done()
-      return Effect.void
-    })
-  })
-}
+/** The steward's eyes, if there is anybody else to wait for. */
+const guardOf = ({ database, guard }: Member): Guard | undefined => (database.members.size === 1 ? undefined : guard)
 
 /** Sends a batch under the steward's eyes. */
-export const send = (
-  member: Member,
-  batch: Batch,
-  sink?: (slice: Buffer) => boolean
-): Effect.Effect<Answer, BackendLost> => watched(member, member.backend.exchange(batch, sink))
+export const send = (member: Member, batch: Batch, sink?: Sink): Effect.Effect<Answer, BackendLost> =>
+  member.backend.exchange(batch, guardOf(member), sink)
 
 type Batches = Readonly<Record<string, Batch | undefined>>
 
@@ -58,7 +46,7 @@ export const sendAll = <R extends Batches>(member: Member, batches: R): Effect.E
     names.push(name)
     sent.push(batch)
   }
-  return Effect.map(watched(member, member.backend.pipeline(sent)), (answers) => {
+  return Effect.map(member.backend.pipeline(sent, guardOf(member)), (answers) => {
     const to: Record<string, Answer | undefined> = {}
     let error: Frame.Frame | undefined
     for (let i = 0; i < names.length; i++) {
@@ -85,16 +73,21 @@ export const isYield = (member: Member, error: ServerMessage.ServerError): boole
   // PostgreSQL counts a writer that was parked at the wrong moment among those of a row; the next time it does not.
   error.message.startsWith("new multixact has more than one updating member")
 
+/** Bytes of rows that are kept as they are: to hash them takes longer. */
+const few = 512
+
+/** What tells answers apart: the rows, and the word that they are complete. */
 const digest = (frames: ReadonlyArray<Frame.Frame>): string => {
   const last = frames.at(-1)
   // Most writes answer with a count alone.
   if (last?.[0] === Frame.code.commandComplete && frames.at(-2)?.[0] !== Frame.code.dataRow) {
     return ServerMessage.readTag(last)
   }
+  const told = frames.filter((frame) => frame[0] === Frame.code.dataRow || frame[0] === Frame.code.commandComplete)
+  const size = told.reduce((bytes, { length }) => bytes + length, 0)
+  if (size <= few) return told.map((frame) => frame.toString("latin1")).join("")
   const hash = createHash("sha1")
-  for (const frame of frames) {
-    if (frame[0] === Frame.code.dataRow || frame[0] === Frame.code.commandComplete) hash.update(frame)
-  }
+  for (const frame of told) hash.update(frame)
   return hash.digest("base64")
 }
 
@@ -148,16 +141,12 @@ export const redo = (member: Member, call: Call, drawing: Drawing.Drawing) =>
 
 /** Frees the rows of a transaction that is idle and keeps its snapshot. Does nothing if it is at work. */
 export const park = (member: Member): Effect.Effect<void, BackendLost> =>
-  Effect.asVoid(
-    member.gate.withPermitsIfAvailable(1)(
-      Effect.suspend(() => {
-        const { transaction } = member
-        const phase = transaction?.phase._tag
-        if (transaction === undefined || phase === "Unbegun" || phase === "Failed") return Effect.void
-        return rollToBase(member, transaction)
-      })
-    )
-  )
+  Effect.suspend(() => {
+    const { gate, transaction } = member
+    const phase = transaction?.phase._tag
+    if (transaction === undefined || phase === "Unbegun" || phase === "Failed" || !gate.tryEnter()) return Effect.void
+    return Effect.ensuring(rollToBase(member, transaction), Effect.sync(gate.leave))
+  })
 
 /** Takes back what a transaction has done in PostgreSQL; its journal stays. */
 export const rollToBase = (member: Member, transaction: Transaction): Effect.Effect<void, BackendLost> => {

@@ -2,10 +2,11 @@
  * What the sessions of one database share: how often its catalogue and its data
  * changed, which rows were locked by whom that committed, and who is there.
  */
+import type * as Deferred from "effect/Deferred"
 import type * as Effect from "effect/Effect"
-import type * as Semaphore from "effect/Semaphore"
 import type { RowLocks } from "../database/rowLocks.ts"
-import type { Backend, BackendLost } from "../postgres/backend.ts"
+import type { Backend, BackendLost, Guard } from "../postgres/backend.ts"
+import type { Gate } from "./gate.ts"
 import { snapshotOf } from "./phase.ts"
 import type { Transaction } from "./transaction.ts"
 import type { Witness } from "./witness.ts"
@@ -22,7 +23,9 @@ export interface Member {
   readonly backend: Backend
   readonly database: Database
   /** Held by whoever uses the backend. */
-  readonly gate: Semaphore.Semaphore
+  readonly gate: Gate
+  /** Puts a request of its backend under the steward's eyes until it is answered. */
+  readonly guard: Guard
   transaction: Transaction | undefined
   /** When the steward last told it to yield, by `performance.now()`. */
   told: number
@@ -79,6 +82,8 @@ export interface Database {
   version: number
   /** Goes up with every commit that changed or locked rows. */
   sequence: number
+  /** Snapshots that PostgreSQL was asked for and has not yet said that it has taken. */
+  readonly opening: Set<Deferred.Deferred<void>>
   records: Array<LockRecord>
   /** The last commits that took keys out of tables; `*` is any table. */
   readonly removals: Map<string, number>

@@ -106,7 +106,10 @@ export const make = (options: {
     now: () => performance.now() + ahead,
     sleep: (millis) => Effect.suspend(() => until(desk.now() + millis)),
     inject: (rule) => Effect.sync(() => faults.inject(rule)),
-    clear: Effect.sync(faults.clear),
+    clear: Effect.sync(() => {
+      faults.clear()
+      latencies.clear()
+    }),
     latency: (millis, label) => Effect.sync(() => void latencies.set(label, millis)),
     advance: (millis) =>
       Effect.suspend(() => {

@@ -68,13 +68,17 @@ WITH RECURSIVE own AS (
     AND pronamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'sys'))
 ), drawing AS (
   SELECT oid::text FROM pg_catalog.pg_proc WHERE oid < 16384 AND proname IN (${[...Draws.functions].map(Quote.literal).join(", ")})
+), viewed AS MATERIALIZED (
+  SELECT r.oid, r.ev_action FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+    WHERE r.oid >= 16384
+      AND c.relnamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'sys'))
 ), reached (kind, class, object) AS (
   (
     SELECT 'acts', 'pg_catalog.pg_proc'::regclass::oid, oid FROM own WHERE EXISTS (SELECT FROM own WHERE provolatile = 'v')
     UNION ALL
-    SELECT kind, 'pg_catalog.pg_rewrite'::regclass, oid FROM pg_catalog.pg_rewrite,
+    SELECT kind, 'pg_catalog.pg_rewrite'::regclass, oid FROM viewed,
       LATERAL (VALUES ('acts', ev_action::text LIKE '%:hasForUpdate true%'), ('draws', ${draws("ev_action")})) v (kind, holds)
-      WHERE oid >= 16384 AND holds
+      WHERE holds
     UNION ALL
     SELECT 'draws', 'pg_catalog.pg_class'::regclass, adrelid FROM pg_catalog.pg_attrdef WHERE ${draws("adbin")}
     UNION ALL
@@ -101,11 +105,8 @@ WITH RECURSIVE own AS (
   ) d (class, object)
 )`
 
-/**
- * Tables with foreign keys, tables whose changes change rows of others, columns of keys, what acts and what
- * draws, by name; the columns of secondary indexes; and the keys of the tables whose name is theirs alone, as JSON.
- */
-export const references = `
+/** Prepares `references` in a session: planning it takes as long as running it, and it is asked for after each change. */
+export const prepareReferences = `PREPARE dsql_emulator_references AS
 ${reached}
 SELECT DISTINCT r.kind, coalesce(p.proname, c.relname, t.typname)::text FROM reached r
 LEFT JOIN pg_catalog.pg_proc p ON r.class = 'pg_catalog.pg_proc'::regclass AND p.oid = r.object
@@ -146,6 +147,12 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND c.relkind = 'r'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid)`
+
+/**
+ * Tables with foreign keys, tables whose changes change rows of others, columns of keys, what acts and what
+ * draws, by name; the columns of secondary indexes; and the keys of the tables whose name is theirs alone, as JSON.
+ */
+export const references = "EXECUTE dsql_emulator_references"
 
 const asks = (what: "has_danglers" | "has_ghosts", tables: ReadonlyArray<string>): ReadonlyArray<string> =>
   tables.map(

@@ -33,7 +33,13 @@ export interface Answer {
   readonly tag: string | undefined
 }
 
-/** One connection. Batches are sent one at a time; the caller sees to that. */
+/** Called when a request is sent; what it gives is called when it is answered, or never will be. */
+export type Guard = () => () => void
+
+/** Takes slices of an answer; false asks for a pause. */
+export type Sink = (slice: Buffer) => boolean
+
+/** One connection. Batches are answered in the order in which they are sent. */
 export interface Backend {
   readonly pid: number
   readonly parameters: ReadonlyMap<string, string>
@@ -41,20 +47,23 @@ export interface Backend {
    * Sends a batch and collects the answer. With a sink, what is not an error goes there as it comes, in slices of
    * whole messages; an answer that comes in one piece does not.
    */
-  readonly exchange: (batch: Batch, sink?: (slice: Buffer) => boolean) => Effect.Effect<Answer, BackendLost>
+  readonly exchange: (batch: Batch, guard?: Guard, sink?: Sink) => Effect.Effect<Answer, BackendLost>
   /** Sends batches together; there is one answer for each, in their order. */
-  readonly pipeline: (batches: ReadonlyArray<Batch>) => Effect.Effect<ReadonlyArray<Answer>, BackendLost>
+  readonly pipeline: (batches: ReadonlyArray<Batch>, guard?: Guard) => Effect.Effect<ReadonlyArray<Answer>, BackendLost>
+  /** Sends a batch whose answer nobody waits for; `over` is called when it is there, or never will be. */
+  readonly post: (batch: Batch, over: () => void) => void
   /** Runs statements and gives the rows of them all, in text form. */
   readonly query: (sql: string) => Effect.Effect<ReadonlyArray<ReadonlyArray<string | null>>, BackendLost>
   /** Goes on reading after a sink asked to wait. */
   readonly resume: () => void
 }
 
-/** Batches whose answers are on their way; the frames, the error and the tag are those of the first unanswered one. */
+/** Batches that were sent together, whose answers are on their way; the frames, the error and the tag are those of the first unanswered one. */
 interface Pending {
   readonly batches: number
   readonly answers: Array<Answer>
-  readonly sink: ((slice: Buffer) => boolean) | undefined
+  readonly sink: Sink | undefined
+  readonly over: (() => void) | undefined
   readonly fail: (lost: BackendLost) => void
   readonly done: (answers: ReadonlyArray<Answer>) => void
   frames: Array<Frame.Frame>
@@ -62,9 +71,14 @@ interface Pending {
   tag: string | undefined
 }
 
+const nobody = () => {}
+
 const nothing: Answer = { frames: [], error: undefined, tag: undefined }
 
 const maximum = 0x7fffffff
+
+/** Bytes that are read at once. */
+const chunkBytes = 64 * 1024
 
 const gone: ServerMessage.ServerError = { severity: "FATAL", sqlstate: "XX000", message: "server unavailable" }
 
@@ -83,24 +97,35 @@ export const connect = (
 
 const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string>) =>
   Effect.callback<{ readonly backend: Backend; readonly socket: Socket }, BackendLost>((resume) => {
-    const socket = open(
-      server.socket === undefined ? { host: server.host, port: server.port, noDelay: true } : { path: server.socket }
-    )
+    const socket = open({
+      ...(server.socket === undefined
+        ? { host: server.host, port: server.port, noDelay: true }
+        : { path: server.socket }),
+      // One buffer for all that comes, of which frames are copies: Node would make a new one each time.
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(chunkBytes),
+        callback: (size, bytes) => {
+          receive(Buffer.from(bytes.subarray(0, size)))
+          return true
+        }
+      }
+    })
     const known = new Map<string, string>()
     const framer = Frame.makeFramer(maximum)
     const scram = Scram.make(Redacted.value(server.password))
     let pid = 0
     let ready = false
-    let pending: Pending | undefined
+    const pending: Array<Pending> = []
     let lost: BackendLost | undefined
 
     const fail = (error: ServerMessage.ServerError) => {
       lost ??= new BackendLost({ error })
       socket.destroy()
       if (!ready) return resume(Effect.fail(lost))
-      const waiting = pending
-      pending = undefined
-      waiting?.fail(lost)
+      for (const waiting of pending.splice(0)) {
+        waiting.over?.()
+        waiting.fail(lost)
+      }
     }
 
     const finish = (waiting: Pending) => {
@@ -111,7 +136,8 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
         waiting.tag = undefined
         return
       }
-      pending = undefined
+      pending.shift()
+      waiting.over?.()
       waiting.done(waiting.answers)
     }
 
@@ -159,7 +185,7 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
     }
 
     const running = (frame: Frame.Frame) => {
-      const waiting = pending
+      const [waiting] = pending
       if (waiting === undefined) {
         if (frame[0] === Frame.code.error) fail(ServerMessage.readError(frame))
         return
@@ -180,26 +206,32 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
       waiting.frames.push(frame)
     }
 
+    const send = (
+      batches: number,
+      bytes: ReadonlyArray<Buffer>,
+      waiting: Pick<Pending, "over" | "fail" | "done"> & { readonly sink?: Sink | undefined }
+    ) => {
+      const { done, fail, over, sink } = waiting
+      pending.push({ batches, answers: [], sink, over, fail, done, frames: [], error: undefined, tag: undefined })
+      const [only] = bytes
+      socket.write(bytes.length === 1 && only !== undefined ? only : Buffer.concat(bytes))
+    }
+
     const submit = <A>(
       batches: number,
       bytes: ReadonlyArray<Buffer>,
       of: (answers: ReadonlyArray<Answer>) => A,
-      sink?: (slice: Buffer) => boolean
+      guard: Guard | undefined,
+      sink?: Sink
     ) =>
       Effect.callback<A, BackendLost>((resume) => {
         if (lost !== undefined) return resume(Effect.fail(lost))
-        pending = {
-          batches,
-          answers: [],
+        send(batches, bytes, {
           sink,
+          over: guard?.(),
           fail: (why) => resume(Effect.fail(why)),
-          done: (answers) => resume(Effect.succeed(of(answers))),
-          frames: [],
-          error: undefined,
-          tag: undefined
-        }
-        const [only] = bytes
-        socket.write(bytes.length === 1 && only !== undefined ? only : Buffer.concat(bytes))
+          done: (answers) => resume(Effect.succeed(of(answers)))
+        })
       })
 
     const backend: Backend = {
@@ -207,8 +239,12 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
         return pid
       },
       parameters: known,
-      exchange: (batch, sink) => submit(1, batch, ([answer = nothing]) => answer, sink),
-      pipeline: (batches) => submit(batches.length, batches.flat(), (answers) => answers),
+      exchange: (batch, guard, sink) => submit(1, batch, ([answer = nothing]) => answer, guard, sink),
+      pipeline: (batches, guard) => submit(batches.length, batches.flat(), (answers) => answers, guard),
+      post: (batch, over) => {
+        if (lost === undefined) send(1, batch, { over, fail: nobody, done: nobody })
+        else over()
+      },
       query: (sql) =>
         Effect.flatMap(backend.exchange([ClientMessage.query(sql)]), ({ error, frames }) =>
           error === undefined
@@ -220,12 +256,14 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
       resume: () => socket.resume()
     }
 
-    socket.once("connect", () => socket.write(ClientMessage.startup(parameters)))
-    socket.on("data", (chunk) => {
-      const problem = framer(chunk, (frame) => (ready ? running(frame) : starting(frame)))
+    const take = (frame: Frame.Frame) => (ready ? running(frame) : starting(frame))
+    const receive = (chunk: Buffer) => {
+      const problem = framer(chunk, take)
       if (problem !== undefined) fail({ ...gone, message: problem })
-      if (pending !== undefined) flow(pending)
-    })
+      if (pending[0] !== undefined) flow(pending[0])
+    }
+
+    socket.once("connect", () => socket.write(ClientMessage.startup(parameters)))
     socket.on("error", (cause) => fail({ ...gone, detail: cause.message }))
     socket.on("close", () => fail(gone))
   })

@@ -5,20 +5,9 @@
  * one that belongs to somebody else is not run: whoever owns a program decides what it does.
  */
 import { constants } from "node:fs"
-import {
-  access,
-  chmod,
-  copyFile,
-  lstat,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  symlink
-} from "node:fs/promises"
+import { access, chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from "node:fs/promises"
 import * as Path from "node:path"
+import { isOwn, prefix } from "./cache.ts"
 
 interface Link {
   readonly at: string
@@ -51,11 +40,17 @@ export const isLinked = async (native: string): Promise<boolean> => {
   return found.every(Boolean)
 }
 
+/** The name and version of the package that programs come from. */
+export const versionOf = async (native: string): Promise<string> => {
+  const { name, version } = JSON.parse(await readFile(Path.join(native, "..", "package.json"), "utf8"))
+  return `${name}@${version}`
+}
+
 /** Copies the programs into a directory of their own below `place`, unless they are there, and returns it. */
 export const copy = async (native: string, place: string): Promise<string> => {
   const { name, version } = JSON.parse(await readFile(Path.join(native, "..", "package.json"), "utf8"))
   const machine = Path.basename(String(name))
-  const target = Path.join(place, `effect-dsql-${process.getuid?.() ?? 0}-postgresql-${version}-${machine}`)
+  const target = Path.join(place, `${prefix()}postgresql-${version}-${machine}`)
   if (await isWhole(native, target)) return target
   await mkdir(place, { recursive: true })
   const draft = await mkdtemp(`${target}.`)
@@ -101,15 +96,6 @@ const publish = async (native: string, draft: string, target: string) => {
     await rm(old, { recursive: true, force: true })
   }
 }
-
-/** Whether it is a directory that nobody else can write to. */
-const isOwn = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    (found) =>
-      found.isDirectory() &&
-      (process.getuid === undefined || (found.uid === process.getuid() && (found.mode & 0o022) === 0)),
-    () => false
-  )
 
 const isWhole = async (native: string, target: string): Promise<boolean> => {
   if (!(await isOwn(target))) return false

@@ -7,17 +7,22 @@
  */
 import * as Effect from "effect/Effect"
 import { execFile, type ExecFileException } from "node:child_process"
-import { homedir, tmpdir } from "node:os"
+import { tmpdir } from "node:os"
 import * as Path from "node:path"
 import type { Account } from "./account.ts"
-import { copy, isLinked } from "./copy.ts"
+import { place } from "./cache.ts"
+import { copy, isLinked, versionOf } from "./copy.ts"
 import { PostgresError, text } from "./error.ts"
 
 /** Where PostgreSQL's programs are. */
 export interface Programs {
   readonly initdb: string
   readonly postgres: string
+  /** The name and version of the package that they come from. */
+  readonly version: string
 }
+
+type Located = Omit<Programs, "version">
 
 const platforms: Readonly<Record<string, string>> = { win32: "windows" }
 
@@ -27,7 +32,7 @@ const missing = (message: string) => new PostgresError({ reason: "missing", mess
 
 const load = Effect.tryPromise({
   // Each of these packages exports the paths of its programs and nothing else.
-  try: () => import(packageName) as Promise<Programs>,
+  try: () => import(packageName) as Promise<Located>,
   catch: () => missing(`PostgreSQL 16 is not installed for this machine: the npm package ${packageName} is missing`)
 })
 
@@ -36,23 +41,22 @@ export const find = Effect.fnUntraced(function* (
   account: Account | undefined
 ): Effect.fn.Return<Programs, PostgresError> {
   const packaged = yield* load
+  const version = yield* Effect.promise(() => versionOf(nativeOf(packaged)))
   const problem = yield* trial(packaged, account)
-  if (problem === undefined) return packaged
+  if (problem === undefined) return { ...packaged, version }
   if (problem.code !== "EACCES" && (yield* Effect.promise(() => isLinked(nativeOf(packaged))))) {
     return yield* missing(`PostgreSQL 16 does not run on this machine: ${problem.message}`)
   }
-  return yield* Effect.firstSuccessOf(places().map((place) => copied(packaged, place, account)))
+  const programs = yield* Effect.firstSuccessOf(places().map((place) => copied(packaged, place, account)))
+  return { ...programs, version }
 })
 
-const nativeOf = ({ initdb }: Programs) => Path.dirname(Path.dirname(initdb))
+const nativeOf = ({ initdb }: Located) => Path.dirname(Path.dirname(initdb))
 
 /** Directories for a copy, the best first: one that stays, and one that is always there. */
-const places = (): ReadonlyArray<string> => [
-  process.env["XDG_CACHE_HOME"] ?? (process.getuid?.() === 0 ? "/var/cache" : Path.join(homedir(), ".cache")),
-  tmpdir()
-]
+const places = (): ReadonlyArray<string> => [place(), tmpdir()]
 
-const copied = Effect.fnUntraced(function* (packaged: Programs, place: string, account: Account | undefined) {
+const copied = Effect.fnUntraced(function* (packaged: Located, place: string, account: Account | undefined) {
   const directory = yield* Effect.tryPromise({
     try: () => copy(nativeOf(packaged), place),
     catch: (cause) =>
@@ -82,7 +86,7 @@ interface Problem {
 }
 
 /** What keeps the account from running the programs. */
-const trial = ({ initdb }: Programs, account: Account | undefined): Effect.Effect<Problem | undefined> =>
+const trial = ({ initdb }: Located, account: Account | undefined): Effect.Effect<Problem | undefined> =>
   Effect.callback((resume) => {
     execFile(initdb, ["--version"], { ...account }, (error, _, stderr) =>
       resume(

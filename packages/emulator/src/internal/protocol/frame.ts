@@ -52,21 +52,22 @@ export const makeFramer = (limit: number) => {
     pending.push(chunk)
     length += chunk.length
     if (length < needed) return undefined
-    let bytes = pending.length === 1 ? chunk : Buffer.concat(pending, length)
+    const bytes = pending.length === 1 ? chunk : Buffer.concat(pending, length)
     needed = 5
-    while (bytes.length >= 5) {
-      const size = bytes.readInt32BE(1)
-      if (size < 4) return `invalid message length ${size}`
-      if (size > limit) return tooLong
-      if (bytes.length < size + 1) {
-        needed = size + 1
+    let at = 0
+    while (bytes.length - at >= 5) {
+      const size = bytes.readInt32BE(at + 1) + 1
+      if (size < 5) return `invalid message length ${size - 1}`
+      if (size - 1 > limit) return tooLong
+      if (bytes.length - at < size) {
+        needed = size
         break
       }
-      onFrame(bytes.subarray(0, size + 1))
-      bytes = bytes.subarray(size + 1)
+      onFrame(bytes.subarray(at, at + size))
+      at += size
     }
-    pending = bytes.length === 0 ? [] : [bytes]
-    length = bytes.length
+    length = bytes.length - at
+    pending = length === 0 ? [] : [bytes.subarray(at)]
     return undefined
   }
 }
@@ -100,26 +101,46 @@ export const int16 = (value: number): Buffer => {
 }
 
 /** A cursor over a frame's body; reading past the end gives undefined, never an exception. */
-export const cursor = (bytes: Frame, from = 5) => {
-  let at = from
+class Cursor {
+  readonly #bytes: Frame
+  #at: number
+
+  constructor(bytes: Frame, at: number) {
+    this.#bytes = bytes
+    this.#at = at
+  }
+
   /** The bytes up to the next NUL. */
-  const raw = (): Buffer | undefined => {
-    const end = bytes.indexOf(0, at)
+  raw(): Buffer | undefined {
+    const end = this.#bytes.indexOf(0, this.#at)
     if (end === -1) return undefined
-    const value = bytes.subarray(at, end)
-    at = end + 1
+    const value = this.#bytes.subarray(this.#at, end)
+    this.#at = end + 1
     return value
   }
-  return {
-    raw,
-    text: (): string | undefined => raw()?.toString("utf8"),
-    byte: (): number | undefined => bytes[at++],
-    int32: (): number | undefined => {
-      if (at + 4 > bytes.length) return undefined
-      const value = bytes.readInt32BE(at)
-      at += 4
-      return value
-    },
-    rest: (): Buffer => bytes.subarray(at)
+
+  text(): string | undefined {
+    const end = this.#bytes.indexOf(0, this.#at)
+    if (end === -1) return undefined
+    const value = end === this.#at ? "" : this.#bytes.toString("utf8", this.#at, end)
+    this.#at = end + 1
+    return value
+  }
+
+  byte(): number | undefined {
+    return this.#bytes[this.#at++]
+  }
+
+  int32(): number | undefined {
+    if (this.#at + 4 > this.#bytes.length) return undefined
+    const value = this.#bytes.readInt32BE(this.#at)
+    this.#at += 4
+    return value
+  }
+
+  rest(): Buffer {
+    return this.#bytes.subarray(this.#at)
   }
 }
+
+export const cursor = (bytes: Frame, from = 5): Cursor => new Cursor(bytes, from)

@@ -39,7 +39,10 @@ export interface Keyed {
   readonly canonical: string
 }
 
-const integer = (text: string): string | undefined => (/^\s*[+-]?\d+\s*$/.test(text) ? String(BigInt(text)) : undefined)
+const integer = (text: string): string | undefined => {
+  if (String(Number(text)) === text && Number.isSafeInteger(Number(text))) return text
+  return /^\s*[+-]?\d+\s*$/.test(text) ? String(BigInt(text)) : undefined
+}
 
 const hex = (text: string): string | undefined => {
   const digits = text.replaceAll(/[{}-]/g, "").toLowerCase()

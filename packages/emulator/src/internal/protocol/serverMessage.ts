@@ -31,7 +31,7 @@ export const readError = (bytes: Frame.Frame): ServerError => {
 }
 
 /** The command tag of a CommandComplete, for example `INSERT 0 3`. */
-export const readTag = (bytes: Frame.Frame): string => Frame.cursor(bytes).text() ?? ""
+export const readTag = (bytes: Frame.Frame): string => bytes.toString("latin1", 5, bytes.length - 1)
 
 /** The number of rows that a command tag counts. */
 export const rowsOf = (tag: string): number => {

@@ -30,6 +30,8 @@ export interface Plain {
   readonly locked: Reach.Locked | undefined
   /** What its locking clauses may lock, wherever they stand, if each speaks of one table alone. */
   readonly lockable: ReadonlyArray<Reach.Lockable> | undefined
+  /** How it comes to the tables that it names, if that is plain to see. */
+  readonly accesses: ReadonlyArray<Reach.Access> | undefined
   /** Changes rows of more than one table in one statement. */
   readonly compound: boolean
   /** Runs a body of which only PostgreSQL knows what it does. */
@@ -112,6 +114,7 @@ const waiting: Plain = {
   locks: false,
   locked: undefined,
   lockable: undefined,
+  accesses: undefined,
   compound: false,
   opaque: false,
   skips: false,
@@ -244,6 +247,7 @@ const plain = (statement: Statement.Statement): Plain => {
     locks,
     locked: effects === "lock" ? Reach.locked(statement) : undefined,
     lockable: locks ? Reach.lockable(statement) : undefined,
+    accesses: Reach.accesses(statement),
     compound: writes > 1,
     skips: single && isSkipping(statement.node),
     opaque: "DoStmt" in statement.node || "CallStmt" in statement.node,

@@ -37,13 +37,15 @@ const valueOf = (node: ParseTree.Node | undefined): Value | undefined => {
   return parameter === undefined && text === undefined ? undefined : { parameter, text, type: undefined }
 }
 
-/** The columns that a condition sets equal to a value, whatever else it asks. */
-const fixedBy = (condition: ParseTree.Node | undefined): ReadonlyArray<Fixed> => {
+/** The columns that a condition sets equal to a value, whatever else it asks; those of `owner` alone, if it is named. */
+const fixedBy = (condition: ParseTree.Node | undefined, owner?: string): ReadonlyArray<Fixed> => {
   const conjunction = ParseTree.as(condition, "BoolExpr")
-  if (conjunction?.boolop === "AND_EXPR") return (conjunction.args ?? []).flatMap(fixedBy)
+  if (conjunction?.boolop === "AND_EXPR") return (conjunction.args ?? []).flatMap((part) => fixedBy(part, owner))
   const comparison = ParseTree.as(condition, "A_Expr")
   if (comparison?.kind !== "AEXPR_OP" || ParseTree.names(comparison.name).join() !== "=") return []
-  const column = ParseTree.name(ParseTree.as(comparison.lexpr, "ColumnRef")?.fields?.at(-1))
+  const fields = ParseTree.as(comparison.lexpr, "ColumnRef")?.fields ?? []
+  if (owner !== undefined && fields.length > 1 && ParseTree.name(fields.at(-2)) !== owner) return []
+  const column = ParseTree.name(fields.at(-1))
   const value = valueOf(comparison.rexpr)
   return column !== undefined && value !== undefined ? [{ column, value }] : []
 }
@@ -107,4 +109,64 @@ export const lockable = ({ node }: Statement.Statement): ReadonlyArray<Lockable>
     }
   })
   return isPlain ? found : undefined
+}
+
+/** How a statement comes to rows of a table: all of them, unless it sets the columns of `fixed` equal to a value. */
+export interface Access {
+  readonly table: string
+  /** A row that is locked is changed by that. An insert comes to rows that have one of the new keys. */
+  readonly verb: "read" | "change" | "insert"
+  readonly fixed: ReadonlyArray<Fixed>
+  /** The columns that a change sets. */
+  readonly sets: ReadonlyArray<string>
+}
+
+type RangeVar = ParseTree.Fields<"RangeVar">
+
+/** What a condition on one table alone fixes; a column that is called by another's name is that one's. */
+const fixedOf = (condition: ParseTree.Node | undefined, { alias, relname }: RangeVar): ReadonlyArray<Fixed> =>
+  fixedBy(condition, alias?.aliasname ?? relname)
+
+/** How a statement comes to the tables that it names; undefined where a locking clause speaks of more than one. */
+export const accesses = (statement: Statement.Statement): ReadonlyArray<Access> | undefined => {
+  if (lockable(statement) === undefined) return undefined
+  const found: Array<Access> = []
+  const told = new Set<RangeVar>()
+  const tell = (
+    relation: RangeVar | undefined,
+    verb: Access["verb"],
+    fixed: Access["fixed"],
+    sets: Access["sets"] = []
+  ) => {
+    if (relation?.relname === undefined) return
+    told.add(relation)
+    found.push({ table: relation.relname, verb, fixed, sets })
+  }
+  const setBy = (targets: ReadonlyArray<ParseTree.Node> | undefined) =>
+    ParseTree.all(targets, "ResTarget").flatMap(({ name }) => name ?? [])
+  ParseTree.walk(statement.node, {
+    SelectStmt: ({ fromClause, lockingClause, whereClause }) => {
+      const table = fromClause?.length === 1 ? ParseTree.as(fromClause[0], "RangeVar") : undefined
+      if (table === undefined) return
+      tell(table, lockingClause === undefined ? "read" : "change", fixedOf(whereClause, table))
+    },
+    UpdateStmt: ({ fromClause, relation, targetList, whereClause }) => {
+      const isAlone = relation !== undefined && fromClause === undefined
+      tell(relation, "change", isAlone ? fixedOf(whereClause, relation) : [], setBy(targetList))
+    },
+    DeleteStmt: ({ relation, usingClause, whereClause }) => {
+      const isAlone = relation !== undefined && usingClause === undefined
+      tell(relation, "change", isAlone ? fixedOf(whereClause, relation) : [])
+    },
+    InsertStmt: ({ onConflictClause, relation }) =>
+      tell(relation, onConflictClause?.action === "ONCONFLICT_UPDATE" ? "change" : "insert", []),
+    CopyStmt: ({ is_from, relation }) => tell(relation, is_from === true ? "insert" : "read", []),
+    MergeStmt: ({ relation }) => tell(relation, "change", [])
+  })
+  ParseTree.walk(statement.node, {
+    RangeVar: (relation) => {
+      if (!told.has(relation)) tell(relation, "read", [])
+    }
+  })
+  return found
 }

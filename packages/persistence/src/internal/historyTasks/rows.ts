@@ -10,7 +10,6 @@ import * as Schema from "effect/Schema"
 import { type DataBlob, Encoding } from "../../DataBlob.ts"
 import type * as PageToken from "../../PageToken.ts"
 import * as FireTime from "./fireTime.ts"
-import { hidden } from "../page/limit.ts"
 import * as List from "../page/list.ts"
 import { drain } from "../drain.ts"
 import { repeatable } from "../repeatable.ts"
@@ -48,7 +47,7 @@ export const page = Effect.fnUntraced(function* <A>(
   const select = Expression.sql`
     SELECT ${Expression.join(rows.order.map(selected), ", ")}, data, data_encoding
     FROM ${Expression.name(rows.table)} WHERE ${upTo(rows, range)} AND ${begin}
-    ORDER BY ${Expression.names(rows.order)} LIMIT ${hidden(List.size(request) + 1)}`
+    ORDER BY ${Expression.names(rows.order)} LIMIT ${Expression.hidden(List.size(request) + 1)}`
   const statement = Effect.flatMap(Transaction.sql, (sql) => sql<Found>`${Expression.fragment(sql, select)}`)
   const found = yield* Transaction.autocommit(statement, { operation: "ReadHistoryTasks", readOnly: "proven" })
   const position = (row: Found): Position => rows.order.map((column) => row[names[column]])

@@ -13,7 +13,6 @@ import { NamespaceId, NamespaceName } from "../../Identifiers.ts"
 import { type Namespace, NamespaceNotFound } from "../../Namespace.ts"
 import type * as PageToken from "../../PageToken.ts"
 import { MalformedRow } from "../../PersistenceError.ts"
-import { hidden } from "../page/limit.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
@@ -45,7 +44,7 @@ export const list = Effect.fnUntraced(function* (request: PageToken.PageRequest)
     const after = Option.isSome(start) ? sql`AND id > ${start.value.id}` : sql``
     return yield* sql<{ readonly id: NamespaceId }>`
       SELECT ${columnNames(sql)} FROM namespaces WHERE partition_id = ${partition} ${after}
-      ORDER BY partition_id, id LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
+      ORDER BY partition_id, id LIMIT ${Expression.fragment(sql, Expression.hidden(List.size(request) + 1))}`
   })
   const rows = yield* Transaction.autocommit(body, { operation: "ListNamespaces", readOnly: "proven" })
   return yield* List.page(

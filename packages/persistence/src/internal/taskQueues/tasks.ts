@@ -17,7 +17,6 @@ import type { NewTask, OwnedTaskQueue, Task } from "../../TaskQueue.ts"
 import type { TaskQueueId } from "../../TaskQueueId.ts"
 import { drain } from "../drain.ts"
 import * as Ownership from "./ownership.ts"
-import { hidden } from "../page/limit.ts"
 import * as List from "../page/list.ts"
 import * as Row from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
@@ -126,7 +125,7 @@ export const list = Effect.fnUntraced(function* <P>(
     return yield* sql<Found>`
       SELECT ${order}, data, data_encoding FROM ${sql(layout.tasks)}
       WHERE ${sql.and([matches(sql, key(id)), ...bounds])}
-      ORDER BY ${order} LIMIT ${Expression.fragment(sql, hidden(List.size(request) + 1))}`
+      ORDER BY ${order} LIMIT ${Expression.fragment(sql, Expression.hidden(List.size(request) + 1))}`
   })
   const rows = yield* Transaction.autocommit(body, { operation: "GetTasks", readOnly: "proven" })
   return yield* List.page(

@@ -15,7 +15,6 @@ import type { EncryptedBatch, EncryptedRemoteBatch } from "effect/eventlog/Event
 import type { WriteAck } from "effect/eventlog/EventLogMessage"
 import * as Schema from "effect/Schema"
 import * as Grouped from "../grouped.ts"
-import { hidden } from "../statement/limit.ts"
 import * as Statement from "../statement/statement.ts"
 import { primaryKeyOf } from "../tables/primaryKey.ts"
 import { entryIdOf, uuidOf } from "./uuid.ts"
@@ -166,7 +165,7 @@ export const make = (names: Names, statements: Statement.Statements) => {
           Expression.sql`SELECT sequence, iv, entry_ids, encrypted_batch FROM ${batches}
             WHERE scope = ${Expression.value("uuid", scope)}
               AND last_sequence >= ${Expression.value("bigint", BigInt(sequence))}
-            ORDER BY last_sequence LIMIT ${hidden(size)}`
+            ORDER BY last_sequence LIMIT ${Expression.hidden(size)}`
         ),
         (found) => found.map(batchOf)
       )

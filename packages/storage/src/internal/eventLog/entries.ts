@@ -12,7 +12,6 @@ import * as Effect from "effect/Effect"
 import { type Entry, RemoteEntry } from "effect/eventlog/EventJournal"
 import * as Schema from "effect/Schema"
 import * as Grouped from "../grouped.ts"
-import { hidden } from "../statement/limit.ts"
 import * as Statement from "../statement/statement.ts"
 import { primaryKeyOf } from "../tables/primaryKey.ts"
 import * as Stored from "./entry.ts"
@@ -151,7 +150,7 @@ export const make = (names: Names, statements: Statement.Statements) => {
     while (true) {
       const page = yield* select(
         "EventLogServer.entriesAfter",
-        Expression.sql`${entries} WHERE ${inStore(storeId)} AND ${from} ORDER BY entry_id LIMIT ${hidden(laterAtOnce)}`
+        Expression.sql`${entries} WHERE ${inStore(storeId)} AND ${from} ORDER BY entry_id LIMIT ${Expression.hidden(laterAtOnce)}`
       )
       found.push(...page)
       const last = page.at(-1)
@@ -212,7 +211,7 @@ export const make = (names: Names, statements: Statement.Statements) => {
       select(
         "EventLogServer.changes",
         Expression.sql`${entries} WHERE ${inStore(storeId)} AND sequence >= ${Expression.value("bigint", BigInt(sequence))}
-          ORDER BY sequence LIMIT ${hidden(size)}`
+          ORDER BY sequence LIMIT ${Expression.hidden(size)}`
       )
   }
 }

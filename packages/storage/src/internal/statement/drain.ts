@@ -8,7 +8,6 @@ import * as Guarded from "@effect-dsql/core/Guarded"
 import * as Write from "@effect-dsql/core/Write"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import { hidden } from "./limit.ts"
 import type { Failure, Statements } from "./statement.ts"
 
 /** Rows that one statement deletes: far below the 3,000 of a transaction, because a long one conflicts more. */
@@ -50,7 +49,7 @@ const removal = ({ order, table, where }: Rows, after: string | undefined): Guar
   const keys = (rows: number) => {
     const values = Arr.map(order, ([column]) => Expression.sql`${Expression.column(column)}::text`)
     return Expression.sql`SELECT ${names}, ARRAY[${Expression.join(values, ", ")}]::text AS told
-      FROM ${Expression.name(table)} WHERE ${those} ORDER BY ${names} LIMIT ${hidden(rows)}`
+      FROM ${Expression.name(table)} WHERE ${those} ORDER BY ${names} LIMIT ${Expression.hidden(rows)}`
   }
   const backwards = Arr.map(order, ([column]) => Expression.sql`${Expression.column(column)} DESC`)
   const [first, last] = [Guarded.told("first", "text"), Guarded.told("last", "text")]
