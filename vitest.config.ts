@@ -48,8 +48,8 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     // No file leaves anything behind in its process, and to load Effect anew for each takes as long as many of them.
     isolate: false,
-    // Files wait for servers and processes as much as they compute: with a worker for each core, cores are idle.
-    maxWorkers: availableParallelism() + 1,
+    // Files wait for servers and processes more than they compute: with a worker for each core, cores are idle.
+    maxWorkers: 2 * availableParallelism(),
     testTimeout: 60_000,
     hookTimeout: 120_000
   }

@@ -2,8 +2,11 @@
  * A short time for which a statement may take effect: whoever lost its answer waits until it is over, and so does a
  * test of that.
  */
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { Lifetime } from "../packages/core/src/internal/transaction/validity.ts"
 
 /** The client's, where it is provided: long enough for a machine that is busy with other tests. */
 export const BriefLifetime = Layer.succeed(Lifetime, { valid: 1_000, skew: 100 })
+
+/** For what nobody disturbs, however busy the machine is. */
+export const unhurried = Effect.provideService(Lifetime, { valid: 60_000, skew: 100 })

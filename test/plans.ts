@@ -41,6 +41,9 @@ export interface Listener {
 /** How plans are made: for the parameters of each execution, as a connection's first ones are, or for all of them. */
 export type Mode = "force_custom_plan" | "force_generic_plan"
 
+/** Settings of the server, by their names. */
+export type Settings = Readonly<Record<string, string>>
+
 const Part: Schema.Codec<Node> = Schema.Struct({
   "Node Type": Schema.String,
   "Relation Name": Schema.optionalKey(Schema.String),
@@ -60,7 +63,7 @@ const Explained = Schema.fromJsonString(Schema.Struct({ "Query Text": Schema.Str
 const decode = Schema.decodeUnknownSync(Explained)
 
 /** What the server is asked for when a client connects: to say everything, and to run it as usual. */
-const settings = (mode: Mode) =>
+const options = (mode: Mode, settings: Settings) =>
   Object.entries({
     session_preload_libraries: "auto_explain",
     "auto_explain.log_min_duration": 0,
@@ -68,7 +71,8 @@ const settings = (mode: Mode) =>
     "auto_explain.log_timing": "off",
     "auto_explain.log_format": "json",
     "auto_explain.log_level": "notice",
-    plan_cache_mode: mode
+    plan_cache_mode: mode,
+    ...settings
   })
     .map(([name, value]) => `-c ${name}=${value}`)
     .join(" ")
@@ -77,8 +81,8 @@ const settings = (mode: Mode) =>
 const startup = 196_608
 
 /** The message of a client that logs in, with these options for the server. */
-const withOptions = (message: Buffer, options: string): Buffer => {
-  const more = Buffer.from(`options\0${options}\0\0`)
+const withOptions = (message: Buffer, text: string): Buffer => {
+  const more = Buffer.from(`options\0${text}\0\0`)
   const whole = Buffer.concat([message.subarray(0, -1), more])
   whole.writeInt32BE(whole.length)
   return whole
@@ -108,8 +112,11 @@ const notices = (onNotice: (text: string) => void) => {
   }
 }
 
-/** Listens to a database on plain PostgreSQL, where the connecting role may be asked for plans, until the scope closes. */
-export const listen = Effect.fnUntraced(function* (database: Redacted.Redacted, mode: Mode) {
+/**
+ * Listens to a database on plain PostgreSQL, where the connecting role may be asked for plans, until the scope closes.
+ * Sessions begin with these settings beside those.
+ */
+export const listen = Effect.fnUntraced(function* (database: Redacted.Redacted, mode: Mode, settings: Settings = {}) {
   const target = new URL(Redacted.value(database))
   const sockets = new Set<Socket>()
   let plans: Array<Plan> = []
@@ -132,7 +139,7 @@ export const listen = Effect.fnUntraced(function* (database: Redacted.Redacted, 
         client.on("data", (chunk: Buffer) => {
           if (hasBegun || chunk.readInt32BE(4) !== startup) return void backend.write(chunk)
           hasBegun = true
-          return void backend.write(withOptions(chunk, settings(mode)))
+          return void backend.write(withOptions(chunk, options(mode, settings)))
         })
         backend.on("data", (chunk: Buffer) => {
           // Before it logs in, a client asks for encryption, which is answered by a letter.
@@ -189,11 +196,24 @@ const isRead = (node: Node): boolean =>
 /** How often a part of a plan gave a row, in all of its loops. */
 export const given = (node: Node): number => (node["Actual Rows"] ?? 0) * (node["Actual Loops"] ?? 1)
 
+/** How many rows a part of a plan took, whether it gave them or threw them away. */
+const taken = (node: Node): number => {
+  const removed = (node["Rows Removed by Filter"] ?? 0) + (node["Rows Removed by Index Recheck"] ?? 0)
+  return given(node) + removed * (node["Actual Loops"] ?? 1)
+}
+
 /** The rows that a plan read, whether it gave them or threw them away. */
 export const scanned = (root: Node): number =>
   parts(root)
     .filter(({ node }) => isRead(node))
-    .reduce((sum, { node }) => {
-      const removed = (node["Rows Removed by Filter"] ?? 0) + (node["Rows Removed by Index Recheck"] ?? 0)
-      return sum + given(node) + removed * (node["Actual Loops"] ?? 1)
-    }, 0)
+    .reduce((sum, { node }) => sum + taken(node), 0)
+
+/** The same of each table. */
+export const scannedOf = (root: Node): Readonly<Record<string, number>> => {
+  const read: Record<string, number> = {}
+  for (const { node } of parts(root)) {
+    const table = node["Relation Name"]
+    if (table !== undefined && isScan(node)) read[table] = (read[table] ?? 0) + taken(node)
+  }
+  return read
+}

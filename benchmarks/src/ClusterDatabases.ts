@@ -30,6 +30,12 @@ export const database = Effect.fnUntraced(function* (server: Postgres.Postgres, 
   return server.url(name)
 })
 
+/** A database behind a network. */
+export interface Far {
+  readonly url: Redacted.Redacted
+  readonly roundTrips: () => number
+}
+
 export const databases = Effect.fnUntraced(function* (server: Postgres.Postgres) {
   const emulated = Redacted.make(yield* emulatorBefore(server))
   const plain = yield* database(server, "bench_cluster")
@@ -38,8 +44,12 @@ export const databases = Effect.fnUntraced(function* (server: Postgres.Postgres)
   yield* setUp(plain)
   const far = (url: Redacted.Redacted) => {
     const near = new URL(Redacted.value(url))
-    return Effect.map(latencyProxy({ host: near.hostname, port: Number(near.port) }, millisAway), ({ port }) =>
-      Redacted.make(Object.assign(near, { hostname: "127.0.0.1", port: String(port) }).href)
+    return Effect.map(
+      latencyProxy({ host: near.hostname, port: Number(near.port) }, millisAway),
+      ({ port, roundTrips }): Far => ({
+        url: Redacted.make(Object.assign(near, { hostname: "127.0.0.1", port: String(port) }).href),
+        roundTrips
+      })
     )
   }
   return { emulated: yield* far(emulated), plain: yield* far(plain), effect: yield* far(effect) }

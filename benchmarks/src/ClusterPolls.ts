@@ -7,7 +7,7 @@ import { DsqlClient } from "@effect-dsql/core"
 import type { Postgres } from "@effect-dsql/emulator"
 import { Clock, Console, Effect, Layer } from "effect"
 import { MessageStorage, RunnerAddress, RunnerStorage, ShardId } from "effect/cluster"
-import { fill } from "../../packages/cluster/test/support/filling.ts"
+import { fill } from "../../packages/cluster/test/support/filled.ts"
 import { database, setUp } from "./ClusterDatabases.ts"
 import { median } from "./Compare.ts"
 

@@ -11,6 +11,8 @@ import { Clock, Console, Effect } from "effect"
 export interface Contender<R> {
   readonly name: string
   readonly once: Effect.Effect<unknown, unknown, R>
+  /** Round trips to its server so far, where they are counted. */
+  readonly roundTrips?: (() => number) | undefined
 }
 
 export interface Options {
@@ -30,6 +32,8 @@ export interface Compared {
   readonly micros: number
   /** The median of its times in those of the first contender. */
   readonly ratio: number
+  /** The median of the round trips of one operation, where they are counted. */
+  readonly roundTrips: number | undefined
 }
 
 /** Prints how the contenders compare, and gives it; the first is what the others are measured against. */
@@ -39,24 +43,39 @@ export const compare = Effect.fnUntraced(function* <R>(
   options: Options
 ) {
   const times = new Map(contenders.map((contender) => [contender.name, Array<number>()]))
+  const trips = new Map(contenders.map((contender) => [contender.name, Array<number>()]))
+  const isCounted = contenders.some(({ roundTrips }) => roundTrips !== undefined)
   for (const contender of contenders) yield* batch(contender, options)
   for (let round = 0; round < options.rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
       const contender = contenders[(round + turn) % contenders.length]
-      if (contender !== undefined) times.get(contender.name)?.push(yield* batch(contender, options))
+      if (contender === undefined) continue
+      const before = contender.roundTrips?.()
+      times.get(contender.name)?.push(yield* batch(contender, options))
+      if (before !== undefined) trips.get(contender.name)?.push((contender.roundTrips?.() ?? before) - before)
     }
   }
   const baseline = times.get(contenders[0]?.name ?? "") ?? []
   yield* Console.log(`\n${title} (${options.concurrency} at a time, ${options.rounds} rounds of ${options.operations})`)
-  yield* Console.log(`  ${"".padEnd(44)}${"median".padStart(12)}${"per second".padStart(12)}${"ratio".padStart(8)}`)
+  yield* Console.log(
+    `  ${"".padEnd(44)}${"median".padStart(12)}${"per second".padStart(12)}${"ratio".padStart(8)}` +
+      (isCounted ? "round trips".padStart(13) : "")
+  )
+  const count = options.operations * (options.units ?? 1)
   const found = [...times].map(([name, measured]): Compared => {
-    const micros = (1_000 * median(measured)) / options.operations / (options.units ?? 1)
-    return { name, micros, ratio: median(measured.map((time, round) => time / (baseline[round] ?? time))) }
+    const counted = trips.get(name) ?? []
+    return {
+      name,
+      micros: (1_000 * median(measured)) / count,
+      ratio: median(measured.map((time, round) => time / (baseline[round] ?? time))),
+      roundTrips: counted.length === 0 ? undefined : median(counted) / count
+    }
   })
-  for (const { micros, name, ratio } of found) {
+  for (const { micros, name, ratio, roundTrips } of found) {
     yield* Console.log(
       `  ${name.padEnd(44)}${`${micros.toFixed(0)} us`.padStart(12)}` +
-        `${(1e6 / micros).toFixed(0).padStart(12)}${ratio.toFixed(2).padStart(8)}`
+        `${(1e6 / micros).toFixed(0).padStart(12)}${ratio.toFixed(2).padStart(8)}` +
+        (isCounted ? (roundTrips?.toFixed(2) ?? "").padStart(13) : "")
     )
   }
   return found

@@ -1,5 +1,5 @@
 /**
- * `pnpm proof`: one history through the stores and as plain SQL; then a storm of faults over worker processes, and what
+ * `pnpm proof`: one history through the stores and as plain SQL; then a storm of faults over workers and runners, and what
  * it left.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"

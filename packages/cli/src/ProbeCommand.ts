@@ -112,8 +112,8 @@ export const probe = Command.make(
 /** What is asked is whether it may be so. */
 const pipelined = (settings: Connection.Settings): Connection.Settings =>
   settings._tag === "Cluster"
-    ? { ...settings, options: { ...settings.options, pipeline: "on" } }
-    : { ...settings, options: { ...settings.options, pipeline: "on" } }
+    ? { ...settings, options: { ...settings.options, pipeline: "on", streams: "pages" } }
+    : { ...settings, options: { ...settings.options, pipeline: "on", streams: "pages" } }
 
 const differences = ({ different, probe }: Asked) =>
   different.map(({ expected, found, statement }) => ({

@@ -5,6 +5,8 @@
  * - A request that was handed out carries its fence: `respond` of the message
  *   that was polled writes under it and no other. Where the shard has moved on,
  *   nothing is written, and Sharding is told `EntityNotAssignedToRunner`.
+ * - Requests that are saved at once go together in one statement, and so do
+ *   replies: each is judged by itself, under its own fence.
  * - What is handed out is remembered in this process alone. To poll is to read,
  *   and `resetShards` and its kin cost nothing.
  * - Every write is idempotent by its key, so a lost answer is asked again, once
@@ -37,7 +39,7 @@ export const layer: Layer.Layer<MessageStorage.MessageStorage, never, DsqlClient
     const client = yield* DsqlClient
     const holding = yield* Holding
     const claims = Claims.make(holding)
-    const encoded = Encoded.make(client, Storing.make(client), holding, claims)
+    const encoded = yield* Encoded.make(client, Storing.make(client), holding, claims)
     return Travelling.withFences(yield* MessageStorage.makeEncoded(encoded), claims)
   })
 ).pipe(Layer.provide(Snowflake.layerGenerator))

@@ -6,7 +6,9 @@
  * process, not an address, so two processes at one address never hold a shard
  * together. Every operation is one round trip; shards are taken in statements
  * of 100 and renewed in statements of 1,000. A lost answer is asked again, which
- * grants what was granted before.
+ * grants what was granted before. A single shard, which Sharding asks for before
+ * each final reply, is kept for as long as its lease certainly lasts, whether the
+ * database answers or not: the reply proves the fence by itself.
  *
  * @since 0.1.0
  * @stability unstable
@@ -18,7 +20,11 @@ import { ShardingConfig } from "effect/cluster/ShardingConfig"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import * as Leases from "./internal/runners/leases.ts"
 import * as Renewals from "./internal/runners/renewals.ts"
 import * as Slots from "./internal/runners/slots.ts"
@@ -41,29 +47,30 @@ export const layer: Layer.Layer<RunnerStorage.RunnerStorage, never, DsqlClient |
       const config = yield* ShardingConfig
       const clock = yield* Clock.Clock
       const storing = Storing.make(yield* DsqlClient)
-      return RunnerStorage.makeEncoded(make(holding, storing, clock, timesOf(config)))
+      return RunnerStorage.makeEncoded(make(holding, storing, clock, yield* Effect.scope, timesOf(config)))
     })
   )
 
 interface Times {
   /** How long a lease lasts, in milliseconds. */
   readonly lease: number
-  /** How long ago the database may have confirmed one shard for it to count as held, in nanoseconds. */
-  readonly young: bigint
+  /** The time between two renewals, in milliseconds. Each of them asks the database. */
+  readonly interval: number
 }
 
-/** Half the time between two renewals, which Effect cuts to a third of the lease: each of those asks the database. */
+/** Effect cuts the time between two renewals to a third of the lease. */
 const timesOf = (config: ShardingConfig["Service"]): Times => {
   const lease = Duration.toMillis(Duration.fromInputUnsafe(config.shardLockExpiration))
-  const interval = Math.min(Duration.toMillis(Duration.fromInputUnsafe(config.shardLockRefreshInterval)), lease / 3)
-  return { lease, young: BigInt(Math.floor((interval * 1_000_000) / 2)) }
+  const interval = Duration.toMillis(Duration.fromInputUnsafe(config.shardLockRefreshInterval))
+  return { lease, interval: Math.min(interval, lease / 3) }
 }
 
 const make = (
   holding: Holding["Service"],
   storing: Storing.Storing,
   clock: Clock.Clock,
-  { lease, young }: Times
+  scope: Scope.Scope,
+  { interval, lease }: Times
 ): RunnerStorage.Encoded => {
   const { prefix } = holding
   const now = () => clock.currentTimeNanosUnsafe()
@@ -103,9 +110,10 @@ const make = (
       return all
     })
 
-  const isYoung = (address: string, shardId: string): boolean => {
+  /** Whether the database confirmed a shard less than so many milliseconds ago. */
+  const isConfirmed = (address: string, shardId: string, millis: number): boolean => {
     const held = holding.find(shardId)
-    return held?.address === address && now() - held.confirmedAt < young
+    return held?.address === address && now() - held.confirmedAt < BigInt(Math.floor(millis * 1_000_000))
   }
 
   const renew = Effect.fnUntraced(function* (address: string, shardIds: ReadonlyArray<string>) {
@@ -135,6 +143,29 @@ const make = (
     renewals.set(address, made)
     return made
   }
+
+  /**
+   * Whether one shard is kept: what Sharding asks before each final reply, which proves the fence by itself. So it is a
+   * matter of memory for half the time between two renewals. Then the database is asked, and where it does not say, the
+   * shard is kept for as long as nobody can have taken it: a lease begins later than it was asked for, so it is not over
+   * here sooner than there. A renewal before its end is left for the database. Beyond that it is asked until it says.
+   */
+  const isKept = (address: string, shardId: string): Effect.Effect<boolean, PersistenceError> =>
+    Effect.suspend(() => {
+      const isYoung = () => isConfirmed(address, shardId, interval / 2)
+      if (isYoung()) return Effect.succeed(true)
+      const asked = renewalsOf(address).confirm(shardId, isYoung, (shardIds) => renew(address, shardIds))
+      if (!isConfirmed(address, shardId, lease - interval)) return asked
+      // Whoever does not wait for it any more leaves it under way: others may wait for the same.
+      return Effect.forkIn(asked, scope).pipe(
+        Effect.flatMap(Fiber.join),
+        Effect.timeoutOption(interval / 2),
+        Effect.map(Option.getOrElse(() => true)),
+        Effect.catch((error) =>
+          Effect.as(Effect.logDebug("a shard was not confirmed, and its lease lasts", error), true)
+        )
+      )
+    }).pipe(Effect.retry({ schedule: Schedule.spaced(interval / 20).pipe(Schedule.upTo({ duration: interval })) }))
 
   return {
     getRunners: Effect.map(storing.read("ListRunners", Slots.list(prefix)), (rows) =>
@@ -174,18 +205,12 @@ const make = (
 
     refresh: (address, shardIds) => {
       const [only] = shardIds
-      const { confirm, inTurn } = renewalsOf(address)
+      const { inTurn } = renewalsOf(address)
       if (only === undefined) {
         return inTurn(Effect.as(storing.repeat("RenewRunner", Slots.renew(holding.owner(address), lease)), []))
       }
       if (shardIds.length > 1) return inTurn(renew(address, shardIds))
-      // Sharding asks so before each final reply, which proves the fence by itself.
-      const isConfirmed = () => isYoung(address, only)
-      if (isConfirmed()) return Effect.succeed([only])
-      return Effect.map(
-        confirm(only, isConfirmed, (asked) => renew(address, asked)),
-        (isKept) => (isKept ? [only] : [])
-      )
+      return Effect.map(isKept(address, only), (kept) => (kept ? [only] : []))
     },
 
     release: (address, shardId) =>

@@ -12,6 +12,7 @@ import {
   describeCounted,
   exit,
   interrupt,
+  keyed,
   prefix,
   process,
   request,
@@ -21,7 +22,7 @@ import {
   shard,
   streamed
 } from "./support/cluster.ts"
-import { interleaved, type Moment, moments } from "./support/interleaved.ts"
+import { interleaved, interleavedWithin, type Moment, moments } from "./support/interleaved.ts"
 
 const everyMoment = Object.keys(moments) as ReadonlyArray<Moment>
 
@@ -81,7 +82,7 @@ describeCounted("Interleavings", (it) => {
       [
         "the comparison of the fence",
         "before its statement",
-        without(/(?<=_shard" WHERE )fence = \$\d+::bigint/g, "TRUE OR $&")
+        without(/held\.fence IS NOT DISTINCT FROM asked\.fence/g, "TRUE OR $&")
       ]
     ] as const)("without %s (%s) a stale reply decides", ([, moment, rewrite]) =>
       Effect.gen(function* () {
@@ -122,6 +123,85 @@ describeCounted("Interleavings", (it) => {
         assert.deepStrictEqual(
           (yield* stored).map(({ fence }) => fence),
           [3n]
+        )
+      })
+    )
+  })
+
+  describe("replies that go together, and a takeover of one's shard", () => {
+    /** Two requests on two shards, which are answered at once. Of the first one the shard is taken over meanwhile. */
+    const together = (moment: Moment, rewrite: Rewrite = asItIs) =>
+      Effect.gen(function* () {
+        const options = { prefix: prefix(), shardingConfig: { shardLockExpiration: 0 } } as const
+        const other = yield* process(options)
+        const sent = [1, 2].map((number) => request({ shardId: shard(number) }))
+        const readied = Effect.gen(function* () {
+          const one = yield* process(options)
+          yield* one.runners.acquire(one.address, [shard(1), shard(2)])
+          for (const each of sent) yield* one.messages.saveRequest(each)
+          const polled = yield* one.messages.unprocessedMessages([shard(1), shard(2)])
+          return Effect.forEach(
+            polled.map((message) => requestIn([message])),
+            (message, place) => Effect.exit(message.respond(exit(sent[place] ?? request(), place))),
+            { concurrency: "unbounded" }
+          )
+        })
+        const takeOver = other.runners.acquire(other.address, [shard(1)])
+        const { exit: outcomes, turns } = yield* interleavedWithin(readied, moment, takeOver, rewrite)
+        const stored = yield* other.messages.repliesFor(sent)
+        return {
+          outcomes: Exit.isSuccess(outcomes) ? outcomes.value.map(tagOf) : [],
+          stored: stored.map(({ requestId }) => sent.findIndex(({ envelope }) => envelope.requestId === requestId)),
+          turns
+        }
+      })
+
+    it.effect.each(everyMoment)("%s: each hears its own, and the other one stands", (moment) =>
+      Effect.gen(function* () {
+        const { outcomes, stored, turns } = yield* together(moment)
+        assert.deepStrictEqual([outcomes, stored], [["EntityNotAssignedToRunner", "Success"], [1]])
+        // One statement for both, and again after the conflict.
+        assert.strictEqual(turns, 6)
+      })
+    )
+
+    it.effect.each([
+      ["the lock on the shards", "before its commit", without(/ FOR KEY SHARE/g)],
+      [
+        "the comparison of the fences",
+        "before its statement",
+        without(/held\.fence IS NOT DISTINCT FROM asked\.fence/g, "TRUE OR $&")
+      ]
+    ] as const)("without %s (%s) the stale one decides as well", ([, moment, rewrite]) =>
+      Effect.gen(function* () {
+        const { outcomes, stored } = yield* together(moment, rewrite)
+        assert.deepStrictEqual(
+          [outcomes, stored],
+          [
+            ["Success", "Success"],
+            [0, 1]
+          ]
+        )
+      })
+    )
+  })
+
+  describe("requests that are saved together, and one of their keys elsewhere", () => {
+    it.effect.each(everyMoment)("%s: it is there already, and the others are new", (moment) =>
+      Effect.gen(function* () {
+        const cluster = prefix()
+        const other = yield* process({ prefix: cluster })
+        const theirs = keyed("shared")
+        const readied = Effect.map(process({ prefix: cluster }), ({ messages }) =>
+          Effect.forEach([keyed("mine"), keyed("shared")], (message) => messages.saveRequest(message), {
+            concurrency: "unbounded"
+          })
+        )
+        const { exit: outcome } = yield* interleavedWithin(readied, moment, other.messages.saveRequest(theirs))
+        const found = Exit.isSuccess(outcome) ? outcome.value : []
+        assert.deepStrictEqual(
+          found.map((each) => (each._tag === "Duplicate" ? each.originalId : each._tag)),
+          ["Success", theirs.envelope.requestId]
         )
       })
     )

@@ -2,7 +2,7 @@
  * Effect's own suite of message storages, in this repository's words, and what this storage promises beyond it.
  */
 import { assert } from "@effect/vitest"
-import { Clock, Effect, Fiber, Latch, Option } from "effect"
+import { Clock, Effect, Exit, Fiber, Latch, Option } from "effect"
 import { type Envelope, Message } from "effect/cluster"
 import type { Rpc } from "effect/rpc"
 import {
@@ -81,6 +81,25 @@ describeForms("DsqlMessageStorage", (it) => {
         yield* messages.requestIdForPrimaryKey({ address: first.envelope.address, tag: "Streamed", id: key }),
         Option.some(first.envelope.requestId)
       )
+    })
+  )
+
+  it.effect("saves what is sent at once each by itself: what is there already, and what the database refuses", () =>
+    Effect.gen(function* () {
+      const messages = yield* stored
+      const first = keyed("k")
+      const sent = [first, keyed("k"), request({ entityId: "2" }), request({ entityId: "3".repeat(300) }), keyed("l")]
+      const saved = yield* Effect.forEach(sent, (each) => Effect.exit(messages.saveRequest(each)), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(
+        saved.map((each) => {
+          if (Exit.isFailure(each)) return "refused"
+          return each.value._tag === "Duplicate" ? each.value.originalId : "Success"
+        }),
+        ["Success", first.envelope.requestId, "Success", "refused", "Success"]
+      )
+      assert.deepStrictEqual(ids(yield* messages.unprocessedMessages([shard()])), ["1", "2", "1"])
     })
   )
 

@@ -5,6 +5,7 @@ import { Retention } from "@effect-dsql/cluster"
 import { assert, layer } from "@effect/vitest"
 import { DateTime, Effect, Stream } from "effect"
 import { Runner } from "effect/cluster"
+import * as Plans from "../../../test/plans.ts"
 import {
   ack,
   address,
@@ -19,13 +20,32 @@ import {
   shard,
   streamed
 } from "./support/cluster.ts"
-import { Tables } from "./support/filled.ts"
-import { fill } from "./support/filling.ts"
-import { type Planned, plansOf } from "./support/plans.ts"
+import { fill, Listener, Tables } from "./support/filled.ts"
 
 const shards = (count: number) => Array.from({ length: count }, (_, index) => shard(index + 1))
 
-const readOf = ({ read }: Planned) => Object.values(read).reduce((sum, rows) => sum + rows, 0)
+/** Runs a program, and gives the plan of each statement that it sends beside what comes of it. */
+const plansOf = <A, E, R>(program: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const { take } = yield* Listener
+    take()
+    const value = yield* program
+    return { value, plans: take().map(planned) }
+  })
+
+const planned = ({ root, text }: Plans.Plan) => {
+  const nodes = Plans.parts(root).map(({ node }) => node)
+  return {
+    text,
+    read: Plans.scannedOf(root),
+    /** Tables that were read from end to end. */
+    scanned: nodes.flatMap((node) => (node["Node Type"] === "Seq Scan" ? (node["Relation Name"] ?? []) : [])),
+    /** The most rows that one part of it sorted. */
+    sorted: Math.max(0, ...nodes.map((node) => (node["Node Type"].includes("Sort") ? Plans.given(node) : 0)))
+  }
+}
+
+const readOf = ({ read }: ReturnType<typeof planned>) => Object.values(read).reduce((sum, rows) => sum + rows, 0)
 
 /** Runs an operation that may read so many rows in each of its statements, of all tables together. */
 const reading = <A, E>(what: string, most: number, operation: Effect.Effect<A, E>) =>
@@ -75,6 +95,10 @@ layer(Tables, { excludeTestServices: true, timeout: "120 seconds" })("Statements
       yield* reading("save a request", 1, messages.saveRequest(sent))
       yield* reading("save a request with a key", 1, messages.saveRequest(keyedOne))
       yield* reading("save it again", 6, messages.saveRequest(keyed("k")))
+      const many = Array.from({ length: 50 }, (_, index) => keyed(`k${index}`))
+      const saveMany = Effect.forEach(many, (each) => messages.saveRequest(each), { concurrency: "unbounded" })
+      yield* reading("save 50 requests at once", 50, saveMany)
+      yield* reading("save them again", 50 * 6, saveMany)
       const key = { address: keyedOne.envelope.address, tag: "Keyed", id: "k" }
       yield* reading("find a request by its key", 1, messages.requestIdForPrimaryKey(key))
       const incoming = requestIn(yield* reading("poll by an id", 4, messages.unprocessedMessagesById([requestId])))
@@ -84,6 +108,13 @@ layer(Tables, { excludeTestServices: true, timeout: "120 seconds" })("Statements
       yield* reading("acknowledge a chunk", 8, messages.saveEnvelope(ack(sent, said)))
       yield* reading("save an interrupt", 4, messages.saveEnvelope(interrupt(sent)))
       yield* reading("save an exit", 10, incoming.respond(exit(sent)))
+      const handedOut = (yield* messages.unprocessedMessages([shard()])).map((message) => requestIn([message]))
+      const answers = Effect.forEach(
+        many.flatMap((each) => handedOut.find(({ envelope }) => envelope.requestId === each.envelope.requestId) ?? []),
+        (message, place) => message.respond(exit(many[place] ?? sent)),
+        { concurrency: "unbounded" }
+      )
+      yield* reading("save 50 exits at once", 50 * 9 + 1, answers)
       yield* reading("read all replies", 2, messages.repliesForUnfiltered([requestId]))
       yield* reading("clear an exit", 8, messages.clearReplies(requestId))
       yield* reading("clear an address", 10, messages.clearAddress(address("e300", shard(301))))

@@ -121,6 +121,39 @@ describeCluster("DsqlRunnerStorage", (it) => {
     })
   )
 
+  /** A shard of a lease of half a minute that is to be renewed every 200 ms, last confirmed so many milliseconds ago. */
+  const confirmed = Effect.fnUntraced(function* (millis: number) {
+    const shardingConfig = { shardLockExpiration: "30 seconds", shardLockRefreshInterval: "200 millis" } as const
+    const one = yield* process({ prefix: prefix(), shardingConfig })
+    yield* one.runners.acquire(one.address, [shard()])
+    const held = one.holding.find("default:1")
+    if (held === undefined) return yield* Effect.die("it was acquired")
+    one.holding.grant("default:1", { ...held, confirmedAt: held.confirmedAt - BigInt(millis) * 1_000_000n })
+    return one
+  })
+
+  const unavailable = Effect.flatMap(Testing.Control, ({ inject }) =>
+    Effect.acquireRelease(inject({ on: "commit", fault: "unavailable" }), () =>
+      Effect.orDie(Effect.flatMap(Testing.Control, ({ clear }) => clear))
+    )
+  )
+
+  it.effect("keeps one shard while its lease lasts, where the database does not say", () =>
+    Effect.gen(function* () {
+      const { address, runners } = yield* confirmed(29_000)
+      yield* unavailable
+      assert.deepStrictEqual(yield* runners.refresh(address, [shard()]), [shard()])
+    })
+  )
+
+  it.effect("keeps it no longer than until the last renewal before its end", () =>
+    Effect.gen(function* () {
+      const { address, runners } = yield* confirmed(29_900)
+      yield* unavailable
+      assert.strictEqual((yield* Effect.flip(runners.refresh(address, [shard()])))._tag, "PersistenceError")
+    })
+  )
+
   it.effect("confirms together, and in statements that do not meet, what is asked for one by one at once", () =>
     Effect.gen(function* () {
       const { address, holding, runners } = yield* process({ prefix: prefix() })

@@ -137,6 +137,12 @@ export interface PoolOptions extends Omit<ConnectionPool.Options, "name">, SqlOp
    * other, for a cluster that does not answer the rest (`effect-dsql probe` says so). Default: `on`.
    */
   readonly pipeline?: "on" | "off" | undefined
+  /**
+   * How a stream is read in a transaction. `alone`: nothing else of the transaction is answered before it ends, and a
+   * statement amid its rows is refused. `pages`: it takes 500 rows a round trip, from a portal of the transaction, and
+   * other statements go in between; for a server that has such portals (`effect-dsql probe` says whether). Default: `alone`.
+   */
+  readonly streams?: "alone" | "pages" | undefined
   /** What becomes of transactions that want the same key, and what retries may cost. */
   readonly hotKeys?: HotKeys.Options | undefined
   /** Names this program in the server's view of its sessions, and its pool in metrics. Default: `effect-dsql`. */
@@ -260,8 +266,8 @@ export const layerUrl = (options: UrlOptions): Layer.Layer<Provided, DsqlError> 
  * | `DSQL_DATABASE` | | `postgres` |
  *
  * and for both `DSQL_MAX_CONNECTIONS` (10), `DSQL_MIN_CONNECTIONS` (0),
- * `DSQL_IDLE_TIMEOUT` (1 minute), `DSQL_CONNECT_TIMEOUT` (10 seconds), `DSQL_GUARDED` (`statement`) and `DSQL_PIPELINE`
- * (`on`).
+ * `DSQL_IDLE_TIMEOUT` (1 minute), `DSQL_CONNECT_TIMEOUT` (10 seconds), `DSQL_GUARDED` (`statement`), `DSQL_PIPELINE`
+ * (`on`) and `DSQL_STREAMS` (`alone`).
  *
  * @since 0.2.0
  * @category configuration
@@ -452,7 +458,7 @@ const fromTarget = Effect.fnUntraced(function* (
       { config, place: target.place },
       {
         retries: { policy: options.policy ?? RetryPolicy.standard, quota: stateOf(hotKeys).quota },
-        pipeline: options.pipeline ?? "on",
+        transaction: { isOff: options.pipeline === "off", isPaged: options.streams === "pages" },
         nested: options.nested ?? "refuse",
         transformJson,
         transformQueryNames,

@@ -5,7 +5,7 @@
 import { DsqlClient, DsqlError, Expression, Guard, Guarded, Transaction, Write } from "@effect-dsql/core"
 import { Testing } from "@effect-dsql/testing"
 import { assert, it, layer } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Layer, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { Control } from "../../../test/emulator.ts"
 import { table } from "../../../test/roundTrips.ts"
@@ -303,6 +303,132 @@ for (const pipeline of ["on", "off"] as const) {
     )
   })
 }
+
+layer(database({ streams: "pages" }), { excludeTestServices: true })("a stream in pages", (it) => {
+  const numbers = (text: string) =>
+    Effect.map(Transaction.sql, (sql) => sql.unsafe<{ readonly n: number }>(text).stream)
+  const many = "SELECT generate_series(1, 1200) AS n"
+  const cursors = Effect.map(statement("SELECT name FROM pg_cursors WHERE name LIKE 'dsql%'"), (rows) => rows.length)
+
+  it.effect("takes a round trip for each page, and lets statements in between, its reader's own among them", () =>
+    Effect.gen(function* () {
+      const { error, roundTrips } = yield* observed(
+        Transaction.run(
+          Effect.gen(function* () {
+            const seen: Array<number> = []
+            const ask = ({ n }: { readonly n: number }) =>
+              Effect.andThen(
+                n % 600 === 0 ? insert(n) : Effect.void,
+                Effect.sync(() => seen.push(n))
+              )
+            yield* Effect.flatMap(numbers(many), Stream.runForEach(ask))
+            assert.deepStrictEqual(
+              seen,
+              Array.from({ length: 1_200 }, (_, at) => at + 1)
+            )
+          })
+        )
+      )
+      assert.isUndefined(error)
+      // Three pages, two statements, COMMIT.
+      assert.strictEqual(roundTrips, 6)
+      assert.deepStrictEqual(yield* stored, [600, 1_200])
+    })
+  )
+
+  it.effect("lets a statement of another fiber in while a page is being read", () =>
+    Effect.gen(function* () {
+      yield* Transaction.run(
+        Effect.gen(function* () {
+          const begun = yield* Deferred.make<void>()
+          const written = yield* Deferred.make<void>()
+          const reading = Effect.flatMap(
+            numbers(many),
+            Stream.runForEach(() => Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(written)))
+          )
+          const writing = Effect.andThen(
+            Effect.andThen(Deferred.await(begun), insert(1)),
+            Deferred.succeed(written, undefined)
+          )
+          yield* Effect.all([reading, writing], { concurrency: "unbounded" })
+        })
+      )
+      assert.deepStrictEqual(yield* stored, [1])
+    })
+  )
+
+  it.effect("closes its portal where not all of it is read, or its reader is interrupted", () =>
+    Effect.gen(function* () {
+      const { connections, error } = yield* observed(
+        Transaction.run(
+          Effect.gen(function* () {
+            const rows = yield* numbers(many)
+            assert.strictEqual(
+              yield* Stream.runHead(Stream.mapEffect(rows, () => cursors)).pipe(Effect.map(Option.getOrThrow)),
+              1
+            )
+            assert.strictEqual(yield* cursors, 0)
+            const begun = yield* Deferred.make<void>()
+            const fiber = yield* Effect.forkChild(
+              Stream.runForEach(rows, () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never))
+            )
+            yield* Deferred.await(begun)
+            yield* Fiber.interrupt(fiber)
+            assert.strictEqual(yield* cursors, 0)
+            yield* insert(1)
+          })
+        )
+      )
+      assert.isUndefined(error)
+      assert.strictEqual(connections, 0)
+      assert.deepStrictEqual(yield* stored, [1])
+    })
+  )
+
+  it.effect("fails with the error of the page in which it came, and nothing is committed", () =>
+    Effect.gen(function* () {
+      let rows = 0
+      const { connections, error } = yield* observed(
+        Transaction.run(
+          Effect.andThen(
+            insert(1),
+            Effect.flatMap(
+              numbers("SELECT 1 / (700 - n) AS n FROM generate_series(1, 1200) AS n"),
+              Stream.runForEach(() => Effect.sync(() => rows++))
+            )
+          )
+        )
+      )
+      assert.include(error, { _tag: "StatementFailed", sqlState: "22012" })
+      assert.strictEqual(rows, 500)
+      assert.strictEqual(connections, 0)
+      assert.deepStrictEqual(yield* stored, [])
+    })
+  )
+
+  it.effect("ends with its transaction", () =>
+    Effect.gen(function* () {
+      const ended = yield* Deferred.make<void>()
+      const outcome = yield* Deferred.make<Exit.Exit<void, unknown>>()
+      yield* Transaction.run(
+        Effect.gen(function* () {
+          yield* insert(1)
+          const begun = yield* Deferred.make<void>()
+          const reading = Effect.flatMap(
+            numbers(many),
+            Stream.runForEach(() => Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(ended)))
+          )
+          yield* Effect.forkDetach(Effect.flatMap(Effect.exit(reading), (exit) => Deferred.succeed(outcome, exit)))
+          yield* Deferred.await(begun)
+        })
+      )
+      yield* Deferred.succeed(ended, undefined)
+      const exit = yield* Deferred.await(outcome)
+      assert.isTrue(Exit.isFailure(exit))
+      assert.deepStrictEqual(yield* stored, [1])
+    })
+  )
+})
 
 layer(database({ guarded: "transaction" }), { excludeTestServices: true })("a guarded write in a transaction", (it) => {
   it.effect("is judged before it is sent", () =>

@@ -6,6 +6,7 @@ import { DsqlClient } from "@effect-dsql/core"
 import type { Control } from "@effect-dsql/emulator"
 import { Persistence } from "@effect-dsql/persistence"
 import { Context, Effect, type Exit, Layer, type Redacted } from "effect"
+import { unhurried } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import type { Case, Needs } from "./Case.ts"
 import * as Tables from "./Tables.ts"
@@ -66,7 +67,7 @@ export const make = Effect.fnUntraced(function* ({ control, url }: Place) {
         yield* tables.clear
         return yield* Effect.provide(
           Effect.gen(function* () {
-            yield* given
+            yield* unhurried(given)
             return yield* around(Effect.exit(Effect.provideContext(write, yield* Effect.context<Needs>())))
           }),
           stores(clients[form])

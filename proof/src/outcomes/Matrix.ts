@@ -5,6 +5,7 @@ import { DsqlError } from "@effect-dsql/core"
 import { Statement as Sql } from "@effect-dsql/dialect"
 import { Cause, Effect, Exit, Predicate, Queue } from "effect"
 import { Statement } from "effect/sql"
+import { unhurried } from "../../../test/lifetime.ts"
 import type { Case } from "./Case.ts"
 import * as Lane from "./Lane.ts"
 import { names, type Step, steps } from "./Steps.ts"
@@ -76,11 +77,11 @@ const undisturbed = (lane: Lane.Lane, of: Case, form: Lane.Form): Effect.Effect<
       const rows = Effect.orDie(lane.tables.rows)
       const before = yield* rows
       yield* lane.control.reset
-      const exit = yield* write
+      const exit = yield* unhurried(write)
       if (Exit.isFailure(exit)) return yield* Effect.die(Cause.squash(exit.cause))
       const arrivals = yield* lane.control.statements(Lane.label)
       const after = yield* rows
-      if (of.again) yield* write
+      if (of.again) yield* unhurried(write)
       return {
         form,
         before,

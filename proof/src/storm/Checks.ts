@@ -1,6 +1,7 @@
 /**
  * What must hold after a storm, whatever went wrong in it.
  */
+import * as Runners from "./checks/Runners.ts"
 import * as Shapes from "./checks/Shapes.ts"
 import * as Tokens from "./checks/Tokens.ts"
 import * as Traces from "./checks/Traces.ts"
@@ -22,7 +23,11 @@ const promises = {
   "no token was given twice": Tokens.shared,
   "current executions have their runs": Shapes.currents,
   "histories have no gaps": Shapes.histories,
-  "queues lose and repeat no ids": Shapes.numbers
+  "queues lose and repeat no ids": Shapes.numbers,
+  "every request has one exit": Runners.exits,
+  "no message is lost": Runners.lost,
+  "each activity's effect is there once": Runners.effects,
+  "no entity is on two runners at one time": Runners.together
 } as const satisfies Record<string, (ledger: Ledger, stored: Stored) => ReadonlyArray<string>>
 
 export type Promised = keyof typeof promises | "nothing grows in a process that lives"

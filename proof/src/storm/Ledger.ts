@@ -38,7 +38,11 @@ export const Deed = Schema.Union([
   /** Says that a job was completed, after it was said to the queue. */
   Schema.TaggedStruct("Completed", { job: Schema.String }),
   /** Sets an entry of a key-value store to the write's id. */
-  Schema.TaggedStruct("Entry", { key: Schema.String })
+  Schema.TaggedStruct("Entry", { key: Schema.String }),
+  /** Sends a request to a runner, to be stored. */
+  Schema.TaggedStruct("Request", { of: Schema.Literals(["desk", "delivery"]) }),
+  /** Asks what came of a request, which is sent again for that; the value is what it was answered. */
+  Schema.TaggedStruct("Answer", { request: Schema.String })
 ])
 
 export type Deed = typeof Deed.Type

@@ -34,9 +34,9 @@ const verdict = ({ broken, promise }: Check): ReadonlyArray<string> => {
 /** The result for people. */
 export const table = (result: Result): string => {
   const { checks, growth, happened, options } = result
-  const { seconds, seed, shards, workers } = options
+  const { runners, seconds, seed, shards, workers } = options
   return [
-    `${workers} workers on ${shards} shards for ${seconds} s, seed ${seed}`,
+    `${workers} workers on ${shards} shards and ${runners} runners for ${seconds} s, seed ${seed}`,
     "",
     `  ${"writes".padEnd(14)}${["applied", "refused", "unknown"].map((name) => name.padStart(12)).join("")}`,
     ...outcomes(result).map(

@@ -2,6 +2,7 @@
  * Writes a worker's ledger while it works.
  */
 import { Cause, Context, Effect, Exit, Latch, Layer, Predicate } from "effect"
+import { ClusterError } from "effect/cluster"
 import { KeyValueStore, PersistedQueue } from "effect/persistence"
 import { closeSync, openSync, writeSync } from "node:fs"
 import { Deed, encode, type Entry, type Outcome } from "./Ledger.ts"
@@ -67,7 +68,9 @@ export const layer = (worker: string, path: string) =>
 
 /** What a storage of Effect's fails with holds the toolkit's own error. */
 const ownOf = (error: unknown): unknown =>
-  error instanceof PersistedQueue.PersistedQueueError || error instanceof KeyValueStore.KeyValueStoreError
+  error instanceof PersistedQueue.PersistedQueueError ||
+  error instanceof KeyValueStore.KeyValueStoreError ||
+  error instanceof ClusterError.PersistenceError
     ? error.cause
     : error
 

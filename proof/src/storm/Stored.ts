@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { queueName } from "./Jobs.ts"
 import { Mark, Progress, Step } from "./Json.ts"
 import { queueId, queues } from "./Matcher.ts"
+import * as Kept from "./runners/Kept.ts"
 
 /** A range and who has it: a shard or a queue. */
 export interface Range {
@@ -46,7 +47,7 @@ export interface HistoryNode {
   readonly prevTxnId: bigint
 }
 
-export interface Stored {
+export interface Stored extends Kept.Kept {
   readonly shards: ReadonlyArray<Range>
   readonly notes: ReadonlyArray<Note>
   readonly steps: ReadonlyArray<TakenStep>
@@ -96,6 +97,7 @@ export const read = Effect.gen(function* () {
   const names = new Map(queues.map((name): readonly [string, string] => [queueId(name).uuid, name]))
   const nameOf = (uuid: string) => names.get(uuid) ?? uuid
   const stored: Stored = {
+    ...(yield* Kept.read),
     shards: shards.map((row) => ({ of: row.of, rangeId: row.range_id })),
     notes: notes.map((row) => {
       const { op, rangeId = 0n } = Mark.decode(row.data)

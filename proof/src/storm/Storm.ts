@@ -1,15 +1,18 @@
 /**
- * A storm: workers, what goes wrong while they work, and what must hold when it is over.
+ * A storm: workers and runners, what goes wrong while they work, and what must hold when it is over.
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Quote } from "@effect-dsql/dialect"
 import type { Control } from "@effect-dsql/emulator"
-import { Clock, type Context, Effect, FileSystem, Hash, Redacted, Schedule, Schema } from "effect"
+import { Clock, type Context, Effect, Fiber, FileSystem, Hash, Redacted, Schedule, Schema, Semaphore } from "effect"
 import { join } from "node:path"
 import { type Check, checks } from "./Checks.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Migrated from "./Migrated.ts"
 import * as Processes from "./Processes.ts"
+import * as Callers from "./runners/Callers.ts"
+import * as Journal from "./runners/Journal.ts"
+import * as Kept from "./runners/Kept.ts"
 import * as Stored from "./Stored.ts"
 import * as Vitals from "./Vitals.ts"
 import * as Weather from "./Weather.ts"
@@ -19,15 +22,14 @@ export interface Options {
   readonly seed: string
   readonly seconds: number
   readonly workers: number
+  readonly runners: number
   readonly shards: number
-  /** Whether anything goes wrong. */
-  readonly weather: boolean
-  /** Whether workers hold the shard for their notes. Without, the checks have to find what comes of it. */
+  /** Whether workers and runners hold the shard for what they note. Without, the checks have to find what comes of it. */
   readonly fenced: boolean
 }
 
 /** What is run where nothing else is asked for. */
-export const standard: Omit<Options, "seed"> = { seconds: 120, workers: 4, shards: 3, weather: true, fenced: true }
+export const standard: Omit<Options, "seed"> = { seconds: 120, workers: 4, runners: 2, shards: 3, fenced: true }
 
 /** How often each thing went wrong. */
 export type Happened = Readonly<Record<string, number>>
@@ -42,14 +44,22 @@ export interface Result {
   readonly growth: Vitals.Growth
 }
 
-/** Runs a storm on a server of its own, with a process for each worker. */
-export const run = Effect.fnUntraced(function* (options: Options) {
+/**
+ * Runs a storm on a server of its own, with a process for each worker and each runner. What goes wrong is the seed's to
+ * decide, unless it is given.
+ */
+export const run = Effect.fnUntraced(function* (options: Options, given?: ReadonlyArray<Weather.Forecast>) {
   const fs = yield* FileSystem.FileSystem
   const { client, directory, server } = yield* Migrated.make(Math.abs(Hash.string(options.seed)), [
     "dsql/temporal",
-    "dsql/storage"
+    "dsql/storage",
+    "dsql/cluster"
   ])
-  const workers = yield* Effect.forEach(Array.from({ length: options.workers }).keys(), (number) =>
+  yield* Effect.provideContext(
+    DsqlClient.DsqlClient.use(({ sql }) => sql.unsafe(Journal.table).unprepared),
+    client
+  )
+  const workers = Array.from({ length: options.workers }, (_, number) =>
     Processes.worker(`w${number + 1}`, (life) => ({
       STORM_WORKER: life,
       STORM_LEDGER: join(directory, `${life}.jsonl`),
@@ -60,22 +70,38 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       STORM_URL: Redacted.value(server.url)
     }))
   )
+  const runners = yield* Effect.forEach(Array.from({ length: options.runners }).keys(), (number) =>
+    Processes.runner(`r${number + 1}`, (life) => ({
+      STORM_RUNNER: life,
+      STORM_FENCED: String(options.fenced),
+      STORM_URL: Redacted.value(server.url)
+    }))
+  )
+  const events = given ?? (yield* Weather.forecast(options))
+  const lives = (processes: ReadonlyArray<Pick<Processes.Runner, "lives">>) =>
+    Effect.all(
+      processes.map(({ lives }) => lives),
+      { concurrency: "unbounded", discard: true }
+    )
   const storm = Effect.gen(function* () {
     yield* Effect.forEach(workers, ({ ready }) => ready)
     const end = (yield* Clock.currentTimeMillis) + options.seconds * 1000
-    const happened = options.weather ? yield* weather(options, server, workers, client) : {}
+    const happened = yield* weather(events, server, workers, runners, client)
     yield* Effect.sleep(Math.max(0, end - (yield* Clock.currentTimeMillis)))
     yield* Effect.forEach(workers, (worker) => worker.end)
     return happened
   })
-  const lives = Effect.all(
-    workers.map((worker) => worker.lives),
-    { concurrency: "unbounded", discard: true }
-  )
-  const [happened] = yield* Effect.all([storm, lives], { concurrency: "unbounded" }).pipe(
+  // Whoever asks has come to the end before those who answer do.
+  const asked = Effect.gen(function* () {
+    const [happened] = yield* Effect.all([storm, lives(workers)], { concurrency: "unbounded" })
+    yield* Effect.provideContext(settled, client)
+    yield* Effect.forEach(runners, (runner) => runner.end)
+    return happened
+  })
+  const [happened] = yield* Effect.all([asked, lives(runners)], { concurrency: "unbounded" }).pipe(
     Effect.timeoutOrElse({
-      duration: (options.seconds + 120) * 1000,
-      orElse: () => Effect.fail(new Processes.ProcessFailed({ message: "the workers did not end when it was time" }))
+      duration: (options.seconds + 240) * 1000,
+      orElse: () => Effect.fail(new Processes.ProcessFailed({ message: "the processes did not end when it was time" }))
     })
   )
   const files = (yield* fs.readDirectory(directory)).filter((name) => name.endsWith(".jsonl"))
@@ -92,6 +118,12 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   return result
 })
 
+/** Waits until nothing waits any more, if it comes to that. */
+const settled = Kept.waiting.pipe(
+  Effect.repeat({ until: (waiting) => waiting.length === 0, schedule: Schedule.spaced("100 millis") }),
+  Effect.timeoutOption(Callers.patience)
+)
+
 /** Asks the emulator for something, from another process. */
 const ask = (request: typeof Control.Request.Type) =>
   Effect.gen(function* () {
@@ -105,9 +137,10 @@ const happenedOf = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(
 
 /** Makes the weather of the forecast, and counts what came of it. */
 const weather = (
-  options: Options,
+  events: ReadonlyArray<Weather.Forecast>,
   server: Effect.Success<ReturnType<typeof Processes.server>>,
-  workers: ReadonlyArray<Effect.Success<ReturnType<typeof Processes.worker>>>,
+  workers: ReadonlyArray<Processes.Worker>,
+  runners: ReadonlyArray<Processes.Runner>,
   client: Context.Context<DsqlClient.Provided>
 ) =>
   Effect.gen(function* () {
@@ -126,8 +159,21 @@ const weather = (
       for (const [name, more] of Object.entries(found)) count(name, more)
       asked.clear()
     })
+    // One runner after the other, so that somebody is there to take what it had.
+    const { withPermit } = Semaphore.makeUnsafe(1)
+    const disturbed: Array<Fiber.Fiber<unknown>> = []
+    const disturb = Effect.fnUntraced(function* (
+      kind: Weather.Kind,
+      runner: number,
+      how: (runner: Processes.Runner) => Effect.Effect<void, never, DsqlClient.DsqlClient>
+    ) {
+      const target = runners[runner]
+      if (target === undefined) return
+      const done = Effect.sync(() => count(kind))
+      disturbed.push(yield* Effect.forkChild(withPermit(Effect.andThen(how(target), done))))
+    })
     const start = yield* Clock.currentTimeMillis
-    for (const { at, event } of yield* Weather.forecast(options)) {
+    for (const { at, event } of events) {
       yield* Effect.sleep(Math.max(0, start + at - (yield* Clock.currentTimeMillis)))
       switch (event._tag) {
         case "Fault":
@@ -146,6 +192,19 @@ const weather = (
           yield* workers[event.worker]?.kill ?? Effect.void
           count("kill worker")
           break
+        case "KillRunner":
+          yield* disturb("kill runner", event.runner, ({ kill }) => kill)
+          break
+        case "RestartRunner":
+          yield* disturb("restart runner", event.runner, ({ restart }) => restart)
+          break
+        case "StopRunner":
+          yield* disturb("stop runner", event.runner, (runner) =>
+            event.inStep
+              ? runner.stoppedInStep(({ op, step }) => Effect.andThen(Kept.isTaken(runner.port), Kept.isDone(op, step)))
+              : runner.stopped(Kept.isTaken(runner.port))
+          )
+          break
         case "KillServer":
           yield* countFaults
           yield* server.restart
@@ -153,6 +212,7 @@ const weather = (
           break
       }
     }
+    yield* Effect.forEach(disturbed, Fiber.join)
     yield* countFaults
     yield* ask({ clear: true })
     return Object.fromEntries(happened) as Happened

@@ -14,6 +14,7 @@ import { match } from "./Matcher.ts"
 import { own } from "./Owner.ts"
 import { publish } from "./Publisher.ts"
 import { register } from "./Registrar.ts"
+import * as Callers from "./runners/Callers.ts"
 import * as Scribe from "./Scribe.ts"
 import * as Vitals from "./Vitals.ts"
 import { label } from "./Weather.ts"
@@ -46,14 +47,24 @@ const program = Effect.gen(function* () {
     const scribe = yield* Scribe.Scribe
     yield* Effect.forkChild(Effect.andThen(scribe.practised, Console.log("ready")))
     yield* Effect.forkChild(Vitals.note(vitals))
-    const shared = [match, register, publish, Jobs.offer, Jobs.work, Jobs.work, Entries.set]
+    const shared = [
+      match,
+      register,
+      publish,
+      Jobs.offer,
+      Jobs.work,
+      Jobs.work,
+      Entries.set,
+      Callers.stamp,
+      Callers.deliver
+    ]
     yield* Effect.all([owning, owning, ...shared.map((work) => work(isOver))], {
       concurrency: "unbounded",
       discard: true
     })
   }).pipe(
     Random.withSeed(`${seed} ${worker}`),
-    Effect.provide(Layer.mergeAll(Persistence.layer, storages).pipe(Layer.provideMerge(client))),
+    Effect.provide(Layer.mergeAll(Persistence.layer, storages, Callers.layer).pipe(Layer.provideMerge(client))),
     // The storages look for their tables, whatever the weather.
     Effect.retry(Schedule.spaced("50 millis")),
     Effect.provide(Scribe.layer(worker, ledger))

@@ -44,7 +44,10 @@ const ledger: Ledger = {
     attempt("done", { _tag: "Completed", job: "job" }, 200n),
     attempt("red", { _tag: "Entry", key: "colour" }, 210n),
     attempt("blue", { _tag: "Entry", key: "colour" }, 220n),
-    attempt("green", { _tag: "Entry", key: "colour" }, 225n, { outcome: "Unknown", ended: undefined })
+    attempt("green", { _tag: "Entry", key: "colour" }, 225n, { outcome: "Unknown", ended: undefined }),
+    attempt("letter", { _tag: "Request", of: "desk" }, 230n),
+    attempt("stamped", { _tag: "Answer", request: "letter" }, 240n, { value: 2n }),
+    attempt("parcel", { _tag: "Request", of: "delivery" }, 250n, { outcome: "Unknown", ended: undefined })
   ],
   deliveries: [
     {
@@ -58,6 +61,23 @@ const ledger: Ledger = {
     }
   ]
 }
+
+/** What a step leaves: a line when it begins, and one when it is done. Each fence is of the runner of its number. */
+const lines = (shard: string, op: string, step: string, number: bigint, fence: bigint) =>
+  [false, true].map((isDone, index) => ({
+    shard,
+    op,
+    step,
+    isDone,
+    number: number + BigInt(index),
+    runner: `r${fence}`,
+    fence
+  }))
+
+/** A parcel is packed by one runner, and shipped by the one that took its shard. */
+const shipped = lines("road", "parcel", "ship", 3n, 2n)
+
+const letter = { op: "letter", exits: 1, number: 2n }
 
 const stored: Stored = {
   shards: [{ of: "1", rangeId: 2n }],
@@ -86,7 +106,14 @@ const stored: Stored = {
     { id: 1n, op: "message 2" }
   ],
   jobs: [{ op: "job", state: "completed" }],
-  entries: [{ key: "colour", op: "blue" }]
+  entries: [{ key: "colour", op: "blue" }],
+  lines: [...lines("desk", "letter", "stamp", 1n, 1n), ...lines("road", "parcel", "pack", 1n, 1n), ...shipped],
+  requests: [letter, { op: "parcel", exits: 1, number: 4n }],
+  waiting: [],
+  fences: new Map([
+    ["desk", 1n],
+    ["road", 2n]
+  ])
 }
 
 /** The promises that do not hold of what is given. */
@@ -100,6 +127,7 @@ const told = (...changed: ReadonlyArray<Attempt>): Partial<Ledger> => ({
   attempts: [...ledger.attempts.filter(({ op }) => !changed.some((each) => each.op === op)), ...changed]
 })
 
+const under = (fence: bigint) => ({ fence, runner: `r${fence}` })
 const note3 = { shardId: 1, id: 3n, op: "note 3", rangeId: 2n }
 const first = <A>(rows: ReadonlyArray<A>) => rows.slice(0, 1)
 
@@ -235,6 +263,69 @@ const cases: ReadonlyArray<readonly [string, Partial<Stored>, Partial<Ledger>, R
   ],
   ["an entry that is missing", { entries: [] }, {}, ["every acknowledged write is there"]],
   ["an entry as it was before", { entries: [{ key: "colour", op: "red" }] }, {}, ["every acknowledged write is there"]],
+  [
+    "a request that is missing",
+    { requests: stored.requests.slice(1) },
+    {},
+    ["every acknowledged write is there", "every request has one exit", "no message is lost"]
+  ],
+  ["a request that is there twice", { requests: [...stored.requests, letter] }, {}, ["no write is there twice"]],
+  [
+    "a request without an exit",
+    { requests: stored.requests.map((request) => ({ ...request, exits: 0, number: undefined })) },
+    {},
+    ["every request has one exit"]
+  ],
+  [
+    "a request with two exits",
+    { requests: stored.requests.map((request) => ({ ...request, exits: 2 })) },
+    {},
+    ["every request has one exit"]
+  ],
+  [
+    "an answer that is not the exit",
+    {},
+    told(attempt("stamped", { _tag: "Answer", request: "letter" }, 240n, { value: 3n })),
+    ["every request has one exit"]
+  ],
+  [
+    "an answer that never came",
+    {},
+    told(attempt("stamped", { _tag: "Answer", request: "letter" }, 240n, { outcome: "Refused", error: "NoAnswer" })),
+    ["no message is lost"]
+  ],
+  ["a message that waits", { waiting: ["deferred of Workflow/Delivery"] }, {}, ["no message is lost"]],
+  [
+    "a step that was done twice",
+    { lines: [...stored.lines, ...lines("road", "parcel", "ship", 5n, 2n)] },
+    {},
+    ["each activity's effect is there once"]
+  ],
+  [
+    "a step that was not done",
+    { lines: stored.lines.filter((line) => line.step !== "pack") },
+    {},
+    ["each activity's effect is there once"]
+  ],
+  [
+    "a step of a request that nobody made",
+    { lines: [...stored.lines, ...lines("road", "?", "ship", 5n, 2n)] },
+    {},
+    ["nothing is there that was refused"]
+  ],
+  [
+    "a line of a runner behind one of its successor",
+    { lines: stored.lines.map((line) => (line.shard === "road" ? { ...line, ...under(3n - line.fence) } : line)) },
+    {},
+    ["no entity is on two runners at one time"]
+  ],
+  [
+    "a fence of two runners",
+    { lines: stored.lines.map((line) => (line.step === "ship" ? { ...line, fence: 1n } : line)) },
+    {},
+    ["no entity is on two runners at one time"]
+  ],
+  ["a fence that is to come", { fences: new Map([["desk", 1n]]) }, {}, ["no entity is on two runners at one time"]],
   [
     "a task that came back",
     {},

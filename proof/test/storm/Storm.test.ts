@@ -6,12 +6,12 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import * as Report from "../../src/storm/Report.ts"
 import * as Storm from "../../src/storm/Storm.ts"
-import { forecast, kinds } from "../../src/storm/Weather.ts"
+import { type Forecast, forecast, kinds } from "../../src/storm/Weather.ts"
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 
-const storm = (options: Partial<Storm.Options>) =>
-  Storm.run({ ...Storm.standard, seed: String(Date.now()), workers: 3, ...options }).pipe(
+const storm = (options: Partial<Storm.Options>, events?: ReadonlyArray<Forecast>) =>
+  Storm.run({ ...Storm.standard, seed: String(Date.now()), workers: 3, ...options }, events).pipe(
     Effect.scoped,
     Effect.provide(NodeServices.layer)
   )
@@ -31,11 +31,21 @@ describe("a storm", { timeout: 240_000 }, () => {
     })
   )
 
-  it.live("finds writes of owners who do not own any more, where they do not hold their shard", () =>
+  it.live("finds what those write who do not own any more, where they do not hold their shard", () =>
     Effect.gen(function* () {
-      const result = yield* storm({ seconds: 4, shards: 1, weather: false, fenced: false })
+      // The runner is stopped after it has looked whether a step is done, and woken when another one has done it.
+      const stopped: Forecast = { at: 0, event: { _tag: "StopRunner", runner: 0, inStep: true } }
+      const result = yield* storm({ seconds: 4, shards: 1, fenced: false }, [stopped])
       const broken = result.checks.filter((check) => check.broken.length > 0).map(({ promise }) => promise)
-      assert.deepStrictEqual(broken, ["no write has an older token than the newest"], Report.table(result))
+      assert.deepStrictEqual(
+        broken,
+        [
+          "no write has an older token than the newest",
+          "each activity's effect is there once",
+          "no entity is on two runners at one time"
+        ],
+        Report.table(result)
+      )
     })
   )
 })
@@ -43,7 +53,7 @@ describe("a storm", { timeout: 240_000 }, () => {
 describe("a forecast", () => {
   it.effect("is the same for the same seed, and has everything that can go wrong", () =>
     Effect.gen(function* () {
-      const options = { seconds: 60, workers: 3 }
+      const options = { seconds: 60, workers: 3, runners: 2 }
       const first = yield* forecast({ ...options, seed: "a" })
       assert.deepStrictEqual(yield* forecast({ ...options, seed: "a" }), first)
       assert.notDeepEqual(yield* forecast({ ...options, seed: "b" }), first)

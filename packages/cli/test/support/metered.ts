@@ -4,20 +4,35 @@
  */
 import { DsqlClient, Observability, Transaction } from "@effect-dsql/core"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
-import { Config, Console, Effect, Layer } from "effect"
+import { Config, Console, Effect, Latch, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 
-const increment = (operation: string, keys: Transaction.Options<void>["keys"]) =>
-  Transaction.run(
-    Effect.flatMap(Transaction.sql, (sql) => sql`UPDATE hot SET n = n + 1 WHERE id = 1`),
-    { operation, keys }
-  )
+const unnamed = 15
+
+/** Open once each of those who name nothing has begun, so that all but one of them have lost their first attempt. */
+const begun = Latch.makeUnsafe()
+let missing = unnamed
+
+const together = Effect.gen(function* () {
+  const sql = yield* Transaction.sql
+  yield* sql`SELECT n FROM hot WHERE id = 1`
+  missing -= 1
+  if (missing === 0) yield* begun.open
+  yield* begun.await
+  yield* sql`UPDATE hot SET n = n + 1 WHERE id = 1`
+})
+
+const nameless = Transaction.run(together, { operation: "Unnamed" })
+
+const apart = Effect.flatMap(Transaction.sql, (sql) => sql`UPDATE hot SET n = n + 1 WHERE id = 1`)
+
+const named = Transaction.run(apart, { operation: "Named", keys: [{ table: "hot", key: { id: 1 } }] })
 
 const work = Effect.all(
   [
-    Effect.replicateEffect(increment("Unnamed", undefined), 15, { concurrency: "unbounded" }),
-    Effect.replicateEffect(increment("Named", [{ table: "hot", key: { id: 1 } }]), 30, { concurrency: "unbounded" })
+    Effect.replicateEffect(nameless, unnamed, { concurrency: "unbounded" }),
+    Effect.replicateEffect(named, 30, { concurrency: "unbounded" })
   ],
   { concurrency: "unbounded" }
 )

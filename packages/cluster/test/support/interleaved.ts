@@ -2,7 +2,7 @@
  * An operation and what happens in the middle of it.
  */
 import { DsqlClient } from "@effect-dsql/core"
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import { asItIs, type Rewrite, stepping } from "../../../../test/sessions.ts"
 
 /** Where something happens: the operation has its snapshot and has sent nothing, or has sent all but its COMMIT. */
@@ -17,12 +17,29 @@ export const interleaved = <A, E, B, F>(
   meanwhile: Effect.Effect<B, F>,
   rewrite: Rewrite = asItIs
 ) =>
+  Effect.map(interleavedWithin(Effect.succeed(operation), moment, meanwhile, rewrite), ({ turns, ...found }) => ({
+    ...found,
+    attempts: Math.ceil(turns / 3)
+  }))
+
+/**
+ * The same of an operation that is made ready on the stepped client itself, so that what a storage sends for several who
+ * ask at once is stepped through as well.
+ */
+export const interleavedWithin = <A, E, B, F, E2>(
+  readied: Effect.Effect<Effect.Effect<A, E>, E2, DsqlClient.DsqlClient | Scope.Scope>,
+  moment: Moment,
+  meanwhile: Effect.Effect<B, F>,
+  rewrite: Rewrite = asItIs
+) =>
   Effect.gen(function* () {
     const client = yield* DsqlClient.DsqlClient
     const context = yield* Effect.context<never>()
     let turns = 0
+    let isReady = false
     let happened: { readonly value: B } | undefined
     const turn = Effect.suspend(() => {
+      if (!isReady) return Effect.void
       turns++
       if (turns !== moments[moment]) return Effect.void
       // It happens on connections of its own.
@@ -30,7 +47,11 @@ export const interleaved = <A, E, B, F>(
         happened = { value }
       })
     })
-    const exit = yield* Effect.exit(stepping(client, turn, rewrite, operation))
+    const program = Effect.flatMap(Effect.orDie(readied), (operation) => {
+      isReady = true
+      return Effect.exit(operation)
+    })
+    const exit = yield* stepping(client, turn, rewrite, Effect.scoped(program))
     if (happened === undefined) return yield* Effect.die(new Error(`the operation ended ${moment}`))
-    return { exit, meanwhile: happened.value, attempts: Math.ceil(turns / 3) }
+    return { exit, meanwhile: happened.value, turns }
   })

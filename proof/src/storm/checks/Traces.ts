@@ -12,7 +12,9 @@ const traces = ({ deliveries }: Ledger, stored: Stored): ReadonlyMap<string, num
     for (const { op, taskId } of some) tasks.set(`${queue}/${taskId}`, op)
   }
   const counts = new Map<string, number>()
-  const rows = [...stored.notes, ...stored.steps, ...stored.messages, ...stored.jobs].map(({ op }) => op)
+  const rows = [...stored.notes, ...stored.steps, ...stored.messages, ...stored.jobs, ...stored.requests].map(
+    ({ op }) => op
+  )
   for (const op of [...rows, ...tasks.values()]) counts.set(op, (counts.get(op) ?? 0) + 1)
   return counts
 }
@@ -24,6 +26,7 @@ const rowsOf = (deed: Deed): number | undefined => {
     case "Step":
     case "Message":
     case "Offer":
+    case "Request":
       return 1
     case "Tasks":
       return deed.taskIds.length
@@ -101,12 +104,12 @@ export const twice = ({ attempts }: Ledger): ReadonlyArray<string> => {
 export const unasked = (ledger: Ledger, stored: Stored): ReadonlyArray<string> => {
   const found = traces(ledger, stored)
   const attempts = new Map(ledger.attempts.map((attempt) => [attempt.op, attempt]))
-  const ops = [...found.keys(), ...[...stored.namespaces, ...stored.entries].map(({ op }) => op)]
+  const ops = [...found.keys(), ...[...stored.namespaces, ...stored.entries, ...stored.lines].map(({ op }) => op)]
   return ops.flatMap((op) => {
     const attempt = attempts.get(op)
     if (attempt === undefined) return [`${op}, which nobody tried`]
     if (attempt.outcome === "Refused") return [`${describe(attempt)}, refused with ${attempt.error}`]
     const rows = rowsOf(attempt.deed)
-    return rows !== undefined && (found.get(op) ?? 0) < rows ? [`a part of ${describe(attempt)}`] : []
+    return rows !== undefined && (found.get(op) ?? rows) < rows ? [`a part of ${describe(attempt)}`] : []
   })
 }

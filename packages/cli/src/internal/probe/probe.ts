@@ -22,8 +22,11 @@ export interface Step {
 
 /** How the first steps of a question are sent, if not one by one. */
 export interface Together {
-  /** In how many round trips: all with COMMIT in one, all in one and COMMIT in another, or behind a BEGIN that is refused. */
-  readonly how: "with COMMIT" | "at once" | "behind a refused BEGIN"
+  /**
+   * In how many round trips: all with COMMIT in one, all in one and COMMIT in another, or behind a BEGIN that is refused;
+   * or while the rows of the first are read a page at a time.
+   */
+  readonly how: "with COMMIT" | "at once" | "behind a refused BEGIN" | "amid a stream"
   readonly steps: number
 }
 

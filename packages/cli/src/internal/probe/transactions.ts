@@ -7,6 +7,7 @@ import * as Core from "@effect-dsql/core/DsqlClient"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as Stream from "effect/Stream"
 import { alone, answers, type Probe, type Step, type Together } from "./probe.ts"
 
 /** Sends texts together, and gives the rows of each. */
@@ -21,6 +22,8 @@ export const send = (
       return Transaction.batch((sql) => texts.map((text) => sql.unsafe<object>(text)))
     case "at once":
       return Transaction.run(Effect.flatMap(Transaction.sql, atOnce))
+    case "amid a stream":
+      return Transaction.run(Effect.flatMap(Transaction.sql, (sql) => amid(sql, texts)))
     case "behind a refused BEGIN":
       return Effect.flatMap(Core.DsqlClient, ({ sql }) =>
         Effect.provideService(
@@ -30,6 +33,19 @@ export const send = (
         )
       )
   }
+}
+
+/** Streams the rows of the first text, and sends the others once one of them is there. Of a stream the last row is told. */
+const amid = (sql: SqlClient.SqlClient, [first = "", ...others]: ReadonlyArray<string>) => {
+  const send = Effect.forEach(others, (text) => sql.unsafe<object>(text))
+  return Stream.runFoldEffect(
+    sql.unsafe<object>(first).stream,
+    (): ReadonlyArray<ReadonlyArray<object>> => [],
+    (answered, row) =>
+      answered.length === 0
+        ? Effect.map(send, (rows) => [[row], ...rows])
+        : Effect.succeed([[row], ...answered.slice(1)])
+  )
 }
 
 const group = "transaction"
@@ -44,6 +60,8 @@ const raised = (id: number) => `UPDATE {schema}.work SET n = n + 1 WHERE id = ${
 const added = (id: number) => `INSERT INTO {schema}.log (id, n) VALUES (${id}, 1)`
 
 const none = (id: number) => answers(`SELECT count(*)::integer FROM {schema}.log WHERE id = ${id}`, "SELECT 1", [["0"]])
+
+const amidStream: Together = { how: "amid a stream", steps: 2 }
 
 export const transactions: ReadonlyArray<Probe> = [
   question("begin_rides", "BEGIN and several statements behind one Sync", { how: "at once", steps: 2 }, [
@@ -62,6 +80,10 @@ export const transactions: ReadonlyArray<Probe> = [
     { sql: added(42) },
     none(41),
     none(42)
+  ]),
+  question("stream_pages", "a portal that gives 500 rows at a time, and a statement amid", amidStream, [
+    answers("SELECT n FROM generate_series(1, 1200) AS n", "SELECT 1200", [["1200"]]),
+    answers(raised(35), "UPDATE 1", [["1"]])
   ]),
   question("begin_refused", "statements behind a BEGIN that is refused", { how: "behind a refused BEGIN", steps: 2 }, [
     { sql: added(51), expected: { sqlstate: "0A000" } },

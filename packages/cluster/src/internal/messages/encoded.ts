@@ -4,18 +4,21 @@
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Expression from "@effect-dsql/core/Expression"
 import { EntityNotAssignedToRunner, PersistenceError } from "effect/cluster/ClusterError"
-import { type Encoded, SaveResultEncoded } from "effect/cluster/MessageStorage"
+import { type Encoded, type SaveResult, SaveResultEncoded } from "effect/cluster/MessageStorage"
 import type * as Reply from "effect/cluster/Reply"
 import { Snowflake } from "effect/cluster/Snowflake"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as ClusterMetrics from "../../ClusterMetrics.ts"
 import { type Holding, nameOf } from "../../Holding.ts"
 import { keyHash, requestKey } from "../keys.ts"
 import { move } from "../moving.ts"
 import { Instead, type Row, type Storing } from "../storing.ts"
 import type { Claims } from "./claims.ts"
+import * as Grouping from "./grouping.ts"
 import { inTransaction } from "./joining.ts"
+import * as Judging from "./judging.ts"
 import * as Polling from "./polling.ts"
 import * as Removing from "./removing.ts"
 import * as Replying from "./replying.ts"
@@ -23,12 +26,12 @@ import * as Rows from "./rows.ts"
 import * as Saving from "./saving.ts"
 import { Travelling } from "./travelling.ts"
 
-export const make = (
+export const make = Effect.fnUntraced(function* (
   client: DsqlClient["Service"],
   storing: Storing,
   holding: Holding["Service"],
   claims: Claims
-): Encoded => {
+): Effect.fn.Return<Encoded, never, Scope.Scope> {
   const name = (shardId: string) => nameOf(holding, shardId)
   const shardOf = (name: string) => name.slice(holding.prefix.length + 1)
 
@@ -71,6 +74,29 @@ export const make = (
     )
   }
 
+  const saveRequest = yield* Grouping.make<Saving.Asked, Effect.Effect<SaveResult.Encoded>>(
+    client,
+    {
+      nameOf: ({ id, key_hash }) => key_hash ?? String(id),
+      lengthOf: ({ headers, payload }) => headers.length + payload.length
+    },
+    (group) =>
+      Effect.map(storing.write("SaveRequest", Saving.requests(group)), (told) => {
+        const lines = Judging.linesOf(told)
+        return group.map((asked, place) => Saving.saved(asked, lines[place] ?? ""))
+      })
+  )
+
+  const writeReply = yield* Grouping.make<Replying.Asked, Replying.Outcome>(
+    client,
+    { nameOf: ({ request_key }) => String(request_key), lengthOf: ({ payload }) => payload.length },
+    (group) =>
+      Effect.map(storing.write("SaveReply", Replying.save(group)), (told) => {
+        const lines = Judging.linesOf(told)
+        return group.map((asked, place) => Replying.outcome(asked, lines[place] ?? ""))
+      })
+  )
+
   const saveReply = (reply: Reply.Encoded): Effect.Effect<void, PersistenceError> =>
     Effect.withFiber((fiber) => {
       const requestId = BigInt(reply.requestId)
@@ -78,23 +104,21 @@ export const make = (
       const handedOut = travelling ?? claims.find(requestId)
       const fence = handedOut?.fence
       // What is known to be lost need not be asked.
-      const outcome =
+      const written: Effect.Effect<Replying.Outcome, PersistenceError> =
         handedOut !== undefined && fence !== undefined && holding.find(handedOut.shardId)?.fence !== fence
-          ? Effect.succeed(new Instead<Replying.Refusal>("stale"))
-          : storing.write<Replying.Refusal>(
-              reply._tag === "Chunk" ? "SaveChunk" : "SaveExit",
-              Replying.reply(
+          ? Effect.succeed("stale")
+          : writeReply(
+              Replying.asked(
                 reply,
                 handedOut === undefined || fence === undefined ? undefined : { name: name(handedOut.shardId), fence }
               )
             )
-      return Effect.flatMap(outcome, (told) => {
-        const refusal = told instanceof Instead ? told.outcome : undefined
-        if (refusal === "stale" && handedOut !== undefined && holding.find(handedOut.shardId)?.fence === fence) {
+      return Effect.flatMap(written, (outcome) => {
+        if (outcome === "stale" && handedOut !== undefined && holding.find(handedOut.shardId)?.fence === fence) {
           holding.lose(handedOut.shardId)
         }
-        if (refusal === "stale" || refusal === "decided") {
-          return Effect.andThen(move(ClusterMetrics.messages.refused, holding.prefix, 1), refuse(refusal, travelling))
+        if (outcome === "stale" || outcome === "decided") {
+          return Effect.andThen(move(ClusterMetrics.messages.refused, holding.prefix, 1), refuse(outcome, travelling))
         }
         if (reply._tag === "WithExit") claims.drop(requestId)
         return Effect.void
@@ -104,22 +128,17 @@ export const make = (
   return {
     saveEnvelope: ({ deliverAt, envelope, primaryKey }) => {
       const shard = name(Rows.shardOf(envelope))
-      const statement = () => {
-        switch (envelope._tag) {
-          case "Request": {
-            const key = primaryKey === null ? undefined : keyHash(holding.prefix, primaryKey)
-            return Saving.request(envelope, shard, key, deliverAt)
-          }
-          case "AckChunk":
-            return Saving.ackChunk(envelope, shard)
-          case "Interrupt":
-            return Saving.interrupt(envelope, shard)
-        }
+      if (envelope._tag === "Request") {
+        const key = primaryKey === null ? undefined : keyHash(holding.prefix, primaryKey)
+        return Effect.flatten(saveRequest(Saving.asked(envelope, shard, key, deliverAt)))
       }
-      return Effect.map(
-        Effect.suspend(() => storing.write(`Save${envelope._tag}`, statement())),
-        (told) => (told instanceof Instead ? told.outcome : SaveResultEncoded.Success())
+      const signal = Effect.suspend(() =>
+        storing.write(
+          `Save${envelope._tag}`,
+          envelope._tag === "AckChunk" ? Saving.ackChunk(envelope, shard) : Saving.interrupt(envelope, shard)
+        )
       )
+      return Effect.map(signal, (told) => (told instanceof Instead ? told.outcome : SaveResultEncoded.Success()))
     },
 
     saveReply,
@@ -190,7 +209,7 @@ export const make = (
 
     withTransaction: inTransaction(client)
   }
-}
+})
 
 /** The same shards, those behind one of them first. */
 const behind = (shardIds: ReadonlyArray<string>, last: string | undefined): ReadonlyArray<string> => {

@@ -9,15 +9,18 @@ import * as Guard from "@effect-dsql/core/Guard"
 import type * as Guarded from "@effect-dsql/core/Guarded"
 import * as Write from "@effect-dsql/core/Write"
 import type * as Reply from "effect/cluster/Reply"
+import * as Effect from "effect/Effect"
 import { type Instead, instead } from "../storing.ts"
 import { requestKey } from "../keys.ts"
+import * as Judging from "./judging.ts"
 import { again } from "./saving.ts"
 import * as Rows from "./rows.ts"
 
 const { sql, value } = Expression
 
-/** What became of a reply that was not written. */
-export type Refusal =
+/** What became of a reply. */
+export type Outcome =
+  | "kept"
   /** It is there already, or nobody asks for it any more. */
   | "done"
   /** Another reply has decided the request. */
@@ -34,114 +37,130 @@ export interface Under {
 const replies = "cluster_replies"
 const requests = "cluster_requests"
 
-const requestColumns = {
-  id: sql`id`,
-  shard_id: sql`shard_id`,
-  due_at: sql`due_at`,
-  entity_type: sql`entity_type`,
-  entity_id: sql`entity_id`,
-  last_reply_id: sql`last_reply_id`,
-  is_open: sql`finished_at IS NULL`
-}
-
-const columnNames = Object.keys(requestColumns)
-
-const requestRow = (key: bigint): Guard.Row =>
-  // The row is changed by whatever is written of the request, so there is no need to lock it.
-  Guard.row(requests, { request_key: value("bigint", key) }, requestColumns, undefined)
+/** A reply as it is to be written. */
+export type Asked = ReturnType<typeof asked>
 
 /** A reply, under a fence; or without one, if nobody has ever held the shard of its request. */
-export const reply = (said: Reply.Encoded, under: Under | undefined): Guarded.Statement<Instead<Refusal>> => {
-  const key = requestKey(BigInt(said.requestId))
-  const id = BigInt(said.id)
-  const payload = Rows.payloadOf(said)
-  const isExit = said._tag === "WithExit"
-  const request = isUndecided(key, said.id, payload, under)
-  const ofRequest = sql`request_key = ${value("bigint", key)}`
-  const row = Expression.row(Rows.replyTypes, {
-    request_key: key,
-    sequence: Rows.sequenceOf(said),
-    id,
-    fence: under?.fence ?? null,
-    payload,
-    acked: false
-  })
-  const lastReply = { last_reply_id: value("bigint", id) }
+export const asked = (said: Reply.Encoded, under: Under | undefined) => ({
+  request_key: requestKey(BigInt(said.requestId)),
+  sequence: Rows.sequenceOf(said),
+  id: BigInt(said.id),
+  shard_id: under?.name ?? null,
+  fence: under?.fence ?? null,
+  payload: Rows.payloadOf(said),
+  acked: false,
+  is_exit: said._tag === "WithExit",
+  suspended: Rows.isSuspended(said)
+})
+
+const kept = "kept" satisfies Outcome
+
+/** Writes those of these replies that may be, each under its own fence, and says of each what it found: `outcome` reads it. */
+export const save = (group: ReadonlyArray<Asked>): Guarded.Statement<Instead<string>> => {
+  const judged = found(group)
+  const isKept = sql`reply.said = '${Expression.literal(kept)}'`
   return {
-    guards: [request, under === undefined ? isNobodys(key) : isHeld(under)],
+    guards: [judged, areHeld(group)],
     writes: [
+      // What waits of a request: itself, its interrupts, its acknowledgement.
+      Write.remove({
+        table: "cluster_inbox",
+        using: sql`${Judging.each(judged, "reply", { request_key: "bigint", is_exit: "boolean" }, group)}
+          CROSS JOIN LATERAL (
+            SELECT request.* FROM cluster_requests AS request WHERE request.request_key = reply.request_key LIMIT 1
+          ) AS request`,
+        where: sql`${isKept} AND reply.is_exit AND cluster_inbox.shard_id = request.shard_id
+          AND cluster_inbox.due_at = ANY (ARRAY[0, request.due_at]) AND cluster_inbox.request_id = request.id`
+      }),
       Write.insert({
         into: replies,
-        columns: row,
+        columns: Object.fromEntries(
+          Object.keys(Rows.replyTypes).map((each) => [each, sql`reply.${Expression.column(each)}`])
+        ),
+        from: Judging.each(judged, "reply", Rows.replyTypes, group),
+        where: isKept,
         // A chunk is sent again under a new id where nobody knew what had become of it.
-        onConflict: Write.replacing(["request_key", "sequence"], isExit ? [] : ["id", "fence", "payload", "acked"])
+        onConflict: Write.replacing(
+          ["request_key", "sequence"],
+          ["id", "fence", "payload", "acked"],
+          sql`${Expression.name(replies)}.sequence <> ${Expression.literal(String(Rows.exit))}`
+        )
       }),
       Write.update({
         table: requests,
-        set: isExit
-          ? { ...lastReply, finished_at: sql`now()`, suspended: value("boolean", Rows.isSuspended(said)) }
-          : lastReply,
-        where: ofRequest
-      }),
-      ...(isExit ? [everythingOf(request)] : [])
-    ]
+        // It is open: it has not been finished, nor is it suspended.
+        set: {
+          last_reply_id: sql`reply.id`,
+          finished_at: sql`CASE WHEN reply.is_exit THEN now() END`,
+          suspended: sql`reply.suspended`
+        },
+        from: Judging.each(judged, "reply", decisionTypes, group),
+        where: sql`${Expression.name(requests)}.request_key = reply.request_key AND ${isKept}`
+      })
+    ],
+    tells: Judging.telling(judged)
   }
 }
 
-const isUndecided = (key: bigint, replyId: string, payload: string, under: Under | undefined) =>
-  Guard.make({
-    name: "request",
-    row: requestRow(key),
-    beside: Guard.row(
-      replies,
-      { request_key: value("bigint", key), sequence: value("integer", Rows.exit) },
-      ["payload", "fence"],
-      undefined
-    ),
-    columns: {
-      ...Object.fromEntries(columnNames.map((name) => [name, sql`found.${Expression.column(name)}`])),
-      exit: sql`beside.payload`,
-      exit_fence: sql`beside.fence`
-    },
-    holds: (row) => Guard.exists(row, sql`is_open`),
-    refuse: (found): ReturnType<typeof instead<Refusal>> => {
-      if (found === undefined) return instead("done")
-      // Under another id it is this one too: whoever does not know what became of a reply makes a new id for it.
-      const isOurs = under !== undefined && found["exit_fence"] === under.fence && found["exit"] === payload
-      return instead(isOurs || String(found["last_reply_id"]) === replyId ? "done" : "decided")
-    }
-  })
+const decisionTypes = { request_key: "bigint", id: "bigint", is_exit: "boolean", suspended: "boolean" } as const
 
-const isHeld = ({ fence, name }: Under) =>
-  Guard.make({
-    name: "shard",
-    row: Guard.row("cluster_shards", { shard_id: value("text", name) }, ["fence"], "shared"),
-    columns: ["fence"],
-    holds: (row) => Guard.exists(row, sql`fence = ${value("bigint", fence)}`),
-    refuse: () => instead<Refusal>("stale")
+/** The request of each reply, its exit where it has one, and the fence that its shard has now, each looked up. */
+const found = (rows: ReadonlyArray<Asked>) => {
+  const { tab } = Judging
+  return Judging.judge({
+    columns: { request_key: "bigint", shard_id: "text", fence: "bigint" },
+    rows,
+    beside: sql`
+      LEFT JOIN LATERAL (
+        SELECT request.* FROM cluster_requests AS request WHERE request.request_key = asked.request_key LIMIT 1
+      ) AS request ON TRUE
+      LEFT JOIN LATERAL (
+        SELECT sent.fence, sent.payload FROM cluster_replies AS sent
+        WHERE sent.request_key = asked.request_key AND sent.sequence = ${value("integer", Rows.exit)} LIMIT 1
+      ) AS decision ON TRUE
+      LEFT JOIN LATERAL (
+        SELECT shard.fence FROM cluster_shards AS shard
+        WHERE shard.shard_id = COALESCE(asked.shard_id, request.shard_id) LIMIT 1
+      ) AS held ON TRUE`,
+    line: sql`CASE WHEN request.id IS NULL THEN 'gone'
+      WHEN request.finished_at IS NOT NULL THEN 'decided' || ${tab} || COALESCE(request.last_reply_id::text, '')
+        || ${tab} || COALESCE(decision.fence::text, '') || ${tab} || COALESCE(decision.payload, '')
+      WHEN held.fence IS NOT DISTINCT FROM asked.fence THEN '${Expression.literal(kept)}' ELSE 'stale' END`,
+    word: kept
   })
+}
 
-const isNobodys = (key: bigint) =>
-  Guard.make({
-    name: "shard",
+/** The shards of these replies, held with the fences that they were found to have. */
+const areHeld = (group: ReadonlyArray<Asked>) => {
+  const names = new Set(group.flatMap(({ shard_id }) => shard_id ?? []))
+  return Guard.make({
+    name: "shards",
     row: {
-      select: sql`SELECT shard.fence FROM cluster_shards AS shard WHERE shard.shard_id = (
-        SELECT request.shard_id FROM cluster_requests AS request WHERE request.request_key = ${value("bigint", key)})`,
-      lock: undefined
+      select: sql`SELECT fence FROM cluster_shards WHERE shard_id = ANY (${Judging.list("text", [...names])}::text[])`,
+      lock: "shared"
     },
     columns: ["fence"],
-    holds: (row) => Guard.absent(row),
-    refuse: () => instead<Refusal>("stale")
+    holds: () => sql`TRUE`,
+    refuse: () => Effect.die(new Error("nothing is asked of a shard but to be held"))
   })
+}
 
-/** What waits of a request: itself, its interrupts, its acknowledgement. */
-const everythingOf = (request: Guard.Guard<unknown>, more = sql`TRUE`): Write.Write =>
-  Write.remove({
-    table: "cluster_inbox",
-    where: sql`shard_id = ${Guard.column(request, "shard_id", "text")}
-      AND due_at = ANY (ARRAY[0, ${Guard.column(request, "due_at", "bigint")}])
-      AND request_id = ${Guard.column(request, "id", "bigint")} AND ${more}`
-  })
+/** What a line says of a reply. */
+export const outcome = (reply: Asked, line: string): Outcome => {
+  const [word, lastReplyId, fence, payload] = Judging.partsOf(line)
+  switch (word) {
+    case kept:
+    case "stale":
+      return word
+    case "gone":
+      return "done"
+  }
+  // Under another id it is this one too: whoever does not know what became of a reply makes a new id for it.
+  const isOurs = reply.fence !== null && fence === String(reply.fence) && payload === reply.payload
+  return isOurs || lastReplyId === String(reply.id) ? "done" : "decided"
+}
+
+const requestColumns = ["id", "shard_id", "due_at", "entity_type", "entity_id", "last_reply_id"]
 
 /** Takes a request's exit back, so that it waits anew: if its last reply is still this one, where one is named. */
 export const clear = (requestId: bigint, expected: bigint | undefined): Guarded.Statement<Instead<"changed">> => {
@@ -149,18 +168,22 @@ export const clear = (requestId: bigint, expected: bigint | undefined): Guarded.
   const ofRequest = sql`request_key = ${value("bigint", key)}`
   const request = Guard.make({
     name: "request",
-    row: requestRow(key),
-    columns: columnNames,
+    // The row is changed by what is written, so there is no need to lock it.
+    row: Guard.row(requests, { request_key: value("bigint", key) }, requestColumns, undefined),
+    columns: requestColumns,
     holds: (row) =>
       expected === undefined ? Guard.exists(row) : Guard.exists(row, sql`last_reply_id = ${value("bigint", expected)}`),
     refuse: () => instead("changed" as const)
   })
-  const isInterrupt = sql`kind = ${value("integer", Rows.kind.interrupt)}`
   return {
     guards: [request],
     writes: [
       Write.remove({ table: replies, where: sql`${ofRequest} AND sequence = ${value("integer", Rows.exit)}` }),
-      everythingOf(request, isInterrupt),
+      Write.remove({
+        table: "cluster_inbox",
+        where: sql`shard_id = ${Guard.column(request, "shard_id", "text")} AND due_at = 0
+          AND request_id = ${value("bigint", requestId)} AND kind = ${value("integer", Rows.kind.interrupt)}`
+      }),
       again(request, key),
       Write.update({
         table: requests,

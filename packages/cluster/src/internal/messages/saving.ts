@@ -11,6 +11,7 @@ import { Snowflake } from "effect/cluster/Snowflake"
 import * as Effect from "effect/Effect"
 import { type Instead, instead } from "../storing.ts"
 import { requestKey } from "../keys.ts"
+import * as Judging from "./judging.ts"
 import * as Rows from "./rows.ts"
 
 const { sql, value } = Expression
@@ -47,32 +48,32 @@ const inboxTypes = {
 
 const inbox = "cluster_inbox"
 
+const onceInInbox = Write.replacing(["shard_id", "due_at", "request_id", "id"], [])
+
 /** A row of the inbox, which may be there already. */
 const waiting = (row: Expression.Row<typeof inboxTypes>): Write.Write =>
   Write.insert({
     into: inbox,
     columns: Expression.row(inboxTypes, row),
-    onConflict: Write.replacing(["shard_id", "due_at", "request_id", "id"], [])
+    onConflict: onceInInbox
   })
 
-/** A request that is new, with the name of its shard in the tables; one that is there says so, with its last reply. */
-export const request = (
+/** A request as it is to be saved. */
+export type Asked = ReturnType<typeof asked>
+
+/** A request, with the name of its shard in the tables, and the hash of its key where it has one. */
+export const asked = (
   envelope: Envelope.PartialRequestEncoded,
   shard: string,
   key: string | undefined,
   deliverAt: number | null
-): Guarded.Statement<Instead<SaveResult.Encoded>> => {
+) => {
   const id = BigInt(envelope.requestId)
-  const request_key = requestKey(id)
-  const due_at = BigInt(deliverAt ?? 0)
-  const place = {
+  return {
     shard_id: shard,
     entity_type: envelope.address.entityType,
-    entity_id: envelope.address.entityId
-  }
-  const row = {
-    ...place,
-    request_key,
+    entity_id: envelope.address.entityId,
+    request_key: requestKey(id),
     id,
     tag: envelope.tag,
     payload: JSON.stringify(envelope.payload),
@@ -80,86 +81,90 @@ export const request = (
     trace_id: envelope.traceId ?? null,
     span_id: envelope.spanId ?? null,
     sampled: envelope.sampled ?? null,
-    due_at,
+    due_at: BigInt(deliverAt ?? 0),
     key_hash: key ?? null
   }
+}
+
+/** Saves those of these requests that are new, and says of each what it found: `saved` reads it. */
+export const requests = (group: ReadonlyArray<Asked>): Guarded.Statement<Instead<string>> => {
+  const judged = found(group)
+  const insert = <C extends Expression.Columns>(
+    into: string,
+    columns: C,
+    rows: ReadonlyArray<Expression.Row<C>>,
+    more: Pick<Parameters<typeof Write.insert>[0], "where" | "onConflict"> = {}
+  ): Write.Write =>
+    Write.insert({
+      into,
+      columns: Object.fromEntries(Object.keys(columns).map((each) => [each, sql`fresh.${Expression.column(each)}`])),
+      from: Judging.each(judged, "fresh", columns, rows),
+      where: Expression.all([sql`fresh.said = '${Expression.literal(isNew)}'`, ...(more.where ? [more.where] : [])]),
+      onConflict: more.onConflict
+    })
+  const waits = group.map((row) => ({ ...row, request_id: row.id, kind: Rows.kind.request }))
   return {
-    guards: [key === undefined ? isNew(request_key, place) : isFirst(key, envelope.requestId)],
+    guards: [judged],
     writes: [
-      ...(key === undefined
-        ? []
-        : [
-            Write.insert({
-              into: "cluster_keys",
-              columns: Expression.row(keyTypes, { key_hash: key, request_id: id, request_key })
-            })
-          ]),
-      Write.insert({ into: "cluster_requests", columns: Expression.row(requestTypes, row) }),
-      waiting({ ...place, due_at, request_id: id, id, kind: Rows.kind.request, request_key })
+      insert("cluster_keys", keyTypes, waits, { where: sql`fresh.key_hash IS NOT NULL` }),
+      insert("cluster_requests", requestTypes, group),
+      insert(inbox, inboxTypes, waits, { onConflict: onceInInbox })
     ],
-    free: [key === undefined ? "cluster_requests_pkey" : "cluster_keys_pkey"]
+    tells: Judging.telling(judged),
+    free: ["cluster_keys_pkey", "cluster_requests_pkey"]
   }
 }
 
-/** A request without a key is one's own: if it is there, this statement had put it there before. */
-const isNew = (
-  key: bigint,
-  place: { readonly shard_id: string; readonly entity_type: string; readonly entity_id: string }
-): Guard.Guard<Instead<SaveResult.Encoded>> => {
-  const isThere = Object.entries(place).map(
-    ([column, text]) => sql`${Expression.column(column)} = ${value("text", text)}`
-  )
-  return Guard.make({
-    name: "request",
-    row: Guard.row(
-      "cluster_requests",
-      { request_key: value("bigint", key) },
-      { is_same: Expression.all(isThere) },
-      undefined
-    ),
-    columns: ["is_same"],
-    holds: (row) => Guard.absent(row),
-    refuse: (found = {}) =>
-      found["is_same"] === true
-        ? instead(SaveResultEncoded.Success())
-        : Effect.die(new Error("another request has this Snowflake: two runners had one machine id"))
+const isNew = "new"
+
+/**
+ * The request that has the key of each, or its Snowflake, with its last reply. Each is looked up: for a join, a planner
+ * that knows nothing of the tables would read all of them.
+ */
+const found = (rows: ReadonlyArray<Asked>) => {
+  const { tab } = Judging
+  return Judging.judge({
+    columns: { request_key: "bigint", key_hash: "uuid", shard_id: "text", entity_type: "text", entity_id: "text" },
+    rows,
+    beside: sql`
+      LEFT JOIN LATERAL (
+        (SELECT known.request_id, known.request_key, 'same' AS is_same FROM cluster_keys AS known
+          WHERE known.key_hash = asked.key_hash)
+        UNION ALL
+        (SELECT request.id, request.request_key, CASE WHEN request.key_hash IS NOT DISTINCT FROM asked.key_hash
+            AND request.shard_id = asked.shard_id AND request.entity_type = asked.entity_type
+            AND request.entity_id = asked.entity_id THEN 'same' ELSE 'other' END
+          FROM cluster_requests AS request WHERE request.request_key = asked.request_key)
+        LIMIT 1
+      ) AS known ON TRUE
+      LEFT JOIN LATERAL (
+        SELECT sent.id, sent.sequence, sent.payload FROM cluster_requests AS request
+        JOIN cluster_replies AS sent ON sent.request_key = request.request_key AND sent.id = request.last_reply_id
+        WHERE request.request_key = known.request_key LIMIT 1
+      ) AS sent ON TRUE`,
+    line: sql`CASE WHEN known.request_id IS NULL THEN '${Expression.literal(isNew)}'
+      ELSE known.is_same || ${tab} || known.request_id::text || COALESCE(
+        ${tab} || sent.id::text || ${tab} || sent.sequence::text || ${tab} || sent.payload, '') END`,
+    word: isNew
   })
 }
 
-const isFirst = (key: string, requestId: string): Guard.Guard<Instead<SaveResult.Encoded>> => {
-  const hash = value("uuid", key)
-  return Guard.make({
-    name: "key",
-    row: Guard.row("cluster_keys", { key_hash: hash }, ["request_id"], undefined),
-    beside: {
-      select: sql`
-        SELECT sent.id AS sent_id, sent.sequence AS reply_sequence, sent.payload AS reply_payload
-        FROM cluster_keys AS known
-        JOIN cluster_requests AS request ON request.request_key = known.request_key
-        JOIN cluster_replies AS sent ON sent.request_key = request.request_key AND sent.id = request.last_reply_id
-        WHERE known.key_hash = ${hash}`,
-      lock: undefined
-    },
-    columns: {
-      request_id: sql`found.request_id`,
-      sent_id: sql`beside.sent_id`,
-      reply_sequence: sql`beside.reply_sequence`,
-      reply_payload: sql`beside.reply_payload`
-    },
-    holds: (row) => Guard.absent(row),
-    refuse: (found = {}) => {
-      const original = String(found["request_id"])
-      return instead<SaveResult.Encoded>(
-        // Its answer was lost: it is this request that is there.
-        original === requestId
-          ? SaveResultEncoded.Success()
-          : SaveResultEncoded.Duplicate({
-              originalId: Snowflake(original),
-              lastReceivedReply: Rows.replyIn(original, found)
-            })
-      )
-    }
-  })
+/** What a line says of a request. */
+export const saved = ({ id }: Asked, line: string): Effect.Effect<SaveResult.Encoded> => {
+  if (line === isNew) return Effect.succeed(SaveResultEncoded.Success())
+  const [isSame, original = "", sent_id, reply_sequence, reply_payload] = Judging.partsOf(line)
+  if (isSame !== "same") {
+    return Effect.die(new Error("another request has this Snowflake: two runners had one machine id"))
+  }
+  return Effect.succeed(
+    // Its answer was lost: it is this request that is there.
+    original === String(id)
+      ? SaveResultEncoded.Success()
+      : SaveResultEncoded.Duplicate({
+          originalId: Snowflake(original),
+          lastReceivedReply: Rows.replyIn(original, { sent_id, reply_sequence, reply_payload })
+        })
+  )
 }
 
 /** Held against whoever decides the request: what came for one that is decided would lie about for ever. */
@@ -240,5 +245,5 @@ export const again = (request: Guard.Guard<unknown>, key: bigint): Write.Write =
       entity_type: Guard.column(request, "entity_type", "text"),
       entity_id: Guard.column(request, "entity_id", "text")
     },
-    onConflict: Write.replacing(["shard_id", "due_at", "request_id", "id"], [])
+    onConflict: onceInInbox
   })

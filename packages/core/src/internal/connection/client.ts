@@ -21,14 +21,14 @@ import type { Target } from "./connector.ts"
 import { fragment } from "./json.ts"
 import { reserved, ReservedSession } from "./reservedSession.ts"
 import type { Session } from "./session.ts"
-import { TransactionSession } from "./transactionSession.ts"
+import { type Options as SendOptions, TransactionSession } from "./transactionSession.ts"
 
 /** How the clients behave. */
 export interface Options {
   /** How statements by themselves are tried again. */
   readonly retries: Retries
   readonly nested: Nested
-  readonly pipeline: "on" | "off"
+  readonly transaction: SendOptions
   readonly transformQueryNames: ((name: string) => string) | undefined
   readonly transformResultNames: ((name: string) => string) | undefined
   readonly transformJson: boolean | undefined
@@ -72,7 +72,7 @@ export const make = Effect.fnUntraced(function* (
       notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`),
       withTransaction: withTransaction(
         made,
-        Effect.flatMap(session, (found) => reserved(new TransactionSession(found, options.pipeline === "off"))),
+        Effect.flatMap(session, (found) => reserved(new TransactionSession(found, options.transaction))),
         options.nested
       )
     })

@@ -70,7 +70,7 @@ export class Session implements Connection {
   /** The driver tells nothing of what a stream's command did, so one that may begin a transaction is not streamed. */
   executeStream(sql: string, params: Params, transform: Transform) {
     const rows = isOnRows(sql)
-      ? this.watchedStream(sql, params)
+      ? this.watched(sql, (fiber) => this.streamed(sql, params, fiber))
       : Stream.unwrap(Effect.map(this.executeUnprepared(sql, params, undefined), (all) => Stream.fromIterable(all)))
     return transform === undefined ? rows : Stream.map(rows, (row) => transform([row])[0])
   }
@@ -156,17 +156,20 @@ export class Session implements Connection {
     return Effect.map(this.ask(asked), ({ result: { rows } }) => (transform === undefined ? rows : transform(rows)))
   }
 
-  private watchedStream(sql: string, params: Params): Stream.Stream<Row, SqlError> {
+  /** The rows of a statement, as the driver streams them. */
+  protected streamed(sql: string, params: Params, fiber: Fiber.Fiber<unknown, unknown>): Stream.Stream<Row, SqlError> {
+    const rows = Effect.map(Effect.andThen(this.leased, this.wire.lend), (driver) => driver.stream(sql, params))
+    return Stream.tapError(Stream.unwrap(rows), (error) => Effect.sync(() => this.note(sql, error, fiber)))
+  }
+
+  private watched(
+    sql: string,
+    rows: (fiber: Fiber.Fiber<unknown, unknown>) => Stream.Stream<Row, SqlError>
+  ): Stream.Stream<Row, SqlError> {
     return Stream.unwrap(
       Effect.withFiber((fiber) => {
         const ended = this.observer.begin(sql, fiber)
-        const rows = Effect.map(Effect.andThen(this.leased, this.wire.lend), (driver) => driver.stream(sql, params))
-        return Effect.succeed(
-          Stream.unwrap(rows).pipe(
-            Stream.tapError((error) => Effect.sync(() => this.note(sql, error, fiber))),
-            Stream.onExit((exit) => Effect.sync(() => ended(exit)))
-          )
-        )
+        return Effect.succeed(Stream.onExit(rows(fiber), (exit) => Effect.sync(() => ended(exit))))
       })
     )
   }

@@ -3,33 +3,45 @@
  * rest of its statements one by one: they are refused, and so is the COMMIT at the end. So it is where a part of the
  * body failed that had been promised to take effect as a whole or not at all.
  */
+import type { Row } from "@effect/sql-pg/PgConnection"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
+import type * as Stream from "effect/Stream"
 import { RollbackOnly, StatementFailed, UnsupportedFeature } from "../../DsqlError.ts"
 import { carry, orUnknown } from "../errors/classify.ts"
 import type { Answer, Cycle, Settle } from "../wire/cycle.ts"
 import { Pipeline } from "../wire/pipeline.ts"
 import { isOnRows } from "./firstWord.ts"
 import { type Commit, type Finishing, type Last, sendWithCommit } from "./lastStatements.ts"
+import { inPages } from "./pages.ts"
 import { ReservedSession } from "./reservedSession.ts"
-import type { Session } from "./session.ts"
+import type { Params, Session } from "./session.ts"
+
+/** How a transaction is sent. */
+export interface Options {
+  /** Whether every statement goes alone. */
+  readonly isOff: boolean
+  /** Whether a stream is read a page at a time. */
+  readonly isPaged: boolean
+}
 
 export class TransactionSession extends ReservedSession implements Finishing {
-  private readonly isOff: boolean
+  private readonly options: Options
   private last: Last | undefined
+  private portals = 0
 
-  constructor({ end, observer, wire }: Session, isOff: boolean) {
+  constructor({ end, observer, wire }: Session, options: Options) {
     super(wire, end, observer)
-    this.isOff = isOff
+    this.options = options
   }
 
   /** Notes how the transaction begins. It begins with its first statement. */
   readonly begin = (text: string): Effect.Effect<void> =>
     Effect.withFiber((fiber) => {
-      this.pipeline = new Pipeline(this.wire, { begin: () => this.observed(text, fiber), isOff: this.isOff })
+      this.pipeline = new Pipeline(this.wire, { begin: () => this.observed(text, fiber), isOff: this.options.isOff })
       return Effect.void
     })
 
@@ -51,6 +63,21 @@ export class TransactionSession extends ReservedSession implements Finishing {
 
   protected override send(cycle: Cycle, sql: string): void {
     this.pipeline.submit(cycle, !isOnRows(sql))
+  }
+
+  protected override streamed(
+    sql: string,
+    params: Params,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Stream.Stream<Row, SqlError> {
+    if (!this.options.isPaged) return super.streamed(sql, params, fiber)
+    const name = `dsql_${++this.portals}`
+    return inPages({
+      open: (rows, settle) => this.wire.portal(sql, params, { name, rows }, settle),
+      send: (cycle) => this.send(cycle, sql),
+      failed: (cause) => this.failedWith(cause, sql, fiber),
+      close: () => this.wire.closePortal(name)
+    })
   }
 
   /** It is waited for together with the ROLLBACK behind it. */

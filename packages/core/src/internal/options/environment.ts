@@ -24,7 +24,8 @@ const pool = Config.all({
   idleTimeout: optional(Config.schema(period, "DSQL_IDLE_TIMEOUT")),
   connectTimeout: optional(Config.schema(period, "DSQL_CONNECT_TIMEOUT")),
   guarded: optional(Config.Literals(["statement", "transaction"], "DSQL_GUARDED")),
-  pipeline: optional(Config.Literals(["on", "off"], "DSQL_PIPELINE"))
+  pipeline: optional(Config.Literals(["on", "off"], "DSQL_PIPELINE")),
+  streams: optional(Config.Literals(["alone", "pages"], "DSQL_STREAMS"))
 }).pipe(
   Config.flatMap((pool) =>
     pool.minConnections !== undefined && pool.maxConnections !== undefined && pool.minConnections > pool.maxConnections

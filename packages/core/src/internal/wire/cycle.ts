@@ -41,9 +41,20 @@ export type Form = "rows" | "values"
 /** Who is told of the end of a statement. */
 export type Settle = (exit: Exit.Exit<Answer, SqlError>) => void
 
+/** A portal with a name, which gives so many rows at a time, for as long as its transaction lasts. */
+export interface Portal {
+  readonly name: string
+  readonly rows: number
+}
+
+/** The portal that gives all rows at once. */
+const unnamed: Portal = { name: "", rows: 0 }
+
 const nothing = new Uint8Array(0)
-const describe = PgProtocol.encodeDescribe({ target: "portal", name: "" })
-const execute = PgProtocol.encodeExecute({ portal: "", maxRows: 0 })
+const describe = (portal: Portal) => PgProtocol.encodeDescribe({ target: "portal", name: portal.name })
+const execute = (portal: Portal) => PgProtocol.encodeExecute({ portal: portal.name, maxRows: portal.rows })
+const unnamedDescribe = describe(unnamed)
+const unnamedExecute = execute(unnamed)
 
 export class Cycle {
   /** The statement whose name it uses; undefined for one that has none. */
@@ -53,13 +64,16 @@ export class Cycle {
   /** What it failed with. */
   failure: SqlError | undefined
   isComplete = false
+  /** Whether its portal has given a part of its rows, and has more. */
+  isSuspended = false
   private readonly form: Form
+  private readonly portal: Portal
   private readonly parse: Uint8Array | undefined
   private readonly bound: Uint8Array = nothing
   private settle: Settle | undefined
   private columns: Columns | undefined
-  private readonly rows: Array<Row> = []
-  private readonly values: Array<ReadonlyArray<unknown>> = []
+  private rows: Array<Row> = []
+  private values: Array<ReadonlyArray<unknown>> = []
   private tag = ""
 
   /** Values that cannot be written are a failure of the statement, which is not sent then. */
@@ -69,16 +83,18 @@ export class Cycle {
     form: Form,
     codec: Codec,
     statements: PreparedStatements | undefined,
-    settle: Settle
+    settle: Settle,
+    portal = unnamed
   ) {
     this.form = form
+    this.portal = portal
     this.settle = settle
     try {
       const parameters = params.map((value) => parameterOf(value, codec.registry))
       const parameterTypes = parameters.map(({ oid }) => oid)
       const prepared = statements?.get(sql, parameterTypes)
       const name = prepared?.name ?? ""
-      this.bound = prepared?.bound ?? getOrThrow(codec.bind({ portal: "", statement: name, parameters }))
+      this.bound = prepared?.bound ?? getOrThrow(codec.bind({ portal: portal.name, statement: name, parameters }))
       if (prepared !== undefined && parameters.length === 0) prepared.bound = this.bound
       if (prepared?.isSent !== true) {
         this.parse = getOrThrow(PgProtocol.encodeParse({ name, query: sql, parameterTypes }))
@@ -92,12 +108,15 @@ export class Cycle {
 
   /** What is written for it. One that was to be prepared by another, in vain, is prepared by this one. */
   frames(): ReadonlyArray<Uint8Array> {
-    const { bound, parse, prepared } = this
+    const { bound, parse, portal, prepared } = this
+    const [describing, executing] =
+      portal === unnamed ? [unnamedDescribe, unnamedExecute] : [describe(portal), execute(portal)]
+    if (this.isSuspended) return [executing]
     if (prepared !== undefined) prepared.uses--
-    if (parse === undefined || prepared?.isSent === true) return [bound, execute]
+    if (parse === undefined || prepared?.isSent === true) return [bound, executing]
     this.parses = true
     if (prepared !== undefined) prepared.isSent = true
-    return [parse, bound, describe, execute]
+    return [parse, bound, describing, executing]
   }
 
   /** It is not written, for this reason or for its own. */
@@ -109,7 +128,7 @@ export class Cycle {
 
   /** How its rows are read, as far as that is known when its turn comes. */
   begin(): PgProtocol.FieldReader<unknown> | undefined {
-    this.columns = this.parses ? undefined : this.prepared?.columns
+    if (!this.isSuspended) this.columns = this.parses ? undefined : this.prepared?.columns
     return this.columns?.read
   }
 
@@ -131,6 +150,19 @@ export class Cycle {
   complete(tag: string): void {
     this.tag = tag
     this.isComplete = true
+    this.isSuspended = false
+  }
+
+  /** Its portal has given as many rows as were asked for. */
+  suspend(): void {
+    this.isSuspended = true
+  }
+
+  /** Is to be sent again, for the rows behind those that it was answered with. */
+  resume(settle: Settle): void {
+    this.settle = settle
+    this.rows = []
+    this.values = []
   }
 
   /** Nobody waits for it any more. */

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { SqlError } from "effect/sql/SqlError"
-import { type Codec, codecOf, Cycle, type Form, type Settle } from "./cycle.ts"
+import { type Codec, codecOf, Cycle, type Form, type Portal, type Settle } from "./cycle.ts"
 import { columnsOf } from "./columns.ts"
 import * as Failure from "./failure.ts"
 import { PreparedStatements } from "./preparedStatements.ts"
@@ -51,6 +51,8 @@ export class Wire {
   private readonly codec: Codec
   private readonly statements = new PreparedStatements()
   private readonly underWay: Array<Written> = []
+  /** What closes the portals that nobody reads any more. */
+  private readonly portals: Array<Uint8Array> = []
   private waiting: Array<() => void> = []
 
   constructor(transport: Transport, driver: PgConnection, registry: PgTypes.Registry | undefined) {
@@ -71,6 +73,15 @@ export class Wire {
   readonly cycle = (sql: string, params: ReadonlyArray<unknown>, form: Form, prepare: boolean, settle: Settle): Cycle =>
     new Cycle(sql, params, form, this.codec, prepare ? this.statements : undefined, settle)
 
+  /** One whose rows come a part at a time. */
+  readonly portal = (sql: string, params: ReadonlyArray<unknown>, portal: Portal, settle: Settle): Cycle =>
+    new Cycle(sql, params, "rows", this.codec, undefined, settle, portal)
+
+  /** Closes a portal with what is written next. One that has gone with its transaction is closed without an error. */
+  readonly closePortal = (name: string): void => {
+    this.portals.push(PgProtocol.encodeClose({ target: "portal", name }))
+  }
+
   /** Calls back once nothing is under way. */
   readonly onIdle = (callback: () => void): void => {
     this.waiting.push(callback)
@@ -78,7 +89,7 @@ export class Wire {
 
   /** Writes segments at once. */
   readonly write = (...segments: ReadonlyArray<Segment>): void => {
-    const closes = this.statements.takeCloses()
+    const closes = [...this.statements.takeCloses(), ...this.portals.splice(0)]
     const frames: Array<Uint8Array> = [...closes]
     const isFirst = this.isIdle
     for (const [at, segment] of segments.entries()) {
@@ -199,6 +210,9 @@ export class Wire {
         return
       case "CommandComplete":
         return this.completed(segment, cycle, message.commandTag)
+      case "PortalSuspended":
+        cycle.suspend()
+        return this.answered(segment)
       case "EmptyQueryResponse":
         return this.completed(segment, cycle, "")
       case "CopyInResponse":
@@ -214,6 +228,10 @@ export class Wire {
   private completed(segment: Written, cycle: Cycle, tag: string): void {
     cycle.complete(tag)
     if (forgetting.has(tag)) this.statements.forget()
+    this.answered(segment)
+  }
+
+  private answered(segment: Written): void {
     segment.at++
     this.turn()
   }

@@ -1,0 +1,154 @@
+/**
+ * Group commit: what is asked for while statements are under way goes together in the next one.
+ *
+ * Nobody waits for others to come: who asks alone is sent at once, with whoever asks in the same tick.
+ */
+import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import type { PersistenceError } from "effect/cluster/ClusterError"
+import type * as Arr from "effect/Array"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
+import * as Scope from "effect/Scope"
+
+/** What goes together. */
+export interface Options<in A> {
+  /** No two of one name go together, nor while one of them is under way. */
+  readonly nameOf: (request: A) => string
+  /** How long what a request writes is, in characters. */
+  readonly lengthOf: (request: A) => number
+}
+
+type Group<A> = Arr.NonEmptyReadonlyArray<A>
+
+/** Does what a group asks for, and gives what each of them is answered, by its place. */
+export type Send<in A, out B> = (group: Group<A>) => Effect.Effect<ReadonlyArray<B>, PersistenceError>
+
+/** Statements under way at most: two, so that who asks just after one was sent does not wait for it. */
+const atOnce = 2
+
+/** What one takes: at most three rows for each of these, far below 3,000, and 10 MiB whatever the characters are. */
+const room = { count: 100, length: 2 * 2 ** 20 }
+
+interface Waiting<A, B> {
+  readonly request: A
+  readonly name: string
+  readonly answer: Deferred.Deferred<B, PersistenceError>
+}
+
+/**
+ * Gives what requests are made by, for as long as the scope is open. What is asked for in a transaction of the client is
+ * sent there, and at once.
+ */
+export const make = <A, B>(
+  { sql: { transactionService } }: DsqlClient["Service"],
+  { lengthOf, nameOf }: Options<A>,
+  send: Send<A, B>
+): Effect.Effect<(request: A) => Effect.Effect<B, PersistenceError>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const context = yield* Effect.context<never>()
+    const waiting: Array<Waiting<A, B>> = []
+    const underWay = new Set<string>()
+    let working = 0
+    let isClosed = false
+
+    /** Takes the next group out of those who wait. */
+    const next = (): ReadonlyArray<Waiting<A, B>> => {
+      const group: Array<Waiting<A, B>> = []
+      let length = 0
+      for (const own of waiting) {
+        if (underWay.has(own.name)) continue
+        length += lengthOf(own.request)
+        if (group.length === room.count || (group.length > 0 && length > room.length)) break
+        group.push(own)
+        underWay.add(own.name)
+      }
+      const taken = new Set(group)
+      waiting.splice(0, waiting.length, ...waiting.filter((own) => !taken.has(own)))
+      return group
+    }
+
+    const work: Effect.Effect<void> = Effect.suspend(() => {
+      const group = next()
+      const [first, ...rest] = group
+      if (first === undefined) {
+        working--
+        return Effect.void
+      }
+      const sent = inParts([first.request, ...rest.map(({ request }) => request)], send)
+      return Effect.andThen(
+        Effect.onExit(
+          Effect.updateContext(sent, () => context),
+          (exit) =>
+            Effect.sync(() => {
+              for (const [place, { answer, name }] of group.entries()) {
+                underWay.delete(name)
+                Deferred.doneUnsafe(
+                  answer,
+                  Exit.isSuccess(exit) ? (exit.value[place] ?? missing) : Exit.failCause(exit.cause)
+                )
+              }
+            })
+        ),
+        work
+      )
+    })
+
+    const grouped = (request: A): Effect.Effect<B, PersistenceError> =>
+      Effect.suspend(() => {
+        if (isClosed) return Effect.interrupt
+        const own = { request, name: nameOf(request), answer: Deferred.makeUnsafe<B, PersistenceError>() }
+        waiting.push(own)
+        const answered = Effect.onInterrupt(Deferred.await(own.answer), () =>
+          Effect.sync(() => {
+            const place = waiting.indexOf(own)
+            if (place !== -1) waiting.splice(place, 1)
+          })
+        )
+        if (working === atOnce) return answered
+        working++
+        return Effect.andThen(Effect.forkIn(work, scope), answered)
+      })
+
+    yield* Scope.addFinalizer(
+      scope,
+      Effect.sync(() => {
+        isClosed = true
+        for (const { answer } of waiting.splice(0)) Deferred.doneUnsafe(answer, Exit.interrupt())
+      })
+    )
+
+    return (request) =>
+      Effect.withFiber((fiber) =>
+        Context.getOption(fiber.context, transactionService)._tag === "Some"
+          ? Effect.flatMap(send([request]), ([answer]) => (answer === undefined ? missing : Effect.succeed(answer)))
+          : grouped(request)
+      )
+  })
+
+const missing = Exit.die(new Error("a group gave no answer to one of its requests"))
+
+/** Does what a group asks for; what is refused for what is in it in halves, so that it keeps the others from nothing. */
+const inParts = <A, B>(
+  group: Group<A>,
+  send: Send<A, B>
+): Effect.Effect<ReadonlyArray<Exit.Exit<B, PersistenceError>>> =>
+  Effect.flatMap(Effect.exit(send(group)), (exit) => {
+    if (Exit.isSuccess(exit)) return Effect.succeed(exit.value.map((answer) => Exit.succeed(answer)))
+    const middle = group.length >> 1
+    const [first, ...rest] = group.slice(0, middle)
+    const [second, ...others] = group.slice(middle)
+    const error = Exit.findErrorOption(exit)
+    if (first === undefined || second === undefined || error._tag === "None" || !isRefusal(error.value)) {
+      return Effect.succeed(group.map(() => Exit.failCause(exit.cause)))
+    }
+    return Effect.zipWith(inParts([first, ...rest], send), inParts([second, ...others], send), (a, b) => [...a, ...b])
+  })
+
+const isRefusal = ({ cause }: PersistenceError): boolean =>
+  Predicate.hasProperty(cause, "_tag") &&
+  typeof cause._tag === "string" &&
+  (cause._tag === "LimitExceeded" || cause._tag === "StatementFailed" || cause._tag.endsWith("Violation"))
