@@ -73,7 +73,7 @@ const make = (
   { interval, lease }: Times
 ): RunnerStorage.Encoded => {
   const { prefix } = holding
-  const now = () => clock.currentTimeNanosUnsafe()
+  const now = () => clock.monotonicTimeNanosUnsafe()
 
   /** Grants what a statement returned of these shards, at the latest as of when it was sent, and names it. */
   const grant = (address: string, at: bigint, rows: ReadonlyArray<Storing.Row>): Array<string> =>
@@ -160,9 +160,12 @@ const make = (
       return Effect.forkIn(asked, scope).pipe(
         Effect.flatMap(Fiber.join),
         Effect.timeoutOption(interval / 2),
-        Effect.map(Option.getOrElse(() => true)),
+        // A process that was stopped meanwhile may have outlived it.
+        Effect.map(Option.getOrElse(() => isConfirmed(address, shardId, lease))),
         Effect.catch((error) =>
-          Effect.as(Effect.logDebug("a shard was not confirmed, and its lease lasts", error), true)
+          isConfirmed(address, shardId, lease)
+            ? Effect.as(Effect.logDebug("a shard was not confirmed, and its lease lasts", error), true)
+            : Effect.fail(error)
         )
       )
     }).pipe(Effect.retry({ schedule: Schedule.spaced(interval / 20).pipe(Schedule.upTo({ duration: interval })) }))

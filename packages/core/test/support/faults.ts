@@ -2,7 +2,7 @@
  * Real failures of a real server, at the moment that a test needs them.
  */
 import { DsqlClient, Transaction } from "@effect-dsql/core"
-import { Deferred, Effect, Layer, Logger, Queue, References } from "effect"
+import { Clock, Deferred, Effect, Layer, Logger, Queue, References } from "effect"
 
 export const conflictText = {
   OC000: "change conflicts with another transaction (OC000)",
@@ -82,8 +82,12 @@ export const listen = (message: string) =>
       const [said, fields] = Array.isArray(options.message) ? options.message : [options.message]
       if (said === message) Queue.offerUnsafe(queue, fields as Backoff)
     })
+    // Lines are rationed by the clock, which all files of a process share: a clock of its own has all of them.
     const listening = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-      effect.pipe(Effect.provide(Logger.layer([logger])), Effect.provideService(References.MinimumLogLevel, "Debug"))
+      Effect.clockWith((clock) => Effect.provideService(effect, Clock.Clock, Object.create(clock))).pipe(
+        Effect.provide(Logger.layer([logger])),
+        Effect.provideService(References.MinimumLogLevel, "Debug")
+      )
     return { queue, listening }
   })
 

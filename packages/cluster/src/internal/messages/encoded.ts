@@ -26,6 +26,9 @@ import * as Rows from "./rows.ts"
 import * as Saving from "./saving.ts"
 import { Travelling } from "./travelling.ts"
 
+/** A request whose key is known is answered with a reply, twice in its row: seven of a mebibyte are below 16 MiB. */
+const lengthOfAnswer = 300_000
+
 export const make = Effect.fnUntraced(function* (
   client: DsqlClient["Service"],
   storing: Storing,
@@ -78,7 +81,8 @@ export const make = Effect.fnUntraced(function* (
     client,
     {
       nameOf: ({ id, key_hash }) => key_hash ?? String(id),
-      lengthOf: ({ headers, payload }) => headers.length + payload.length
+      lengthOf: ({ headers, key_hash, payload }) =>
+        headers.length + payload.length + (key_hash === null ? 0 : lengthOfAnswer)
     },
     (group) =>
       Effect.map(storing.write("SaveRequest", Saving.requests(group)), (told) => {

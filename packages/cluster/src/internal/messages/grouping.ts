@@ -35,6 +35,7 @@ const room = { count: 100, length: 2 * 2 ** 20 }
 interface Waiting<A, B> {
   readonly request: A
   readonly name: string
+  readonly length: number
   readonly answer: Deferred.Deferred<B, PersistenceError>
 }
 
@@ -61,7 +62,7 @@ export const make = <A, B>(
       let length = 0
       for (const own of waiting) {
         if (underWay.has(own.name)) continue
-        length += lengthOf(own.request)
+        length += own.length
         if (group.length === room.count || (group.length > 0 && length > room.length)) break
         group.push(own)
         underWay.add(own.name)
@@ -71,18 +72,19 @@ export const make = <A, B>(
       return group
     }
 
-    const work: Effect.Effect<void> = Effect.suspend(() => {
-      const group = next()
-      const [first, ...rest] = group
-      if (first === undefined) {
-        working--
-        return Effect.void
-      }
-      const sent = inParts([first.request, ...rest.map(({ request }) => request)], send)
-      return Effect.andThen(
-        Effect.onExit(
-          Effect.updateContext(sent, () => context),
-          (exit) =>
+    /** Sends the next group, and the ones after it. Whoever was taken into one is answered, whatever becomes of it. */
+    const work: Effect.Effect<void> = Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const group = next()
+        const [first, ...rest] = group
+        if (first === undefined) {
+          working--
+          return Effect.succeed(false)
+        }
+        const parts = inParts([first.request, ...rest.map(({ request }) => request)], send)
+        const sent: typeof parts = Effect.updateContext(parts, () => context)
+        return Effect.as(
+          Effect.onExit(restore(sent), (exit) =>
             Effect.sync(() => {
               for (const [place, { answer, name }] of group.entries()) {
                 underWay.delete(name)
@@ -92,26 +94,38 @@ export const make = <A, B>(
                 )
               }
             })
-        ),
-        work
-      )
-    })
-
-    const grouped = (request: A): Effect.Effect<B, PersistenceError> =>
-      Effect.suspend(() => {
-        if (isClosed) return Effect.interrupt
-        const own = { request, name: nameOf(request), answer: Deferred.makeUnsafe<B, PersistenceError>() }
-        waiting.push(own)
-        const answered = Effect.onInterrupt(Deferred.await(own.answer), () =>
-          Effect.sync(() => {
-            const place = waiting.indexOf(own)
-            if (place !== -1) waiting.splice(place, 1)
-          })
+          ),
+          true
         )
-        if (working === atOnce) return answered
-        working++
-        return Effect.andThen(Effect.forkIn(work, scope), answered)
       })
+    ).pipe(Effect.flatMap((isMore) => (isMore ? work : Effect.void)))
+
+    /** Who is interrupted leaves while he waits; who is in a group hears of it first, as of a statement of his own. */
+    const grouped = (request: A): Effect.Effect<B, PersistenceError> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => {
+          if (isClosed) return Effect.interrupt
+          const own: Waiting<A, B> = {
+            request,
+            name: nameOf(request),
+            // Here, where what cannot be measured is nobody else's defect.
+            length: lengthOf(request),
+            answer: Deferred.makeUnsafe()
+          }
+          waiting.push(own)
+          const answered = Effect.onInterrupt(restore(Deferred.await(own.answer)), () =>
+            Effect.suspend(() => {
+              const place = waiting.indexOf(own)
+              if (place === -1) return Effect.asVoid(Effect.exit(Deferred.await(own.answer)))
+              waiting.splice(place, 1)
+              return Effect.void
+            })
+          )
+          if (working === atOnce) return answered
+          working++
+          return Effect.andThen(Effect.forkIn(work, scope), answered)
+        })
+      )
 
     yield* Scope.addFinalizer(
       scope,
@@ -136,7 +150,7 @@ const inParts = <A, B>(
   group: Group<A>,
   send: Send<A, B>
 ): Effect.Effect<ReadonlyArray<Exit.Exit<B, PersistenceError>>> =>
-  Effect.flatMap(Effect.exit(send(group)), (exit) => {
+  Effect.flatMap(Effect.exit(Effect.suspend(() => send(group))), (exit) => {
     if (Exit.isSuccess(exit)) return Effect.succeed(exit.value.map((answer) => Exit.succeed(answer)))
     const middle = group.length >> 1
     const [first, ...rest] = group.slice(0, middle)
