@@ -134,7 +134,7 @@ export const make = Effect.fnUntraced(function* (
       const shard = name(Rows.shardOf(envelope))
       if (envelope._tag === "Request") {
         const key = primaryKey === null ? undefined : keyHash(holding.prefix, primaryKey)
-        return Effect.flatten(saveRequest(Saving.asked(envelope, shard, key, deliverAt)))
+        return Effect.flatten(Effect.suspend(() => saveRequest(Saving.asked(envelope, shard, key, deliverAt))))
       }
       const signal = Effect.suspend(() =>
         storing.write(
