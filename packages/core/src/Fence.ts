@@ -20,10 +20,13 @@ import type { SqlError } from "effect/sql/SqlError"
 import { ConditionFailed, type Token } from "./DsqlError.ts"
 import * as Expression from "./Expression.ts"
 import * as Guards from "./Guard.ts"
-import * as Guarded from "./Guarded.ts"
-import * as Turn from "./internal/hotkeys/turn.ts"
+import type * as Guarded from "./Guarded.ts"
+import * as Form from "./internal/guarded/form.ts"
 import { send } from "./internal/guarded/sending.ts"
 import { plain } from "./internal/guarded/text.ts"
+import { Tree } from "./internal/guarded/tree.ts"
+import * as Writing from "./internal/guarded/writing.ts"
+import * as Turn from "./internal/hotkeys/turn.ts"
 import { sql, type Transaction } from "./Transaction.ts"
 import * as Write from "./Write.ts"
 
@@ -106,16 +109,7 @@ export const compareAndSet = <Columns extends Readonly<Record<string, unknown>>>
   guard: Guard,
   expected: Token,
   set: Columns & Write.SomeColumns<Columns>
-): Effect.Effect<void, ConditionFailed | SqlError, Transaction> =>
-  Effect.asVoid(
-    // What is wrong with the columns is a defect of the effect.
-    Effect.suspend(() =>
-      Guarded.write({
-        guards: [holding(guard, expected)],
-        writes: [Write.update({ table: guard.table, set: bound(set), where: keyOf(guard) })]
-      })
-    )
-  )
+): Effect.Effect<void, ConditionFailed | SqlError, Transaction> => moved(guard, expected, set)
 
 /**
  * Deletes the guard if its token is still the expected one. One statement.
@@ -126,13 +120,7 @@ export const compareAndSet = <Columns extends Readonly<Record<string, unknown>>>
 export const compareAndDelete = (
   guard: Guard,
   expected: Token
-): Effect.Effect<void, ConditionFailed | SqlError, Transaction> =>
-  Effect.asVoid(
-    Guarded.write({
-      guards: [holding(guard, expected)],
-      writes: [Write.remove({ table: guard.table, where: keyOf(guard) })]
-    })
-  )
+): Effect.Effect<void, ConditionFailed | SqlError, Transaction> => moved(guard, expected, undefined)
 
 /**
  * The guard of a statement that moves the token: the row is there once, has the token, and is nobody else's until COMMIT.
@@ -148,6 +136,57 @@ export const holding = (guard: Guard, expected: Token): Guards.Guard<ConditionFa
     holds: (row) => Guards.exists(row, Expression.sql`token = ${expected}`),
     refuse: (found) => refuse(guard, expected, found && [found["token"], found["text"]])
   })
+
+type Values = Readonly<Record<string, unknown>>
+
+/** Sets columns of the guard, or deletes it where there are none. What is wrong with them is a defect of the effect. */
+const moved = (
+  guard: Guard,
+  expected: Token,
+  set: Values | undefined
+): Effect.Effect<void, ConditionFailed | SqlError, Transaction> =>
+  Effect.asVoid(
+    Writing.write(
+      () => moving(guard, expected, set),
+      () => {
+        const given = [...Object.values(guard.key), expected, ...(set === undefined ? [] : Object.values(set))]
+        return given.every(Form.isPlain) ? Form.filled(formOf(guard, set), given) : undefined
+      }
+    )
+  )
+
+const moving = (guard: Guard, expected: Token, set: Values | undefined): Guarded.Statement<ConditionFailed> => {
+  const { table } = guard
+  const where = keyOf(guard)
+  return {
+    guards: [holding(guard, expected)],
+    writes: [set === undefined ? Write.remove({ table, where }) : Write.update({ table, set: bound(set), where })]
+  }
+}
+
+const forms = new Tree<Form.Form>()
+
+/** The form of the statement that moves a guard of such columns. */
+const formOf = ({ key, table, token }: Guard, set: Values | undefined): Form.Form => {
+  const columns = Object.keys(key)
+  const others = set === undefined ? undefined : Object.keys(set)
+  let here = forms.begin()
+  for (const what of [table, token, columns.length]) here = forms.after(here, what)
+  for (const column of columns) here = forms.after(here, column)
+  here = forms.after(here, others?.length)
+  if (others !== undefined) for (const column of others) here = forms.after(here, column)
+  return (here.kept ??= Form.of(
+    moving(
+      { table, key: numbered(columns, 0), token },
+      BigInt(columns.length),
+      others && numbered(others, columns.length + 1)
+    )
+  ))
+}
+
+/** The places of columns among the values that are given. */
+const numbered = (columns: ReadonlyArray<string>, first: number): Readonly<Record<string, bigint>> =>
+  Object.fromEntries(columns.map((column, index) => [column, BigInt(first + index)]))
 
 /** The token, and how the server writes it: a timestamp has more digits than a Date. */
 const read = ({ token }: Guard) => {

@@ -16,49 +16,15 @@
  * @since 0.1.0
  * @stability unstable
  */
-import * as Effect from "effect/Effect"
-import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import { SerializationConflict } from "./DsqlError.ts"
+import type * as Effect from "effect/Effect"
+import type { SqlError } from "effect/sql/SqlError"
 import type * as Expression from "./Expression.ts"
-import { type Guard, type Row, SharedLock } from "./Guard.ts"
-import * as Sending from "./internal/guarded/sending.ts"
 import { reference } from "./internal/guarded/reference.ts"
-import { carry } from "./internal/errors/classify.ts"
-import { see } from "./internal/errors/conflictSeen.ts"
-import { ofRow } from "./internal/hotkeys/key.ts"
-import * as Turn from "./internal/hotkeys/turn.ts"
-import { Transaction } from "./Transaction.ts"
-import type { Write } from "./Write.ts"
+import type { Statement, Told } from "./internal/guarded/statement.ts"
+import * as Writing from "./internal/guarded/writing.ts"
+import type { Transaction } from "./Transaction.ts"
 
-/**
- * What is written while which guards hold; `E` is what the guards refuse with.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Statement<out E = never> {
-  /** In the order in which they are locked, and refuse. */
-  readonly guards: ReadonlyArray<Guard<E>>
-  /** What each reads is from before all of them. */
-  readonly writes: ReadonlyArray<Write>
-  /**
-   * Says that no write reads or changes a row that another one changes. A statement that does not say so is refused, as
-   * a defect, if two of its writes are of one table, or one names the table of an earlier one. Default: false.
-   */
-  readonly independent?: boolean | undefined
-  /** What the answer tells beside: single values of the snapshot from before the writes, by name. */
-  readonly tells?: Readonly<Record<string, Expression.Expression>> | undefined
-  /** Unique constraints under which a guard saw the key free: who has taken it since is a conflict, not a violation. */
-  readonly free?: ReadonlyArray<string> | undefined
-}
-
-/**
- * What a statement told, by name, as the driver decodes it.
- *
- * @since 0.1.0
- * @category models
- */
-export type Told = Readonly<Record<string, unknown>>
+export type { Statement, Told }
 
 /**
  * Sends a statement and gives what it tells. If it fails, nothing was written.
@@ -96,21 +62,7 @@ export type Told = Readonly<Record<string, unknown>>
  * @category execution
  */
 export const write = <E = never>(statement: Statement<E>): Effect.Effect<Told, E | SqlError, Transaction> =>
-  Effect.flatMap(Transaction, ({ guarded, sql }) =>
-    Effect.withFiber<Told, E | SqlError>((fiber) => {
-      const shared = fiber.getRef(SharedLock)
-      const { guards, independent = false, tells = {}, writes } = statement
-      const parts = { guards, independent, tells, writes }
-      const clause: Sending.Clause = (lock) => (lock === "shared" ? shared : "FOR UPDATE")
-      const turn = fiber.getRef(Turn.Current)
-      if (turn !== undefined && !goesOn(turn, guards, clause)) return Turn.over
-      const sent = guarded === "statement" ? Sending.atOnce(sql, parts, clause) : Sending.inTurn(sql, parts, clause)
-      const free = statement.free ?? []
-      return free.length === 0
-        ? sent
-        : Effect.catch(sent, (error) => (isSqlError(error) && isTaken(error, free) ? taken(error) : Effect.fail(error)))
-    })
-  )
+  Writing.write(() => statement)
 
 /**
  * What is told under a name, for what the statement writes.
@@ -120,26 +72,3 @@ export const write = <E = never>(statement: Statement<E>): Effect.Effect<Told, E
  */
 export const told = (name: string, type: Expression.Type): Expression.Expression =>
   reference({ of: "tell", name, type })
-
-/** Names the keys of the rows that the guards take for themselves: whether nobody else of the client has any of them. */
-const goesOn = (turn: Turn.Turn, guards: ReadonlyArray<Guard<unknown>>, clause: Sending.Clause): boolean =>
-  guards.every(({ beside, row }) => isFree(turn, row, clause) && (beside === undefined || isFree(turn, beside, clause)))
-
-const isFree = (turn: Turn.Turn, { key, lock }: Row, clause: Sending.Clause): boolean => {
-  if (key?.values === undefined || lock === undefined || clause(lock) !== "FOR UPDATE") return true
-  const named = ofRow(key.table, key.columns, key.values)
-  return named === undefined || turn.goesOnWith(named)
-}
-
-const isTaken = ({ reason }: SqlError, free: ReadonlyArray<string>): boolean =>
-  reason._tag === "UniqueViolation" && free.includes(reason.constraint)
-
-/** A key that a guard saw free is taken only by somebody who committed since: a conflict, whatever the server calls it. */
-const taken = (cause: SqlError): Effect.Effect<never, SqlError> => {
-  const conflict = new SerializationConflict({ code: "unmarked", message: "another write took the key first", cause })
-  const error = carry(conflict, "query")
-  return Effect.withFiber((fiber) => {
-    see(error, fiber)
-    return Effect.fail(error)
-  })
-}

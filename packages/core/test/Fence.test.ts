@@ -1,7 +1,7 @@
-import { DsqlClient, type DsqlError, Fence, RetryPolicy, Transaction } from "@effect-dsql/core"
+import { DsqlClient, type DsqlError, Expression, Fence, RetryPolicy, Transaction } from "@effect-dsql/core"
 import { assert, layer } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option } from "effect"
-import type { SqlError } from "effect/sql"
+import { type SqlError, Statement } from "effect/sql"
 import { TestCluster, TestDatabase } from "../../../test/database.ts"
 
 const shard = (id: number): Fence.Guard => ({ table: "shards", key: { shard_id: id }, token: "range_id" })
@@ -233,6 +233,42 @@ const suite = (name: string, database: Layer.Layer<DsqlClient.Provided, unknown>
           })
         )
         assert.deepStrictEqual(yield* sql`SELECT token, written FROM guard`, [{ token: 6n, written: { by: "me" } }])
+      })
+    )
+
+    it.effect("sends one text and its values in their places, also where it has to be put together anew", () =>
+      Effect.gen(function* () {
+        yield* given(30, 5n)
+        yield* Transaction.autocommit(addTask(30, 2))
+        const sent = Effect.fnUntraced(function* (
+          fenced: Effect.Effect<void, DsqlError.ConditionFailed | SqlError.SqlError, Transaction.Transaction>
+        ) {
+          const texts: Array<string> = []
+          const values: Array<unknown> = []
+          const keeping: Statement.Transformer = (statement) =>
+            Effect.sync(() => {
+              const [text, parameters] = statement.compile()
+              texts.push(text)
+              values.push(...parameters)
+              return statement
+            })
+          yield* Effect.provideService(Transaction.autocommit(fenced), Statement.CurrentTransformer, keeping)
+          return { texts, values }
+        })
+        const first = yield* sent(Fence.compareAndSet(shard(30), 5n, { range_id: 6n, owner: "a" }))
+        assert.deepStrictEqual(first.values, [30, 5n, 30, 6n, "a", 30])
+        const again = yield* sent(Fence.compareAndSet(shard(30), 6n, { range_id: 7n, owner: "b" }))
+        assert.deepStrictEqual(again, { texts: first.texts, values: [30, 6n, 30, 7n, "b", 30] })
+        const range_id = Expression.sql`${8n}`
+        const anew = yield* sent(Fence.compareAndSet(shard(30), 7n, { range_id, owner: "c" }))
+        assert.deepStrictEqual(anew, { texts: first.texts, values: [30, 7n, 30, 8n, "c", 30] })
+        const turned = yield* sent(Fence.compareAndSet(shard(30), 8n, { owner: "d", range_id: 9n }))
+        assert.notDeepEqual(turned.texts, first.texts)
+        assert.deepStrictEqual(turned.values, [30, 8n, 30, "d", 9n, 30])
+        const task = { table: "tasks", key: { shard_id: 30, task_id: 2 }, token: "task_id" }
+        assert.deepStrictEqual((yield* sent(Fence.compareAndDelete(task, 2))).values, [30, 2, 2, 30, 2, 30, 2])
+        assert.deepStrictEqual(yield* range(30), { range_id: 9n, owner: "d" })
+        assert.strictEqual(yield* tasks(30), 0)
       })
     )
 

@@ -8,7 +8,17 @@ import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Metric } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
-import { asked, documented, expected, families, holds, load, reads, scrapedAs } from "../../../test/observability.ts"
+import {
+  asked,
+  documented,
+  expected,
+  families,
+  holds,
+  load,
+  reads,
+  scrapedAs,
+  unbegun
+} from "../../../test/observability.ts"
 import { Quiet } from "../../../test/quiet.ts"
 import { badDay, cluster } from "./support/badDay.ts"
 import { Series } from "./support/occurrences.ts"
@@ -76,121 +86,124 @@ const run = (series: Series) =>
 
 const isOurs = (id: string) => id.startsWith("dsql_") || id.startsWith("db.client.")
 
-layer(Layer.effect(RealRun, run(new Series())), { excludeTestServices: true, timeout: "60 seconds" })(
-  "Observability",
-  (it) => {
-    it.effect("moves every metric in a real run, with the labels that it says", () =>
-      Effect.gen(function* () {
-        const { snapshot } = yield* RealRun
-        for (const { failureLabels = [], labels, metric } of Metrics.catalogue) {
-          const series = snapshot.filter(({ id }) => id === metric.id)
-          const moved = series.some(({ state }) => {
-            if ("count" in state) return state.count > 0
-            return "value" in state && state.value > 0
-          })
-          assert.isTrue(moved, `${metric.id} did not move`)
-          // The unit is told to a collector by an attribute, and is no label.
-          const own = series.map(({ attributes = {} }) => Object.keys(attributes).filter((key) => key !== "unit"))
-          const isKnown = (key: string) =>
-            (labels as ReadonlyArray<string>).includes(key) || failureLabels.includes(key)
-          for (const keys of own) {
-            assert.includeMembers(keys, [...labels], metric.id)
-            assert.isTrue(keys.every(isKnown), `${metric.id} has ${keys.join(", ")}`)
-          }
-          for (const label of failureLabels) {
-            assert.isTrue(
-              own.some((keys) => keys.includes(label)),
-              `${metric.id} never failed with ${label}`
-            )
-          }
+layer(Layer.effect(RealRun, run(new Series())), { excludeTestServices: true })("Observability", (it) => {
+  it.effect("moves every metric in a real run, with the labels that it says", () =>
+    Effect.gen(function* () {
+      const { snapshot } = yield* RealRun
+      for (const { failureLabels = [], labels, metric } of Metrics.catalogue) {
+        const series = snapshot.filter(({ id }) => id === metric.id)
+        const moved = series.some(({ state }) => {
+          if ("count" in state) return state.count > 0
+          return "value" in state && state.value > 0
+        })
+        assert.isTrue(moved, `${metric.id} did not move`)
+        // The unit is told to a collector by an attribute, and is no label.
+        const own = series.map(({ attributes = {} }) => Object.keys(attributes).filter((key) => key !== "unit"))
+        const isKnown = (key: string) => (labels as ReadonlyArray<string>).includes(key) || failureLabels.includes(key)
+        for (const keys of own) {
+          assert.includeMembers(keys, [...labels], metric.id)
+          assert.isTrue(keys.every(isKnown), `${metric.id} has ${keys.join(", ")}`)
         }
-      })
-    )
-
-    it.effect("knows every metric that the run registered", () =>
-      Effect.gen(function* () {
-        const { snapshot } = yield* RealRun
-        const registered = new Set(snapshot.map(({ id }) => id).filter(isOurs))
-        assert.deepStrictEqual([...registered].toSorted(), Metrics.catalogue.map(({ metric }) => metric.id).toSorted())
-      })
-    )
-
-    it.effect("shows every metric to Prometheus and to an OTLP collector", () =>
-      Effect.gen(function* () {
-        const { scraped, sent } = yield* RealRun
-        const shown = families(scraped)
-        for (const { metric } of Metrics.catalogue) {
+        for (const label of failureLabels) {
           assert.isTrue(
-            shown.has(metric.type === "Histogram" ? `${scrapedAs(metric.id)}_bucket` : scrapedAs(metric.id)),
-            metric.id
+            own.some((keys) => keys.includes(label)),
+            `${metric.id} never failed with ${label}`
           )
-          assert.include(sent, `"${metric.id}"`)
         }
-        assert.include(sent, "/v1/metrics")
-        assert.include(sent, "bad-day")
-      })
-    )
+      }
+    })
+  )
 
-    it.effect.each(expressions)("%s asks for what there is: %s", ([, expression, said]) =>
-      Effect.gen(function* () {
-        holds(families((yield* RealRun).scraped), expression, said)
-      })
-    )
+  it.effect("knows every metric that the run registered", () =>
+    Effect.gen(function* () {
+      const { snapshot } = yield* RealRun
+      const registered = new Set(snapshot.map(({ id }) => id).filter(isOurs))
+      assert.deepStrictEqual([...registered].toSorted(), Metrics.catalogue.map(({ metric }) => metric.id).toSorted())
+    })
+  )
 
-    it.effect("asks for nothing that the test of its expressions would not see", () =>
-      Effect.gen(function* () {
-        const shown = families((yield* RealRun).scraped)
-        for (const wrong of ["dsql_pool_opne", "rate(dsql_tx_conflict_total[5m]", 'dsql_pool_open{pol="x"}']) {
-          const { metrics, problems } = asked(wrong)
-          const unknown = metrics.some(
-            ({ matchers, name }) => !shown.has(name) || matchers.some(([label]) => shown.get(name)?.has(label) !== true)
-          )
-          assert.isTrue(problems.length > 0 || unknown, wrong)
-        }
-      })
-    )
-
-    it.effect("fills the dashboard's lists from what there is", () =>
-      Effect.gen(function* () {
-        const shown = families((yield* RealRun).scraped)
-        for (const { name, query } of dashboard.templating.list) {
-          const values = /^label_values\((\w+), (\w+)\)$/.exec(query)
-          if (name === "datasource") continue
-          assert.strictEqual(values?.[2], name)
-          assert.isTrue(shown.get(values?.[1] ?? "")?.has(name))
-        }
-      })
-    )
-
-    it.effect("reads every metric in the dashboard", () =>
-      Effect.gen(function* () {
-        yield* RealRun
-        const charted = dashboard.panels.flatMap(({ targets = [] }) =>
-          targets.map(({ expr }) => expr.replaceAll("$__rate_interval", "5m"))
+  it.effect("shows every metric to Prometheus and to an OTLP collector", () =>
+    Effect.gen(function* () {
+      const { scraped, sent } = yield* RealRun
+      const shown = families(scraped)
+      for (const { metric } of Metrics.catalogue) {
+        assert.isTrue(
+          shown.has(metric.type === "Histogram" ? `${scrapedAs(metric.id)}_bucket` : scrapedAs(metric.id)),
+          metric.id
         )
-        for (const { metric } of Metrics.catalogue) {
-          assert.isTrue(
-            charted.some((expression) => reads(expression, metric.id)),
-            `no panel shows ${metric.id}`
-          )
-        }
-      })
-    )
+        assert.include(sent, `"${metric.id}"`)
+      }
+      assert.include(sent, "/v1/metrics")
+      assert.include(sent, "bad-day")
+    })
+  )
 
-    it.effect("says what to do in every alert", () =>
-      Effect.gen(function* () {
-        yield* RealRun
-        for (const { annotations } of rules) assert.isNotEmpty(annotations.action)
-      })
-    )
+  it.effect.each(expressions)("%s asks for what there is: %s", ([, expression, said]) =>
+    Effect.gen(function* () {
+      holds(families((yield* RealRun).scraped), expression, said)
+    })
+  )
 
-    it.effect("has a page that says just this, and which alerts read it", () =>
-      Effect.gen(function* () {
-        yield* RealRun
-        const isRow = (line: string) =>
-          (line.startsWith("| `dsql_") && !line.startsWith("| `dsql_cluster_")) || line.startsWith("| `db.client.")
-        assert.deepStrictEqual(documented(isRow), expected(Metrics.catalogue, rules))
-      })
+  it.effect("asks for nothing that the test of its expressions would not see", () =>
+    Effect.gen(function* () {
+      const shown = families((yield* RealRun).scraped)
+      for (const wrong of ["dsql_pool_opne", "rate(dsql_tx_conflict_total[5m]", 'dsql_pool_open{pol="x"}']) {
+        const { metrics, problems } = asked(wrong)
+        const unknown = metrics.some(
+          ({ matchers, name }) => !shown.has(name) || matchers.some(([label]) => shown.get(name)?.has(label) !== true)
+        )
+        assert.isTrue(problems.length > 0 || unknown, wrong)
+      }
+    })
+  )
+
+  it.effect("fills the dashboard's lists from what there is", () =>
+    Effect.gen(function* () {
+      const shown = families((yield* RealRun).scraped)
+      for (const { name, query } of dashboard.templating.list) {
+        const values = /^label_values\((\w+), (\w+)\)$/.exec(query)
+        if (name === "datasource") continue
+        assert.strictEqual(values?.[2], name)
+        assert.isTrue(shown.get(values?.[1] ?? "")?.has(name))
+      }
+    })
+  )
+
+  it.effect("reads every metric in the dashboard", () =>
+    Effect.gen(function* () {
+      yield* RealRun
+      const charted = dashboard.panels.flatMap(({ targets = [] }) =>
+        targets.map(({ expr }) => expr.replaceAll("$__rate_interval", "5m"))
+      )
+      for (const { metric } of Metrics.catalogue) {
+        assert.isTrue(
+          charted.some((expression) => reads(expression, metric.id)),
+          `no panel shows ${metric.id}`
+        )
+      }
+    })
+  )
+
+  it("sees the first of what an alert counts", () => {
+    assert.deepStrictEqual(
+      rules.flatMap(({ expr }) => unbegun(expr)),
+      []
     )
-  }
-)
+  })
+
+  it.effect("says what to do in every alert", () =>
+    Effect.gen(function* () {
+      yield* RealRun
+      for (const { annotations } of rules) assert.isNotEmpty(annotations.action)
+    })
+  )
+
+  it.effect("has a page that says just this, and which alerts read it", () =>
+    Effect.gen(function* () {
+      yield* RealRun
+      const isRow = (line: string) =>
+        (line.startsWith("| `dsql_") && !line.startsWith("| `dsql_cluster_")) || line.startsWith("| `db.client.")
+      assert.deepStrictEqual(documented(isRow), expected(Metrics.catalogue, rules))
+    })
+  )
+})

@@ -66,7 +66,7 @@ describe("an editor shows of a transaction", () => {
     handled: "const handled: Effect.Effect<void | readonly Row[], TransactionError, DsqlClient>"
   }
 
-  it("what remains to be handled, by name", { timeout: 120_000 }, () => {
+  it("what remains to be handled, by name", () => {
     assert.deepStrictEqual(shown(Object.keys(expected)), Object.values(expected))
   })
 })

@@ -17,7 +17,7 @@ import * as Text from "./text.ts"
 
 export type { Clause } from "./text.ts"
 
-type Parts<E> = Omit<Text.Parts, "guards"> & {
+export type Parts<E> = Omit<Text.Parts, "guards"> & {
   readonly guards: ReadonlyArray<Guard<E>>
   /** Whether whoever sends the writes knows that they may come in any order. */
   readonly independent: boolean
@@ -35,11 +35,20 @@ export const atOnce = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause):
       check(whole)
       return Text.statement(whole, clause)
     }
-    return Effect.flatMap(send(sql, written(whole, clause, flat)), ([row = []]) => {
-      const { refused, told } = read(whole, row)
-      return refused === undefined ? Effect.succeed({ ...told, ...counts(whole.writes, row) }) : refused
-    })
+    return Effect.flatMap(send(sql, written(whole, clause, flat)), ([row = []]) => answered(whole, row))
   })
+
+/** One statement of a guard and a write, and nothing that is told, whose text is known. */
+export const known = <E>(sql: SqlClient, what: Written, parts: () => Parts<E>): Effect.Effect<Told, E | SqlError> =>
+  // Whether all is held stands behind what holds and how many rows there are.
+  Effect.flatMap(send(sql, what), ([row = []]) => (row[2] === true ? tellingNothing : answered(parts(), row)))
+
+const tellingNothing = Effect.succeed<Told>({})
+
+const answered = <E>(parts: Parts<E>, row: Row): Effect.Effect<Told, E> => {
+  const { refused, told } = read(parts, row)
+  return refused === undefined ? Effect.succeed({ ...told, ...counts(parts.writes, row) }) : refused
+}
 
 /** As statements of the transaction that is open; what is bare needs none, unless a lost answer is to be settled. */
 export const inTurn = <E>(sql: SqlClient, parts: Parts<E>, clause: Text.Clause): Effect.Effect<Told, E | SqlError> =>
@@ -90,28 +99,27 @@ type Row = ReadonlyArray<unknown>
 
 /** The columns stand as `Text` writes them; the `rest` is what is carried to writes. */
 const read = <E>({ guards, tells }: Parts<E>, row: Row) => {
-  const names = Object.keys(tells)
-  const told = Object.fromEntries(names.map((name, index) => [name, row[2 * guards.length + index]]))
-  // Between what is told and the columns stands whether all is held, which the guards say one by one.
-  let place = 2 * guards.length + names.length + 1
-  const found = guards.map((guard, index) => {
-    const columns = guard.columns.map((column): [string, unknown] => [column, row[place++]])
+  const told: Record<string, unknown> = {}
+  // Behind what holds, how many rows there are and what is told stands whether all is held, which the guards say one by one.
+  let place = 2 * guards.length
+  for (const name of Object.keys(tells)) told[name] = row[place++]
+  place++
+  let refused: Effect.Effect<never, E> | undefined
+  for (const [index, guard] of guards.entries()) {
     // A count is a BIGINT, which the driver gives as a bigint.
     const rows = Number(row[guards.length + index] ?? 0)
-    return { guard, holds: row[index] === true, rows, columns: Object.fromEntries(columns) }
-  })
-  const failed = found.find(({ guard, holds, rows }) => !holds || (Text.isOne(guard) && rows > 1))
-  return { told, rest: row.slice(place), refused: failed === undefined ? undefined : refusal(failed) }
+    if (refused === undefined && (row[index] !== true || (rows > 1 && Text.isOne(guard)))) {
+      refused = refusal(guard, rows, row.slice(place, place + guard.columns.length))
+    }
+    place += guard.columns.length
+  }
+  return { told, rest: row.slice(place), refused }
 }
 
-const refusal = <E>(failed: {
-  readonly guard: Guard<E>
-  readonly rows: number
-  readonly columns: Readonly<Record<string, unknown>>
-}): Effect.Effect<never, E> => {
-  const { columns, guard, rows } = failed
+const refusal = <E>(guard: Guard<E>, rows: number, values: Row): Effect.Effect<never, E> => {
   if (rows > 1 && Text.isOne(guard)) return Effect.die(new Error(several(guard, rows)))
-  return guard.refuse(rows === 0 ? undefined : columns, rows)
+  if (rows === 0) return guard.refuse(undefined, rows)
+  return guard.refuse(Object.fromEntries(guard.columns.map((column, index) => [column, values[index]])), rows)
 }
 
 const several = ({ row: { key } }: Guard<unknown>, rows: number): string =>

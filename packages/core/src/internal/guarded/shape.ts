@@ -1,36 +1,23 @@
 /**
  * Statements of one shape have one text, which is put together once: it takes longer than all else that is done to send
  * a statement. A shape is known by what its parts say, in the order in which they stand in the text.
- *
- * What parts say is compared by identity where it can be, and shapes are a tree of it: a key of text would be as long
- * as the statement, and be built and hashed for each that is sent.
  */
 import { isFragment } from "effect/sql/Statement"
 import * as Expression from "../../Expression.ts"
 import { type Flat, textOf } from "./flat.ts"
 import { Reference, spoken } from "./reference.ts"
 import type * as Text from "./text.ts"
+import { type Place, Tree } from "./tree.ts"
 
 /** What is written down, and whether its writes are known to be independent: if not, it may be refused. */
 type Parts = Text.Parts & { readonly independent: boolean }
 
-/** What statements say up to a place: what may come next, and their text where nothing does. */
-interface Place {
-  readonly next: Map<unknown, Place>
-  text: string | undefined
-}
-
-const place = (): Place => ({ next: new Map(), text: undefined })
-
-const shapes = { root: place(), size: 0 }
+const shapes = new Tree<string>()
 
 // No text of an expression is one of these.
 const parameter = Symbol("parameter")
 const fragment = Symbol("fragment")
 const reference = Symbol("reference")
-
-/** A program has as many places as its statements have parts; one that makes shapes up for ever forgets them. */
-const most = 200_000
 
 /** A text, and the values of its parameters. */
 export interface Written {
@@ -41,32 +28,22 @@ export interface Written {
 /** The text of a statement, put together by `write` where its shape is new. */
 export const written = (parts: Parts, clause: Text.Clause, write: () => Flat): Written | Flat => {
   const { end, values } = shape(parts, clause)
-  if (end.text !== undefined) return { text: end.text, values }
+  if (end.kept !== undefined) return { text: end.kept, values }
   const flat = write()
   if (flat.hasFragments) return flat
-  end.text = textOf(flat)
-  return { text: end.text, values }
+  end.kept = textOf(flat)
+  return { text: end.kept, values }
 }
 
 /** Where a statement's text is kept, and its values in the order in which they stand there. */
 const shape = (
   { guards, independent, tells, writes }: Parts,
   clause: Text.Clause
-): { readonly end: Place; readonly values: Array<unknown> } => {
-  if (shapes.size > most) {
-    shapes.root = place()
-    shapes.size = 0
-  }
+): { readonly end: Place<string>; readonly values: Array<unknown> } => {
   const values: Array<unknown> = []
-  let here = shapes.root
+  let here = shapes.begin()
   const say = (what: unknown): void => {
-    let next = here.next.get(what)
-    if (next === undefined) {
-      next = place()
-      here.next.set(what, next)
-      shapes.size++
-    }
-    here = next
+    here = shapes.after(here, what)
   }
   const add = (part: Expression.Expression | undefined): void => {
     if (part === undefined) return say(undefined)

@@ -37,12 +37,19 @@ export const retrying = <A, E, R>(
   attempt: (number: number) => Effect.Effect<A, E | SerializationConflict, R>
 ): Effect.Effect<A, Exclude<E, SerializationConflict> | Exhausted, R> => {
   const { quota } = operation
-  const first = quota === undefined ? attempt(1) : Effect.tap(attempt(1), () => Effect.sync(quota.reward))
+  const first = quota === undefined ? attempt(1) : Effect.map(attempt(1), rewarding(quota))
   // Nearly every transaction commits at once, and should not pay for a schedule that it never steps.
   return Effect.catch(first, (error) =>
     error instanceof SerializationConflict ? afterConflict(operation, attempt, error) : Effect.fail(other(error))
   )
 }
+
+const rewarding =
+  ({ reward }: Quota) =>
+  <A>(value: A): A => {
+    reward()
+    return value
+  }
 
 /** The guard takes the conflict out of the union; the compiler cannot see that through the type parameter. */
 const other = <E>(error: E | SerializationConflict) => error as Exclude<E, SerializationConflict>

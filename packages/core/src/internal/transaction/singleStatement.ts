@@ -1,7 +1,6 @@
 /**
  * One statement that commits by itself.
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -67,9 +66,7 @@ const leased = <A, E, R>(client: Client, effect: Effect.Effect<A, E, R>) =>
 
 /** Lets an effect send one statement. */
 export const limited = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) =>
-    Effect.provideContext(effect, Context.make(CurrentTransformer, once(fiber.getRef(CurrentTransformer))))
-  )
+  Effect.withFiber((fiber) => Effect.provideService(effect, CurrentTransformer, once(fiber.getRef(CurrentTransformer))))
 
 /** Lets one statement through, as `inner` would have it. */
 const once = (inner: Transformer | undefined): Transformer => {
