@@ -59,43 +59,40 @@ const cleared = Effect.gen(function* () {
   }
 }).pipe(Effect.scoped)
 
-layer(Shared.layer({ jobDelay }), { excludeTestServices: true, timeout: "60 seconds" })("claims", (it) => {
-  it.effect(
-    "what is known of clusters is answered so, or stands in CONFORMANCE.md with its reason",
-    () =>
-      Effect.gen(function* () {
-        const { emulator } = yield* Shared.Shared
-        yield* cleared
-        const problems: Array<string> = []
-        for (const claim of claims) {
-          const answer = yield* Effect.gen(function* () {
-            const client = yield* Shared.wire(claim.options === undefined ? {} : { options: claim.options })
-            if (client.started.error !== undefined) return client.started
-            let job = ""
-            let answer: Answer = client.started
-            for (const [n, text] of [...claim.setup, ...claim.statements].entries()) {
-              const sql = text.replaceAll("{job}", job)
-              if (sql.includes("wait_for_job(")) yield* emulator.control.advance(jobDelay)
-              answer = yield* say(client, sql)
-              if (/\bASYNC\b/.test(sql)) job = answer.results[0]?.rows?.[0]?.[0] ?? ""
-              if (answer.error !== undefined && n < claim.setup.length && !deviations.has(claim.id))
-                problems.push(`${claim.id}: ${text} ${answer.error.message}`)
-            }
-            // What is left of a job would be OC001 to the next claim.
-            yield* emulator.control.advance(jobDelay)
-            if (job !== "") yield* (yield* Shared.wire()).query(`CALL sys.wait_for_job('${job}')`)
-            return answer
-          }).pipe(Effect.scoped)
-          const problem = difference(claim, answer)
-          if (disputed.has(claim.id)) continue
-          if (problem !== undefined && !deviations.has(claim.id))
-            problems.push(`${claim.id} ${claim.statements.join(";").slice(0, 150)}: ${problem.slice(0, 200)}`)
-          if (problem === undefined && deviations.has(claim.id))
-            problems.push(`${claim.id} agrees: no longer a deviation`)
-          if (claim.topic === "schema" || /ROLE/.test(claim.setup.join())) yield* cleared
-        }
-        assert.deepStrictEqual(problems, [], `\n${problems.join("\n")}`)
-      }),
-    240_000
+layer(Shared.layer({ jobDelay }), { excludeTestServices: true })("claims", (it) => {
+  it.effect("what is known of clusters is answered so, or stands in CONFORMANCE.md with its reason", () =>
+    Effect.gen(function* () {
+      const { emulator } = yield* Shared.Shared
+      yield* cleared
+      const problems: Array<string> = []
+      for (const claim of claims) {
+        const answer = yield* Effect.gen(function* () {
+          const client = yield* Shared.wire(claim.options === undefined ? {} : { options: claim.options })
+          if (client.started.error !== undefined) return client.started
+          let job = ""
+          let answer: Answer = client.started
+          for (const [n, text] of [...claim.setup, ...claim.statements].entries()) {
+            const sql = text.replaceAll("{job}", job)
+            if (sql.includes("wait_for_job(")) yield* emulator.control.advance(jobDelay)
+            answer = yield* say(client, sql)
+            if (/\bASYNC\b/.test(sql)) job = answer.results[0]?.rows?.[0]?.[0] ?? ""
+            if (answer.error !== undefined && n < claim.setup.length && !deviations.has(claim.id))
+              problems.push(`${claim.id}: ${text} ${answer.error.message}`)
+          }
+          // What is left of a job would be OC001 to the next claim.
+          yield* emulator.control.advance(jobDelay)
+          if (job !== "") yield* (yield* Shared.wire()).query(`CALL sys.wait_for_job('${job}')`)
+          return answer
+        }).pipe(Effect.scoped)
+        const problem = difference(claim, answer)
+        if (disputed.has(claim.id)) continue
+        if (problem !== undefined && !deviations.has(claim.id))
+          problems.push(`${claim.id} ${claim.statements.join(";").slice(0, 150)}: ${problem.slice(0, 200)}`)
+        if (problem === undefined && deviations.has(claim.id))
+          problems.push(`${claim.id} agrees: no longer a deviation`)
+        if (claim.topic === "schema" || /ROLE/.test(claim.setup.join())) yield* cleared
+      }
+      assert.deepStrictEqual(problems, [], `\n${problems.join("\n")}`)
+    })
   )
 })

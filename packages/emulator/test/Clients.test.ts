@@ -9,7 +9,7 @@ const effectClient = (options: PgClient.PgPoolConfig) =>
 
 const bigint = 9_007_199_254_740_993n
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("clients", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("clients", (it) => {
   it.effect("node-postgres: parameters, types, named statements, errors with their fields", () =>
     Effect.gen(function* () {
       const client = yield* Shared.client()

@@ -34,7 +34,7 @@ const schedules = {
   "the second after the first committed": [0, "commit 0", 1, "commit 1"]
 } as const
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("conflicts", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("conflicts", (it) => {
   const reset = Effect.gen(function* () {
     const admin = yield* Shared.wire()
     yield* ask(admin, "CREATE TABLE IF NOT EXISTS m (id int PRIMARY KEY, k int UNIQUE, v int NOT NULL)")

@@ -76,51 +76,46 @@ const page = (path: string) => readFileSync(new URL(`../../../${path}`, import.m
 
 const jobDelay = 120_000
 
-layer(Shared.layer({ jobDelay }), { excludeTestServices: true, timeout: "60 seconds" })("conformance", (it) => {
-  it.effect(
-    "every recorded probe is answered as the cluster answered it",
-    () =>
-      Effect.gen(function* () {
-        const { emulator } = yield* Shared.Shared
-        const probes = yield* recorded
-        const failures: Array<string> = []
-        for (const probe of probes) {
-          yield* Effect.scoped(
-            Effect.gen(function* () {
-              const [first, second] = probe.sessions
-              const clients = [yield* Shared.wire(), ...(second === undefined ? [] : [yield* Shared.wire()])]
-              let job = ""
-              const order = probe.order ?? (first ?? []).map((_, n) => [0, n] as const)
-              const problems: Array<string> = []
-              for (const [session, n] of order) {
-                const step = probe.sessions[session]?.[n]
-                const client = clients[session]
-                assert(step !== undefined && client !== undefined)
-                const sql = step.sql.replaceAll("{job}", job)
-                // Only for who waits until it is done: the end of a job would be a change of the schema amid later steps.
-                if (step.sql.includes("{job}")) yield* emulator.control.advance(jobDelay)
-                const answer = yield* asked(client, { ...step, sql })
-                if (/\bASYNC\b/.test(sql)) job = answer.results.at(-1)?.rows?.[0]?.[0] ?? ""
-                const problem = difference(step, answer)
-                if (problem !== undefined) problems.push(`${probe.group}/${probe.id}: ${step.sql}\n    ${problem}`)
-              }
-              if (problems.length > 0 && !deviations.has(probe.id)) failures.push(problems.join("\n  "))
-              if (problems.length === 0 && deviations.has(probe.id))
-                failures.push(`${probe.id} agrees: no longer a deviation`)
-            })
-          )
-        }
-        yield* Effect.logInfo(
-          `${probes.length - failures.length} of ${probes.length} questions are answered as expected`
+layer(Shared.layer({ jobDelay }), { excludeTestServices: true })("conformance", (it) => {
+  it.effect("every recorded probe is answered as the cluster answered it", () =>
+    Effect.gen(function* () {
+      const { emulator } = yield* Shared.Shared
+      const probes = yield* recorded
+      const failures: Array<string> = []
+      for (const probe of probes) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const [first, second] = probe.sessions
+            const clients = [yield* Shared.wire(), ...(second === undefined ? [] : [yield* Shared.wire()])]
+            let job = ""
+            const order = probe.order ?? (first ?? []).map((_, n) => [0, n] as const)
+            const problems: Array<string> = []
+            for (const [session, n] of order) {
+              const step = probe.sessions[session]?.[n]
+              const client = clients[session]
+              assert(step !== undefined && client !== undefined)
+              const sql = step.sql.replaceAll("{job}", job)
+              // Only for who waits until it is done: the end of a job would be a change of the schema amid later steps.
+              if (step.sql.includes("{job}")) yield* emulator.control.advance(jobDelay)
+              const answer = yield* asked(client, { ...step, sql })
+              if (/\bASYNC\b/.test(sql)) job = answer.results.at(-1)?.rows?.[0]?.[0] ?? ""
+              const problem = difference(step, answer)
+              if (problem !== undefined) problems.push(`${probe.group}/${probe.id}: ${step.sql}\n    ${problem}`)
+            }
+            if (problems.length > 0 && !deviations.has(probe.id)) failures.push(problems.join("\n  "))
+            if (problems.length === 0 && deviations.has(probe.id))
+              failures.push(`${probe.id} agrees: no longer a deviation`)
+          })
         )
-        assert.deepStrictEqual(failures, [], `\n${failures.join("\n")}`)
-        if (own === undefined) {
-          const questions = probes.filter(({ group }) => group !== "setup").length
-          const agree = `${questions - deviations.size} of ${questions}`
-          assert.include(page("packages/emulator/CONFORMANCE.md"), `**${agree} agree.**`)
-          assert.include(page("README.md"), `answers ${agree} probes as a cluster did`)
-        }
-      }),
-    120_000
+      }
+      yield* Effect.logInfo(`${probes.length - failures.length} of ${probes.length} questions are answered as expected`)
+      assert.deepStrictEqual(failures, [], `\n${failures.join("\n")}`)
+      if (own === undefined) {
+        const questions = probes.filter(({ group }) => group !== "setup").length
+        const agree = `${questions - deviations.size} of ${questions}`
+        assert.include(page("packages/emulator/CONFORMANCE.md"), `**${agree} agree.**`)
+        assert.include(page("README.md"), `answers ${agree} probes as a cluster did`)
+      }
+    })
   )
 })

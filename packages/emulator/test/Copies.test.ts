@@ -46,7 +46,7 @@ const said = (client: WireClient, sql: string) =>
     rows: results.map(({ rows }) => rows?.map((row) => JSON.stringify(row)).toSorted() ?? [])
   }))
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("copies", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("copies", (it) => {
   const prepared = Effect.gen(function* () {
     const admin = yield* Shared.wire()
     const [found] = yield* rows(admin, "SELECT to_regclass('large')")

@@ -12,7 +12,7 @@ const done = Frame.make(Frame.code.copyDone)
 const copy = (client: WireClient, sql: string, ...rows: ReadonlyArray<string | Buffer>) =>
   client.send(Buffer.concat([ClientMessage.query(sql), ...rows.map(data), done]))
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("COPY", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("COPY", (it) => {
   let tables = 0
   const table = Effect.gen(function* () {
     const client = yield* Shared.wire()

@@ -102,7 +102,7 @@ describe("Emulator.make", () => {
   )
 })
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a running emulator", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("a running emulator", (it) => {
   it.effect("copies a database from a template", () =>
     Effect.gen(function* () {
       const { database, emulator } = yield* Shared.Shared

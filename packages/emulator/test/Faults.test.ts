@@ -31,7 +31,7 @@ describe("a source of faults", () => {
   })
 })
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("faults", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("faults", (it) => {
   let tables = 0
   const table = Effect.gen(function* () {
     const { control } = (yield* Shared.Shared).emulator
@@ -135,7 +135,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("fau
   )
 })
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("counting", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("counting", (it) => {
   it.effect("a round trip is what a client sends before it has an answer", () =>
     Effect.gen(function* () {
       const { control } = (yield* Shared.Shared).emulator
@@ -195,7 +195,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("cou
 // So slow that the test's own time adds none.
 const slow = { connectionsPerSecond: 0.001, databases: "postgres" } as const
 
-layer(Shared.layer(slow), { excludeTestServices: true, timeout: "60 seconds" })("new connections", (it) => {
+layer(Shared.layer(slow), { excludeTestServices: true })("new connections", (it) => {
   it.effect("are refused beyond a thousand at once, until time has passed", () =>
     Effect.gen(function* () {
       const { emulator } = yield* Shared.Shared

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import * as Shared from "./shared.ts"
 import { ask, conflict, gives, rows, tells } from "./wireClient.ts"
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a function that writes", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("a function that writes", (it) => {
   const definitions = [
     "CREATE TABLE IF NOT EXISTS f (id int PRIMARY KEY, n int NOT NULL)",
     "CREATE TABLE IF NOT EXISTS log (id int PRIMARY KEY)",
@@ -112,7 +112,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a f
   )
 })
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a value that is drawn once", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("a value that is drawn once", (it) => {
   const definitions = [
     "CREATE TABLE IF NOT EXISTS hot (id int PRIMARY KEY, n int NOT NULL)",
     "CREATE SEQUENCE IF NOT EXISTS s CACHE 1",

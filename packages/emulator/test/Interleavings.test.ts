@@ -142,7 +142,7 @@ const random = (() => {
   }
 })()
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("interleavings", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("interleavings", (it) => {
   it.effect(
     `of ${wanted} of ${all.length ** 2 * 3} end as the conflict matrix says (INTERLEAVINGS_SEED=${seed})`,
     () =>

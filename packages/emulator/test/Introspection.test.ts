@@ -79,7 +79,7 @@ const asked: Readonly<Record<string, readonly [sql: string, expected: ReadonlyAr
   ]
 }
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("the catalogue", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("the catalogue", (it) => {
   it.effect("shows tools what clients made, and what a cluster has", () =>
     Effect.gen(function* () {
       const client = yield* Shared.wire()

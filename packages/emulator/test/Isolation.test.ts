@@ -7,7 +7,7 @@ import { ask, conflict, gives, rows, tells } from "./wireClient.ts"
  * Martin Kleppmann's Hermitage, with the outcomes that were published for Aurora DSQL: everything up to G-single and
  * P4 is prevented, write skew (G2-item, G2) is not.
  */
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("isolation", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("isolation", (it) => {
   const table = Effect.gen(function* () {
     const admin = yield* Shared.wire()
     yield* admin.query("CREATE TABLE IF NOT EXISTS test (id int PRIMARY KEY, value int)")

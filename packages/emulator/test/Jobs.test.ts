@@ -10,7 +10,7 @@ const submit = (client: WireClient, sql: string) =>
     return id
   })
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("jobs", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("jobs", (it) => {
   let tables = 0
   const table = Effect.gen(function* () {
     const client = yield* Shared.wire()
@@ -127,7 +127,7 @@ const forms: Readonly<Record<string, (id: string) => { readonly text: string; re
   "an expression": (id) => ({ text: `CALL sys.wait_for_job(lower('${id.toUpperCase()}') || '')` })
 }
 
-layer(Shared.layer({ jobDelay }), { excludeTestServices: true, timeout: "60 seconds" })("a job", (it) => {
+layer(Shared.layer({ jobDelay }), { excludeTestServices: true })("a job", (it) => {
   it.effect("begins after its delay by the emulator's clock", () =>
     Effect.gen(function* () {
       const { emulator } = yield* Shared.Shared

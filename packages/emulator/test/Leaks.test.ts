@@ -104,59 +104,54 @@ const run = (url: string) => {
   return Effect.as(Effect.replicateEffect(work, clients, { concurrency: "unbounded" }), told)
 }
 
-layer(Shared.layer({ log: false }), { excludeTestServices: true, timeout: "120 seconds" })(
-  "200 connections in conflict",
-  (it) => {
-    const nothing = { connections: 0, sessions: 0, transactions: 0, parked: 0, locks: 0, requests: 0, others: 0 }
+layer(Shared.layer({ log: false }), { excludeTestServices: true })("200 connections in conflict", (it) => {
+  const nothing = { connections: 0, sessions: 0, transactions: 0, parked: 0, locks: 0, requests: 0, others: 0 }
 
-    /** Everything that is held for clients, here and in PostgreSQL, once the sessions of all have ended. */
-    const left = (keeper: Effect.Success<typeof Keeper.make>) =>
-      Effect.gen(function* () {
-        const { emulator } = yield* Shared.Shared
-        const others = yield* keeper.empty
-        return { ...(yield* emulator.holdings), others }
-      })
+  /** Everything that is held for clients, here and in PostgreSQL, once the sessions of all have ended. */
+  const left = (keeper: Effect.Success<typeof Keeper.make>) =>
+    Effect.gen(function* () {
+      const { emulator } = yield* Shared.Shared
+      const others = yield* keeper.empty
+      return { ...(yield* emulator.holdings), others }
+    })
 
-    it.effect(
-      "leave nothing behind after 10,000 transactions, some of them cut off",
-      () =>
-        Effect.gen(function* () {
-          const { url } = yield* Shared.Shared
-          const keeper = yield* Keeper.make
-          const admin = yield* Effect.promise(() => connect(url))
-          yield* Effect.promise(() => admin.query("CREATE TABLE hot (id int PRIMARY KEY, n int NOT NULL)"))
-          yield* Effect.promise(() => admin.query(`INSERT INTO hot SELECT i, 0 FROM generate_series(0, ${rows - 1}) i`))
-          yield* Effect.promise(() => end(admin))
-          const heap: Array<number> = []
-          for (const turn of ["first", "second"]) {
-            const told = yield* run(url)
-            assert.deepStrictEqual(yield* left(keeper), nothing, turn)
-            collect()
-            heap.push(process.memoryUsage().heapUsed)
-            // One wins the collision. Of the others, each is lost to one that commits meanwhile, and no client has two.
-            assert.isAtLeast(told.lost, clients - 1)
-            assert.isAtLeast(told.committed, (transactions - told.died) / clients)
-            assert.strictEqual(told.died + told.lost + told.committed, clients + transactions)
-          }
-          const [first = 0, second = 0] = heap
-          // 8,000 statements and 300 connections: what kept a word of each would be seen.
-          assert.isBelow(second - first, 2 * 1024 * 1024)
-        }).pipe(Effect.scoped),
-      180_000
-    )
+  it.effect("leave nothing behind after 10,000 transactions, some of them cut off", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Shared.Shared
+      const keeper = yield* Keeper.make
+      const admin = yield* Effect.promise(() => connect(url))
+      yield* Effect.promise(() => admin.query("CREATE TABLE hot (id int PRIMARY KEY, n int NOT NULL)"))
+      yield* Effect.promise(() => admin.query(`INSERT INTO hot SELECT i, 0 FROM generate_series(0, ${rows - 1}) i`))
+      yield* Effect.promise(() => end(admin))
+      const heap: Array<number> = []
+      for (const turn of ["first", "second"]) {
+        const told = yield* run(url)
+        assert.deepStrictEqual(yield* left(keeper), nothing, turn)
+        collect()
+        heap.push(process.memoryUsage().heapUsed)
+        // One wins the collision. Of the others, each is lost to one that commits meanwhile, and no client has two.
+        assert.isAtLeast(told.lost, clients - 1)
+        assert.isAtLeast(told.committed, (transactions - told.died) / clients)
+        assert.strictEqual(told.died + told.lost + told.committed, clients + transactions)
+      }
+      const [first = 0, second = 0] = heap
+      // 8,000 statements and 300 connections: what kept a word of each would be seen.
+      assert.isBelow(second - first, 2 * 1024 * 1024)
+    }).pipe(Effect.scoped)
+  )
 
-    /** Locks: a transaction has come to its COMMIT, may not go on, and has a session. */
-    const [commits, kept, lives] = [1, 2, 3]
+  /** Locks: a transaction has come to its COMMIT, may not go on, and has a session. */
+  const [commits, kept, lives] = [1, 2, 3]
 
-    /** A client that the keeper knows of. */
-    const enter = Effect.tap(Shared.client(), (client) => Effect.promise(() => client.query("SELECT enter()")))
+  /** A client that the keeper knows of. */
+  const enter = Effect.tap(Shared.client(), (client) => Effect.promise(() => client.query("SELECT enter()")))
 
-    it.effect("leave no locks of a transaction whose client dies while it commits", () =>
-      Effect.gen(function* () {
-        const { emulator } = yield* Shared.Shared
-        const keeper = yield* Keeper.make
-        // COMMIT waits for a lock that only this test knows of, and lets go of one before.
-        yield* keeper.query(`
+  it.effect("leave no locks of a transaction whose client dies while it commits", () =>
+    Effect.gen(function* () {
+      const { emulator } = yield* Shared.Shared
+      const keeper = yield* Keeper.make
+      // COMMIT waits for a lock that only this test knows of, and lets go of one before.
+      yield* keeper.query(`
           CREATE TABLE slow (id int PRIMARY KEY, n int NOT NULL);
           GRANT ALL ON slow TO admin;
           INSERT INTO slow VALUES (1, 0), (2, 0);
@@ -166,34 +161,33 @@ layer(Shared.layer({ log: false }), { excludeTestServices: true, timeout: "120 s
           CREATE CONSTRAINT TRIGGER wait AFTER UPDATE ON slow DEFERRABLE INITIALLY DEFERRED
             FOR EACH ROW EXECUTE FUNCTION wait();
           SELECT hold(${kept})`)
-        yield* Effect.scoped(
-          Effect.gen(function* () {
-            const reader = yield* enter
-            yield* Effect.promise(() => reader.query("BEGIN"))
-            yield* Effect.promise(() => reader.query("SELECT n FROM slow"))
-            const victim = yield* enter
-            yield* Effect.promise(() => victim.query(`SELECT hold(${commits}), hold(${lives})`))
-            yield* Effect.promise(() => victim.query("BEGIN"))
-            yield* Effect.promise(() => victim.query("SELECT n FROM slow WHERE id = 2 FOR UPDATE"))
-            yield* Effect.promise(() => victim.query("UPDATE slow SET n = 1 WHERE id = 1"))
-            victim.query("COMMIT").catch(() => {})
-            yield* keeper.released(commits)
-            assert.strictEqual((yield* emulator.holdings).locks, 1)
-            victim.connection.stream.destroy()
-            yield* keeper.released(lives)
-            assert.strictEqual((yield* emulator.holdings).transactions, 1)
-            const later = yield* enter
-            yield* Effect.promise(() => later.query("BEGIN"))
-            yield* Effect.promise(() => later.query("SELECT n FROM slow"))
-            assert.strictEqual((yield* emulator.holdings).locks, 1)
-            // Nobody is left who was there before.
-            yield* Effect.promise(() => reader.query("COMMIT"))
-            assert.strictEqual((yield* emulator.holdings).locks, 0)
-          })
-        )
-        yield* keeper.query(`SELECT let_go(${kept})`)
-        assert.deepStrictEqual(yield* left(keeper), nothing)
-      }).pipe(Effect.scoped)
-    )
-  }
-)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const reader = yield* enter
+          yield* Effect.promise(() => reader.query("BEGIN"))
+          yield* Effect.promise(() => reader.query("SELECT n FROM slow"))
+          const victim = yield* enter
+          yield* Effect.promise(() => victim.query(`SELECT hold(${commits}), hold(${lives})`))
+          yield* Effect.promise(() => victim.query("BEGIN"))
+          yield* Effect.promise(() => victim.query("SELECT n FROM slow WHERE id = 2 FOR UPDATE"))
+          yield* Effect.promise(() => victim.query("UPDATE slow SET n = 1 WHERE id = 1"))
+          victim.query("COMMIT").catch(() => {})
+          yield* keeper.released(commits)
+          assert.strictEqual((yield* emulator.holdings).locks, 1)
+          victim.connection.stream.destroy()
+          yield* keeper.released(lives)
+          assert.strictEqual((yield* emulator.holdings).transactions, 1)
+          const later = yield* enter
+          yield* Effect.promise(() => later.query("BEGIN"))
+          yield* Effect.promise(() => later.query("SELECT n FROM slow"))
+          assert.strictEqual((yield* emulator.holdings).locks, 1)
+          // Nobody is left who was there before.
+          yield* Effect.promise(() => reader.query("COMMIT"))
+          assert.strictEqual((yield* emulator.holdings).locks, 0)
+        })
+      )
+      yield* keeper.query(`SELECT let_go(${kept})`)
+      assert.deepStrictEqual(yield* left(keeper), nothing)
+    }).pipe(Effect.scoped)
+  )
+})

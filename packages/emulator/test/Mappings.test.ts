@@ -4,7 +4,7 @@ import * as Shared from "./shared.ts"
 
 const arn = "arn:aws:iam::111122223333:role/app"
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("AWS IAM GRANT", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("AWS IAM GRANT", (it) => {
   it.effect("maps an identity to a role until it is revoked, and the role cannot be dropped meanwhile", () =>
     Effect.gen(function* () {
       const admin = yield* Shared.wire()

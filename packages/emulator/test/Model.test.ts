@@ -184,56 +184,53 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   }
 )
 
-layer(Shared.layer({ log: false }), { excludeTestServices: true, timeout: "60 seconds" })("the model", (it) => {
-  it.effect(
-    "agrees with the emulator in every interleaving of three sessions on three rows",
-    () =>
-      Effect.gen(function* () {
-        const admin = yield* Shared.wire()
-        yield* ask(admin, "CREATE TABLE m (id int PRIMARY KEY, v int)")
-        const context = yield* Effect.context<Shared.Shared | Scope.Scope>()
-        const clients: Array<WireClient> = []
-        for (let n = 0; n < sessions; n++) clients.push(yield* Shared.wire())
-        const check = Effect.fnUntraced(function* (steps: ReadonlyArray<Step>) {
-          for (const client of clients) yield* ask(client, "ROLLBACK")
-          yield* ask(admin, "DELETE FROM m")
-          yield* ask(admin, "INSERT INTO m VALUES (1, 0), (2, 0)")
-          const model = makeModel(
-            new Map([
-              [1, 0],
-              [2, 0]
-            ])
-          )
-          const told: Array<string> = []
-          const expected: Array<string> = []
-          for (const each of [...steps, ...clients.map((_, session) => ({ session, does: "commit" as const }))]) {
-            const client = clients[each.session]
-            if (client === undefined || model.isBlind(each)) continue
-            const line = `${each.session}: ${sqlOf(each)} -> `
-            expected.push(line + model.expected(each))
-            told.push(line + (yield* ask(client, sqlOf(each))))
-          }
-          assert.deepStrictEqual(told, expected)
-          const { results } = yield* admin.query("SELECT id, v FROM m ORDER BY id")
-          const rows = [...model.rows()].toSorted(([a], [b]) => a - b)
-          assert.deepStrictEqual(
-            results[0]?.rows,
-            rows.map(([id, v]) => [String(id), String(v)])
-          )
-        })
-        yield* Effect.promise(() =>
-          fc.assert(
-            fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), (steps) =>
-              Effect.runPromise(Effect.provideContext(check(steps), context))
-            ),
-            {
-              seed: Number(process.env["MODEL_SEED"] ?? 20_260_918),
-              numRuns: Number(process.env["MODEL_RUNS"] ?? 150),
-              endOnFailure: false
-            }
-          )
+layer(Shared.layer({ log: false }), { excludeTestServices: true })("the model", (it) => {
+  it.effect("agrees with the emulator in every interleaving of three sessions on three rows", () =>
+    Effect.gen(function* () {
+      const admin = yield* Shared.wire()
+      yield* ask(admin, "CREATE TABLE m (id int PRIMARY KEY, v int)")
+      const context = yield* Effect.context<Shared.Shared | Scope.Scope>()
+      const clients: Array<WireClient> = []
+      for (let n = 0; n < sessions; n++) clients.push(yield* Shared.wire())
+      const check = Effect.fnUntraced(function* (steps: ReadonlyArray<Step>) {
+        for (const client of clients) yield* ask(client, "ROLLBACK")
+        yield* ask(admin, "DELETE FROM m")
+        yield* ask(admin, "INSERT INTO m VALUES (1, 0), (2, 0)")
+        const model = makeModel(
+          new Map([
+            [1, 0],
+            [2, 0]
+          ])
         )
-      }),
-    600_000
+        const told: Array<string> = []
+        const expected: Array<string> = []
+        for (const each of [...steps, ...clients.map((_, session) => ({ session, does: "commit" as const }))]) {
+          const client = clients[each.session]
+          if (client === undefined || model.isBlind(each)) continue
+          const line = `${each.session}: ${sqlOf(each)} -> `
+          expected.push(line + model.expected(each))
+          told.push(line + (yield* ask(client, sqlOf(each))))
+        }
+        assert.deepStrictEqual(told, expected)
+        const { results } = yield* admin.query("SELECT id, v FROM m ORDER BY id")
+        const rows = [...model.rows()].toSorted(([a], [b]) => a - b)
+        assert.deepStrictEqual(
+          results[0]?.rows,
+          rows.map(([id, v]) => [String(id), String(v)])
+        )
+      })
+      yield* Effect.promise(() =>
+        fc.assert(
+          fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), (steps) =>
+            Effect.runPromise(Effect.provideContext(check(steps), context))
+          ),
+          {
+            seed: Number(process.env["MODEL_SEED"] ?? 20_260_918),
+            numRuns: Number(process.env["MODEL_RUNS"] ?? 150),
+            endOnFailure: false
+          }
+        )
+      )
+    })
   )
 })

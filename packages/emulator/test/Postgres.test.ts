@@ -1,18 +1,27 @@
 import { Emulator, Postgres } from "@effect-dsql/emulator"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Fiber, Redacted } from "effect"
 import { Reactivity } from "effect/reactivity"
-import { existsSync } from "node:fs"
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises"
+import { existsSync, watch } from "node:fs"
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises"
 import { createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 
 const temporary = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "postgres-test-"))),
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
 )
+
+/** Waits until there is a file of a name somewhere below a directory. */
+const appearing = (directory: string, name: string) =>
+  Effect.callback<void>((resume) => {
+    const watcher = watch(directory, { recursive: true }, (_, path) => {
+      if (path !== null && basename(path) === name) resume(Effect.void)
+    })
+    return Effect.sync(() => watcher.close())
+  })
 
 describe("Postgres.make", () => {
   it.live("removes a temporary directory when its scope closes", () =>
@@ -21,6 +30,17 @@ describe("Postgres.make", () => {
         Effect.tap(Postgres.make(), (running) => Effect.sync(() => assert.isTrue(existsSync(running.dataDirectory))))
       )
       assert.isFalse(existsSync(server.dataDirectory))
+    })
+  )
+
+  it.live("leaves nothing behind where it is interrupted while it makes its data", () =>
+    Effect.gen(function* () {
+      const temporaryDirectory = yield* temporary
+      yield* Effect.promise(() => chmod(temporaryDirectory, 0o755))
+      const making = yield* Effect.forkChild(Effect.scoped(Postgres.make({ temporaryDirectory })))
+      yield* appearing(temporaryDirectory, "data")
+      yield* Fiber.interrupt(making)
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(temporaryDirectory)), [])
     })
   )
 

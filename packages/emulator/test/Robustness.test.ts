@@ -13,7 +13,7 @@ const enter = Effect.tap(Shared.wire(), (client) => tells(client, "SELECT enter(
 
 const maxMessageBytes = 1_000_000
 
-layer(Shared.layer({ maxMessageBytes }), { excludeTestServices: true, timeout: "60 seconds" })("a bad client", (it) => {
+layer(Shared.layer({ maxMessageBytes }), { excludeTestServices: true })("a bad client", (it) => {
   const deaths = {
     "in an idle transaction with locks": "SELECT 1",
     "in the middle of a statement": "SELECT let_go(1), pg_sleep(60)",
@@ -127,71 +127,66 @@ layer(Shared.layer({ maxMessageBytes }), { excludeTestServices: true, timeout: "
     })
   )
 
-  it.effect(
-    "that sends any messages in any order is answered or cut off, and nobody else notices",
-    () =>
-      Effect.gen(function* () {
-        const { emulator, database } = yield* Shared.Shared
-        const keeper = yield* Keeper.make
-        const name = fc.constantFrom("", "a", "b")
-        const statement = fc.constantFrom(
-          "SELECT 1",
-          "BEGIN",
-          "COMMIT",
-          "ROLLBACK",
-          "SELECT $1::int",
-          "",
-          "SELEC",
-          "INSERT INTO f VALUES (1)",
-          "TRUNCATE f"
+  it.effect("that sends any messages in any order is answered or cut off, and nobody else notices", () =>
+    Effect.gen(function* () {
+      const { emulator, database } = yield* Shared.Shared
+      const keeper = yield* Keeper.make
+      const name = fc.constantFrom("", "a", "b")
+      const statement = fc.constantFrom(
+        "SELECT 1",
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "SELECT $1::int",
+        "",
+        "SELEC",
+        "INSERT INTO f VALUES (1)",
+        "TRUNCATE f"
+      )
+      const message = fc.oneof(
+        fc.tuple(name, statement).map(([name, sql]) => ClientMessage.parse(name, sql, Buffer.from([0, 0]))),
+        fc.tuple(name, name).map(([portal, name]) => ClientMessage.bind(portal, name, Buffer.from([0, 0, 0, 0, 0, 0]))),
+        fc.tuple(name, fc.integer({ min: 0, max: 2 })).map(([portal, rows]) => ClientMessage.execute(portal, rows)),
+        fc
+          .tuple(fc.constantFrom("S" as const, "P" as const), name)
+          .map(([kind, name]) => ClientMessage.close(kind, name)),
+        fc.constant(ClientMessage.sync),
+        fc.constant(Buffer.from([0x48, 0, 0, 0, 4])),
+        statement.map(ClientMessage.query),
+        fc.uint8Array({ maxLength: 12 }).map((bytes) => Buffer.from(bytes))
+      )
+      yield* Effect.promise(() =>
+        fc.assert(
+          fc.asyncProperty(fc.array(message, { maxLength: 12 }), async (messages) => {
+            await new Promise<void>((resolve) => {
+              const socket = emulator.connect()
+              socket
+                .on("error", () => {})
+                .on("close", () => resolve())
+                .resume()
+              const terminate = Buffer.from([0x58, 0, 0, 0, 4])
+              socket.write(
+                Buffer.concat([
+                  ClientMessage.startup([
+                    ["user", "admin"],
+                    ["database", database]
+                  ]),
+                  ClientMessage.query("SELECT enter()"),
+                  ...messages,
+                  ClientMessage.sync,
+                  terminate,
+                  // Ends what announced more bytes than it has.
+                  Buffer.alloc(maxMessageBytes)
+                ])
+              )
+            })
+          }),
+          { numRuns: 150, seed: 20_260_918 }
         )
-        const message = fc.oneof(
-          fc.tuple(name, statement).map(([name, sql]) => ClientMessage.parse(name, sql, Buffer.from([0, 0]))),
-          fc
-            .tuple(name, name)
-            .map(([portal, name]) => ClientMessage.bind(portal, name, Buffer.from([0, 0, 0, 0, 0, 0]))),
-          fc.tuple(name, fc.integer({ min: 0, max: 2 })).map(([portal, rows]) => ClientMessage.execute(portal, rows)),
-          fc
-            .tuple(fc.constantFrom("S" as const, "P" as const), name)
-            .map(([kind, name]) => ClientMessage.close(kind, name)),
-          fc.constant(ClientMessage.sync),
-          fc.constant(Buffer.from([0x48, 0, 0, 0, 4])),
-          statement.map(ClientMessage.query),
-          fc.uint8Array({ maxLength: 12 }).map((bytes) => Buffer.from(bytes))
-        )
-        yield* Effect.promise(() =>
-          fc.assert(
-            fc.asyncProperty(fc.array(message, { maxLength: 12 }), async (messages) => {
-              await new Promise<void>((resolve) => {
-                const socket = emulator.connect()
-                socket
-                  .on("error", () => {})
-                  .on("close", () => resolve())
-                  .resume()
-                const terminate = Buffer.from([0x58, 0, 0, 0, 4])
-                socket.write(
-                  Buffer.concat([
-                    ClientMessage.startup([
-                      ["user", "admin"],
-                      ["database", database]
-                    ]),
-                    ClientMessage.query("SELECT enter()"),
-                    ...messages,
-                    ClientMessage.sync,
-                    terminate,
-                    // Ends what announced more bytes than it has.
-                    Buffer.alloc(maxMessageBytes)
-                  ])
-                )
-              })
-            }),
-            { numRuns: 150, seed: 20_260_918 }
-          )
-        )
-        const client = yield* enter
-        client.destroy()
-        assert.strictEqual(yield* keeper.empty, 0)
-      }).pipe(Effect.scoped),
-    120_000
+      )
+      const client = yield* enter
+      client.destroy()
+      assert.strictEqual(yield* keeper.empty, 0)
+    }).pipe(Effect.scoped)
   )
 })

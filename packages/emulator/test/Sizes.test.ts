@@ -16,7 +16,7 @@ const tooLong = (type: string) => `54000 datatype limit greater than 1048576 byt
 const tooLarge = "54000 maximum row size exceeded"
 const keyTooLong = (index: string) => `54000 index row size exceeds maximum 1024 for index "${index}"`
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("sizes", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("sizes", (it) => {
   const table = (name: string) =>
     Effect.gen(function* () {
       const client = yield* Shared.wire()

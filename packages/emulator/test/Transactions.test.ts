@@ -6,7 +6,7 @@ import { ask, conflict, gives, schemaConflict, tells } from "./wireClient.ts"
 const aborted = "25P02 current transaction is aborted, commands ignored until end of transaction block"
 const rowLimit = "54000 transaction row limit exceeded"
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("transaction rules", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("transaction rules", (it) => {
   let tables = 0
   /** A table of its own for a test, and a client that knows of it. */
   const table = (columns: string) =>
@@ -183,7 +183,7 @@ layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("tra
   )
 })
 
-layer(Shared.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a changed catalogue", (it) => {
+layer(Shared.layer(), { excludeTestServices: true })("a changed catalogue", (it) => {
   const setup = Effect.gen(function* () {
     const admin = yield* Shared.wire()
     yield* admin.query("CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY, n int)")

@@ -67,7 +67,7 @@ const meetings: Readonly<Record<string, Meeting>> = {
   }
 }
 
-layer(Shared.layer({ watch: true }), { excludeTestServices: true, timeout: "60 seconds" })("a conflict", (it) => {
+layer(Shared.layer({ watch: true }), { excludeTestServices: true })("a conflict", (it) => {
   const reset = Effect.gen(function* () {
     const admin = yield* Shared.wire()
     yield* ask(admin, "DROP TABLE IF EXISTS accounts")
@@ -112,7 +112,7 @@ layer(Shared.layer({ watch: true }), { excludeTestServices: true, timeout: "60 s
   }
 })
 
-layer(Shared.layer({ watch: true }), { excludeTestServices: true, timeout: "60 seconds" })("what is watched", (it) => {
+layer(Shared.layer({ watch: true }), { excludeTestServices: true })("what is watched", (it) => {
   const opened = Effect.gen(function* () {
     const { emulator } = yield* Shared.Shared
     const admin = yield* Shared.wire()

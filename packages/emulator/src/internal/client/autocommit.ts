@@ -64,9 +64,11 @@ export const autocommit = (
   execution: ReadonlyArray<Buffer>
 ): Effect.Effect<Outcome.Outcome, BackendLost | Cut> => {
   const stale = isStale(client, call.prepared)
-  return stale === undefined
-    ? Effect.flatMap(Keys.referencesOf(client), (references) => by(client, call, preamble, execution, references))
-    : Effect.succeed(Outcome.failure(stale))
+  if (stale !== undefined) return Effect.succeed(Outcome.failure(stale))
+  const references = Keys.known(client)
+  return references === undefined
+    ? Effect.flatMap(Keys.referencesOf(client), (asked) => by(client, call, preamble, execution, asked))
+    : by(client, call, preamble, execution, references)
 }
 
 const by = (
@@ -118,16 +120,16 @@ const send = (client: Client, batch: Batch): Effect.Effect<Answer, BackendLost> 
 
 /** Lets PostgreSQL change rows and commit them. */
 const write = (client: Client, call: Transaction.Call, batch: Batch): Effect.Effect<Outcome.Outcome, BackendLost> =>
-  Effect.suspend(() => send(client, batch)).pipe(
+  Effect.flatMap(
     // Whether it took effect nobody knows any more: the others take it that it did.
-    Effect.onError(() => Effect.sync(() => void client.database.sequence++)),
-    Effect.flatMap((answered) => {
+    Effect.onError(send(client, batch), () => Effect.sync(() => void client.database.sequence++)),
+    (answered) => {
       if (answered.error !== undefined) return lost(client, call, answered, answered.error)
       client.database.sequence++
       client.witness?.committed(client.database.sequence, undefined)
       client.connection.commits++
       return Effect.succeed(Outcome.success(answered.frames))
-    })
+    }
   )
 
 /** What a failed write comes to: its own error, or another's commit. */

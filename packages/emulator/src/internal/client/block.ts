@@ -7,7 +7,7 @@ import * as End from "../concurrency/end.ts"
 import * as Outcome from "../concurrency/outcome.ts"
 import * as Transaction from "../concurrency/transaction.ts"
 import type { BackendLost } from "../postgres/backend.ts"
-import * as Frame from "../protocol/frame.ts"
+import type * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Refusal from "../statement/refusal.ts"
 import type { Client } from "./client.ts"
@@ -15,11 +15,15 @@ import { due } from "./due.ts"
 import { aftermath, type Cut, strike } from "./injection.ts"
 
 /** How the client's transaction stands, as ReadyForQuery tells it. */
-export const status = (client: Client): number => {
-  const { transaction } = client
-  if (transaction?.span !== "block") return Frame.status.idle
-  return Transaction.isFailed(transaction) ? Frame.status.failed : Frame.status.open
+export const status = ({ transaction }: Client): ServerMessage.Status => {
+  if (transaction?.span !== "block") return "idle"
+  return Transaction.isFailed(transaction) ? "failed" : "open"
 }
+
+const completed = (tag: string): Outcome.Outcome => Outcome.success([ServerMessage.commandComplete(tag)])
+
+const begun = completed("BEGIN")
+const ended = { COMMIT: completed("COMMIT"), ROLLBACK: completed("ROLLBACK") }
 
 /** The transaction to run in; one of the emulator's own where the client began none. */
 export const current = (client: Client): Transaction.Transaction =>
@@ -35,19 +39,19 @@ export const begin = (client: Client, readOnly: boolean): Outcome.Outcome => {
   if (transaction === undefined) {
     client.transaction = Transaction.make(client.database.now(), "block", readOnly)
   } else transaction.span = "block"
-  return Outcome.success([ServerMessage.commandComplete("BEGIN")])
+  return begun
 }
 
 /** Carries out COMMIT or ROLLBACK. */
 export const end = Effect.fnUntraced(function* (client: Client, wanted: "COMMIT" | "ROLLBACK") {
   const { transaction } = client
-  if (transaction === undefined) return Outcome.success([ServerMessage.commandComplete(wanted)])
+  if (transaction === undefined) return ended[wanted]
   if (wanted === "ROLLBACK" || Transaction.isFailed(transaction)) {
     yield* End.rollback(client, transaction)
-    return Outcome.success([ServerMessage.commandComplete("ROLLBACK")])
+    return ended.ROLLBACK
   }
   const error = yield* commit(client, transaction, due(client, "commit"))
-  return error === undefined ? Outcome.success([ServerMessage.commandComplete("COMMIT")]) : { frames: [], error }
+  return error === undefined ? ended.COMMIT : { frames: [], error }
 })
 
 /** Commits, with what may happen on the way; gives the error that the client gets in place of success. */

@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream"
 import type * as Postgres from "../../Postgres.ts"
 import { type Cluster, join } from "../cluster/cluster.ts"
 import type * as Backend from "../postgres/backend.ts"
-import * as Frame from "../protocol/frame.ts"
+import type * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Prepare, Prepared } from "../statement/prepared.ts"
 import { version } from "../statement/version.ts"
@@ -85,7 +85,7 @@ export const serve = Effect.fnUntraced(function* (
       copyIn: Copying.make(inbox.take, write, answered),
       arrive: (prepared: Prepared) => {
         if (prepared.plan._tag === "Control") return
-        setting.desk.arrive(connection, prepared.text, status(session) !== Frame.status.idle)
+        setting.desk.arrive(connection, prepared.text, status(session) !== "idle")
       },
       statements: new Map(),
       portals: new Map(),
@@ -96,7 +96,7 @@ export const serve = Effect.fnUntraced(function* (
       ServerMessage.authenticationOk,
       ...[...backend.parameters].filter(([name]) => isReported(name)).map(([name, value]) => reported(name, value)),
       ServerMessage.backendKeyData(backend.pid, randomInt(0x7fffffff)),
-      ServerMessage.ready(Frame.status.idle)
+      ServerMessage.ready.idle
     ])
     yield* Effect.raceFirst(converse(session, inbox.take, socket), closed(socket))
   }).pipe(

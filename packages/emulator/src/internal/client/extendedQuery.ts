@@ -142,40 +142,53 @@ const close = (
 
 const isColumns = (frame: Frame.Frame): boolean => frame[0] === Frame.code.rowDescription
 
-const execute = Effect.fnUntraced(function* (
+/** Executes what the emulator answers itself. */
+const answer = Effect.fnUntraced(function* (
+  session: Session,
+  prepared: Prepared,
+  progress: Progress,
+  alone: boolean
+): Effect.fn.Return<void, Failure> {
+  yield* flush(session, progress)
+  if (progress.error !== undefined) return
+  const outcome = yield* Execution.answer(session, prepared, alone)
+  Outcome.append(
+    progress.frames,
+    outcome.frames.filter((frame) => !isColumns(frame))
+  )
+  progress.error = outcome.error
+})
+
+const execute = (
   session: Session,
   message: Extract<Message, { readonly _tag: "Execute" }>,
   progress: Progress,
   alone: boolean
-): Effect.fn.Return<void, Failure> {
+): Waiting => {
   const portal = session.portals.get(message.portal)
   const prepared = portal?.named.prepared
   if (portal === undefined || prepared === undefined) {
     progress.batch.push(message.frame)
-    return
+    return undefined
   }
   session.arrive(prepared)
-  if (prepared.plan._tag !== "Plain") {
-    yield* flush(session, progress)
-    if (progress.error !== undefined) return
-    const outcome = yield* Execution.answer(session, prepared, alone)
-    Outcome.append(
-      progress.frames,
-      outcome.frames.filter((frame) => !isColumns(frame))
-    )
-    progress.error = outcome.error
-    return
-  }
+  if (prepared.plan._tag !== "Plain") return answer(session, prepared, progress, alone)
   const { batch } = progress
   progress.batch = []
-  // What may be streamed must not overtake what was answered before.
-  if (alone && progress.frames.length > 0) yield* session.write(progress.frames.splice(0))
   const call = { prepared, bound: { rest: portal.rest, types: portal.named.types } }
-  const outcome = yield* Execution.run(session, call, batch, [message.frame, ClientMessage.sync], alone)
-  Outcome.append(progress.frames, outcome.frames)
-  progress.error = outcome.error
-  forget(progress, outcome.frames)
-})
+  const running = Effect.map(
+    Execution.run(session, call, batch, [message.frame, ClientMessage.sync], alone),
+    (outcome) => {
+      Outcome.append(progress.frames, outcome.frames)
+      progress.error = outcome.error
+      forget(progress, outcome.frames)
+    }
+  )
+  // What may be streamed must not overtake what was answered before.
+  return alone && progress.frames.length > 0
+    ? Effect.andThen(session.write(progress.frames.splice(0)), running)
+    : running
+}
 
 const step = (session: Session, message: Message, progress: Progress, alone: boolean): Waiting => {
   switch (message._tag) {

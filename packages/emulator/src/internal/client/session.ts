@@ -63,7 +63,7 @@ export const finish = (session: Session, frames: ReadonlyArray<Frame.Frame>, err
     return session.write([
       ...frames,
       ...(error === undefined ? [] : [said(error)]),
-      ServerMessage.ready(status(session))
+      ServerMessage.ready[status(session)]
     ])
   })
 

@@ -102,8 +102,8 @@ export const writer =
   (frames: ReadonlyArray<Frame.Frame>): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (socket.destroyed || frames.length === 0) return Effect.void
-      const [only = Buffer.alloc(0), ...more] = frames
-      if (socket.write(more.length === 0 ? only : Buffer.concat(frames))) return Effect.void
+      const [only] = frames
+      if (socket.write(frames.length === 1 && only !== undefined ? only : Buffer.concat(frames))) return Effect.void
       return Effect.callback<void>((resume) => {
         const done = () => {
           socket.off("drain", done).off("close", done)

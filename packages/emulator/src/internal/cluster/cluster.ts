@@ -97,8 +97,8 @@ export const make = Effect.fnUntraced(function* (
   options: Pick<Desk, "now" | "sleep"> & { readonly jobDelay: number }
 ): Effect.fn.Return<Cluster, Backend.BackendLost, Scope.Scope> {
   const scope = yield* Effect.scope
-  const main = yield* Backend.connect(server, parametersOf("postgres"))
-  const maker = yield* Backend.connect(server, parametersOf("postgres"))
+  const toServer = Backend.connect(server, parametersOf("postgres"))
+  const [main, maker] = yield* Effect.all([toServer, toServer], { concurrency: 2 })
   const making = Semaphore.makeUnsafe(1)
   const steward = yield* Steward.make(main)
   const databases = new Map<string, { readonly database: Database; readonly scope: Scope.Closeable }>()

@@ -23,9 +23,15 @@ const Index = Schema.fromJsonString(Schema.Struct({ table: Schema.String, column
 const decodeIndex = Schema.decodeUnknownSync(Index)
 const decodeKey = Schema.decodeUnknownSync(Found)
 
+/** What is known of a database's keys; undefined where its catalogue has changed since. */
+export const known = ({ database }: Member): References | undefined =>
+  database.references.version === database.version ? database.references : undefined
+
 /** What is known of a database's keys, asked anew where its catalogue has changed. */
-export const referencesOf = ({ database }: Member): Effect.Effect<References, BackendLost> =>
-  database.references.version === database.version ? Effect.succeed(database.references) : ask(database)
+export const referencesOf = (member: Member): Effect.Effect<References, BackendLost> => {
+  const references = known(member)
+  return references === undefined ? ask(member.database) : Effect.succeed(references)
+}
 
 const ask = Effect.fnUntraced(function* (database: Database): Effect.fn.Return<References, BackendLost> {
   const { version } = database

@@ -3,6 +3,7 @@
  */
 import { Quote } from "@effect-dsql/dialect"
 import * as Draws from "./draws.ts"
+import { firstOfUsers } from "./oids.ts"
 
 /** SQL that makes what finds a key that a snapshot sees twice. */
 export const definitions = `
@@ -64,13 +65,13 @@ const draws = (tree: string): string => `EXISTS (
  */
 const reached = `
 WITH RECURSIVE own AS (
-  SELECT oid, provolatile FROM pg_catalog.pg_proc WHERE oid >= 16384
+  SELECT oid, provolatile FROM pg_catalog.pg_proc WHERE oid >= ${firstOfUsers}
     AND pronamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'sys'))
 ), drawing AS (
-  SELECT oid::text FROM pg_catalog.pg_proc WHERE oid < 16384 AND proname IN (${[...Draws.functions].map(Quote.literal).join(", ")})
+  SELECT oid::text FROM pg_catalog.pg_proc WHERE oid < ${firstOfUsers} AND proname IN (${[...Draws.functions].map(Quote.literal).join(", ")})
 ), viewed AS MATERIALIZED (
   SELECT r.oid, r.ev_action FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
-    WHERE r.oid >= 16384
+    WHERE r.oid >= ${firstOfUsers}
       AND c.relnamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'sys'))
 ), reached (kind, class, object) AS (
   (
@@ -80,12 +81,14 @@ WITH RECURSIVE own AS (
       LATERAL (VALUES ('acts', ev_action::text LIKE '%:hasForUpdate true%'), ('draws', ${draws("ev_action")})) v (kind, holds)
       WHERE holds
     UNION ALL
-    SELECT 'draws', 'pg_catalog.pg_class'::regclass, adrelid FROM pg_catalog.pg_attrdef WHERE ${draws("adbin")}
+    SELECT 'draws', 'pg_catalog.pg_class'::regclass, adrelid FROM pg_catalog.pg_attrdef
+      WHERE adrelid >= ${firstOfUsers} AND ${draws("adbin")}
     UNION ALL
     SELECT 'draws', 'pg_catalog.pg_type'::regclass, oid FROM pg_catalog.pg_type
-      WHERE typdefaultbin IS NOT NULL AND ${draws("typdefaultbin")}
+      WHERE oid >= ${firstOfUsers} AND typdefaultbin IS NOT NULL AND ${draws("typdefaultbin")}
     UNION ALL
-    SELECT 'draws', 'pg_catalog.pg_class'::regclass, attrelid FROM pg_catalog.pg_attribute WHERE attidentity <> ''
+    SELECT 'draws', 'pg_catalog.pg_class'::regclass, attrelid FROM pg_catalog.pg_attribute
+      WHERE attrelid >= ${firstOfUsers} AND attidentity <> ''
   )
   UNION
   SELECT r.kind, d.class, d.object FROM reached r, LATERAL (
@@ -109,32 +112,33 @@ WITH RECURSIVE own AS (
 export const prepareReferences = `PREPARE dsql_emulator_references AS
 ${reached}
 SELECT DISTINCT r.kind, coalesce(p.proname, c.relname, t.typname)::text FROM reached r
-LEFT JOIN pg_catalog.pg_proc p ON r.class = 'pg_catalog.pg_proc'::regclass AND p.oid = r.object
-LEFT JOIN pg_catalog.pg_class c ON r.class = 'pg_catalog.pg_class'::regclass AND c.oid = r.object
-LEFT JOIN pg_catalog.pg_type t ON r.class = 'pg_catalog.pg_type'::regclass AND t.oid = r.object
+LEFT JOIN pg_catalog.pg_proc p ON r.class = 'pg_catalog.pg_proc'::regclass AND p.oid = r.object AND p.oid >= ${firstOfUsers}
+LEFT JOIN pg_catalog.pg_class c ON r.class = 'pg_catalog.pg_class'::regclass AND c.oid = r.object AND c.oid >= ${firstOfUsers}
+LEFT JOIN pg_catalog.pg_type t ON r.class = 'pg_catalog.pg_type'::regclass AND t.oid = r.object AND t.oid >= ${firstOfUsers}
 WHERE coalesce(p.proname, c.relname, t.typname) IS NOT NULL
 UNION ALL
 SELECT DISTINCT 'child', c.relname::text FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
-WHERE k.contype = 'f'
+WHERE k.contype = 'f' AND k.conrelid >= ${firstOfUsers}
 UNION ALL
 SELECT DISTINCT 'acting', c.relname FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.confrelid
-WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))
+WHERE k.contype = 'f' AND k.conrelid >= ${firstOfUsers}
+  AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))
 UNION ALL
 SELECT DISTINCT 'key', c.relname || '.' || a.attname FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
 JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-WHERE i.indisunique AND c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regnamespace
+WHERE i.indrelid >= ${firstOfUsers} AND i.indisunique AND c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regnamespace
 UNION ALL
 SELECT DISTINCT 'key', c.relname || '.' || a.attname FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
 JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
-WHERE k.contype = 'f'
+WHERE k.contype = 'f' AND k.conrelid >= ${firstOfUsers}
 UNION ALL
 SELECT 'index', json_build_object('table', c.relname, 'columns',
     ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey)))::text
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
-WHERE NOT i.indisprimary AND c.relkind = 'r'
+WHERE i.indrelid >= ${firstOfUsers} AND NOT i.indisprimary AND c.relkind = 'r'
   AND c.relnamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema'))
 UNION ALL
 SELECT CASE WHEN i.indisprimary THEN 'primary' ELSE 'unique' END,
@@ -144,7 +148,7 @@ SELECT CASE WHEN i.indisprimary THEN 'primary' ELSE 'unique' END,
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND c.relkind = 'r'
+WHERE i.indrelid >= ${firstOfUsers} AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND c.relkind = 'r'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid)`
 

@@ -7,6 +7,7 @@ import * as Catalogue from "./catalogue.ts"
 import * as Draws from "./draws.ts"
 import * as Jobs from "./jobs.ts"
 import * as ObjectLimits from "./limits.ts"
+import { firstOfUsers } from "./oids.ts"
 import * as RowLocks from "./rowLocks.ts"
 import * as Settings from "./settings.ts"
 import * as Shadows from "./shadows.ts"
@@ -47,7 +48,7 @@ BEGIN
   DROP SCHEMA IF EXISTS sys, dsql_emulator CASCADE;
   FOR item IN SELECT oid::regprocedure AS name, prokind FROM pg_proc
     WHERE pronamespace = 'pg_catalog'::regnamespace AND proname LIKE 'dsql\\_emulator\\_%'
-      AND oid >= 16384
+      AND oid >= ${firstOfUsers}
   LOOP
     EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', item.name);
   END LOOP;

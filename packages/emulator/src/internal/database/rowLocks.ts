@@ -9,11 +9,13 @@ export const definitions = `
 CREATE FUNCTION pg_catalog.dsql_emulator_pgrowlocks(relname text, OUT locked_row tid, OUT locker xid, OUT multi boolean,
   OUT xids xid[], OUT modes text[], OUT pids integer[]) RETURNS SETOF record LANGUAGE c STRICT AS '$libdir/pgrowlocks', 'pgrowlocks';
 
--- Transaction ids, that of the base savepoint included, by which a backend's locks on rows are known.
-CREATE FUNCTION pg_catalog.dsql_emulator_transaction_ids(backend int) RETURNS xid[] LANGUAGE sql AS $$
-  SELECT ARRAY(SELECT transactionid FROM pg_catalog.pg_locks
-    WHERE pid = backend AND locktype = 'transactionid' AND mode = 'ExclusiveLock')
-$$;
+-- Transaction ids, that of the base savepoint included, by which a backend's locks on rows are known. In PL/pgSQL, which
+-- keeps the plan: a commit that others watch asks for them.
+CREATE FUNCTION pg_catalog.dsql_emulator_transaction_ids(backend int) RETURNS xid[] LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN ARRAY(SELECT transactionid FROM pg_catalog.pg_locks
+    WHERE pid = backend AND locktype = 'transactionid' AND mode = 'ExclusiveLock');
+END $$;
 
 -- Whether this transaction holds a lock on a row of a table that a condition names, as the row itself says.
 CREATE FUNCTION pg_catalog.dsql_emulator_is_held(target text, strength text, condition text) RETURNS boolean

@@ -21,7 +21,10 @@ export const username = "postgres"
 export const standingIn = (directory: string, owner: Account | undefined): string =>
   owner !== undefined && process.platform === "linux" ? "/proc/self/cwd" : directory
 
-/** Makes the cluster unless it is there, and returns its password. A `copyable` one is copied from one of the same kind. */
+/**
+ * Makes the cluster unless it is there, and returns its password. A `copyable` one is copied from one of the same kind.
+ * Who interrupts it waits for the files to be written: what is still being written to cannot be removed.
+ */
 export const initialise = (
   programs: Programs,
   owner: Account | undefined,
@@ -39,7 +42,7 @@ export const initialise = (
     },
     catch: (cause) =>
       new PostgresError({ reason: "initialise", message: `cannot initialise PostgreSQL in ${path}: ${text(cause)}` })
-  })
+  }).pipe(Effect.uninterruptible)
 
 const argumentsOf = [
   "--auth=scram-sha-256",

@@ -61,7 +61,8 @@ const copied = Effect.fnUntraced(function* (packaged: Located, place: string, ac
     try: () => copy(nativeOf(packaged), place),
     catch: (cause) =>
       missing(`cannot copy PostgreSQL's programs to ${place}, ${hindrance(cause)}: set TMPDIR to another directory`)
-  })
+    // Interrupted, it would leave a draft behind when the process ends.
+  }).pipe(Effect.uninterruptible)
   const at = (program: string) => Path.join(directory, "bin", Path.basename(program))
   const programs = { initdb: at(packaged.initdb), postgres: at(packaged.postgres) }
   const problem = yield* trial(programs, account)

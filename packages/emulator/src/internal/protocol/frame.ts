@@ -40,9 +40,6 @@ export const code = {
   rowDescription: 0x54
 } as const
 
-/** How a transaction stands, as ReadyForQuery tells it. */
-export const status = { idle: 0x49, open: 0x54, failed: 0x45 } as const
-
 /** Cuts a stream of bytes into frames; says what is wrong with one that cannot be a message. */
 export const makeFramer = (limit: number) => {
   let pending: Array<Buffer> = []

@@ -68,7 +68,18 @@ export const answersExecute = (frame: Frame.Frame): boolean =>
   frame[0] === Frame.code.emptyQuery ||
   frame[0] === Frame.code.portalSuspended
 
-export const ready = (state: number): Frame.Frame => Frame.make(Frame.code.ready, Buffer.from([state]))
+/** How a transaction stands, as ReadyForQuery tells it. */
+export type Status = "idle" | "open" | "failed"
+
+const readyIn = (state: string): Frame.Frame => Frame.make(Frame.code.ready, Buffer.from(state))
+
+/** ReadyForQuery, once for each way in which a transaction stands. */
+export const ready: Readonly<Record<Status, Frame.Frame>> = {
+  idle: readyIn("I"),
+  open: readyIn("T"),
+  failed: readyIn("E")
+}
+
 export const authenticationOk: Frame.Frame = Frame.make(Frame.code.authentication, Frame.int32(0))
 export const passwordRequest: Frame.Frame = Frame.make(Frame.code.authentication, Frame.int32(3))
 export const parseComplete: Frame.Frame = Frame.make(0x31)
