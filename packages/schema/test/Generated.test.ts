@@ -21,33 +21,30 @@ const differences = (source: SchemaSource.SchemaSource) =>
   )
 
 describe("a schema of whatever statements a seed makes", () => {
-  it.live(
-    `is found as it was set up, and different where one part is another (seed ${seed})`,
-    () =>
-      Effect.gen(function* () {
-        const migrator = yield* Migrator.Migrator
-        const setup = (source: SchemaSource.SchemaSource) => migrator.setup({ source, versioning: false })
-        for (const n of Array.from({ length: runs }).keys()) {
-          const [schema] = fc.sample(schemas(`t${n}`), { numRuns: 1, seed: seed + n })
-          assert(schema !== undefined)
-          const text = render(schema)
-          const source = yield* sourceOf(text)
-          yield* setup(source)
-          assert.deepStrictEqual(yield* differences(source), [], text)
-          if (schema.takesAway) continue
-          const { applied } = yield* setup(source)
-          const repeatable = source.versions[0].statements.filter(({ target }) => target._tag === "Repeatable").length
-          assert.strictEqual(applied, repeatable, text)
-          const all = parts(schema)
-          const changed = all[n % all.length]
-          const other = yield* sourceOf(render(schema, changed))
-          const said = `${text}\n--${changed?.other} for${changed?.text}`
-          assert.isAbove((yield* differences(other)).length, 0, said)
-          // What a setup does not refuse, it makes.
-          const { _tag } = yield* Effect.result(setup(other))
-          if (_tag === "Success") assert.deepStrictEqual(yield* differences(other), [], said)
-        }
-      }).pipe(Effect.provide(TestMigrator)),
-    { timeout: 600_000 }
+  it.live(`is found as it was set up, and different where one part is another (seed ${seed})`, () =>
+    Effect.gen(function* () {
+      const migrator = yield* Migrator.Migrator
+      const setup = (source: SchemaSource.SchemaSource) => migrator.setup({ source, versioning: false })
+      for (const n of Array.from({ length: runs }).keys()) {
+        const [schema] = fc.sample(schemas(`t${n}`), { numRuns: 1, seed: seed + n })
+        assert(schema !== undefined)
+        const text = render(schema)
+        const source = yield* sourceOf(text)
+        yield* setup(source)
+        assert.deepStrictEqual(yield* differences(source), [], text)
+        if (schema.takesAway) continue
+        const { applied } = yield* setup(source)
+        const repeatable = source.versions[0].statements.filter(({ target }) => target._tag === "Repeatable").length
+        assert.strictEqual(applied, repeatable, text)
+        const all = parts(schema)
+        const changed = all[n % all.length]
+        const other = yield* sourceOf(render(schema, changed))
+        const said = `${text}\n--${changed?.other} for${changed?.text}`
+        assert.isAbove((yield* differences(other)).length, 0, said)
+        // What a setup does not refuse, it makes.
+        const { _tag } = yield* Effect.result(setup(other))
+        if (_tag === "Success") assert.deepStrictEqual(yield* differences(other), [], said)
+      }
+    }).pipe(Effect.provide(TestMigrator))
   )
 })

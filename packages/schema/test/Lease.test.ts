@@ -33,46 +33,43 @@ const setUp = Effect.gen(function* () {
 const noWait = { wait: false, duration: "10 minutes" } as const
 
 describe("twenty migrators at once", () => {
-  it.live(
-    "apply each step exactly once",
-    () =>
-      Effect.gen(function* () {
-        const { client } = yield* cluster
-        const source = yield* kinds
-        const applied = new Map<string, number>()
-        const onEvent = (event: Event.Event) =>
-          Effect.sync(() => {
-            if (event._tag !== "Applied" || event.location === "bookkeeping") return
-            applied.set(event.location, (applied.get(event.location) ?? 0) + 1)
-          })
-        const one = Effect.flatMap(Migrator.Migrator, (migrator) => migrator.setup({ source, onEvent })).pipe(
-          Effect.provide(client)
-        )
-        const reports = yield* Effect.all(
-          Array.from({ length: 20 }, () => one),
-          { concurrency: "unbounded" }
-        )
-        assert.deepStrictEqual(
-          reports.map(({ to }) => to as string),
-          reports.map(() => "1.1")
-        )
-        const statements = source.versions.flatMap(({ statements }) => statements.map(({ location }) => location))
-        assert.deepStrictEqual(
-          [...applied].toSorted(),
-          [...Map.groupBy(statements, (location) => location)]
-            .map(([location, all]) => [location, all.length] as const)
-            .toSorted()
-        )
-        yield* Effect.gen(function* () {
-          assert.deepStrictEqual(yield* rows("SELECT id, count FROM b ORDER BY id"), [
-            { id: 1, count: 1 },
-            { id: 2, count: 1 }
-          ])
-          assert.deepStrictEqual(yield* rows("SELECT count(*)::integer AS n FROM schema_update_history"), [{ n: 1 }])
-          assert.deepStrictEqual(yield* rows("SELECT DISTINCT fence FROM schema_journal"), [{ fence: 1 }])
-        }).pipe(Effect.provide(client))
-      }),
-    { timeout: 120_000 }
+  it.live("apply each step exactly once", () =>
+    Effect.gen(function* () {
+      const { client } = yield* cluster
+      const source = yield* kinds
+      const applied = new Map<string, number>()
+      const onEvent = (event: Event.Event) =>
+        Effect.sync(() => {
+          if (event._tag !== "Applied" || event.location === "bookkeeping") return
+          applied.set(event.location, (applied.get(event.location) ?? 0) + 1)
+        })
+      const one = Effect.flatMap(Migrator.Migrator, (migrator) => migrator.setup({ source, onEvent })).pipe(
+        Effect.provide(client)
+      )
+      const reports = yield* Effect.all(
+        Array.from({ length: 20 }, () => one),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        reports.map(({ to }) => to as string),
+        reports.map(() => "1.1")
+      )
+      const statements = source.versions.flatMap(({ statements }) => statements.map(({ location }) => location))
+      assert.deepStrictEqual(
+        [...applied].toSorted(),
+        [...Map.groupBy(statements, (location) => location)]
+          .map(([location, all]) => [location, all.length] as const)
+          .toSorted()
+      )
+      yield* Effect.gen(function* () {
+        assert.deepStrictEqual(yield* rows("SELECT id, count FROM b ORDER BY id"), [
+          { id: 1, count: 1 },
+          { id: 2, count: 1 }
+        ])
+        assert.deepStrictEqual(yield* rows("SELECT count(*)::integer AS n FROM schema_update_history"), [{ n: 1 }])
+        assert.deepStrictEqual(yield* rows("SELECT DISTINCT fence FROM schema_journal"), [{ fence: 1 }])
+      }).pipe(Effect.provide(client))
+    })
   )
 
   it.live("would apply some twice without a lease", () =>

@@ -73,26 +73,23 @@ describe("Migrator on Aurora DSQL", () => {
     }).pipe(Effect.provide(TestMigrator()))
   )
 
-  it.live(
-    "recognises what it did when the answer to it was lost",
-    () =>
-      Effect.gen(function* () {
-        const control = yield* Control
-        const { setup, status } = yield* Migrator.Migrator
-        const source = yield* SchemaSource.builtIn()
-        yield* control.inject({ on: "commit", fault: "cut-after", probability: 0.1 })
-        const again: typeof setup = (options) =>
-          Effect.catchIf(
-            setup(options),
-            ({ _tag }) => _tag === "StatementRefused" || _tag === "ConnectionLost",
-            () => again(options)
-          )
-        yield* again({ source })
-        yield* control.clear
-        assert.strictEqual((yield* status({ source })).state, "current")
-        assert.deepStrictEqual(yield* versions, [{ n: 1 }])
-        assert.deepStrictEqual(yield* invalid, [])
-      }).pipe(Effect.provide(TestMigrator()), Effect.provide(BriefLifetime)),
-    120_000
+  it.live("recognises what it did when the answer to it was lost", () =>
+    Effect.gen(function* () {
+      const control = yield* Control
+      const { setup, status } = yield* Migrator.Migrator
+      const source = yield* SchemaSource.builtIn()
+      yield* control.inject({ on: "commit", fault: "cut-after", probability: 0.1 })
+      const again: typeof setup = (options) =>
+        Effect.catchIf(
+          setup(options),
+          ({ _tag }) => _tag === "StatementRefused" || _tag === "ConnectionLost",
+          () => again(options)
+        )
+      yield* again({ source })
+      yield* control.clear
+      assert.strictEqual((yield* status({ source })).state, "current")
+      assert.deepStrictEqual(yield* versions, [{ n: 1 }])
+      assert.deepStrictEqual(yield* invalid, [])
+    }).pipe(Effect.provide(TestMigrator()), Effect.provide(BriefLifetime))
   )
 })

@@ -37,11 +37,17 @@ const isRoomy = (): boolean => {
 }
 
 // Nothing that a test writes has to outlive the machine. A database is three hundred files, which a disk may take a
-// second for.
+// second for, and none is there long enough to be vacuumed: to look whether one has to be takes a share of a core.
 const start = Effect.suspend(() =>
   Postgres.make({
     temporaryDirectory: isRoomy() ? memory : undefined,
-    settings: { max_connections: 400, fsync: "off", synchronous_commit: "off", full_page_writes: "off" }
+    settings: {
+      max_connections: 400,
+      fsync: "off",
+      synchronous_commit: "off",
+      full_page_writes: "off",
+      autovacuum: "off"
+    }
   })
 )
 

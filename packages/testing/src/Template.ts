@@ -1,6 +1,6 @@
 /**
- * Databases that have been migrated once, to be copied: one for each choice of schemas,
- * known by what their statements are, made by whoever needs it first.
+ * Databases that have been migrated once, to be copied: one for each choice of schemas, none
+ * at all among them, known by what their statements are, made by whoever needs it first.
  *
  * @since 0.1.0
  * @stability unstable
@@ -48,21 +48,26 @@ export const make = (
   Effect.gen(function* () {
     const name = nameOf(sources)
     const sql = yield* Effect.provide(PgClient.makeClient({ url: server.url() }), Reactivity.layer)
+    const look = sql<{ datistemplate: boolean }>`SELECT datistemplate FROM pg_database WHERE datname = ${name}`
+    // What is a template stays one.
+    const [known] = yield* look
+    if (known?.datistemplate === true) return name
     yield* Effect.acquireRelease(sql`SELECT pg_advisory_lock(hashtext(${name}))`, () =>
       Effect.orDie(sql`SELECT pg_advisory_unlock(hashtext(${name}))`)
     )
-    const [found] = yield* sql<{
-      datistemplate: boolean
-    }>`SELECT datistemplate FROM pg_database WHERE datname = ${name}`
+    const [found] = yield* look
     if (found?.datistemplate === true) return name
     // One of its own, for which nobody waits and at which nobody looks.
     const emulator = yield* Emulator.make({ postgres: server, jobDelay: 0, log: false })
     // What is no template yet is half made: whoever made it is gone.
     if (found !== undefined) yield* emulator.dropDatabase(name)
     yield* emulator.createDatabase(name)
-    yield* Effect.flatMap(Migrator.Migrator, (migrator) =>
-      Effect.forEach(sources, (source) => migrator.setup({ source }), { discard: true })
-    ).pipe(Effect.provide(Migrator.layer.pipe(Layer.provide(DsqlClient.layerUrl({ url: emulator.url(name) })))))
+    yield* Effect.gen(function* () {
+      // What the emulator adds to a database that somebody connects to, its copies have.
+      yield* DsqlClient.DsqlClient.use(({ sql }) => sql`SELECT 1`)
+      const migrator = yield* Migrator.Migrator
+      yield* Effect.forEach(sources, (source) => migrator.setup({ source }), { discard: true })
+    }).pipe(Effect.provide(Layer.provideMerge(Migrator.layer, DsqlClient.layerUrl({ url: emulator.url(name) }))))
     yield* sql`UPDATE pg_database SET datistemplate = true WHERE datname = ${name}`
     return name
   }).pipe(Effect.scoped)

@@ -12,7 +12,7 @@
 import * as DsqlClient from "@effect-dsql/core/DsqlClient"
 import type { DsqlError } from "@effect-dsql/core/DsqlError"
 import * as Emulator from "@effect-dsql/emulator/Emulator"
-import type { Postgres, PostgresError } from "@effect-dsql/emulator/Postgres"
+import type { PostgresError } from "@effect-dsql/emulator/Postgres"
 import * as Watch from "@effect-dsql/emulator/Watch"
 import type { MigrationError } from "@effect-dsql/schema/MigrationError"
 import type { SourceError } from "@effect-dsql/schema/SourceError"
@@ -86,9 +86,10 @@ export const make = (
 > =>
   Effect.gen(function* () {
     // Reading a schema keeps this process busy, starting a server another one.
-    const [server, source] = yield* Effect.all([Server.make, options.source ?? Effect.undefined], { concurrency: 2 })
+    const [server, source] = yield* Effect.all([Server.make, options.source ?? noSource], { concurrency: 2 })
     const starting = Emulator.make({ jobDelay: "20 millis", watch: true, ...options.emulator, postgres: server })
-    const [emulator, template] = yield* Effect.all([starting, templateOf(server, source)], { concurrency: 2 })
+    const copied = Template.make(server, Arr.ensure<SchemaSource>(source))
+    const [emulator, template] = yield* Effect.all([starting, copied], { concurrency: 2 })
     const watched = { control: emulator.control, told: 0 }
     yield* Effect.acquireRelease(
       Effect.sync(() => open.add(watched)),
@@ -105,9 +106,8 @@ export const make = (
     Effect.provide(NodeServices.layer)
   )
 
-/** The database to copy, if there is a schema. */
-const templateOf = (server: Postgres, source: SchemaSource | ReadonlyArray<SchemaSource> | undefined) =>
-  source === undefined ? Effect.undefined : Template.make(server, Arr.ensure<SchemaSource>(source))
+/** An empty database is copied, too: what the emulator adds to a new one takes longer than a copy of it. */
+const noSource = Effect.succeed<ReadonlyArray<SchemaSource>>([])
 
 /** The emulators that are open in this process, with the last transaction of which it was told that it lost. */
 const open = new Set<{ readonly control: Emulator.Emulator["control"]; told: number }>()

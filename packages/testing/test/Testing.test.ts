@@ -20,46 +20,42 @@ const databases = Effect.gen(function* () {
 
 const nameOf = (url: Redacted.Redacted): string => new URL(Redacted.value(url)).pathname.slice(1)
 
-layer(Testing.layer({ source: SchemaSource.builtIn() }), { excludeTestServices: true, timeout: "60 seconds" })(
-  "Testing.layer",
-  (it) => {
-    it.effect("gives a database with the schema in it", () =>
-      Effect.gen(function* () {
-        const [version] = yield* rows("SELECT curr_version FROM schema_version")
-        const latest = SchemaSource.latest(yield* SchemaSource.builtIn()).version
-        assert.deepStrictEqual(version, { curr_version: String(latest) })
-      }).pipe(Effect.provide(NodeServices.layer))
-    )
+layer(Testing.layer({ source: SchemaSource.builtIn() }), { excludeTestServices: true })("Testing.layer", (it) => {
+  it.effect("gives a database with the schema in it", () =>
+    Effect.gen(function* () {
+      const [version] = yield* rows("SELECT curr_version FROM schema_version")
+      const latest = SchemaSource.latest(yield* SchemaSource.builtIn()).version
+      assert.deepStrictEqual(version, { curr_version: String(latest) })
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
 
-    it.effect("gives the cost of what a test did", () =>
-      Effect.gen(function* () {
-        const control = yield* Testing.Control
-        yield* control.reset
-        yield* rows("SELECT * FROM shards")
-        // A read of what is there, and nothing written: the least that AWS charges for.
-        assert.deepStrictEqual(yield* Testing.cost(), { write: 0, read: 2_048 * 0.00000183105 })
-      })
-    )
+  it.effect("gives the cost of what a test did", () =>
+    Effect.gen(function* () {
+      const control = yield* Testing.Control
+      yield* control.reset
+      yield* rows("SELECT * FROM shards")
+      // A read of what is there, and nothing written: the least that AWS charges for.
+      assert.deepStrictEqual(yield* Testing.cost(), { write: 0, read: 2_048 * 0.00000183105 })
+    })
+  )
 
-    it.effect("keeps DSQL's rules, and breaks on demand", () =>
-      Effect.gen(function* () {
-        const refused = yield* Effect.flip(rows("TRUNCATE shards"))
-        assert.strictEqual(refused._tag, "UnsupportedFeature")
-        const control = yield* Testing.Control
-        yield* control.inject({ on: "commit", fault: "conflict", nth: [1] })
-        const insert = "INSERT INTO cluster_metadata_info SELECT * FROM cluster_metadata_info WHERE false"
-        yield* control.reset
-        yield* rows(insert)
-        const { commits, statements } = yield* control.counts()
-        assert.deepStrictEqual({ commits, statements }, { commits: 1, statements: 2 })
-      })
-    )
-  }
-)
+  it.effect("keeps DSQL's rules, and breaks on demand", () =>
+    Effect.gen(function* () {
+      const refused = yield* Effect.flip(rows("TRUNCATE shards"))
+      assert.strictEqual(refused._tag, "UnsupportedFeature")
+      const control = yield* Testing.Control
+      yield* control.inject({ on: "commit", fault: "conflict", nth: [1] })
+      const insert = "INSERT INTO cluster_metadata_info SELECT * FROM cluster_metadata_info WHERE false"
+      yield* control.reset
+      yield* rows(insert)
+      const { commits, statements } = yield* control.counts()
+      assert.deepStrictEqual({ commits, statements }, { commits: 1, statements: 2 })
+    })
+  )
+})
 
 layer(Testing.layer({ source: Effect.all(Outline.builtInNames.map((name) => SchemaSource.builtIn(name))) }), {
-  excludeTestServices: true,
-  timeout: "60 seconds"
+  excludeTestServices: true
 })("Testing.layer with every built-in schema", (it) => {
   it.effect("has them side by side, each recorded under a name of its own", () =>
     Effect.gen(function* () {
@@ -77,7 +73,7 @@ layer(Testing.layer({ source: Effect.all(Outline.builtInNames.map((name) => Sche
 })
 
 // The clock of these tests stands still, and the emulator's must not.
-layer(Testing.layer(), { timeout: "60 seconds" })("Testing.layer without a schema, on a test clock", (it) => {
+layer(Testing.layer())("Testing.layer without a schema, on a test clock", (it) => {
   it.effect("gives an empty database", () =>
     Effect.gen(function* () {
       const tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
@@ -105,6 +101,17 @@ describe("Testing.make", () => {
       assert.strictEqual(new Set(names).size, 4)
       assert.includeMembers([...(yield* databases)], [...names, Template.nameOf([own])])
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("copies an empty database, too, with what the emulator adds to one", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Testing.make()
+      assert.include(yield* databases, Template.nameOf([]))
+      // Nobody has connected to it through its emulator.
+      const server = yield* Server.make
+      const sql = yield* Effect.provide(PgClient.makeClient({ url: server.url(nameOf(url)) }), Reactivity.layer)
+      assert.lengthOf(yield* sql`SELECT FROM pg_proc WHERE proname = 'dsql_emulator_version'`, 1)
+    }).pipe(Effect.scoped)
   )
 
   it.live("drops its database with its scope", () =>

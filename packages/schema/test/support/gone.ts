@@ -47,3 +47,19 @@ export const vanished = <E, R>(
   Effect.flatMap(Effect.scope, (scope) =>
     silenced(url, after, (url) => Effect.flatMap(Effect.forkIn(work(url), scope), Fiber.join))
   ).pipe(Effect.scoped)
+
+/** Has work done by somebody who stays; gives how many steps it took. */
+export const stepsOf = <E, R>(url: Redacted.Redacted, work: (url: Redacted.Redacted) => Effect.Effect<unknown, E, R>) =>
+  Effect.gen(function* () {
+    const isOne = isStep()
+    let steps = 0
+    yield* vanished(
+      url,
+      (sql, first) => {
+        if (isOne(sql, first)) steps += 1
+        return false
+      },
+      work
+    )
+    return steps
+  })
