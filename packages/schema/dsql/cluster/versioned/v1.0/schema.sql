@@ -46,7 +46,8 @@ CREATE INDEX ASYNC IF NOT EXISTS idx_cluster_runners_owner
 CREATE INDEX ASYNC IF NOT EXISTS idx_cluster_runners_cluster
   ON cluster_runners (cluster, address);
 
--- A workflow's run is suspended where its exit says that it waits: it is finished, and goes on.
+-- A workflow's run is suspended where its exit says that it waits: it is finished, and goes on when that
+-- exit is cleared. Whoever does not know what became of the exit, and says it again, finds it cleared.
 CREATE TABLE IF NOT EXISTS cluster_requests (
   request_key BIGINT NOT NULL,
   id BIGINT NOT NULL,
@@ -62,6 +63,7 @@ CREATE TABLE IF NOT EXISTS cluster_requests (
   due_at BIGINT NOT NULL,
   key_hash UUID NULL,
   last_reply_id BIGINT NULL,
+  cleared_reply_id BIGINT NULL,
   finished_at TIMESTAMPTZ NULL,
   suspended BOOLEAN NOT NULL DEFAULT FALSE,
   PRIMARY KEY (request_key)
@@ -74,6 +76,10 @@ CREATE INDEX ASYNC IF NOT EXISTS idx_cluster_requests_entity
 -- A shard's finished requests, to forget the old ones. By shards, so that they are written at as many places.
 CREATE INDEX ASYNC IF NOT EXISTS idx_cluster_requests_finished
   ON cluster_requests (shard_id, finished_at, request_key) WHERE finished_at IS NOT NULL;
+
+-- The runs that wait to be woken, to count them: they may be few among millions that are finished.
+CREATE INDEX ASYNC IF NOT EXISTS idx_cluster_requests_suspended
+  ON cluster_requests (shard_id, request_key) WHERE suspended;
 
 -- The keys by which requests are known, hashed.
 CREATE TABLE IF NOT EXISTS cluster_keys (
