@@ -191,33 +191,24 @@ const check = (fence: typeof asItIs, runs: number) =>
   })
 
 describeForms(`writes that meet (seed ${seed})`, (it) => {
-  it.effect(
-    "leave what those that committed leave one after the other",
-    () =>
-      Effect.gen(function* () {
-        const result = yield* check(asItIs, 20)
-        assert.isFalse(result.failed, fc.defaultReportMessage(result))
-      }),
-    120_000
+  it.effect("leave what those that committed leave one after the other", () =>
+    Effect.gen(function* () {
+      const result = yield* check(asItIs, 20)
+      assert.isFalse(result.failed, fc.defaultReportMessage(result))
+    })
   )
 })
 
 describeStores(`writes that meet without their locks (seed ${seed})`, (it) => {
-  it.effect(
-    "leave something else, if they only read the shard",
-    () =>
-      Effect.gen(function* () {
-        assert.isTrue((yield* check(without(/ FOR KEY SHARE/g), 300)).failed)
-      }),
-    120_000
+  it.effect("leave something else, if they only read the shard", () =>
+    Effect.gen(function* () {
+      assert.isTrue((yield* check(without(/ FOR KEY SHARE/g), 300)).failed)
+    })
   )
 
-  it.effect(
-    "leave something else, if they only read the runs and the current execution",
-    () =>
-      Effect.gen(function* () {
-        assert.isTrue((yield* check(without(/ FOR UPDATE/g), 300)).failed)
-      }),
-    120_000
+  it.effect("leave something else, if they only read the runs and the current execution", () =>
+    Effect.gen(function* () {
+      assert.isTrue((yield* check(without(/ FOR UPDATE/g), 300)).failed)
+    })
   )
 })

@@ -8,6 +8,7 @@ import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { LimitExceeded, TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guard from "@effect-dsql/core/Guard"
+import type * as Removal from "@effect-dsql/core/Removal"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
@@ -18,7 +19,7 @@ import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import * as Schema from "effect/Schema"
 import { randomUUID } from "node:crypto"
 import { Overtaken, untilFirst } from "./internal/statement/again.ts"
-import { drain, type Rows } from "./internal/statement/drain.ts"
+import { drain } from "./internal/statement/drain.ts"
 import { beginning } from "./internal/statement/prefix.ts"
 import * as Statement from "./internal/statement/statement.ts"
 import { ensure } from "./internal/tables/ensure.ts"
@@ -127,7 +128,7 @@ const make = (table: string, statements: Statement.Statements): KeyValueStore.Ke
   const modify = <A extends string | Uint8Array>(key: string, valueOf: (row: Stored) => A, f: (value: A) => A) =>
     untilFirst("KeyValueStore.modify", change(key, valueOf, f))
 
-  const entries = (where: Expression.Expression): Rows => ({ table, order: [["id", "text"]], where })
+  const entries = (where: Expression.Expression): Removal.Rows => ({ table, order: { id: "text" }, where })
 
   return KeyValueStore.make({
     get: (key) =>

@@ -8,12 +8,13 @@
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
+import type * as Removal from "@effect-dsql/core/Removal"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Persistence from "effect/persistence/Persistence"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
-import { drain, type Rows } from "./internal/statement/drain.ts"
+import { drain } from "./internal/statement/drain.ts"
 import * as Statement from "./internal/statement/statement.ts"
 import * as Store from "./internal/persistence/store.ts"
 import { ensure } from "./internal/tables/ensure.ts"
@@ -70,7 +71,7 @@ export const layerBackingSqlMultiTable: Layer.Layer<Persistence.BackingPersisten
           Effect.provideService(ensure("Persistence", [table], "own"), DsqlClient, client)
         )
         if (Result.isFailure(found)) return Store.refusing(found.failure)
-        yield* expire(statements, { table, order: [["id", "text"]], where: over })
+        yield* expire(statements, { table, order: { id: "text" }, where: over })
         return Store.make({ table, store: {}, beside: {} }, statements)
       })
     })
@@ -131,16 +132,13 @@ const slot = Expression.literal(`floor(random() * ${slots.length})::smallint`)
 const over = Expression.literal("expires <= now()")
 
 /** What is over in all slots, found by the index. */
-const overInSlots: Rows = {
+const overInSlots: Removal.Rows = {
   table: shared,
-  order: [
-    ["slot", "smallint"],
-    ["expires", "timestamptz"]
-  ],
+  order: { slot: "smallint", expires: "timestamptz" },
   where: Expression.literal(`slot IN (${slots.join(", ")}) AND expires <= now()`)
 }
 
-const expire = (statements: Statement.Statements, rows: Rows): Effect.Effect<void> =>
+const expire = (statements: Statement.Statements, rows: Removal.Rows): Effect.Effect<void> =>
   Effect.catch(drain(statements, "Persistence.expire", rows), (error) =>
     Effect.logWarning("what has expired was not deleted", error)
   )

@@ -19,6 +19,7 @@
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
+import type * as Removal from "@effect-dsql/core/Removal"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -27,7 +28,7 @@ import * as Schedule from "effect/Schedule"
 import * as AdaptiveStates from "./internal/limiter/adaptiveStates.ts"
 import * as Counter from "./internal/limiter/counter.ts"
 import { forgetful } from "./internal/limiter/forgetful.ts"
-import { drain, type Rows } from "./internal/statement/drain.ts"
+import { drain } from "./internal/statement/drain.ts"
 import * as Statement from "./internal/statement/statement.ts"
 import { ensure } from "./internal/tables/ensure.ts"
 import type { MissingTables } from "./MissingTables.ts"
@@ -111,7 +112,7 @@ export const layerCleanup = (options?: {
     Effect.gen(function* () {
       const statements = Statement.make(yield* DsqlClient)
       const where = Expression.sql`idle_at <= EXTRACT(EPOCH FROM now()) * 1000`
-      const idle = ({ order, table }: Omit<Rows, "where">) =>
+      const idle = ({ order, table }: Omit<Removal.Rows, "where">) =>
         drain(statements, "RateLimiter.cleanup", { table, order, where })
       yield* Effect.forEach(tables, idle, { discard: true }).pipe(
         Effect.catchCause((cause) => Effect.logWarning("idle limits were not removed", cause)),
@@ -126,15 +127,12 @@ const counts = "effect_rate_limiter"
 const states = "effect_rate_limiter_adaptive"
 
 /** The tables in the order of their keys. */
-const tables: ReadonlyArray<Omit<Rows, "where">> = [
+const tables: ReadonlyArray<Omit<Removal.Rows, "where">> = [
   {
     table: counts,
-    order: [
-      ["id", "text"],
-      ["algorithm", "text"]
-    ]
+    order: { id: "text", algorithm: "text" }
   },
-  { table: states, order: [["id", "text"]] }
+  { table: states, order: { id: "text" } }
 ]
 
 const refused = (message: string) =>

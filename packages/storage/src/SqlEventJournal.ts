@@ -7,6 +7,7 @@
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import type { TransactionError } from "@effect-dsql/core/DsqlError"
 import * as Expression from "@effect-dsql/core/Expression"
+import type * as Removal from "@effect-dsql/core/Removal"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
@@ -21,7 +22,7 @@ import { uuidOf } from "./internal/eventLog/uuid.ts"
 import { partsOf } from "./internal/eventJournal/parts.ts"
 import * as Tables from "./internal/eventJournal/tables.ts"
 import * as Turns from "./internal/eventJournal/turns.ts"
-import { drain, type Rows } from "./internal/statement/drain.ts"
+import { drain } from "./internal/statement/drain.ts"
 import * as Statement from "./internal/statement/statement.ts"
 import { ensure } from "./internal/tables/ensure.ts"
 import type { MissingTables } from "./MissingTables.ts"
@@ -275,19 +276,16 @@ const failing = (method: string) => (cause: unknown) =>
 const saying = <A, E, R>(method: string, effect: Effect.Effect<A, E, R>) => Effect.catch(effect, failing(method))
 
 /** All rows of a journal. */
-const everything = ({ entries, head, remotes }: Tables.Names): ReadonlyArray<Rows> => {
+const everything = ({ entries, head, remotes }: Tables.Names): ReadonlyArray<Removal.Rows> => {
   const where = Expression.literal("TRUE")
   return [
     {
       table: entries,
-      order: [
-        ["slot", "smallint"],
-        ["id", "uuid"]
-      ],
+      order: { slot: "smallint", id: "uuid" },
       where
     },
-    { table: head, order: [["singleton", "smallint"]], where },
-    { table: remotes, order: [["remote_id", "uuid"]], where }
+    { table: head, order: { singleton: "smallint" }, where },
+    { table: remotes, order: { remote_id: "uuid" }, where }
   ]
 }
 

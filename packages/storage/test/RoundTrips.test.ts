@@ -8,7 +8,7 @@ import { costing, table } from "../../../test/roundTrips.ts"
 import { operations, Storages } from "./support/operations.ts"
 import { describeStorage } from "./support/storage.ts"
 
-const documented = table("Effect's storages").map(([operation = "", statement, transaction, dpu]) => ({
+const documented = table("Effect's storages").map(([operation = "", statement, transaction, , dpu]) => ({
   operation,
   statement: Number(statement),
   transaction: Number(transaction),

@@ -37,38 +37,35 @@ const ready = async (url: string, number: number) => {
 
 const sorted = (list: ReadonlyArray<number | undefined>) => list.toSorted((a = 0, b = 0) => a - b)
 
-layer(Database(), { excludeTestServices: true, timeout: "60 seconds" })("Processes", (it) => {
-  it.effect(
-    "that start every storage at once lose nothing, do nothing twice, and are one server",
-    () =>
-      Effect.gen(function* () {
-        yield* EveryStorage.ownTable
-        const { sql } = yield* DsqlClient.DsqlClient
-        const url = sql.config.url
-        if (url === undefined) return assert.fail("the emulator is reached by a URL")
-        const written = yield* Effect.promise(async () => {
-          const told = await Promise.all(EveryStorage.numbers.map((number) => ready(Redacted.value(url), number)))
-          return Promise.all(told.map((write) => write()))
-        })
-        const { numbers } = EveryStorage
-        const ordinals = numbers.map((number) => number + 1)
-        assert.deepStrictEqual(sorted(written.map(({ remaining }) => remaining)), numbers)
-        assert.deepStrictEqual(sorted(written.flatMap(({ entry }) => entry)), ordinals)
-        assert.deepStrictEqual(sorted(written.flatMap(({ batch }) => batch)), ordinals)
-        assert.lengthOf([...new Set(written.flatMap(({ serverIds }) => serverIds))], 1)
-        assert.lengthOf([...new Set(written.map(({ signingKey }) => signingKey))], 1)
+layer(Database(), { excludeTestServices: true })("Processes", (it) => {
+  it.effect("that start every storage at once lose nothing, do nothing twice, and are one server", () =>
+    Effect.gen(function* () {
+      yield* EveryStorage.ownTable
+      const { sql } = yield* DsqlClient.DsqlClient
+      const url = sql.config.url
+      if (url === undefined) return assert.fail("the emulator is reached by a URL")
+      const written = yield* Effect.promise(async () => {
+        const told = await Promise.all(EveryStorage.numbers.map((number) => ready(Redacted.value(url), number)))
+        return Promise.all(told.map((write) => write()))
+      })
+      const { numbers } = EveryStorage
+      const ordinals = numbers.map((number) => number + 1)
+      assert.deepStrictEqual(sorted(written.map(({ remaining }) => remaining)), numbers)
+      assert.deepStrictEqual(sorted(written.flatMap(({ entry }) => entry)), ordinals)
+      assert.deepStrictEqual(sorted(written.flatMap(({ batch }) => batch)), ordinals)
+      assert.lengthOf([...new Set(written.flatMap(({ serverIds }) => serverIds))], 1)
+      assert.lengthOf([...new Set(written.map(({ signingKey }) => signingKey))], 1)
 
-        const stored = yield* Effect.provide(EveryStorage.stored, EveryStorage.layer)
-        const persisted = [undefined, ...numbers.map((number) => ({ number }))]
-        assert.deepStrictEqual(stored.keyValue, numbers.map(String))
-        assert.deepStrictEqual(stored.persisted, [persisted, persisted])
-        assert.deepStrictEqual(sorted(stored.jobs), numbers)
-        assert.deepStrictEqual(sorted(stored.journal), numbers)
-        assert.deepStrictEqual(sorted(stored.entries), numbers)
-        assert.deepStrictEqual(sorted(stored.batches), numbers)
-        const left = yield* sql`SELECT id FROM effect_queue WHERE state <> 'completed'`
-        assert.deepStrictEqual(left, [])
-      }),
-    60_000
+      const stored = yield* Effect.provide(EveryStorage.stored, EveryStorage.layer)
+      const persisted = [undefined, ...numbers.map((number) => ({ number }))]
+      assert.deepStrictEqual(stored.keyValue, numbers.map(String))
+      assert.deepStrictEqual(stored.persisted, [persisted, persisted])
+      assert.deepStrictEqual(sorted(stored.jobs), numbers)
+      assert.deepStrictEqual(sorted(stored.journal), numbers)
+      assert.deepStrictEqual(sorted(stored.entries), numbers)
+      assert.deepStrictEqual(sorted(stored.batches), numbers)
+      const left = yield* sql`SELECT id FROM effect_queue WHERE state <> 'completed'`
+      assert.deepStrictEqual(left, [])
+    })
   )
 })

@@ -15,25 +15,22 @@ const keys = (client: DsqlClient.DsqlClient["Service"]) =>
     rows.map(({ id }) => id)
   )
 
-it.live(
-  "a storage takes no part in a transaction on another cluster, and keeps what it is given on its own",
-  () =>
-    Effect.gen(function* () {
-      const [own, other] = [yield* cluster, yield* cluster]
-      const store = Context.get(
-        yield* Layer.build(Layer.provide(KeyValueStore.layerSql(), Layer.succeed(DsqlClient.DsqlClient, own))),
-        Effects.KeyValueStore
+it.live("a storage takes no part in a transaction on another cluster, and keeps what it is given on its own", () =>
+  Effect.gen(function* () {
+    const [own, other] = [yield* cluster, yield* cluster]
+    const store = Context.get(
+      yield* Layer.build(Layer.provide(KeyValueStore.layerSql(), Layer.succeed(DsqlClient.DsqlClient, own))),
+      Effects.KeyValueStore
+    )
+    const failed = Effect.andThen(store.set("a", "1"), Effect.fail("no"))
+    const within = (client: typeof own) =>
+      Transaction.run(failed, { operation: "Within" }).pipe(
+        Effect.flip,
+        Effect.provideService(DsqlClient.DsqlClient, client)
       )
-      const failed = Effect.andThen(store.set("a", "1"), Effect.fail("no"))
-      const within = (client: typeof own) =>
-        Transaction.run(failed, { operation: "Within" }).pipe(
-          Effect.flip,
-          Effect.provideService(DsqlClient.DsqlClient, client)
-        )
-      assert.strictEqual(yield* within(own), "no")
-      assert.deepStrictEqual(yield* keys(own), [])
-      assert.strictEqual(yield* within(other), "no")
-      assert.deepStrictEqual([yield* keys(own), yield* keys(other)], [["a"], []])
-    }).pipe(Effect.scoped),
-  60_000
+    assert.strictEqual(yield* within(own), "no")
+    assert.deepStrictEqual(yield* keys(own), [])
+    assert.strictEqual(yield* within(other), "no")
+    assert.deepStrictEqual([yield* keys(own), yield* keys(other)], [["a"], []])
+  }).pipe(Effect.scoped)
 )

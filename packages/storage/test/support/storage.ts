@@ -26,8 +26,7 @@ export const describeStorage = <A, E>(
   storage: Layer.Layer<A, E, DsqlClient.DsqlClient>,
   suite: (it: Vitest.MethodsNonLive<A | DsqlClient.Provided | Testing.Control>) => void,
   form?: "statement" | "transaction"
-): void =>
-  layer(Layer.provideMerge(storage, Database(form)), { excludeTestServices: true, timeout: "60 seconds" })(name, suite)
+): void => layer(Layer.provideMerge(storage, Database(form)), { excludeTestServices: true })(name, suite)
 
 /** Loses the answer of the next statement that commits by itself, before or after it took effect. */
 export const loseAnswer = (when: "before" | "after") =>

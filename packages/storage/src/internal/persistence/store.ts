@@ -90,7 +90,7 @@ export const make = ({ beside, store, table }: Place, statements: Statements): B
       const entry = Write.remove({ table, where: Expression.key(table, { ...owner, id: text(id) }) })
       return saying(`remove ${id}`, Effect.asVoid(write("Persistence.remove", { guards: [], writes: [entry] })))
     },
-    clear: saying("clear", drain(statements, "Persistence.clear", { table, order: [["id", "text"]], where: own }))
+    clear: saying("clear", drain(statements, "Persistence.clear", { table, order: { id: "text" }, where: own }))
   }
 }
 
