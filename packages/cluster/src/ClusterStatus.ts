@@ -107,9 +107,11 @@ export const ClusterStatus = Schema.Struct({
     due: Schema.Int,
     /** To be delivered later. */
     later: Schema.Int,
+    /** Runs of workflows that wait for what wakes them: a sleep, a deferred, a child, or whoever resumes what failed. */
+    suspended: Schema.Int,
     /** Finished, and kept until they are pruned. */
     finished: Schema.Int,
-    /** Whether there are more finished ones than were counted. */
+    /** Whether there are more finished or suspended ones than were counted. */
     more: Schema.Boolean
   })
 })

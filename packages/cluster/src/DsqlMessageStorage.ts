@@ -10,7 +10,8 @@
  * - What is handed out is remembered in this process alone. To poll is to read,
  *   and `resetShards` and its kin cost nothing.
  * - Every write is idempotent by its key, so a lost answer is asked again, once
- *   nothing can come of the first one any more (up to eight seconds).
+ *   nothing can come of the first one any more (up to eight seconds). An exit
+ *   that was cleared meanwhile is known to have been there.
  * - Within `withTransaction` all of it is part of the transaction that is open.
  *
  * @since 0.1.0
@@ -40,6 +41,6 @@ export const layer: Layer.Layer<MessageStorage.MessageStorage, never, DsqlClient
     const holding = yield* Holding
     const claims = Claims.make(holding)
     const encoded = yield* Encoded.make(client, Storing.make(client), holding, claims)
-    return Travelling.withFences(yield* MessageStorage.makeEncoded(encoded), claims)
+    return Travelling.withFences(yield* MessageStorage.makeEncoded(encoded), holding, claims)
   })
 ).pipe(Layer.provide(Snowflake.layerGenerator))

@@ -20,7 +20,6 @@ import { ShardingConfig } from "effect/cluster/ShardingConfig"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -135,11 +134,17 @@ const make = (
     return kept
   })
 
-  const renewals = new Map<string, Renewals.Renewals>()
-  const renewalsOf = (address: string): Renewals.Renewals => {
+  const renewals = new Map<string, Renewals.Renewals<PersistenceError>>()
+  const renewalsOf = (address: string): Renewals.Renewals<PersistenceError> => {
     const known = renewals.get(address)
     if (known !== undefined) return known
-    const made = Renewals.make()
+    const made = Renewals.make(
+      {
+        isConfirmed: (shardId) => isConfirmed(address, shardId, interval / 2),
+        renew: (shardIds) => renew(address, shardIds)
+      },
+      scope
+    )
     renewals.set(address, made)
     return made
   }
@@ -152,13 +157,10 @@ const make = (
    */
   const isKept = (address: string, shardId: string): Effect.Effect<boolean, PersistenceError> =>
     Effect.suspend(() => {
-      const isYoung = () => isConfirmed(address, shardId, interval / 2)
-      if (isYoung()) return Effect.succeed(true)
-      const asked = renewalsOf(address).confirm(shardId, isYoung, (shardIds) => renew(address, shardIds))
+      if (isConfirmed(address, shardId, interval / 2)) return Effect.succeed(true)
+      const asked = renewalsOf(address).confirm(shardId)
       if (!isConfirmed(address, shardId, lease - interval)) return asked
-      // Whoever does not wait for it any more leaves it under way: others may wait for the same.
-      return Effect.forkIn(asked, scope).pipe(
-        Effect.flatMap(Fiber.join),
+      return asked.pipe(
         Effect.timeoutOption(interval / 2),
         // A process that was stopped meanwhile may have outlived it.
         Effect.map(Option.getOrElse(() => isConfirmed(address, shardId, lease))),

@@ -1,8 +1,8 @@
 /**
  * Looks at a cluster from outside: what an operator asks, and a check of a program.
  *
- * It reads, in READ ONLY transactions, by indexes: the shards, what waits, and of finished requests so many as it counts
- * at most.
+ * It reads, in READ ONLY transactions, by indexes: the shards, what waits, and of finished and suspended requests so
+ * many as it counts at most.
  *
  * @since 0.1.0
  * @stability unstable
@@ -42,14 +42,14 @@ export const status = ({ prefix = "cluster" }: { readonly prefix?: string | unde
 > =>
   Transaction.run(
     Effect.gen(function* () {
-      const [{ at, taken }, runners, shards, oldest, waiting, finished] = yield* Effect.all(
+      const [{ at, taken }, runners, shards, oldest, waiting, { exited, suspended }] = yield* Effect.all(
         [
           Looking.overview,
           Looking.runners(prefix),
           Looking.shards(prefix),
           Looking.oldest(prefix),
           Looking.waiting(prefix),
-          Looking.finished(prefix)
+          Looking.exited(prefix)
         ],
         { concurrency: "unbounded" }
       )
@@ -62,8 +62,9 @@ export const status = ({ prefix = "cluster" }: { readonly prefix?: string | unde
         oldest: oldest ?? null,
         requests: {
           ...waiting,
-          finished: Math.min(finished, Looking.countedAtMost),
-          more: finished > Looking.countedAtMost
+          suspended: Math.min(suspended, Looking.countedAtMost),
+          finished: Math.max(0, Math.min(exited, Looking.countedAtMost) - suspended),
+          more: exited > Looking.countedAtMost
         }
       }
     }),

@@ -19,6 +19,7 @@ import * as Transaction from "@effect-dsql/core/Transaction"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import * as Children from "./internal/messages/children.ts"
 import * as Finished from "./internal/messages/finished.ts"
 import * as Removing from "./internal/messages/removing.ts"
 
@@ -46,7 +47,8 @@ export interface Options {
  * however much is forgotten.
  *
  * A workflow is forgotten as a whole: its run, its activities and its deferreds, once all of them are finished and the
- * run is not suspended. So a workflow that sleeps for a year is there after that year, whatever the retention.
+ * run is not suspended. So a workflow that sleeps for a year is there after that year, whatever the retention. So
+ * are those that it has begun, because it asks for them again when it goes on.
  *
  * @example
  * ```ts
@@ -75,7 +77,7 @@ export const prune = ({
       // What is gone stays so: whoever comes late, or again, finds nothing.
       { operation: "PruneMessages", repeat: true }
     )
-  return Finished.keys(prefix, millis).pipe(
+  return forgettable(prefix, millis).pipe(
     Stream.grouped(Math.max(1, Math.min(batch, Removing.atOnce))),
     Stream.mapEffect(forget),
     Stream.filter((gone) => gone > 0)
@@ -92,7 +94,14 @@ export const count = ({
   finishedBefore,
   prefix = "cluster"
 }: Omit<Options, "batch">): Stream.Stream<number, TransactionError, DsqlClient> =>
-  Finished.keys(prefix, DateTime.toEpochMillis(finishedBefore)).pipe(
+  forgettable(prefix, DateTime.toEpochMillis(finishedBefore)).pipe(
     Stream.chunks,
     Stream.map((keys) => keys.length)
+  )
+
+const forgettable = (prefix: string, millis: number) =>
+  Finished.keys(prefix, millis).pipe(
+    Stream.grouped(Removing.atOnce),
+    Stream.mapEffect((keys) => Children.unasked(prefix, keys)),
+    Stream.flattenIterable
   )

@@ -23,6 +23,12 @@ describeCluster("Inspection.status", (it) => {
       const [decided, sent] = [request(), request()]
       yield* messages.saveRequest(decided)
       yield* requestIn(yield* messages.unprocessedMessages([shard()])).respond(exit(decided))
+      const asleep = request({ entityId: "asleep" })
+      yield* messages.saveRequest(asleep)
+      yield* requestIn(yield* messages.unprocessedMessages([shard()])).respond(exit(asleep))
+      yield* rows(
+        `UPDATE cluster_requests SET suspended = TRUE, tag = 'run', entity_type = 'Workflow/Order' WHERE id = ${asleep.envelope.requestId} RETURNING 1`
+      )
       yield* messages.saveRequest(sent)
       yield* messages.saveRequest(request({ shardId: shard(9) }))
       const { at } = yield* Inspection.clusters
@@ -50,7 +56,7 @@ describeCluster("Inspection.status", (it) => {
       )
       hour(found.shards[0]?.holder?.leaseLeft)
       assert.isBelow(found.shards[2]?.holder?.leaseLeft ?? 0, -89_999)
-      assert.deepStrictEqual(found.requests, { due: 2, later: 1, finished: 1, more: false })
+      assert.deepStrictEqual(found.requests, { due: 2, later: 1, suspended: 1, finished: 1, more: false })
       assert.strictEqual(found.oldest?.requestId, sent.envelope.requestId)
       assert.strictEqual(found.oldest?.shard, "default:1")
       assert.isTrue(found.oldest !== null && found.oldest.age >= 0 && found.oldest.age < 60_000)
@@ -78,7 +84,7 @@ describeCluster("Inspection.status", (it) => {
       assert.strictEqual(new Set(prefixes).size, prefixes.length)
       const { oldest, requests, runners, shards } = yield* Inspection.status({ prefix: prefix() })
       assert.deepStrictEqual([oldest, runners, shards], [null, [], []])
-      assert.deepStrictEqual(requests, { due: 0, later: 0, finished: 0, more: false })
+      assert.deepStrictEqual(requests, { due: 0, later: 0, suspended: 0, finished: 0, more: false })
     })
   )
 })

@@ -1,12 +1,13 @@
 /**
  * Operations whose answer is lost settle themselves: what was done is done once, and said so.
  */
-import type { DsqlClient } from "@effect-dsql/core"
+import { DsqlClient } from "@effect-dsql/core"
 import { Testing } from "@effect-dsql/testing"
 import { assert } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { type Message, Runner } from "effect/cluster"
 import type { Rpc } from "effect/rpc"
+import { asItIs, type Before, stepping } from "../../../test/sessions.ts"
 import {
   ack,
   address,
@@ -181,6 +182,50 @@ describeCounted("When the answer is lost", (it) => {
       yield* other.runners.acquire(other.address, [shard()])
       // As it is asked again: the same reply, when another one holds the shard.
       yield* incoming.respond(said)
+    })
+  )
+
+  it.effect("as an exit is saved, and it is taken back meanwhile, the request goes on waiting", () =>
+    Effect.gen(function* () {
+      const { incoming, one, sent } = yield* handedOut()
+      const said = exit(sent)
+      yield* incoming.respond(said)
+      yield* one.messages.clearReplies(sent.envelope.requestId, { expectedReplyId: said.reply.id })
+      // As it is asked again: a run that was suspended has been woken, and nothing would wake it again.
+      yield* incoming.respond(said)
+      assert.strictEqual((yield* one.messages.unprocessedMessages([shard()])).length, 1)
+    })
+  )
+
+  it.effect("as an exit is cleared, and another one comes meanwhile, that one stays", () =>
+    Effect.gen(function* () {
+      const control = yield* Testing.Control
+      const context = yield* Effect.context<never>()
+      yield* control.clear
+      let another: Effect.Effect<void> = Effect.void
+      let clears = 0
+      const before: Before = (_, text) =>
+        Effect.suspend(() => {
+          if (!text.includes('DELETE FROM "cluster_replies"')) return Effect.void
+          // The first one takes effect, and is asked again.
+          return ++clears === 1 ? control.inject({ on: "commit", fault: "cut-after", nth: [1] }) : another
+        })
+      const cleared = Effect.gen(function* () {
+        const { incoming, one, sent } = yield* handedOut()
+        yield* incoming.respond(exit(sent, 1))
+        another = one.messages.unprocessedMessages([shard()]).pipe(
+          Effect.flatMap((messages) => requestIn(messages).respond(exit(sent, 2))),
+          Effect.orDie,
+          // It is no part of the operation.
+          Effect.setContext(context)
+        )
+        yield* one.messages.clearReplies(sent.envelope.requestId)
+        return yield* one.messages.repliesFor([sent])
+      })
+      const client = yield* DsqlClient.DsqlClient
+      const replies = yield* stepping(client, Effect.void, asItIs, Effect.scoped(cleared), before)
+      assert.strictEqual(clears, 2)
+      assert.strictEqual(replies.length, 1)
     })
   )
 })

@@ -1,10 +1,12 @@
 /**
  * Effect's own suite of message storages, in this repository's words, and what this storage promises beyond it.
  */
+import { Testing } from "@effect-dsql/testing"
 import { assert } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Latch, Option } from "effect"
-import { type Envelope, Message } from "effect/cluster"
+import { Cause, Clock, Effect, Exit, Fiber, Latch, Option } from "effect"
+import { type Envelope, Message, type Reply } from "effect/cluster"
 import type { Rpc } from "effect/rpc"
+import { randomBytes } from "node:crypto"
 import {
   ack,
   address,
@@ -27,7 +29,17 @@ import {
 const ids = (messages: ReadonlyArray<Message.Incoming<Rpc.AnyWithProps>>) =>
   messages.map(({ envelope }) => (envelope as Envelope.PartialRequest).address.entityId as string)
 
+/** More than a column may have, in whatever way it is packed. */
+const tooLarge = randomBytes(2 ** 20).toString("hex")
+
 const stored = Effect.suspend(() => Effect.map(process({ prefix: prefix() }), ({ messages }) => messages))
+
+/** That of a runner that holds the shard. */
+const held = Effect.suspend(() =>
+  Effect.flatMap(process({ prefix: prefix() }), ({ address, messages, runners }) =>
+    Effect.as(runners.acquire(address, [shard()]), messages)
+  )
+)
 
 describeForms("DsqlMessageStorage", (it) => {
   it.effect("hands a message out once, in the order in which they were sent", () =>
@@ -169,7 +181,7 @@ describeForms("DsqlMessageStorage", (it) => {
       const now = yield* Clock.currentTimeMillis
       const late = delayed(now + 3_600_000)
       yield* messages.saveRequest(late)
-      const due = delayed(now - 1)
+      const due = delayed(now - 1.5)
       yield* messages.saveRequest(due)
       const found = yield* messages.unprocessedMessages([shard()])
       assert.deepStrictEqual(
@@ -189,6 +201,8 @@ describeForms("DsqlMessageStorage", (it) => {
       yield* messages.saveRequest(sent)
       const byId = messages.unprocessedMessagesById([sent.envelope.requestId])
       assert.strictEqual((yield* byId).length, 1)
+      // It was looked at, and is not anybody's for that.
+      assert.strictEqual((yield* messages.unprocessedMessages([shard()])).length, 1)
       yield* messages.saveReply(exit(sent))
       assert.deepStrictEqual(yield* byId, [])
     })
@@ -239,6 +253,139 @@ describeForms("DsqlMessageStorage", (it) => {
         )
         assert.deepStrictEqual(heard?.envelope, acknowledgement.envelope)
       }
+    })
+  )
+
+  it.effect("puts another chunk in the place of one that nobody has acknowledged", () =>
+    Effect.gen(function* () {
+      const messages = yield* stored
+      const sent = streamed()
+      yield* messages.saveRequest(sent)
+      yield* messages.saveReply(chunk(sent, 0, 1))
+      const other = chunk(sent, 0, 2)
+      yield* messages.saveReply(other)
+      const ids = (yield* messages.repliesFor([sent])).map((reply) => reply.id)
+      assert.deepStrictEqual(ids, [other.reply.id])
+    })
+  )
+
+  for (const when of ["before", "after"] as const) {
+    it.effect(`keeps the id of a chunk that is tried again ${when} it was acknowledged, for all who know of it`, () =>
+      Effect.gen(function* () {
+        const messages = yield* stored
+        const sent = streamed()
+        yield* messages.saveRequest(sent)
+        const incoming = requestIn(yield* messages.unprocessedMessages([shard()]))
+        const told: Array<unknown> = []
+        const respond = (reply: Reply.Reply<Rpc.AnyWithProps>) => Effect.sync(() => void told.push(reply.id))
+        yield* Effect.forkChild(messages.registerReplyHandler(new Message.OutgoingRequest({ ...sent, respond })), {
+          startImmediately: true
+        })
+        const poll = Effect.map(messages.unprocessedMessages([shard()]), (found) =>
+          found.map(({ envelope }) => envelope._tag === "AckChunk" && envelope.replyId)
+        )
+        // The runner tries again where it does not know what became of the first one, and knows the last one.
+        const [first, again] = [chunk(sent, 0), chunk(sent, 0)]
+        const { id } = first.reply
+        yield* incoming.respond(first)
+        if (when === "before") yield* incoming.respond(again)
+        yield* messages.saveEnvelope(ack(sent, when === "before" ? again : first))
+        assert.deepStrictEqual(yield* poll, [id])
+        if (when === "after") yield* incoming.respond(again)
+        assert.deepStrictEqual([again.reply.id, ...told], [id, id, id])
+        assert.deepStrictEqual(yield* messages.repliesFor([sent]), [])
+        const next = chunk(sent, 1)
+        yield* incoming.respond(next)
+        assert.deepStrictEqual(
+          (yield* messages.repliesFor([sent])).map((reply) => reply.id),
+          [next.reply.id]
+        )
+      })
+    )
+  }
+
+  it.effect("goes by the acknowledgement of the last chunk, whenever one of another comes", () =>
+    Effect.gen(function* () {
+      const messages = yield* stored
+      const sent = streamed()
+      yield* messages.saveRequest(sent)
+      yield* messages.unprocessedMessages([shard()])
+      const [first, last] = [chunk(sent, 0), chunk(sent, 1)]
+      for (const each of [first, last]) {
+        yield* messages.saveReply(each)
+        yield* messages.saveEnvelope(ack(sent, each))
+      }
+      // Two callers have one key, and one of them is slow.
+      yield* messages.saveEnvelope(ack(sent, first))
+      yield* messages.resetShards([shard()])
+      const [request, heard] = yield* messages.unprocessedMessages([shard()])
+      assert.strictEqual(
+        request?._tag === "IncomingRequest" && Option.getOrThrow(request.lastSentReply).id,
+        String(last.reply.id)
+      )
+      assert.strictEqual(heard?.envelope._tag === "AckChunk" && heard.envelope.replyId, last.reply.id)
+    })
+  )
+
+  it.effect("hands a stream that its caller has left out to its new owner, who ends it", () =>
+    Effect.gen(function* () {
+      const messages = yield* stored
+      const sent = streamed()
+      yield* messages.saveRequest(sent)
+      yield* messages.unprocessedMessages([shard()])
+      yield* messages.saveReply(chunk(sent, 0))
+      yield* messages.saveEnvelope(interrupt(sent))
+      yield* messages.resetShards([shard()])
+      const found = yield* messages.unprocessedMessages([shard()])
+      assert.deepStrictEqual(
+        found.map(({ envelope }) => envelope._tag),
+        ["Request", "Interrupt"]
+      )
+      yield* messages.resetShards([shard()])
+      assert.lengthOf(yield* messages.unprocessedMessagesById([sent.envelope.requestId]), 1)
+    })
+  )
+
+  it.effect("stores a reply as soon as the database takes it again", () =>
+    Effect.gen(function* () {
+      const messages = yield* held
+      const sent = request()
+      yield* messages.saveRequest(sent)
+      const incoming = requestIn(yield* messages.unprocessedMessages([shard()]))
+      const control = yield* Testing.Control
+      // More often than one statement is tried to settle what became of it.
+      yield* control.inject({ on: "commit", fault: "unavailable", times: 8 })
+      yield* Effect.ensuring(incoming.respond(exit(sent)), Effect.orDie(control.clear))
+      assert.strictEqual((yield* messages.repliesFor([sent])).length, 1)
+    })
+  )
+
+  it.effect("tells a caller of a reply that the database does not take", () =>
+    Effect.gen(function* () {
+      const messages = yield* stored
+      const sent = request()
+      yield* messages.saveRequest(sent)
+      const incoming = requestIn(yield* messages.unprocessedMessages([shard()]))
+      yield* incoming.respond(exit(sent, tooLarge))
+      const [reply] = yield* messages.repliesFor([sent])
+      const cause = reply?._tag === "WithExit" && Exit.isFailure(reply.exit) ? reply.exit.cause : undefined
+      assert.match(cause === undefined ? "no failure" : Cause.pretty(cause), /the reply of request \d+ is not stored: /)
+    })
+  )
+
+  it.effect("ends a stream of which the database does not take a chunk", () =>
+    Effect.gen(function* () {
+      const messages = yield* stored
+      const sent = streamed()
+      yield* messages.saveRequest(sent)
+      const incoming = requestIn(yield* messages.unprocessedMessages([shard()]))
+      const error = yield* Effect.flip(incoming.respond(chunk(sent, 0, tooLarge)))
+      assert.strictEqual(error._tag, "PersistenceError")
+      const replies = yield* messages.repliesFor([sent])
+      assert.deepStrictEqual(
+        replies.map((reply) => reply._tag === "WithExit" && Exit.hasDies(reply.exit)),
+        [true]
+      )
     })
   )
 

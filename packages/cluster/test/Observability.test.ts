@@ -6,7 +6,7 @@ import { ClusterMetrics } from "@effect-dsql/cluster"
 import { assert } from "@effect/vitest"
 import { Effect, Metric } from "effect"
 import { PrometheusMetrics } from "effect/observability"
-import { documented, expected, families, holds, load, reads } from "../../../test/observability.ts"
+import { documented, expected, families, holds, load, reads, unbegun } from "../../../test/observability.ts"
 import { describeCluster, exit, prefix, process, request, requestIn, rows, shard } from "./support/cluster.ts"
 
 const { dashboard, expressions, rules } = load("cluster-dashboard.json", "cluster-alerts.yaml")
@@ -88,6 +88,23 @@ describeCluster("Metrics of a cluster", (it) => {
       )
     })
   )
+
+  it("are read by alerts that see the first of each, and no runner as if it were still at work", () => {
+    assert.deepStrictEqual(
+      rules.flatMap(({ expr }) => unbegun(expr)),
+      []
+    )
+    // Where all are gone, nobody shows anything.
+    const polled = rules.filter(({ expr }) => reads(expr, ClusterMetrics.messages.polled.metric.id))
+    assert.isNotEmpty(polled)
+    for (const { expr } of polled) assert.include(expr, "max_over_time(dsql_cluster_last_poll[")
+    // Who has no shard any more shows what it measured last.
+    for (const { metric } of [ClusterMetrics.messages.oldest, ClusterMetrics.shards.leaseLeft]) {
+      for (const [of, expression] of expressions.filter(([, each]) => reads(each, metric.id))) {
+        assert.include(expression, " and dsql_cluster_shards_held > 0)", of)
+      }
+    }
+  })
 
   it("have a page that says just this, and which alerts read it", () => {
     assert.deepStrictEqual(

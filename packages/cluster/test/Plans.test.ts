@@ -3,9 +3,10 @@
  */
 import { Retention } from "@effect-dsql/cluster"
 import { assert, layer } from "@effect/vitest"
-import { DateTime, Effect, Stream } from "effect"
+import { DateTime, Effect, Layer, Stream } from "effect"
 import { Runner } from "effect/cluster"
 import * as Plans from "../../../test/plans.ts"
+import { table } from "../../../test/roundTrips.ts"
 import {
   ack,
   address,
@@ -20,7 +21,8 @@ import {
   shard,
   streamed
 } from "./support/cluster.ts"
-import { fill, Listener, Tables } from "./support/filled.ts"
+import { analyse, fill, Listener, Tables } from "./support/filled.ts"
+import { operations } from "./support/operations.ts"
 
 const shards = (count: number) => Array.from({ length: count }, (_, index) => shard(index + 1))
 
@@ -64,20 +66,29 @@ const reading = <A, E>(what: string, most: number, operation: Effect.Effect<A, E
     return value
   })
 
-/** A cluster whose tables other clusters of the database fill too. */
+/** What each of several clusters has in them. */
+const crowd = { shards: 3_001, waiting: 20_000, finished: 20_000 }
+
+/** The tables, which clusters fill that nobody here is about. */
+const Shared = Layer.effectDiscard(
+  Effect.gen(function* () {
+    yield* fill({ ...crowd, prefix: prefix() })
+    yield* fill({ ...crowd, prefix: prefix() })
+    yield* rows(`INSERT INTO cluster_runners (machine_id, cluster, owner, address, runner, healthy, expires_at)
+      SELECT n, 'c' || n % 9, gen_random_uuid(), 'h' || n || ':1', '{}', true, now() + interval '1 hour'
+      FROM generate_series(0, 1000) AS n`)
+  })
+).pipe(Layer.provideMerge(Tables))
+
+/** A cluster that fills them too. */
 const filled = Effect.gen(function* () {
   const cluster = prefix()
-  for (const each of [cluster, prefix(), prefix()]) {
-    yield* fill({ prefix: each, shards: 3_001, waiting: 20_000, finished: 20_000 })
-  }
-  yield* rows(`INSERT INTO cluster_runners (machine_id, cluster, owner, address, runner, healthy, expires_at)
-    SELECT n, 'c' || n % 9, gen_random_uuid(), 'h' || n || ':1', '{}', true, now() + interval '1 hour'
-    FROM generate_series(0, 1000) AS n ON CONFLICT DO NOTHING`)
-  yield* rows("VACUUM ANALYZE cluster_runners")
+  yield* fill({ ...crowd, prefix: cluster })
+  yield* analyse
   return yield* process({ prefix: cluster })
 })
 
-layer(Tables, { excludeTestServices: true, timeout: "120 seconds" })("Statements on full tables", (it) => {
+layer(Shared, { excludeTestServices: true })("Statements on full tables", (it) => {
   it.effect("find by indexes what they are about, and sort no more than they give", () =>
     Effect.gen(function* () {
       const { address: host, messages, runners } = yield* filled
@@ -151,6 +162,7 @@ layer(Tables, { excludeTestServices: true, timeout: "120 seconds" })("Statements
         const held = shards(3_001)
         const filling = { prefix: holding.prefix, shards: held.length }
         yield* fill({ ...filling, waiting: 100_000, finished: 0 })
+        yield* analyse
         yield* runners.acquire(host, held)
         const poll = messages.unprocessedMessages(held, { limit: 1_024 })
         const twice = Effect.gen(function* () {
@@ -165,6 +177,7 @@ layer(Tables, { excludeTestServices: true, timeout: "120 seconds" })("Statements
         })
         yield* twice
         yield* fill({ ...filling, waiting: 0, finished: 100_000 })
+        yield* analyse
         yield* messages.resetShards(held)
         yield* twice
       })
@@ -176,6 +189,7 @@ layer(Tables, { excludeTestServices: true, timeout: "120 seconds" })("Statements
       Effect.gen(function* () {
         const { address: host, holding, messages, runners } = yield* process({ prefix: prefix() })
         yield* fill({ prefix: holding.prefix, shards: 1, waiting: 10_000, finished: 0 })
+        yield* analyse
         yield* runners.acquire(host, [shard()])
         let handedOut = 0
         while (handedOut < 10_000) {
@@ -190,5 +204,23 @@ layer(Tables, { excludeTestServices: true, timeout: "120 seconds" })("Statements
         const { plans, value } = yield* plansOf(messages.unprocessedMessages([shard()], { limit: 1_024 }))
         assert.deepStrictEqual([value, plans.map(({ read }) => read["cluster_requests"])], [[], [0]])
       })
+  )
+})
+
+layer(Layer.fresh(Shared), { excludeTestServices: true })("Operations on full tables", (it) => {
+  it.effect("read as many rows as the page on round trips says", () =>
+    Effect.gen(function* () {
+      yield* filled
+      const counted = yield* Effect.forEach(Object.entries(operations), ([operation, readied]) =>
+        Effect.map(Effect.flatMap(readied, plansOf), ({ plans }) => [
+          operation,
+          plans.reduce((sum, plan) => sum + readOf(plan), 0)
+        ])
+      )
+      assert.deepStrictEqual(
+        counted,
+        table("Effect Cluster").map(([operation, , , rows]) => [operation, Number(rows?.replaceAll(",", ""))])
+      )
+    }).pipe(Effect.scoped)
   )
 })

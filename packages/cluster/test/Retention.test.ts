@@ -19,6 +19,14 @@ const requestsOf = (prefix: string) =>
     found.map(({ tag }) => tag)
   )
 
+/** A cluster that asks often, so that nobody waits for it. */
+const shardingConfig = {
+  entityMessagePollInterval: 50,
+  entityReplyPollInterval: 50,
+  refreshAssignmentsInterval: 50,
+  shardsPerGroup: 2
+}
+
 describeCluster("Retention.prune", (it) => {
   it.effect("forgets what was finished before, with its key and its replies, and nothing of another cluster", () =>
     Effect.gen(function* () {
@@ -81,12 +89,6 @@ describeCluster("Retention.prune", (it) => {
           yield* DurableDeferred.await(Approved)
         })
       ).pipe(Layer.provideMerge(ClusterWorkflowEngine.layer))
-      const shardingConfig = {
-        entityMessagePollInterval: 50,
-        entityReplyPollInterval: 50,
-        refreshAssignmentsInterval: 50,
-        shardsPerGroup: 2
-      }
       yield* Effect.gen(function* () {
         const executionId = yield* Order.execute({ id: "o1" }, { discard: true })
         const token = DurableDeferred.tokenFromExecutionId(Approved, { workflow: Order, executionId })
@@ -104,6 +106,46 @@ describeCluster("Retention.prune", (it) => {
       assert.includeMembers(before, ["activity", "deferred", "run"])
       assert.deepStrictEqual(yield* prune(cluster), [before.length])
       assert.deepStrictEqual(yield* requestsOf(cluster), [])
+    })
+  )
+
+  it.effect("keeps a child for as long as its parent may ask for it again", () =>
+    Effect.gen(function* () {
+      const cluster = prefix()
+      let packed = 0
+      const Approved = DurableDeferred.make("Approved")
+      const Parcel = Workflow.make("Parcel", { payload: { id: Schema.String }, idempotencyKey: ({ id }) => id })
+      const Order = Workflow.make("Order", { payload: { id: Schema.String }, idempotencyKey: ({ id }) => id })
+      const parcels = Parcel.toLayer(() => Activity.make({ name: "Pack", execute: Effect.sync(() => void packed++) }))
+      const orders = Order.toLayer(({ id }) =>
+        Effect.gen(function* () {
+          yield* Parcel.execute({ id })
+          yield* DurableDeferred.await(Approved)
+        })
+      )
+      const entities = Layer.merge(parcels, orders).pipe(Layer.provideMerge(ClusterWorkflowEngine.layer))
+      yield* Effect.gen(function* () {
+        const executionId = yield* Order.execute({ id: "o1" }, { discard: true })
+        const token = DurableDeferred.tokenFromExecutionId(Approved, { workflow: Order, executionId })
+        const waits = rows(
+          `SELECT 1 AS one FROM cluster_requests WHERE shard_id LIKE '${cluster}/%' AND entity_type = 'Workflow/Order'
+            AND tag = 'run' AND suspended AND EXISTS (SELECT 1 FROM cluster_requests AS child
+              WHERE child.shard_id LIKE '${cluster}/%' AND child.entity_type = 'Workflow/Parcel' AND child.tag = 'run'
+                AND child.finished_at IS NOT NULL AND NOT child.suspended)`
+        )
+        yield* Effect.repeat(waits, { until: (found) => found.length === 1, schedule: Schedule.spaced(20) })
+        assert.deepStrictEqual(yield* prune(cluster), [])
+        yield* DurableDeferred.succeed(Approved, { token, value: undefined })
+        yield* Order.execute({ id: "o1" })
+        assert.strictEqual(packed, 1)
+        // Its end is told before all that woke it has been answered.
+        const open = rows(
+          `SELECT 1 AS one FROM cluster_requests WHERE shard_id LIKE '${cluster}/%' AND (finished_at IS NULL OR suspended)`
+        )
+        yield* Effect.repeat(open, { until: (found) => found.length === 0, schedule: Schedule.spaced(20) })
+      }).pipe(Effect.provide(Layer.provideMerge(entities, DsqlSingleRunner.layer({ prefix: cluster, shardingConfig }))))
+      const before = yield* requestsOf(cluster)
+      assert.deepStrictEqual(yield* prune(cluster), [before.length])
     })
   )
 })

@@ -154,7 +154,7 @@ describeCluster("DsqlRunnerStorage", (it) => {
     })
   )
 
-  it.effect("confirms together, and in statements that do not meet, what is asked for one by one at once", () =>
+  it.effect("confirms together what is asked for one by one at once", () =>
     Effect.gen(function* () {
       const { address, holding, runners } = yield* process({ prefix: prefix() })
       const control = yield* Testing.Control
@@ -168,8 +168,7 @@ describeCluster("DsqlRunnerStorage", (it) => {
         concurrency: "unbounded"
       })
       assert.deepStrictEqual(confirmed.flat(), many)
-      // The first one is alone, and those that wait for it are asked for together; what was not kept is asked once more.
-      assert.strictEqual((yield* control.counts()).roundTrips, 3)
+      assert.strictEqual((yield* control.counts()).roundTrips, 1)
     })
   )
 

@@ -12,7 +12,7 @@ import type { Row } from "./storing.ts"
 
 const { literal, sql, value } = Expression
 
-/** Finished requests are counted so far: there may be millions. */
+/** Requests are counted so far: there may be millions. */
 export const countedAtMost = 100_000
 
 const rows = (statement: Expression.Expression) =>
@@ -101,13 +101,17 @@ export const waiting = (cluster: string) =>
     ({ due, later }) => ({ due: Number(due), later: Number(later) })
   )
 
-/** Finished requests, one more than are counted at most. */
-export const finished = (cluster: string) =>
+/** Those of a cluster's requests of which something is so, one more than are counted at most. */
+const counted = (cluster: string, isSo: string) => sql`(SELECT count(*) FROM (
+  SELECT 1 FROM cluster_requests WHERE ${literal(isSo)} AND ${isOf(cluster, literal("shard_id"))}
+  LIMIT ${value("integer", countedAtMost + 1)}) AS counted)`
+
+/** Requests that have an exit, and those of them that are runs which go on. */
+export const exited = (cluster: string) =>
   Effect.map(
-    first(sql`SELECT count(*) AS finished FROM (
-      SELECT 1 FROM cluster_requests WHERE finished_at IS NOT NULL AND ${isOf(cluster, literal("shard_id"))}
-      LIMIT ${value("integer", countedAtMost + 1)}) AS counted`),
-    ({ finished }) => Number(finished)
+    first(sql`SELECT ${counted(cluster, "finished_at IS NOT NULL")} AS exited,
+      ${counted(cluster, "suspended AND tag = 'run' AND starts_with(entity_type, 'Workflow/')")} AS suspended`),
+    ({ exited, suspended }) => ({ exited: Number(exited), suspended: Number(suspended) })
   )
 
 /** The prefixes of all clusters of the database: of each one shard is looked at, and its runners. */

@@ -10,6 +10,7 @@ import * as Transaction from "@effect-dsql/core/Transaction"
 import { PersistenceError } from "effect/cluster/ClusterError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type { SqlError } from "effect/sql/SqlError"
 
 /** A row, column by column, as the driver decodes it. */
@@ -44,6 +45,12 @@ export interface Storing {
     statement: Expression.Expression
   ) => Effect.Effect<ReadonlyArray<Row>, PersistenceError>
 }
+
+/** Whether the database refuses a statement for what is in it: it would each time. */
+export const isRefused = ({ cause }: PersistenceError): boolean =>
+  Predicate.hasProperty(cause, "_tag") &&
+  typeof cause._tag === "string" &&
+  (cause._tag === "LimitExceeded" || cause._tag === "StatementFailed" || cause._tag.endsWith("Violation"))
 
 export const make = (client: DsqlClient["Service"]): Storing => {
   const send = <A>(

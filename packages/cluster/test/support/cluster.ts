@@ -94,7 +94,9 @@ export const id = (): Snowflake.Snowflake => snowflakes.nextUnsafe()
 
 export const shard = (number = 1, group = "default"): ShardId.ShardId => ShardId.make(group, number)
 
-export const GetUser = Rpc.make("GetUser", { payload: { id: Schema.Number }, success: Schema.Number })
+const Answer = Schema.Union([Schema.Number, Schema.String])
+
+export const GetUser = Rpc.make("GetUser", { payload: { id: Schema.Number }, success: Answer })
 
 const Keyed = Rpc.make("Keyed", {
   payload: { id: Schema.String },
@@ -104,7 +106,7 @@ const Keyed = Rpc.make("Keyed", {
 
 const Streamed = Rpc.make("Streamed", {
   payload: { id: Schema.String },
-  success: RpcSchema.Stream(Schema.Number, Schema.Never),
+  success: RpcSchema.Stream(Answer, Schema.Never),
   primaryKey: ({ id }) => id
 })
 
@@ -122,7 +124,7 @@ export const streamed = (key: string = randomUUID()): Message.OutgoingRequest<Rp
 /** Due at an instant, in milliseconds since 1970. */
 class DelayedPayload extends Schema.Class<DelayedPayload>("Delayed")({ at: Schema.Number }) {
   [DeliverAt.symbol]() {
-    return DateTime.makeUnsafe(this.at)
+    return DateTime.addDuration(DateTime.makeUnsafe(0), this.at)
   }
 }
 
@@ -161,21 +163,21 @@ export const request = (
 }
 
 /** An exit of any request: the types of what is in it are those of its schema, which a test knows. */
-const succeeded = (value: number) => Exit.succeed(value) as unknown as Exit.Exit<Rpc.Success<Rpc.AnyWithProps>>
+const succeeded = (value: number | string) => Exit.succeed(value) as unknown as Exit.Exit<Rpc.Success<Rpc.AnyWithProps>>
 
 const inContext = (request: Message.OutgoingRequest<Rpc.AnyWithProps>, reply: Reply.Reply<Rpc.AnyWithProps>) =>
   new Reply.ReplyWithContext<Rpc.AnyWithProps>({ reply, context: request.context, rpc: request.rpc })
 
 export const exit = (
   request: Message.OutgoingRequest<Rpc.AnyWithProps>,
-  value = 1
+  value: number | string = 1
 ): Reply.ReplyWithContext<Rpc.AnyWithProps> =>
   inContext(request, new Reply.WithExit({ id: id(), requestId: request.envelope.requestId, exit: succeeded(value) }))
 
 export const chunk = (
   request: Message.OutgoingRequest<Rpc.AnyWithProps>,
   sequence: number,
-  value = sequence
+  value: number | string = sequence
 ): Reply.ReplyWithContext<Rpc.AnyWithProps> =>
   inContext(request, new Reply.Chunk({ id: id(), requestId: request.envelope.requestId, sequence, values: [value] }))
 

@@ -4,12 +4,12 @@
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Quote } from "@effect-dsql/dialect"
-import { Migrator, SchemaSource } from "@effect-dsql/schema"
-import { NodeServices } from "@effect/platform-node"
-import { Context, Effect, Layer } from "effect"
-import { database } from "../../../../test/database.ts"
+import { SchemaSource } from "@effect-dsql/schema"
+import { Testing } from "@effect-dsql/testing"
+import { Context, Effect, Layer, Redacted } from "effect"
 import * as Filling from "../../../../test/filling.ts"
 import * as Plans from "../../../../test/plans.ts"
+import { sharedPostgres } from "../../../../test/postgres.ts"
 
 /** Hears what the server does for the client that is provided beside it. */
 export class Listener extends Context.Service<Listener, Plans.Listener>()("Listener") {}
@@ -17,17 +17,10 @@ export class Listener extends Context.Service<Listener, Plans.Listener>()("Liste
 /** A database of its own with the tables, and a client whose statements are heard. */
 export const Tables = Layer.unwrap(
   Effect.gen(function* () {
-    const url = yield* database
-    const setUp = Effect.gen(function* () {
-      const migrator = yield* Migrator.Migrator
-      yield* migrator.setup({ source: yield* SchemaSource.builtIn("dsql/cluster") })
-    })
-    yield* Effect.provide(
-      setUp,
-      Migrator.layer.pipe(Layer.provide(DsqlClient.layerUrl({ url })), Layer.provideMerge(NodeServices.layer))
-    )
+    const { url } = yield* Testing.make({ source: SchemaSource.builtIn("dsql/cluster") })
+    const beneath = sharedPostgres().url(new URL(Redacted.value(url)).pathname.slice(1))
     // A row that lies elsewhere is no dearer than the next one: neither lies on a disk of this server's.
-    const listener = yield* Plans.listen(url, "force_custom_plan", { random_page_cost: "1" })
+    const listener = yield* Plans.listen(beneath, "force_custom_plan", { random_page_cost: "1" })
     return Layer.merge(
       Layer.succeed(Listener, listener),
       DsqlClient.layerUrl({ url: listener.url, guarded: "statement" })
@@ -58,7 +51,7 @@ const requestOf = (prefix: string, shards: number, number: string) => ({
   due_at: "0"
 })
 
-/** Fills the tables, and lets the server count what is in them. */
+/** Fills the tables, of which the server knows nothing until they are analysed. */
 export const fill = Effect.fnUntraced(function* ({ finished, known = 0, prefix, shards, waiting }: Filled) {
   const { sql } = yield* DsqlClient.DsqlClient
   const owned = { fence: "1", owner: Filling.uuid, address: "'elsewhere:1'", expires_at: "now() - INTERVAL '1 minute'" }
@@ -99,7 +92,12 @@ export const fill = Effect.fnUntraced(function* ({ finished, known = 0, prefix, 
     known + 1,
     known + finished
   )
-  for (const table of ["shards", "requests", "inbox", "keys", "replies"]) {
+})
+
+/** Lets the server count what is in the tables. */
+export const analyse = Effect.gen(function* () {
+  const { sql } = yield* DsqlClient.DsqlClient
+  for (const table of ["shards", "requests", "inbox", "keys", "replies", "runners"]) {
     yield* sql.unsafe(`VACUUM ANALYZE cluster_${table}`)
   }
 })

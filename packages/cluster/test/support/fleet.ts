@@ -99,7 +99,7 @@ export interface Runner {
 export const until = <E, R>(what: string, isSo: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
   isSo.pipe(
     Effect.repeat({ until: (so) => so, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeoutOrElse({ duration: "40 seconds", orElse: () => Effect.die(new Error(`it never was so: ${what}`)) }),
+    Effect.timeoutOrElse({ duration: "4 minutes", orElse: () => Effect.die(new Error(`it never was so: ${what}`)) }),
     Effect.asVoid
   )
 

@@ -26,10 +26,11 @@ const lifetime = 600_000
 export interface Claims {
   /** The messages of these shards that are not to be handed out again. */
   readonly on: (shardIds: ReadonlySet<string>, now: number) => Array<bigint>
+  /** Remembers under which fence a request is handed out, and which message of it, unless it is only looked at. */
   readonly add: (
     requestId: bigint,
     message: { readonly id: bigint; readonly entityType: string; readonly entityId: string } & HandOut,
-    now: number
+    now: number | undefined
   ) => void
   /** Under which fence a request was handed out last. */
   readonly find: (requestId: bigint) => HandOut | undefined
@@ -59,8 +60,10 @@ export const make = (holding: Holding["Service"]): Claims => {
     },
     add: (requestId, { entityId, entityType, fence, id, shardId }, now) => {
       const known = claims.get(requestId)
-      if (known !== undefined && known.shardId === shardId && known.fence === fence) known.messages.set(id, now)
-      else claims.set(requestId, { shardId, fence, entityType, entityId, messages: new Map([[id, now]]) })
+      const isKnown = known !== undefined && known.shardId === shardId && known.fence === fence
+      const claim = isKnown ? known : { shardId, fence, entityType, entityId, messages: new Map<bigint, number>() }
+      if (now !== undefined) claim.messages.set(id, now)
+      claims.set(requestId, claim)
     },
     find: (requestId) => claims.get(requestId),
     drop: (requestId) => {

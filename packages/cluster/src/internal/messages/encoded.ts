@@ -41,8 +41,8 @@ export const make = Effect.fnUntraced(function* (
   /** A shard that the last poll served, if it stopped short: the next one begins behind it, so that each has its turn. */
   let lastShard: string | undefined
 
-  /** Remembers rows as handed out, and gives their messages. */
-  const handOut = (rows: ReadonlyArray<Row>, now: number) =>
+  /** Remembers rows as handed out at a time, or as looked at, and gives their messages. */
+  const handOut = (rows: ReadonlyArray<Row>, now: number | undefined) =>
     rows.map((row) => {
       const shardId = shardOf(String(row["shard_id"]))
       // A BIGINT comes as a bigint.
@@ -71,7 +71,7 @@ export const make = Effect.fnUntraced(function* (
   const repliesOf = (requestIds: ReadonlyArray<string>, which: "all" | "unheard") => {
     const byKey = new Map(requestIds.map((id) => [requestKey(BigInt(id)), id]))
     return Effect.map(storing.read("ReadReplies", Polling.repliesOf([...byKey.keys()], which)), (rows) =>
-      rows.map((row) =>
+      Polling.inOrder(rows, "sequence").map((row) =>
         Rows.reply(byKey.get(row["request_key"] as bigint) ?? "", row["id"], row["sequence"], row["payload"])
       )
     )
@@ -80,7 +80,7 @@ export const make = Effect.fnUntraced(function* (
   const saveRequest = yield* Grouping.make<Saving.Asked, Effect.Effect<SaveResult.Encoded>>(
     client,
     {
-      nameOf: ({ id, key_hash }) => key_hash ?? String(id),
+      namesOf: ({ id, key_hash }) => (key_hash === null ? [String(id)] : [key_hash, String(id)]),
       lengthOf: ({ headers, key_hash, payload }) =>
         headers.length + payload.length + (key_hash === null ? 0 : lengthOfAnswer)
     },
@@ -93,7 +93,7 @@ export const make = Effect.fnUntraced(function* (
 
   const writeReply = yield* Grouping.make<Replying.Asked, Replying.Outcome>(
     client,
-    { nameOf: ({ request_key }) => String(request_key), lengthOf: ({ payload }) => payload.length },
+    { namesOf: ({ request_key }) => [String(request_key)], lengthOf: ({ payload }) => payload.length },
     (group) =>
       Effect.map(storing.write("SaveReply", Replying.save(group)), (told) => {
         const lines = Judging.linesOf(told)
@@ -129,6 +129,18 @@ export const make = Effect.fnUntraced(function* (
       })
     })
 
+  const clear = (requestId: bigint, replyId: bigint) =>
+    Effect.map(storing.write("ClearReplies", Replying.clear(requestId, replyId)), (told) => {
+      if (!(told instanceof Instead)) claims.drop(requestId)
+    })
+
+  /** It is looked up first: whoever asks again for any reply to be cleared would clear the one that has come meanwhile. */
+  const clearLast = (requestId: bigint) =>
+    Effect.flatMap(storing.read("FindLastReply", Polling.lastReplyOf(requestKey(requestId))), ([row]) =>
+      // A BIGINT comes as a bigint.
+      row === undefined ? Effect.sync(() => claims.drop(requestId)) : clear(requestId, row["last_reply_id"] as bigint)
+    )
+
   return {
     saveEnvelope: ({ deliverAt, envelope, primaryKey }) => {
       const shard = name(Rows.shardOf(envelope))
@@ -148,9 +160,7 @@ export const make = Effect.fnUntraced(function* (
     saveReply,
 
     clearReplies: (requestId, options) =>
-      Effect.map(storing.write("ClearReplies", Replying.clear(requestId, options?.expectedReplyId)), (told) => {
-        if (!(told instanceof Instead)) claims.drop(requestId)
-      }),
+      options?.expectedReplyId === undefined ? clearLast(requestId) : clear(requestId, options.expectedReplyId),
 
     requestIdForPrimaryKey: (primaryKey) =>
       Effect.map(storing.read("FindRequest", Polling.requestOf(keyHash(holding.prefix, primaryKey))), ([row]) =>
@@ -175,17 +185,21 @@ export const make = Effect.fnUntraced(function* (
           limit,
           addresses: options?.addresses?.map((address) => ({ name: name(address.shardId.toString()), address }))
         })
-        return Effect.flatMap(storing.read("PollMessages", statement), (rows) => {
+        return Effect.flatMap(storing.read("PollMessages", statement), (found) => {
+          const rows = Polling.inOrder(found, "id", "kind", "message_id")
           lastShard = rows.length < limit ? undefined : shardOf(String(rows.at(-1)?.["shard_id"]))
           return Effect.as(polled(rows, now), handOut(rows, now))
         })
       }),
 
+    // Whoever asks for a message may only look at it: a poll has to hand it out still.
     unprocessedMessagesById: (ids, now) =>
       Effect.map(storing.read("PollRequests", Polling.byKeys(ids.map(requestKey), now)), (rows) =>
         handOut(
-          rows.filter(({ fence, shard_id }) => fence === (holding.find(shardOf(String(shard_id)))?.fence ?? null)),
-          now
+          Polling.inOrder(rows, "id").filter(
+            ({ fence, shard_id }) => fence === (holding.find(shardOf(String(shard_id)))?.fence ?? null)
+          ),
+          undefined
         )
       ),
 

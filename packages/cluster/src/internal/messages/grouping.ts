@@ -4,19 +4,20 @@
  * Nobody waits for others to come: who asks alone is sent at once, with whoever asks in the same tick.
  */
 import type { DsqlClient } from "@effect-dsql/core/DsqlClient"
+import { ConflictRetriesExhausted } from "@effect-dsql/core/DsqlError"
 import type { PersistenceError } from "effect/cluster/ClusterError"
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
+import { isRefused } from "../storing.ts"
 
 /** What goes together. */
 export interface Options<in A> {
-  /** No two of one name go together, nor while one of them is under way. */
-  readonly nameOf: (request: A) => string
+  /** No two that have a name in common go together, nor while one of them is under way. */
+  readonly namesOf: (request: A) => ReadonlyArray<string>
   /** How long what a request writes is, in characters. */
   readonly lengthOf: (request: A) => number
 }
@@ -34,7 +35,7 @@ const room = { count: 100, length: 2 * 2 ** 20 }
 
 interface Waiting<A, B> {
   readonly request: A
-  readonly name: string
+  readonly names: ReadonlyArray<string>
   readonly length: number
   readonly answer: Deferred.Deferred<B, PersistenceError>
 }
@@ -45,7 +46,7 @@ interface Waiting<A, B> {
  */
 export const make = <A, B>(
   { sql: { transactionService } }: DsqlClient["Service"],
-  { lengthOf, nameOf }: Options<A>,
+  { lengthOf, namesOf }: Options<A>,
   send: Send<A, B>
 ): Effect.Effect<(request: A) => Effect.Effect<B, PersistenceError>, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -61,11 +62,11 @@ export const make = <A, B>(
       const group: Array<Waiting<A, B>> = []
       let length = 0
       for (const own of waiting) {
-        if (underWay.has(own.name)) continue
+        if (own.names.some((name) => underWay.has(name))) continue
         length += own.length
         if (group.length === room.count || (group.length > 0 && length > room.length)) break
         group.push(own)
-        underWay.add(own.name)
+        for (const name of own.names) underWay.add(name)
       }
       const taken = new Set(group)
       waiting.splice(0, waiting.length, ...waiting.filter((own) => !taken.has(own)))
@@ -86,8 +87,8 @@ export const make = <A, B>(
         return Effect.as(
           Effect.onExit(restore(sent), (exit) =>
             Effect.sync(() => {
-              for (const [place, { answer, name }] of group.entries()) {
-                underWay.delete(name)
+              for (const [place, { answer, names }] of group.entries()) {
+                for (const name of names) underWay.delete(name)
                 Deferred.doneUnsafe(
                   answer,
                   Exit.isSuccess(exit) ? (exit.value[place] ?? missing) : Exit.failCause(exit.cause)
@@ -107,7 +108,7 @@ export const make = <A, B>(
           if (isClosed) return Effect.interrupt
           const own: Waiting<A, B> = {
             request,
-            name: nameOf(request),
+            names: namesOf(request),
             // Here, where what cannot be measured is nobody else's defect.
             length: lengthOf(request),
             answer: Deferred.makeUnsafe()
@@ -156,13 +157,12 @@ const inParts = <A, B>(
     const [first, ...rest] = group.slice(0, middle)
     const [second, ...others] = group.slice(middle)
     const error = Exit.findErrorOption(exit)
-    if (first === undefined || second === undefined || error._tag === "None" || !isRefusal(error.value)) {
+    if (first === undefined || second === undefined || error._tag === "None" || !isOfOne(error.value)) {
       return Effect.succeed(group.map(() => Exit.failCause(exit.cause)))
     }
     return Effect.zipWith(inParts([first, ...rest], send), inParts([second, ...others], send), (a, b) => [...a, ...b])
   })
 
-const isRefusal = ({ cause }: PersistenceError): boolean =>
-  Predicate.hasProperty(cause, "_tag") &&
-  typeof cause._tag === "string" &&
-  (cause._tag === "LimitExceeded" || cause._tag === "StatementFailed" || cause._tag.endsWith("Violation"))
+/** Whether it is for what one of them asks, so that the others may go without it. */
+const isOfOne = (error: PersistenceError): boolean =>
+  isRefused(error) || error.cause instanceof ConflictRetriesExhausted

@@ -6,6 +6,8 @@
  */
 import * as Expression from "@effect-dsql/core/Expression"
 import type { EntityAddress } from "effect/cluster/EntityAddress"
+import * as Order from "effect/Order"
+import type { Row } from "../storing.ts"
 import { kind } from "./rows.ts"
 
 const { literal, sql, value, values } = Expression
@@ -20,6 +22,20 @@ export interface Polled {
   readonly name: string
   readonly fence: bigint | undefined
 }
+
+/**
+ * Messages or replies in the order of these columns: requests as they were made, of each the request before what came of
+ * it, whatever the clock of whoever sent that. They are given in no order: a thousand payloads of a mebibyte are more
+ * than a query may sort.
+ */
+export const inOrder = (
+  rows: ReadonlyArray<Row>,
+  ...by: ReadonlyArray<"id" | "kind" | "message_id" | "sequence">
+): ReadonlyArray<Row> =>
+  rows.toSorted(Order.combineAll(by.map((column) => Order.mapInput(Order.BigInt, (row: Row) => whole(row, column)))))
+
+/** A BIGINT comes as a bigint, a smaller integer as a number. */
+const whole = (row: Row, column: string) => BigInt(row[column] as bigint | number)
 
 const columns = literal(
   "request.id, request.shard_id, request.entity_type, request.entity_id, request.tag, request.payload, " +
@@ -41,13 +57,19 @@ const fenceOf = (of: "polled" | "request") =>
 const withSent = sql`LEFT JOIN ${replies} AS sent
   ON sent.request_key = request.request_key AND sent.id = request.last_reply_id`
 
-/** Whether nobody waits for an acknowledgement of the request: whoever asked has seen all that was said. */
-const isHeard = sql`NOT EXISTS (
-  SELECT 1 FROM ${replies} AS said WHERE said.request_key = message.request_key AND NOT said.acked)`
+/**
+ * Whether nobody waits for an acknowledgement of the request: whoever asked has seen all that was said, or has gone and
+ * had it interrupted. Then its new owner has to begin with it, to end it.
+ */
+const isFree = (of: "message" | "request", id: Expression.Expression) => sql`(NOT EXISTS (
+    SELECT 1 FROM ${replies} AS said WHERE said.request_key = ${literal(of)}.request_key AND NOT said.acked)
+  OR EXISTS (
+    SELECT 1 FROM ${inbox} AS stop WHERE stop.shard_id = ${literal(of)}.shard_id AND stop.due_at = 0
+      AND stop.request_id = ${id} AND stop.kind = ${literal(String(kind.interrupt))}))`
 
 /**
- * So many messages at most that are due on these shards, without those that are claimed: of each shard the oldest
- * first, and no further shard once there are enough.
+ * So many messages at most that are due on these shards, without those that are claimed: of each shard the oldest, and
+ * no further shard once there are enough.
  */
 export const onShards = (options: {
   readonly shards: ReadonlyArray<Polled>
@@ -87,7 +109,7 @@ export const onShards = (options: {
         SELECT message.* FROM ${inbox} AS message
         WHERE message.shard_id = polled.shard_id AND message.due_at <= ${value("bigint", BigInt(now))}
           AND message.id <> ALL (${values("bigint", claimed)})
-          AND (message.kind = ${literal(String(kind.interrupt))} OR ${isHeard}) ${wanted}
+          AND (message.kind = ${literal(String(kind.interrupt))} OR ${isFree("message", literal("message.request_id"))}) ${wanted}
         ORDER BY message.due_at, message.request_id, message.id
         LIMIT ${most}
       ) AS message
@@ -95,8 +117,7 @@ export const onShards = (options: {
       LIMIT ${most}
     ) AS waiting
     JOIN ${requests} AS request ON request.request_key = waiting.request_key
-    ${withSent}
-    ORDER BY waiting.request_id, waiting.id`
+    ${withSent}`
 }
 
 /** Those of these requests that wait and are due, with the fence that their shard has now. */
@@ -107,15 +128,16 @@ export const byKeys = (keys: ReadonlyArray<bigint>, now: number): Expression.Exp
     AND waiting.request_id = request.id AND waiting.id = request.id
   ${withSent}
   WHERE request.request_key = ANY (${values("bigint", keys)}) AND request.due_at <= ${value("bigint", BigInt(now))}
-    AND NOT EXISTS (
-      SELECT 1 FROM ${replies} AS said WHERE said.request_key = request.request_key AND NOT said.acked)
-  ORDER BY request.id`
+    AND ${isFree("request", literal("request.id"))}`
 
 /** Replies of these requests: all, or those that nobody has acknowledged. */
 export const repliesOf = (keys: ReadonlyArray<bigint>, which: "all" | "unheard"): Expression.Expression => sql`
   SELECT request_key, id, sequence, payload FROM ${replies}
-  WHERE request_key = ANY (${values("bigint", keys)}) ${which === "all" ? literal("") : literal("AND NOT acked")}
-  ORDER BY id`
+  WHERE request_key = ANY (${values("bigint", keys)}) ${which === "all" ? literal("") : literal("AND NOT acked")}`
+
+/** The last reply of this request, if it has one. */
+export const lastReplyOf = (key: bigint): Expression.Expression => sql`
+  SELECT last_reply_id FROM ${requests} WHERE request_key = ${value("bigint", key)} AND last_reply_id IS NOT NULL`
 
 /** The request that has this key. */
 export const requestOf = (keyHash: string): Expression.Expression => sql`

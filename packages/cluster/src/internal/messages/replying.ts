@@ -21,7 +21,7 @@ const { sql, value } = Expression
 /** What became of a reply. */
 export type Outcome =
   | "kept"
-  /** It is there already, or nobody asks for it any more. */
+  /** It is there already or was, or nobody asks for it any more. */
   | "done"
   /** Another reply has decided the request. */
   | "decided"
@@ -79,7 +79,7 @@ export const save = (group: ReadonlyArray<Asked>): Guarded.Statement<Instead<str
         ),
         from: Judging.each(judged, "reply", Rows.replyTypes, group),
         where: isKept,
-        // A chunk is sent again under a new id where nobody knew what had become of it.
+        // Whoever runs again what ended in the middle may say something else.
         onConflict: Write.replacing(
           ["request_key", "sequence"],
           ["id", "fence", "payload", "acked"],
@@ -104,28 +104,31 @@ export const save = (group: ReadonlyArray<Asked>): Guarded.Statement<Instead<str
 
 const decisionTypes = { request_key: "bigint", id: "bigint", is_exit: "boolean", suspended: "boolean" } as const
 
-/** The request of each reply, its exit where it has one, and the fence that its shard has now, each looked up. */
+/** The request of each reply, what stands in its place already, and the fence that its shard has now, each looked up. */
 const found = (rows: ReadonlyArray<Asked>) => {
   const { tab } = Judging
   return Judging.judge({
-    columns: { request_key: "bigint", shard_id: "text", fence: "bigint" },
+    columns: { request_key: "bigint", sequence: "integer", id: "bigint", shard_id: "text", fence: "bigint" },
     rows,
     beside: sql`
       LEFT JOIN LATERAL (
         SELECT request.* FROM cluster_requests AS request WHERE request.request_key = asked.request_key LIMIT 1
       ) AS request ON TRUE
       LEFT JOIN LATERAL (
-        SELECT sent.fence, sent.payload FROM cluster_replies AS sent
-        WHERE sent.request_key = asked.request_key AND sent.sequence = ${value("integer", Rows.exit)} LIMIT 1
-      ) AS decision ON TRUE
+        SELECT sent.id, sent.fence, sent.payload FROM cluster_replies AS sent
+        WHERE sent.request_key = asked.request_key AND sent.sequence = asked.sequence LIMIT 1
+      ) AS sent ON TRUE
       LEFT JOIN LATERAL (
         SELECT shard.fence FROM cluster_shards AS shard
         WHERE shard.shard_id = COALESCE(asked.shard_id, request.shard_id) LIMIT 1
       ) AS held ON TRUE`,
-    line: sql`CASE WHEN request.id IS NULL THEN 'gone'
+    // One that was cleared has been there: a run that it suspended has been woken since, and nothing would wake it again.
+    line: sql`CASE WHEN request.id IS NULL OR request.cleared_reply_id = asked.id THEN 'done'
       WHEN request.finished_at IS NOT NULL THEN 'decided' || ${tab} || COALESCE(request.last_reply_id::text, '')
-        || ${tab} || COALESCE(decision.fence::text, '') || ${tab} || COALESCE(decision.payload, '')
-      WHEN held.fence IS NOT DISTINCT FROM asked.fence THEN '${Expression.literal(kept)}' ELSE 'stale' END`,
+        || ${tab} || COALESCE(sent.fence::text, '') || ${tab} || COALESCE(sent.payload, '')
+      WHEN held.fence IS DISTINCT FROM asked.fence THEN 'stale'
+      WHEN sent.id = asked.id THEN 'done'
+      ELSE '${Expression.literal(kept)}' END`,
     word: kept
   })
 }
@@ -147,23 +150,22 @@ const areHeld = (group: ReadonlyArray<Asked>) => {
 
 /** What a line says of a reply. */
 export const outcome = (reply: Asked, line: string): Outcome => {
-  const [word, lastReplyId, fence, payload] = Judging.partsOf(line)
+  const [word, id, fence, payload] = Judging.partsOf(line)
   switch (word) {
     case kept:
+    case "done":
     case "stale":
       return word
-    case "gone":
-      return "done"
   }
-  // Under another id it is this one too: whoever does not know what became of a reply makes a new id for it.
+  // Under another id it is this one too: whoever does not know what became of an exit makes a new id for it.
   const isOurs = reply.fence !== null && fence === String(reply.fence) && payload === reply.payload
-  return isOurs || lastReplyId === String(reply.id) ? "done" : "decided"
+  return isOurs || id === String(reply.id) ? "done" : "decided"
 }
 
 const requestColumns = ["id", "shard_id", "due_at", "entity_type", "entity_id", "last_reply_id"]
 
-/** Takes a request's exit back, so that it waits anew: if its last reply is still this one, where one is named. */
-export const clear = (requestId: bigint, expected: bigint | undefined): Guarded.Statement<Instead<"changed">> => {
+/** Takes a request's exit back, so that it waits anew, if its last reply is still this one: asked again it does nothing. */
+export const clear = (requestId: bigint, replyId: bigint): Guarded.Statement<Instead<"changed">> => {
   const key = requestKey(requestId)
   const ofRequest = sql`request_key = ${value("bigint", key)}`
   const request = Guard.make({
@@ -171,8 +173,7 @@ export const clear = (requestId: bigint, expected: bigint | undefined): Guarded.
     // The row is changed by what is written, so there is no need to lock it.
     row: Guard.row(requests, { request_key: value("bigint", key) }, requestColumns, undefined),
     columns: requestColumns,
-    holds: (row) =>
-      expected === undefined ? Guard.exists(row) : Guard.exists(row, sql`last_reply_id = ${value("bigint", expected)}`),
+    holds: (row) => Guard.exists(row, sql`last_reply_id = ${value("bigint", replyId)}`),
     refuse: () => instead("changed" as const)
   })
   return {
@@ -187,7 +188,12 @@ export const clear = (requestId: bigint, expected: bigint | undefined): Guarded.
       again(request, key),
       Write.update({
         table: requests,
-        set: { last_reply_id: sql`NULL`, finished_at: sql`NULL`, suspended: value("boolean", false) },
+        set: {
+          last_reply_id: sql`NULL`,
+          cleared_reply_id: value("bigint", replyId),
+          finished_at: sql`NULL`,
+          suspended: value("boolean", false)
+        },
         where: ofRequest
       })
     ],

@@ -51,10 +51,11 @@ const inbox = "cluster_inbox"
 const onceInInbox = Write.replacing(["shard_id", "due_at", "request_id", "id"], [])
 
 /** A row of the inbox, which may be there already. */
-const waiting = (row: Expression.Row<typeof inboxTypes>): Write.Write =>
+const waiting = (row: Expression.Row<typeof inboxTypes>, where?: Expression.Expression): Write.Write =>
   Write.insert({
     into: inbox,
     columns: Expression.row(inboxTypes, row),
+    where,
     onConflict: onceInInbox
   })
 
@@ -81,7 +82,8 @@ export const asked = (
     trace_id: envelope.traceId ?? null,
     span_id: envelope.spanId ?? null,
     sampled: envelope.sampled ?? null,
-    due_at: BigInt(deliverAt ?? 0),
+    // A duration may have a part of a millisecond.
+    due_at: BigInt(Math.ceil(deliverAt ?? 0)),
     key_hash: key ?? null
   }
 }
@@ -174,10 +176,10 @@ const isOpen = (requestId: string): Guard.Guard<Instead<SaveResult.Encoded>> =>
     row: Guard.row(
       "cluster_requests",
       { request_key: value("bigint", requestKey(BigInt(requestId))) },
-      { is_open: sql`finished_at IS NULL` },
+      { is_open: sql`finished_at IS NULL`, last_reply_id: sql`last_reply_id` },
       "exclusive"
     ),
-    columns: ["is_open"],
+    columns: ["is_open", "last_reply_id"],
     holds: (row) => Guard.exists(row, sql`is_open`),
     refuse: () => instead(SaveResultEncoded.Success())
   })
@@ -201,30 +203,38 @@ export const interrupt = (
   writes: [waiting({ ...rowOf(envelope, shard), kind: Rows.kind.interrupt })]
 })
 
-/** An acknowledgement takes the place of the one before, and the chunks before it are forgotten. */
+/**
+ * An acknowledgement of the last chunk takes the place of the one before, and the chunks before it are forgotten. One of
+ * an earlier chunk says nothing more: of two callers who share a request, the slower one sends it.
+ */
 export const ackChunk = (
   envelope: Envelope.AckChunkEncoded,
   shard: string
 ): Guarded.Statement<Instead<SaveResult.Encoded>> => {
   const row = rowOf(envelope, shard)
+  const request = isOpen(envelope.requestId)
+  const replyId = value("bigint", BigInt(envelope.replyId))
   const ofRequest = sql`request_key = ${value("bigint", row.request_key)}`
-  const isAcked = sql`id = ${value("bigint", BigInt(envelope.replyId))}`
+  const isLast = sql`${Guard.column(request, "last_reply_id", "bigint")} = ${replyId}`
   return {
-    guards: [isOpen(envelope.requestId)],
+    guards: [request],
     writes: [
-      Write.remove({ table: "cluster_replies", where: sql`${ofRequest} AND acked AND NOT ${isAcked}` }),
+      Write.remove({
+        table: "cluster_replies",
+        where: sql`${ofRequest} AND acked AND NOT id = ${replyId} AND ${isLast}`
+      }),
       Write.update({
         table: "cluster_replies",
         set: { acked: value("boolean", true) },
-        where: sql`${ofRequest} AND ${isAcked}`
+        where: sql`${ofRequest} AND id = ${replyId}`
       }),
       Write.remove({
         table: inbox,
         where: sql`shard_id = ${value("text", shard)} AND due_at = 0
           AND request_id = ${value("bigint", row.request_id)} AND kind = ${value("integer", Rows.kind.ackChunk)}
-          AND id <> ${value("bigint", row.id)}`
+          AND id <> ${value("bigint", row.id)} AND ${isLast}`
       }),
-      waiting({ ...row, kind: Rows.kind.ackChunk, reply_id: BigInt(envelope.replyId) })
+      waiting({ ...row, kind: Rows.kind.ackChunk, reply_id: BigInt(envelope.replyId) }, isLast)
     ],
     // No two of them are of one row.
     independent: true

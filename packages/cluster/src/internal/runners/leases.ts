@@ -39,11 +39,14 @@ export const acquire = (owner: string, address: string, shards: ReadonlyArray<st
     SELECT 1 FROM ${table} AS before
     WHERE before.shard_id = held.shard_id AND (before.owner <> ${value("uuid", owner)}) IS TRUE) AS is_taken_over`
 
-/** Renews what is one's own, the runner's slot too, and tells the shards: what another one has taken stays lost. */
+/**
+ * Renews what is one's own, the runner's slot too, and tells the shards: what another one has taken stays lost. They are
+ * a list of which a planner does not know the length: for a thousand it would read the shards of all clusters.
+ */
 export const refresh = (owner: string, shards: ReadonlyArray<string>, lease: number) => sql`
   WITH slot AS (${Slots.renew(owner, lease)})
   UPDATE ${table} AS held SET expires_at = ${until(lease)}
-  WHERE held.shard_id = ANY (${values("text", shards)}) AND ${isOwn(owner)}
+  WHERE held.shard_id = ANY ((SELECT ${values("text", shards)})::text[]) AND ${isOwn(owner)}
   RETURNING held.shard_id, held.fence`
 
 /** Given back, a shard has another fence: nothing can be decided under the old one. */
