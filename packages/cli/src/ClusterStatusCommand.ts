@@ -45,16 +45,19 @@ export const clusterStatus = Command.make(
 
 const text = (status: ClusterStatus, paint: Output.Paint): string => {
   const { at, cluster, machineIds, oldest, requests } = status
-  const { due, finished, later, more } = requests
+  const { due, finished, later, more, suspended } = requests
   const facts = Output.aligned([
     ["cluster", `${cluster}, at ${DateTime.formatIso(at)} by the database's clock`],
     ["machine ids", `${machineIds.taken} of ${machineIds.all} leased, by all clusters of the database`],
-    ["requests", `${due} due, ${later} for later, ${finished}${more ? " and more" : ""} finished and kept`],
+    [
+      "requests",
+      `${due} due, ${later} for later, ${suspended} suspended, ${finished}${more ? " and more" : ""} finished and kept`
+    ],
     [
       "oldest due",
       oldest === null
         ? "none"
-        : `for ${span(oldest.age)}: ${oldest.entityType} ${oldest.entityId} on ${oldest.shard}, request ${oldest.requestId}`
+        : `for ${span(oldest.age)}: ${Output.plain(`${oldest.entityType} ${oldest.entityId}`)} on ${oldest.shard}, request ${oldest.requestId}`
     ]
   ])
   return [facts, ...runnersIn(status, paint), ...shardsIn(status, paint)].join("\n")
@@ -67,7 +70,7 @@ const runnersIn = ({ runners }: ClusterStatus, paint: Output.Paint): ReadonlyArr
         "runners",
         Output.aligned(
           runners.map(({ address, healthy, leaseLeft, left, machineId }) => [
-            `  ${address}`,
+            `  ${Output.plain(address)}`,
             `machine id ${machineId}`,
             left
               ? paint("attention", "has left")
@@ -89,8 +92,8 @@ const shardsIn = ({ shards }: ClusterStatus, paint: Output.Paint): ReadonlyArray
     .map(([, shards]) => ({ shards, holder: shards[0]?.holder ?? null }))
     .map(({ holder, shards }) => {
       const left = Math.min(...shards.flatMap(({ holder }) => holder?.leaseLeft ?? []))
-      const who =
-        holder === null ? paint("attention", "given back") : left > 0 ? holder.address : paint("bad", holder.address)
+      const address = Output.plain(holder?.address ?? "")
+      const who = holder === null ? paint("attention", "given back") : left > 0 ? address : paint("bad", address)
       return [`  ${who}`, Output.counted(shards.length, "shard"), holder === null ? "" : lease(left), ranges(shards)]
     })
   return ["shards", Output.aligned(lines)]
@@ -105,13 +108,16 @@ const units = [
   [1_000, "s"]
 ] as const
 
-/** A time in its largest unit, cut off. */
+/** A time in its largest unit, cut off. The database's clocks may differ, so that something has begun in a moment. */
 const span = (millis: number): string => {
   const [size, unit] = units.find(([size]) => millis >= size) ?? [1, "ms"]
-  return `${Math.floor(millis / size)} ${unit}`
+  return `${Math.max(0, Math.floor(millis / size))} ${unit}`
 }
 
-/** Shards of one group that follow upon each other, as `default:1-100,205`. */
+/** How many ranges of a group are named: Sharding strews shards, and a line has its end. */
+const named = 10
+
+/** Shards of one group that follow upon each other, as `default:1-100,205`, and `…` for all that come after them. */
 const ranges = (shards: ReadonlyArray<Shard>): string => {
   const groups = Map.groupBy(
     shards.map(({ shard }) => /^(.*):(\d+)$/.exec(shard)).filter((parts) => parts !== null),
@@ -126,7 +132,8 @@ const ranges = (shards: ReadonlyArray<Shard>): string => {
         if (run !== undefined && number === run.to + 1) run.to = number
         else runs.push({ from: number, to: number })
       }
-      return `${group}:${runs.map(({ from, to }) => (from === to ? from : `${from}-${to}`)).join(",")}`
+      const shown = runs.slice(0, named).map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`))
+      return `${group}:${[...shown, ...(runs.length > named ? ["…"] : [])].join(",")}`
     })
     .join(" ")
 }

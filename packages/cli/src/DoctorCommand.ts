@@ -101,6 +101,6 @@ const text = ({ checks }: Diagnosis, paint: Output.Paint): string =>
     checks.map(({ advice, check, found, result }) => [
       paint(colours[result], result.padEnd(7)),
       check,
-      advice === null ? found : `${found}: ${advice}`
+      Output.plain(advice === null ? found : `${found}: ${advice}`)
     ])
   )

@@ -140,6 +140,16 @@ export const painter =
     canColor ? `\u001b[${codes[colour]}m${text}\u001b[0m` : text
 
 /**
+ * A text that others have chosen, on one line: what would move a terminal's cursor, or colour it, is spelled out as JSON
+ * does.
+ *
+ * @since 0.2.0
+ * @category conversions
+ */
+export const plain = (text: string): string =>
+  text.replaceAll(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+/**
  * A number of things in words: `1 table`, `2 tables`.
  *
  * @since 0.1.0

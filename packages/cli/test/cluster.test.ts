@@ -101,7 +101,7 @@ describe("cluster", () => {
       assert.strictEqual(code, 0)
       for (const line of [
         "machine ids  1 of 1024 leased",
-        "requests     1 due, 0 for later, 3 finished and kept",
+        "requests     1 due, 0 for later, 0 suspended, 3 finished and kept",
         "oldest due   for 5 min: Order o5 on default:2, request 5",
         "  h1:34431  machine id 7  healthy  lease for 2 h",
         "  h1:34431    3 shards  lease for 2 h        default:1-2,10",
@@ -125,6 +125,37 @@ describe("cluster", () => {
         ]
       )
       assert.strictEqual(decoded.oldest?.requestId, 5n)
+    })
+  )
+
+  it.live("status names the first shards of a holder that has them strewn, and all of them to a program", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* tables
+      yield* rows(`INSERT INTO cluster_shards (shard_id, fence, owner, address, acquired_at, expires_at)
+        SELECT 'cluster/default:' || n, 1, '${crypto.randomUUID()}', 'h1:34431', now(), now() + interval '1 hour 1 minute'
+        FROM generate_series(1, 299, 2) AS n`)
+      const { stdout } = yield* call(["cluster", "status"], env)
+      assert.include(stdout, "  h1:34431  150 shards  lease for 1 h  default:1,3,5,7,9,11,13,15,17,19,…\n")
+      const json = yield* call(["cluster", "status", "--format", "json"], env)
+      assert.lengthOf(JSON.parse(json.stdout).shards, 150)
+    })
+  )
+
+  it.live("status moves no terminal by what a message or a runner is called", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* tables
+      yield* rows(String.raw`INSERT INTO cluster_runners (machine_id, cluster, owner, address, runner, healthy, expires_at)
+        VALUES (7, 'cluster', gen_random_uuid(), E'h\u001b[2J:1', '{}', true, now() + interval '1 minute')`)
+      yield* rows(String.raw`INSERT INTO cluster_shards (shard_id, fence, owner, address, acquired_at, expires_at)
+        VALUES ('cluster/default:1', 1, gen_random_uuid(), E'h\u009b2J:1', now(), now() + interval '1 minute')`)
+      yield* rows(String.raw`INSERT INTO cluster_inbox
+        (shard_id, due_at, request_id, id, kind, request_key, entity_type, entity_id, since)
+        VALUES ('cluster/default:1', 0, 5, 5, 0, 5, 'Order', E'o\n\u001b[31mred\u0007', now() + interval '1 second')`)
+      const { code, stdout } = yield* call(["cluster", "status"], env)
+      assert.strictEqual(code, 0)
+      assert.include(stdout, String.raw`for 0 ms: Order o\u000a\u001b[31mred\u0007 on default:1, request 5`)
+      for (const address of [String.raw`h\u001b[2J:1`, String.raw`h\u009b2J:1`])
+        assert.include(stdout, `  ${address}  `)
     })
   )
 
@@ -168,30 +199,27 @@ describe("cluster", () => {
     })
   )
 
-  it.live(
-    "Ctrl-C in the middle of a prune says how far it came, and the next one goes on",
-    () =>
-      Effect.gen(function* () {
-        const { env, rows } = yield* tables
-        yield* run(rows, "orders")
-        yield* finish(rows, "orders", 2_000)
-        const prune = ["cluster", "prune", "--prefix", "orders", "--older-than", "2d", "--yes"]
-        const running = start([...prune, "--batch", "1"], env)
-        yield* Effect.repeat(left(rows), { until: (left) => left < 2_000 })
-        running.kill("SIGINT")
-        const { code, stderr, stdout } = yield* Effect.promise(() => running.ended)
-        assert.deepStrictEqual([code, stdout], [130, ""])
-        const [, came] =
-          /^error: interrupted: (\d+) requests? (?:was|were) forgotten: run the same command again to go on\n$/.exec(
-            stderr
-          ) ?? []
-        const gone = 2_000 - (yield* left(rows))
-        // What was under way may have been committed.
-        assert.isTrue(gone === Number(came) || gone === Number(came) + 1, `${gone} are gone: ${stderr}`)
-        const next = yield* call(prune, env)
-        assert.include(next.stdout, `orders: ${2_000 - gone} requests forgotten, finished before `)
-        assert.strictEqual(yield* left(rows), 0)
-      }),
-    120_000
+  it.live("Ctrl-C in the middle of a prune says how far it came, and the next one goes on", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* tables
+      yield* run(rows, "orders")
+      yield* finish(rows, "orders", 2_000)
+      const prune = ["cluster", "prune", "--prefix", "orders", "--older-than", "2d", "--yes"]
+      const running = start([...prune, "--batch", "1"], env)
+      yield* Effect.repeat(left(rows), { until: (left) => left < 2_000 })
+      running.kill("SIGINT")
+      const { code, stderr, stdout } = yield* Effect.promise(() => running.ended)
+      assert.deepStrictEqual([code, stdout], [130, ""])
+      const [, came] =
+        /^error: interrupted: (\d+) requests? (?:was|were) forgotten: run the same command again to go on\n$/.exec(
+          stderr
+        ) ?? []
+      const gone = 2_000 - (yield* left(rows))
+      // What was under way may have been committed.
+      assert.isTrue(gone === Number(came) || gone === Number(came) + 1, `${gone} are gone: ${stderr}`)
+      const next = yield* call(prune, env)
+      assert.include(next.stdout, `orders: ${2_000 - gone} requests forgotten, finished before `)
+      assert.strictEqual(yield* left(rows), 0)
+    })
   )
 })

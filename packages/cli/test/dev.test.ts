@@ -32,78 +32,72 @@ const query = (port: string, ...statements: ReadonlyArray<string>) =>
   }).pipe(Effect.scoped)
 
 describe("effect-dsql dev", () => {
-  it.live(
-    "says how to connect, stops at either signal, and keeps the data",
-    () =>
-      Effect.gen(function* () {
-        const cwd = yield* directory()
-        const port = yield* Effect.promise(freePort)
-        const first = yield* dev(["--port", port], cwd)
-        assert.include(first.first, `  psql "postgres://admin@127.0.0.1:${port}/postgres"\n`)
-        assert.include(first.first, `  export DSQL_URL="postgres://admin@127.0.0.1:${port}/postgres"\n`)
-        yield* query(port, "CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (7)")
-        first.kill("SIGINT")
-        const ended = yield* Effect.promise(() => first.ended)
-        assert.deepStrictEqual([ended.code, ended.stderr], [130, ""])
-        assert.match(first.first, /\nwho meets whom: http:\/\/127\.0\.0\.1:\d+\/[\w-]{24}\/\n/)
-        const second = yield* dev(["--port", port, "--format", "json", "--no-console"], cwd)
-        assert.deepStrictEqual(JSON.parse(second.first), {
-          host: "127.0.0.1",
-          port: Number(port),
-          url: `postgres://admin@127.0.0.1:${port}/postgres`,
-          dataDirectory: ".data/dsql",
-          console: null,
-          schema: null
-        })
-        assert.deepStrictEqual(yield* query(port, "SELECT id FROM t"), [[{ id: 7 }]])
-        const taken = yield* call(["dev", "--port", port, "--ephemeral"], {}, { cwd })
-        assert.deepStrictEqual(taken, {
-          code: 1,
-          stdout: "",
-          stderr: `error: port ${port} is in use: choose another\n`
-        })
-        const held = yield* call(["dev", "--port", yield* Effect.promise(freePort)], {}, { cwd })
-        assert.strictEqual(held.code, 1)
-        assert.match(
-          held.stderr,
-          /^error: [^\n]+\.data\/dsql is in use by another server: stop that one, or choose another directory\n$/
-        )
-        second.kill("SIGTERM")
-        assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 130)
-      }),
-    120_000
+  it.live("says how to connect, stops at either signal, and keeps the data", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory()
+      const port = yield* Effect.promise(freePort)
+      const first = yield* dev(["--port", port], cwd)
+      assert.include(first.first, `  psql "postgres://admin@127.0.0.1:${port}/postgres"\n`)
+      assert.include(first.first, `  export DSQL_URL="postgres://admin@127.0.0.1:${port}/postgres"\n`)
+      yield* query(port, "CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (7)")
+      first.kill("SIGINT")
+      const ended = yield* Effect.promise(() => first.ended)
+      assert.deepStrictEqual([ended.code, ended.stderr], [130, ""])
+      assert.match(first.first, /\nwho meets whom: http:\/\/127\.0\.0\.1:\d+\/[\w-]{24}\/\n/)
+      const second = yield* dev(["--port", port, "--format", "json", "--no-console"], cwd)
+      assert.deepStrictEqual(JSON.parse(second.first), {
+        host: "127.0.0.1",
+        port: Number(port),
+        url: `postgres://admin@127.0.0.1:${port}/postgres`,
+        dataDirectory: ".data/dsql",
+        console: null,
+        schema: null
+      })
+      assert.deepStrictEqual(yield* query(port, "SELECT id FROM t"), [[{ id: 7 }]])
+      const taken = yield* call(["dev", "--port", port, "--ephemeral"], {}, { cwd })
+      assert.deepStrictEqual(taken, {
+        code: 1,
+        stdout: "",
+        stderr: `error: port ${port} is in use: choose another\n`
+      })
+      const held = yield* call(["dev", "--port", yield* Effect.promise(freePort)], {}, { cwd })
+      assert.strictEqual(held.code, 1)
+      assert.match(
+        held.stderr,
+        /^error: [^\n]+\.data\/dsql is in use by another server: stop that one, or choose another directory\n$/
+      )
+      second.kill("SIGTERM")
+      assert.strictEqual((yield* Effect.promise(() => second.ended)).code, 130)
+    })
   )
 
-  it.live(
-    "applies a schema before it is ready, and brings what it has kept to the latest version",
-    () =>
-      Effect.gen(function* () {
-        const cwd = yield* directory({
-          "effect-dsql.json": `{"schema-dir": "schema"}`,
-          "schema/v1.0/manifest.json": manifest("1.0"),
-          "schema/v1.0/a.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"
-        })
-        const port = yield* Effect.promise(freePort)
-        const first = yield* dev(["--port", port, "--schema-dir", "schema", "--fault", "conflict@commit:times=1"], cwd)
-        assert.include(first.first, "\nschema is at 1.0\n")
-        first.kill("SIGTERM")
-        yield* Effect.promise(() => first.ended)
-        const next = yield* call(["new-migration", "one", "more"], {}, { cwd })
-        assert.strictEqual(next.code, 0, next.stderr)
-        yield* Effect.promise(() =>
-          writeFile(join(cwd, "schema/v1.1/one-more.sql"), "ALTER TABLE t ADD COLUMN n INTEGER;")
-        )
-        assert.match(first.first, /\nwho meets whom: http:\/\/127\.0\.0\.1:\d+\/[\w-]{24}\/\n/)
-        const second = yield* dev(["--port", port, "--format", "json", "--no-console"], cwd)
-        assert.deepStrictEqual(JSON.parse(second.first).schema, { name: "schema", version: "1.1" })
-        assert.deepStrictEqual(yield* query(port, "SELECT n FROM t"), [[]])
-        const wrong = yield* call(["dev", "--ephemeral", "--schema-dir", "missing"], {}, { cwd })
-        assert.deepStrictEqual(
-          [wrong.code, wrong.stderr],
-          [2, "error: cannot read missing: there is nothing there: check the path\n"]
-        )
-      }),
-    120_000
+  it.live("applies a schema before it is ready, and brings what it has kept to the latest version", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory({
+        "effect-dsql.json": `{"schema-dir": "schema"}`,
+        "schema/v1.0/manifest.json": manifest("1.0"),
+        "schema/v1.0/a.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"
+      })
+      const port = yield* Effect.promise(freePort)
+      const first = yield* dev(["--port", port, "--schema-dir", "schema", "--fault", "conflict@commit:times=1"], cwd)
+      assert.include(first.first, "\nschema is at 1.0\n")
+      first.kill("SIGTERM")
+      yield* Effect.promise(() => first.ended)
+      const next = yield* call(["new-migration", "one", "more"], {}, { cwd })
+      assert.strictEqual(next.code, 0, next.stderr)
+      yield* Effect.promise(() =>
+        writeFile(join(cwd, "schema/v1.1/one-more.sql"), "ALTER TABLE t ADD COLUMN n INTEGER;")
+      )
+      assert.match(first.first, /\nwho meets whom: http:\/\/127\.0\.0\.1:\d+\/[\w-]{24}\/\n/)
+      const second = yield* dev(["--port", port, "--format", "json", "--no-console"], cwd)
+      assert.deepStrictEqual(JSON.parse(second.first).schema, { name: "schema", version: "1.1" })
+      assert.deepStrictEqual(yield* query(port, "SELECT n FROM t"), [[]])
+      const wrong = yield* call(["dev", "--ephemeral", "--schema-dir", "missing"], {}, { cwd })
+      assert.deepStrictEqual(
+        [wrong.code, wrong.stderr],
+        [2, "error: cannot read missing: there is nothing there: check the path\n"]
+      )
+    })
   )
 
   it.live.each([

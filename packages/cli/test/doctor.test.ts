@@ -42,37 +42,34 @@ const ignorantOf = (keyword: string, env: Variables) =>
 const guarded = (stdout: string) => stdout.split("\n").find((line) => line.includes("guarded"))
 
 describe("doctor", () => {
-  it.live(
-    "says which form of guarded writes the server takes, and what to set where it refuses one statement",
-    () =>
-      Effect.gen(function* () {
-        const { env, rows } = yield* cluster
-        const cwd = yield* tree({ "a.sql": "CREATE TABLE a (id INTEGER PRIMARY KEY);" })
-        const untold = yield* call(["doctor"], env)
-        assert.deepStrictEqual(
-          [untold.code, guarded(untold.stdout)],
-          [0, "skipped  guarded  cannot tell before a schema is set up: it is tried on the tables of its version"]
-        )
-        const setup = yield* call(["setup", "-f", "a.sql", "-v", "1.0"], env, { cwd })
-        assert.strictEqual(setup.code, 0, setup.stderr)
-        const books = `SELECT (SELECT array_agg(l::text) FROM schema_lease l) AS lease,
+  it.live("says which form of guarded writes the server takes, and what to set where it refuses one statement", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* cluster
+      const cwd = yield* tree({ "a.sql": "CREATE TABLE a (id INTEGER PRIMARY KEY);" })
+      const untold = yield* call(["doctor"], env)
+      assert.deepStrictEqual(
+        [untold.code, guarded(untold.stdout)],
+        [0, "skipped  guarded  cannot tell before a schema is set up: it is tried on the tables of its version"]
+      )
+      const setup = yield* call(["setup", "-f", "a.sql", "-v", "1.0"], env, { cwd })
+      assert.strictEqual(setup.code, 0, setup.stderr)
+      const books = `SELECT (SELECT array_agg(l::text) FROM schema_lease l) AS lease,
           (SELECT array_agg(j::text) FROM schema_journal j) AS journal`
-        const before = yield* rows(books)
-        const taken = yield* call(["doctor"], env)
-        assert.deepStrictEqual([taken.code, guarded(taken.stdout)], [0, "ok       guarded  taken as one statement"])
-        const ignorant = yield* ignorantOf("MATERIALIZED", env)
-        const refused = yield* call(["doctor"], ignorant)
-        assert.strictEqual(refused.code, 1)
-        assert.match(
-          guarded(refused.stdout) ?? "",
-          /^failed {3}guarded {2}not taken as one statement: syntax error .*: set DSQL_GUARDED=transaction for every program/
-        )
-        const set = yield* call(["doctor"], { ...ignorant, DSQL_GUARDED: "transaction" })
-        assert.strictEqual(set.code, 0, set.stdout)
-        assert.match(guarded(set.stdout) ?? "", /^ok .* DSQL_GUARDED=transaction is set$/)
-        assert.deepStrictEqual(yield* rows(books), before)
-      }),
-    120_000
+      const before = yield* rows(books)
+      const taken = yield* call(["doctor"], env)
+      assert.deepStrictEqual([taken.code, guarded(taken.stdout)], [0, "ok       guarded  taken as one statement"])
+      const ignorant = yield* ignorantOf("MATERIALIZED", env)
+      const refused = yield* call(["doctor"], ignorant)
+      assert.strictEqual(refused.code, 1)
+      assert.match(
+        guarded(refused.stdout) ?? "",
+        /^failed {3}guarded {2}not taken as one statement: syntax error .*: set DSQL_GUARDED=transaction for every program/
+      )
+      const set = yield* call(["doctor"], { ...ignorant, DSQL_GUARDED: "transaction" })
+      assert.strictEqual(set.code, 0, set.stdout)
+      assert.match(guarded(set.stdout) ?? "", /^ok .* DSQL_GUARDED=transaction is set$/)
+      assert.deepStrictEqual(yield* rows(books), before)
+    })
   )
 
   it.live("refuses a form that there is not", () =>

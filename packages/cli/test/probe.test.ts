@@ -17,6 +17,7 @@ const otherwise: ReadonlyArray<string> = [
   "guarded_against_token",
   "row_limit_across_with",
   "transaction_row_limit",
+  "lease_taken_below",
   "begin_refused",
   "update_then_update",
   "update_then_key_update",
@@ -66,18 +67,15 @@ const known = new Set(
 )
 
 describe("effect-dsql probe", () => {
-  it.live(
-    "the emulator answers every question as the toolkit relies on, and keeps nothing of it",
-    () =>
-      Effect.gen(function* () {
-        const { env, rows } = yield* cluster
-        const { code, stderr, stdout } = yield* call(["probe", "--quick"], env)
-        assert.match(stdout, /^[^\n]+: \d+ questions, 0 answered differently\n$/)
-        assert.match(stderr, /^asking \d+ questions in schema effect_dsql_probe_[0-9a-f]{12}, which goes afterwards\n$/)
-        assert.strictEqual(code, 0)
-        assert.deepStrictEqual(yield* rows(schemas), [])
-      }),
-    120_000
+  it.live("the emulator answers every question as the toolkit relies on, and keeps nothing of it", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* cluster
+      const { code, stderr, stdout } = yield* call(["probe", "--quick"], env)
+      assert.match(stdout, /^[^\n]+: \d+ questions, 0 answered differently\n$/)
+      assert.match(stderr, /^asking \d+ questions in schema effect_dsql_probe_[0-9a-f]{12}, which goes afterwards\n$/)
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual(yield* rows(schemas), [])
+    })
   )
 
   it.live(
@@ -95,55 +93,45 @@ describe("effect-dsql probe", () => {
           []
         )
         assert.deepStrictEqual(yield* rows(schemas), [])
-      }),
-    300_000
+      })
   )
 
-  it.live(
-    "plain PostgreSQL answers otherwise what it is known to, and nothing else",
-    () =>
-      Effect.gen(function* () {
-        const { env, rows } = yield* database
-        const { code, stdout } = yield* call(["probe", "--quick", "--format", "json"], env)
-        const { differences, engine, left, unasked } = JSON.parse(stdout)
-        assert.deepStrictEqual([code, engine, left, unasked], [1, "postgres", null, []])
-        const ids: ReadonlyArray<string> = differences.map(({ id }: { readonly id: string }) => id)
-        assert.deepStrictEqual([...new Set(ids)], otherwise)
-        assert.deepStrictEqual(yield* rows(schemas), [])
-      }),
-    120_000
+  it.live("plain PostgreSQL answers otherwise what it is known to, and nothing else", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* database
+      const { code, stdout } = yield* call(["probe", "--quick", "--format", "json"], env)
+      const { differences, engine, left, unasked } = JSON.parse(stdout)
+      assert.deepStrictEqual([code, engine, left, unasked], [1, "postgres", null, []])
+      const ids: ReadonlyArray<string> = differences.map(({ id }: { readonly id: string }) => id)
+      assert.deepStrictEqual([...new Set(ids)], otherwise)
+      assert.deepStrictEqual(yield* rows(schemas), [])
+    })
   )
 
-  it.live(
-    "what it records it can ask again, and finds the same",
-    () =>
-      Effect.gen(function* () {
-        const { env } = yield* cluster
-        const cwd = yield* tree({})
-        const first = yield* call(["probe", "--quick", "--record", "a.jsonl"], env, { cwd })
-        assert.strictEqual(first.code, 0, first.stdout)
-        const lines = (yield* Effect.promise(() => readFile(join(cwd, "a.jsonl"), "utf8"))).trimEnd().split("\n")
-        assert.include(lines[0], '"id":"setup","group":"setup"')
-        const again = yield* call(["probe", "--replay", "a.jsonl"], env, { cwd })
-        assert.match(again.stdout, new RegExp(`: ${lines.length} questions, 0 answered differently\\n$`))
-      }),
-    120_000
+  it.live("what it records it can ask again, and finds the same", () =>
+    Effect.gen(function* () {
+      const { env } = yield* cluster
+      const cwd = yield* tree({})
+      const first = yield* call(["probe", "--quick", "--record", "a.jsonl"], env, { cwd })
+      assert.strictEqual(first.code, 0, first.stdout)
+      const lines = (yield* Effect.promise(() => readFile(join(cwd, "a.jsonl"), "utf8"))).trimEnd().split("\n")
+      assert.include(lines[0], '"id":"setup","group":"setup"')
+      const again = yield* call(["probe", "--replay", "a.jsonl"], env, { cwd })
+      assert.match(again.stdout, new RegExp(`: ${lines.length} questions, 0 answered differently\\n$`))
+    })
   )
 
-  it.live(
-    "Ctrl-C in the middle ends it with 130, and the schema goes all the same",
-    () =>
-      Effect.gen(function* () {
-        const { env, rows } = yield* cluster
-        const running = start(["probe"], env)
-        assert.include(yield* Effect.promise(() => running.warned), "asking")
-        assert.lengthOf(yield* rows(schemas), 1)
-        running.kill("SIGINT")
-        const { code, stdout } = yield* Effect.promise(() => running.ended)
-        assert.deepStrictEqual([code, stdout], [130, ""])
-        assert.deepStrictEqual(yield* rows(schemas), [])
-      }),
-    60_000
+  it.live("Ctrl-C in the middle ends it with 130, and the schema goes all the same", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* cluster
+      const running = start(["probe"], env)
+      assert.include(yield* Effect.promise(() => running.warned), "asking")
+      assert.lengthOf(yield* rows(schemas), 1)
+      running.kill("SIGINT")
+      const { code, stdout } = yield* Effect.promise(() => running.ended)
+      assert.deepStrictEqual([code, stdout], [130, ""])
+      assert.deepStrictEqual(yield* rows(schemas), [])
+    })
   )
 
   it.live("refuses to ask for no time at all", () =>

@@ -8,6 +8,7 @@ import { TestClock } from "effect/testing"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createServer, type RequestListener } from "node:http"
+import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { addressOf, scrape } from "../src/internal/running/scrape.ts"
 import { cluster } from "./support/cluster.ts"
@@ -137,40 +138,59 @@ const seen: ReadonlyArray<readonly [shown: string, check: string, found: string,
 ]
 
 describe("doctor --metrics", () => {
-  it.live(
-    "says what a process has met that contends for a row, and what to do",
-    () =>
-      Effect.gen(function* () {
-        const { env, rows } = yield* cluster
-        yield* rows("CREATE TABLE hot (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)")
-        yield* rows("INSERT INTO hot VALUES (1, 0)")
-        const at = `postgres://${env["SQL_USER"]}@${env["SQL_HOST"]}:${env["SQL_PORT"]}/${env["SQL_DATABASE"]}`
-        const script = fileURLToPath(new URL("support/metered.ts", import.meta.url))
-        const child = yield* Effect.acquireRelease(
-          Effect.sync(() =>
-            spawn(process.execPath, [script], {
-              env: environment({ METERED_URL: at }),
-              stdio: ["ignore", "pipe", "inherit"]
-            })
-          ),
-          (child) => Effect.sync(() => child.kill())
-        )
-        const [said] = yield* Effect.promise(() => once(child.stdout, "data"))
-        const url = String(said).trim()
-        const { code, stderr, stdout } = yield* call(["doctor", "--metrics", url])
-        assert.deepStrictEqual([code, stderr], [1, ""])
-        const lines = stdout.trimEnd().split("\n")
-        assert.lengthOf(lines, 11)
-        assert.match(
-          lines[0] ?? "",
-          /^failed +attempts +[1-9][\d.]+ for each commit: \d+ attempts, 45 commits; .*Unnamed \d/
-        )
-        assert.match(lines[1] ?? "", /conflicts +hot \d+ % of \d+/)
-        assert.match(lines[2] ?? "", / keys +(long waits: )?hot [\d.]+ m?s, \d+ times/)
-        assert.match(lines[6] ?? "", / pool +metered 0 of 20 in use, 0 wait now/)
-        assert.match(lines[7] ?? "", /^ok +connecting +\d+ opened, 0 lost$/)
-      }),
-    60_000
+  it.live("expects nothing of a runner that holds no shard", () =>
+    Effect.gen(function* () {
+      const cluster = '{cluster="o"}'
+      const { code, of } = yield* asked(
+        `dsql_cluster_shards_held${cluster} 0
+dsql_cluster_last_poll${cluster} 1000000000
+dsql_cluster_oldest_message${cluster} 120000
+dsql_cluster_lease${cluster} 1000
+dsql_cluster_lease_left${cluster} 200`
+      )
+      assert.deepStrictEqual([code, of("cluster")?.result], [0, "ok"])
+    })
+  )
+
+  it.live("moves no terminal by what a process shows", () =>
+    Effect.gen(function* () {
+      const { url } = yield* page('dsql_cluster_shards_held{cluster="o\u001b[2J\\nred"} 3')
+      const { code, stdout } = yield* call(["doctor", "--metrics", url])
+      assert.strictEqual(code, 0)
+      assert.include(stdout, String.raw`o\u001b[2J\u000ared holds 3 shards`)
+    })
+  )
+
+  it.live("says what a process has met that contends for a row, and what to do", () =>
+    Effect.gen(function* () {
+      const { env, rows } = yield* cluster
+      yield* rows("CREATE TABLE hot (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)")
+      yield* rows("INSERT INTO hot VALUES (1, 0)")
+      const at = `postgres://${env["SQL_USER"]}@${env["SQL_HOST"]}:${env["SQL_PORT"]}/${env["SQL_DATABASE"]}`
+      const script = fileURLToPath(new URL("support/metered.ts", import.meta.url))
+      const child = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          spawn(process.execPath, [script], {
+            env: environment({ METERED_URL: at }),
+            stdio: ["ignore", "pipe", "inherit"]
+          })
+        ),
+        (child) => Effect.sync(() => child.kill())
+      )
+      const [url] = yield* Effect.promise(() => once(createInterface(child.stdout), "line"))
+      const { code, stderr, stdout } = yield* call(["doctor", "--metrics", String(url)])
+      assert.deepStrictEqual([code, stderr], [1, ""])
+      const lines = stdout.trimEnd().split("\n")
+      assert.lengthOf(lines, 11)
+      assert.match(
+        lines[0] ?? "",
+        /^failed +attempts +[1-9][\d.]+ for each commit: \d+ attempts, 45 commits; .*Unnamed \d/
+      )
+      assert.match(lines[1] ?? "", /conflicts +hot \d+ % of \d+/)
+      assert.match(lines[2] ?? "", / keys +(long waits: )?hot [\d.]+ m?s, \d+ times/)
+      assert.match(lines[6] ?? "", / pool +metered 0 of 20 in use, 0 wait now/)
+      assert.match(lines[7] ?? "", /^ok +connecting +\d+ opened, 0 lost$/)
+    })
   )
 
   it.live.each(seen)("sees %j", ([shown, check, found, advice]) =>

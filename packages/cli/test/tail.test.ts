@@ -40,34 +40,31 @@ const met =
   /^\d\d:\d\d:\d\d\.\d{3} {2}#\d+ orders {2}conflict {2}.+UPDATE accounts SET balance = balance - 10 WHERE id = 7\n {4}OC000 on accounts \(id=7\): #\d+ billing committed `UPDATE accounts SET balance = 0 WHERE id = 7` before `UPDATE accounts SET balance = balance - 10 WHERE id = 7`$/m
 
 describe("effect-dsql tail", () => {
-  it.live(
-    "finds a dev by its directory, prints what happened, and names row and rival; so does dev --watch",
-    () =>
-      Effect.gen(function* () {
-        const cwd = yield* Effect.tap(tree({}), (root) => Effect.promise(() => chmod(root, 0o755)))
-        const port = yield* Effect.promise(freePort)
-        const dev = yield* running(["dev", "--port", port, "--watch", "--no-console", "--format", "json"], cwd)
-        const [first = ""] = (yield* Effect.promise(() => dev.spoke)).split("\n")
-        const listening = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Json.Listening))(first)
-        yield* race(listening.url)
-        const tail = yield* running(["tail", "--all"], cwd)
-        yield* Effect.promise(() => tail.said((text) => met.test(text)))
-        yield* Effect.promise(() => dev.said((text) => text.includes('"outcome":"conflict"')))
-        dev.kill("SIGINT")
-        const { stdout } = yield* Effect.promise(() => dev.ended)
-        const lines = stdout.trim().split("\n").slice(1)
-        const transactions = yield* Effect.forEach(lines, (line) =>
-          Schema.decodeUnknownEffect(Schema.fromJsonString(Watch.Transaction))(line)
-        )
-        const lost = transactions.find(({ outcome }) => outcome === "conflict")
-        assert.deepInclude(lost?.conflict, { table: "accounts", key: { id: "7" }, label: "orders" })
-        const nobody = yield* call(["tail"], {}, { cwd })
-        assert.deepStrictEqual(
-          [nobody.code, nobody.stderr],
-          [2, "error: nothing runs over .data/dsql: start `dev`, or give the url that it printed\n"]
-        )
-      }).pipe(Effect.scoped),
-    120_000
+  it.live("finds a dev by its directory, prints what happened, and names row and rival; so does dev --watch", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Effect.tap(tree({}), (root) => Effect.promise(() => chmod(root, 0o755)))
+      const port = yield* Effect.promise(freePort)
+      const dev = yield* running(["dev", "--port", port, "--watch", "--no-console", "--format", "json"], cwd)
+      const [first = ""] = (yield* Effect.promise(() => dev.spoke)).split("\n")
+      const listening = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Json.Listening))(first)
+      yield* race(listening.url)
+      const tail = yield* running(["tail", "--all"], cwd)
+      yield* Effect.promise(() => tail.said((text) => met.test(text)))
+      yield* Effect.promise(() => dev.said((text) => text.includes('"outcome":"conflict"')))
+      dev.kill("SIGINT")
+      const { stdout } = yield* Effect.promise(() => dev.ended)
+      const lines = stdout.trim().split("\n").slice(1)
+      const transactions = yield* Effect.forEach(lines, (line) =>
+        Schema.decodeUnknownEffect(Schema.fromJsonString(Watch.Transaction))(line)
+      )
+      const lost = transactions.find(({ outcome }) => outcome === "conflict")
+      assert.deepInclude(lost?.conflict, { table: "accounts", key: { id: "7" }, label: "orders" })
+      const nobody = yield* call(["tail"], {}, { cwd })
+      assert.deepStrictEqual(
+        [nobody.code, nobody.stderr],
+        [2, "error: nothing runs over .data/dsql: start `dev`, or give the url that it printed\n"]
+      )
+    }).pipe(Effect.scoped)
   )
 
   it.live("says in one line what is wrong with an address", () =>

@@ -48,9 +48,9 @@ const client = Layer.unwrap(
   )
 )
 
-HttpRouter.serve(Observability.layerPrometheus()).pipe(
-  Layer.provideMerge(Layer.effectDiscard(said)),
-  Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
+Layer.effectDiscard(said).pipe(
+  Layer.provide(HttpRouter.serve(Observability.layerPrometheus(), { disableListenLog: true })),
+  Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
   Layer.provide(client),
   Layer.launch,
   NodeRuntime.runMain

@@ -14,10 +14,18 @@ import type { Probe } from "./probe.ts"
 import { races } from "./races.ts"
 import * as Recordings from "./recording.ts"
 import { definitions, shapes, tables } from "./shapes.ts"
+import { storageShapes } from "./storageShapes.ts"
 import { transactions } from "./transactions.ts"
 
 /** What the toolkit sends and relies on. */
-export const own: ReadonlyArray<Probe> = [tables, ...shapes, ...transactions, ...races, ...definitions]
+export const own: ReadonlyArray<Probe> = [
+  tables,
+  ...shapes,
+  ...storageShapes,
+  ...transactions,
+  ...races,
+  ...definitions
+]
 
 type Questions = Effect.Effect<
   ReadonlyArray<Probe>,

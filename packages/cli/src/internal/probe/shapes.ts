@@ -4,13 +4,15 @@
  */
 import type { Probe } from "./probe.ts"
 import { alone, answers, beside, refused } from "./probe.ts"
+import * as Storages from "./storageShapes.ts"
 
 const created: ReadonlyArray<string> = [
   "CREATE TABLE fences (id integer PRIMARY KEY, token bigint NOT NULL, code integer UNIQUE, note text)",
   "CREATE TABLE work (id integer PRIMARY KEY, n integer NOT NULL, data bytea)",
   "CREATE TABLE log (id integer PRIMARY KEY, n integer NOT NULL)",
   "CREATE TABLE parts (id integer PRIMARY KEY, fence integer NOT NULL REFERENCES fences (id))",
-  "CREATE TABLE shifts (id integer PRIMARY KEY, doctor integer NOT NULL, on_call boolean NOT NULL)"
+  "CREATE TABLE shifts (id integer PRIMARY KEY, doctor integer NOT NULL, on_call boolean NOT NULL)",
+  ...Storages.created
 ]
 
 /** The tables, with a row for each question, so that none disturbs another; one of `fences` each for the matrix. */
@@ -18,7 +20,8 @@ export const tables: Probe = alone("setup", "setup", "the tables and rows of the
   ...created.map((sql) => answers(sql, "CREATE TABLE")),
   answers("INSERT INTO fences (id, token, code) SELECT g, 7, g FROM generate_series(1, 100) g", "INSERT 0 100"),
   answers("INSERT INTO work (id, n) SELECT g, 0 FROM generate_series(1, 100) g", "INSERT 0 100"),
-  answers("INSERT INTO shifts SELECT g, g, true FROM generate_series(1, 8) g", "INSERT 0 8")
+  answers("INSERT INTO shifts SELECT g, g, true FROM generate_series(1, 8) g", "INSERT 0 8"),
+  ...Storages.filled
 ])
 
 /** Locks in a WITH that gate an update, an insert and a delete beside them, as `Guarded` sends them. */

@@ -2,7 +2,7 @@
  * What the metrics of a process say of the runner of an Effect Cluster in it.
  */
 import { messages, shards } from "@effect-dsql/cluster/ClusterMetrics"
-import { type Answer, count, failed, list, ok, percent, skipped, time } from "./answer.ts"
+import { above, type Answer, count, failed, list, ok, percent, skipped, time } from "./answer.ts"
 import type { Series } from "./series.ts"
 
 /** Milliseconds that a message may have been due, and that the inbox may not have been read for. */
@@ -31,14 +31,15 @@ export const runner = (series: Series, now: number): Answer => {
     (cluster, shards) =>
       `${cluster} holds ${count(shards)} shards, the oldest message was due for ${time(oldest(cluster))}, ${percent(left(cluster))} of a lease left`
   )
-  const some = (is: (cluster: string) => boolean) => [...held.keys()].some(is)
+  // Without a shard there is nothing to read and to renew: what was measured before is of then.
+  const some = (is: (cluster: string) => boolean) => [...above(held).keys()].some(is)
   if (some((cluster) => sinceLook(cluster) > late)) {
     return failed(`${found}; the inbox was not read for more than ${time(late)}`, `messages wait: ${status}`)
   }
   if (some((cluster) => oldest(cluster) > late)) {
     return failed(found, `start more runners, or look for an entity that many messages wait for: ${status}`)
   }
-  if (some((cluster) => left(cluster) < enough || lost(cluster) > 0)) {
+  if (some((cluster) => left(cluster) < enough) || above(series.by(shards.lost.metric.id, "cluster")).size > 0) {
     return failed(
       `${found}; ${list(new Map([...held.keys()].map((cluster) => [cluster, lost(cluster)])))} shards lost`,
       "renewals come late: look at the process's CPU and memory, or lengthen shardLockExpiration"
