@@ -63,7 +63,7 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Message.Transactio
 const transactionsOf = (events: ReadonlyArray<{ readonly name: string; readonly data: string }>) =>
   events.flatMap(({ data, name }) => (name === "transactions" ? decode(data) : []))
 
-describe("the console", { timeout: 60_000 }, () => {
+describe("the console", () => {
   it.live("lets in who knows the token, comes by this machine's name, and speaks for no other page", () =>
     Effect.gen(function* () {
       const { origin, port, url } = yield* opened

@@ -33,12 +33,12 @@ const phone = { width: 360, height: 740 }
 
 const run = <A>(promise: () => Promise<A>) => Effect.promise(promise)
 
-describe.skipIf(executablePath === undefined)("the page in a browser", { timeout: 120_000 }, () => {
+describe.skipIf(executablePath === undefined)("the page in a browser", () => {
   let browser: Browser
   beforeAll(async () => {
     await build({ root: join(root, "page"), configFile: join(root, "page/vite.config.ts"), logLevel: "error" })
     browser = await chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox"] })
-  }, 120_000)
+  })
   afterAll(() => browser?.close())
 
   /** Opens the page; gives what went wrong in it, and which other hosts it asked. */
@@ -46,6 +46,8 @@ describe.skipIf(executablePath === undefined)("the page in a browser", { timeout
     Effect.acquireRelease(
       run(async () => {
         const page = await browser.newPage(options)
+        // The run's limit ends what hangs.
+        page.setDefaultTimeout(0)
         const complaints: Array<string> = []
         page.on("pageerror", (error) => complaints.push(String(error)))
         page.on("console", (message) => message.type() === "error" && complaints.push(message.text()))
@@ -57,9 +59,10 @@ describe.skipIf(executablePath === undefined)("the page in a browser", { timeout
       ({ page }) => run(() => page.close())
     )
 
-  /** Selects the last transaction with the keyboard, and goes back to one with this outcome. */
+  /** Selects the last transaction with the keyboard, and goes back to the one that has this outcome. */
   const select = (page: Page, outcome: string) =>
     run(async () => {
+      await page.locator(".numbers", { hasText: `1 ${outcome}` }).waitFor()
       await page.locator("canvas").focus()
       const details = page.locator(`.details:has(.sign.${outcome})`)
       for (let n = 0; n < 50 && (await details.count()) === 0; n++) await page.keyboard.press("ArrowLeft")
@@ -95,6 +98,9 @@ describe.skipIf(executablePath === undefined)("the page in a browser", { timeout
       yield* race(connect)
       const { page } = yield* open(url)
       yield* run(() => page.locator(".rows li").first().waitFor())
+      yield* run(() => page.locator("canvas").focus())
+      // However little is seen, who is selected is shown with whom it met.
+      for (let n = 0; n < 12; n++) yield* run(() => page.keyboard.press("+"))
       const details = yield* select(page, "conflict")
       yield* run(() => details.waitFor())
       // The colour of a conflict stands between the two lanes, where nothing else is drawn.
@@ -112,6 +118,27 @@ describe.skipIf(executablePath === undefined)("the page in a browser", { timeout
         return await handle.jsonValue()
       })
       assert.isTrue(isThere)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("goes on following what happens where what is selected is in view", () =>
+    Effect.gen(function* () {
+      const { connect, url } = yield* opened
+      const { page } = yield* open(url)
+      const client = yield* connect("orders")
+      // A transaction that stays open, and nothing else: what is seen ends with this very moment.
+      yield* say(client, "BEGIN")
+      yield* say(client, "SELECT 1")
+      yield* run(() => page.locator(".numbers", { hasText: "1 transaction" }).waitFor())
+      yield* run(() => page.locator("canvas").press("ArrowLeft"))
+      yield* run(() => page.locator(".details").waitFor())
+      /** What is seen, once what was asked for is painted. */
+      const seen = run(async () => {
+        for (let n = 0; n < 3; n++) await page.evaluate("new Promise(requestAnimationFrame)")
+        return await page.locator("canvas").getAttribute("data-view")
+      })
+      const before = yield* seen
+      assert.notStrictEqual(yield* seen, before)
     }).pipe(Effect.scoped)
   )
 
@@ -226,13 +253,15 @@ describe.skipIf(executablePath === undefined)("the page in a browser", { timeout
       const { emulator, url } = yield* opened
       const { page } = yield* open(url)
       const box = (on: Page) => on.getByRole("checkbox", { name: "keep parameters" })
-      yield* run(() => box(page).check())
+      // It shows what dev has been told, a moment after the click.
+      yield* run(() => box(page).click())
+      yield* run(() => page.locator("input:checked").waitFor())
       assert.isTrue(yield* emulator.control.keepsParameters)
       yield* run(() => page.reload())
       yield* run(() => page.locator("input:checked").waitFor())
       const { page: other } = yield* open(url)
       yield* run(() => other.locator("input:checked").waitFor())
-      yield* run(() => box(other).uncheck())
+      yield* run(() => box(other).click())
       yield* run(() => page.locator("input:not(:checked)").waitFor())
       assert.isFalse(yield* emulator.control.keepsParameters)
     }).pipe(Effect.scoped)

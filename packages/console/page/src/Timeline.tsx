@@ -33,16 +33,16 @@ const newest = (store: Store, filter: Filter): View => {
     left--
   }
   if (to === -Infinity) return { from: now - 10_000, to: now }
-  return padded(from, to)
+  return padded({ from, to })
 }
 
-const padded = (from: number, to: number): View => {
+const padded = ({ from, to }: View): View => {
   const span = Math.max(shortest * 5, to - from)
   return { from: from - span * 0.06, to: to + span * 0.12 }
 }
 
-/** The view that has one transaction and whom it met in it. */
-export const around = (store: Store, id: number): View | undefined => {
+/** From when to when a transaction and those that it met lasted. */
+const met = (store: Store, id: number): View | undefined => {
   const focus = store.get(id)?.transaction
   if (focus === undefined) return undefined
   const near = store.order.flatMap(({ transaction }) =>
@@ -53,10 +53,16 @@ export const around = (store: Store, id: number): View | undefined => {
       : []
   )
   const close = near.filter((each) => Math.abs(each.began - focus.began) < 60_000)
-  return padded(
-    Math.min(...close.map(({ began }) => began)),
-    Math.max(...close.map((each) => endOf(each, store.now())))
-  )
+  return {
+    from: Math.min(...close.map(({ began }) => began)),
+    to: Math.max(...close.map((each) => endOf(each, store.now())))
+  }
+}
+
+/** The view that has one transaction and whom it met in it. */
+export const around = (store: Store, id: number): View | undefined => {
+  const all = met(store, id)
+  return all === undefined ? undefined : padded(all)
 }
 
 interface Point {
@@ -191,9 +197,14 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
     const next = seen[index === -1 ? seen.length - 1 : index + by]?.transaction
     if (next === undefined) return
     onSelect(next.id)
-    const { from, to } = shown.current
-    if (next.began < from || next.began > to)
-      onView({ from: next.began - (to - from) / 2, to: next.began + (to - from) / 2 })
+    // Without whom it met, a conflict tells nothing. A view that has them all, or glides to where they are, stays.
+    const { from, to } = view ?? newest(store, filter)
+    const all = met(store, next.id)
+    if (all === undefined || (all.from >= from && all.to <= to)) return
+    const wanted = padded(all)
+    const half = Math.max(to - from, wanted.to - wanted.from) / 2
+    const middle = (wanted.from + wanted.to) / 2
+    onView({ from: middle - half, to: middle + half })
   }
   const keys: Readonly<Record<string, () => void>> = {
     ArrowLeft: () => step(-1),
