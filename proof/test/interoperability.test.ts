@@ -39,7 +39,7 @@ const rowsOf = (name: string) =>
 
 const bytes = (value: unknown) => Uint8Array.from(Buffer.from(String(value), "hex"))
 
-layer(Ran, { excludeTestServices: true, timeout: 120_000 })("A history of more than 200 operations", (it) => {
+layer(Ran, { excludeTestServices: true })("A history of more than 200 operations", (it) => {
   it.effect(
     "leaves the same tables through the stores and as plain SQL after each, and rows in every one of them",
     () =>

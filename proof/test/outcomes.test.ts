@@ -84,22 +84,19 @@ layer(Persistence.layer.pipe(Layer.provideMerge(TestCluster())))("the table of w
   )
 })
 
-layer(Emulated, { excludeTestServices: true, timeout: "5 minutes" })("a write that is cut", (it) => {
+layer(Emulated, { excludeTestServices: true })("a write that is cut", (it) => {
   const rows: Array<Report.Row> = []
   for (const { name } of cases) {
-    it.effect(
-      name,
-      () =>
-        Effect.gen(function* () {
-          const cuts = yield* Fiber.join((yield* Trying).found.get(name) ?? (yield* Effect.die(name)))
-          rows.push({ name, cuts })
-          assert.isAbove(cuts.length, 0)
-          assert.deepStrictEqual(
-            cuts.filter(({ holds }) => !holds),
-            []
-          )
-        }),
-      { timeout: 300_000 }
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const cuts = yield* Fiber.join((yield* Trying).found.get(name) ?? (yield* Effect.die(name)))
+        rows.push({ name, cuts })
+        assert.isAbove(cuts.length, 0)
+        assert.deepStrictEqual(
+          cuts.filter(({ holds }) => !holds),
+          []
+        )
+      })
     )
   }
 

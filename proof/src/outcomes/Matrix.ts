@@ -8,7 +8,7 @@ import { Statement } from "effect/sql"
 import { unhurried } from "../../../test/lifetime.ts"
 import type { Case } from "./Case.ts"
 import * as Lane from "./Lane.ts"
-import { names, type Step, steps } from "./Steps.ts"
+import { places, type Step, steps } from "./Steps.ts"
 
 /** What the caller was told. */
 export type Told = "applied" | "not applied" | "unknown" | "defect"
@@ -43,9 +43,9 @@ interface Calm {
 }
 
 /** Tries writes side by side, on as many databases as there are. */
-export const make = Effect.fnUntraced(function* (places: ReadonlyArray<Lane.Place>) {
+export const make = Effect.fnUntraced(function* (databases: ReadonlyArray<Lane.Place>) {
   const free = yield* Queue.unbounded<Lane.Lane>()
-  yield* Queue.offerAll(free, yield* Effect.forEach(places, Lane.make, { concurrency: "unbounded" }))
+  yield* Queue.offerAll(free, yield* Effect.forEach(databases, Lane.make, { concurrency: "unbounded" }))
   const onLane = <A, E>(use: (lane: Lane.Lane) => Effect.Effect<A, E>) =>
     Effect.acquireUseRelease(Queue.take(free), use, (lane) => Queue.offer(free, lane))
 
@@ -60,10 +60,21 @@ export const make = Effect.fnUntraced(function* (places: ReadonlyArray<Lane.Plac
     const different = calm.filter(
       ({ sent }, index) => calm.findIndex((other) => String(other.sent) === String(sent)) === index
     )
-    const all = different.flatMap((each) => names.map((step) => ({ each, step })))
-    const found = yield* Effect.forEach(all, ({ each, step }) => onLane((lane) => cutsAt(lane, of, each, step)), {
-      concurrency: "unbounded"
-    })
+    const all = different.flatMap((each) => places.map((alike) => ({ each, alike })))
+    const found = yield* Effect.forEach(
+      all,
+      ({ alike: [first, ...others], each }) =>
+        // On one database, so that the writes that are asked for first are done first.
+        onLane((lane) =>
+          Effect.flatMap(cutsAt(lane, of, each, first), (cuts) =>
+            Effect.map(
+              Effect.forEach(others, (step) => cutsAt(lane, of, each, step, cuts.length)),
+              (more) => [cuts, ...more].flat()
+            )
+          )
+        ),
+      { concurrency: "unbounded" }
+    )
     return found.flat()
   })
   return { cuts }
@@ -93,15 +104,24 @@ const undisturbed = (lane: Lane.Lane, of: Case, form: Lane.Form): Effect.Effect<
     })
   )
 
-/** Cuts a write at a step, as often as it comes there. */
-const cutsAt = Effect.fnUntraced(function* (lane: Lane.Lane, of: Case, calm: Calm, step: Step) {
+/** How often a write can come to a step: what it sends in a transaction cannot be run apart from that. */
+const mostOf = (calm: Calm, step: Step): number => ("underWay" in steps[step] ? (calm.inTransaction ? 0 : 1) : most)
+
+/** Cuts a write at a step, as often as it comes there: so often at most, if that is known. */
+const cutsAt = Effect.fnUntraced(function* (
+  lane: Lane.Lane,
+  of: Case,
+  calm: Calm,
+  step: Step,
+  known = mostOf(calm, step)
+) {
   const found: Array<Cut> = []
-  for (let nth = 1; nth <= most; nth++) {
+  for (let nth = 1; nth <= known; nth++) {
     const {
       exit,
       isCut,
       isPutBack = false
-    } = yield* lane.tried(of, calm.form, (write) => cutting(lane, of, calm, step, nth, write))
+    } = yield* lane.tried(of, calm.form, (write) => cutting(lane, of, step, nth, write))
     if (!isCut) break
     const rows = yield* lane.tables.rows
     const left =
@@ -121,19 +141,12 @@ interface Ended {
   readonly isPutBack?: boolean
 }
 
-const cutting = (
-  lane: Lane.Lane,
-  of: Case,
-  calm: Calm,
-  step: Step,
-  nth: number,
-  write: Lane.Write
-): Effect.Effect<Ended> => {
+const cutting = (lane: Lane.Lane, of: Case, step: Step, nth: number, write: Lane.Write): Effect.Effect<Ended> => {
   const how = steps[step]
   if ("fault" in how) return broken(lane, how, nth, write)
   if ("putBack" in how) return late(lane, how.late, nth, write, Effect.orDie(lane.putBack(of)))
   if ("late" in how) return late(lane, how.late, nth, write)
-  return calm.inTransaction || nth > 1 ? Effect.map(write, (exit) => ({ exit, isCut: false })) : underWay(lane, write)
+  return underWay(lane, write)
 }
 
 /** The emulator breaks the nth statement or COMMIT. */

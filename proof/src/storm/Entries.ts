@@ -1,8 +1,9 @@
 /**
  * Sets entries of one key-value store, together with everybody else who does.
  */
-import { Effect, Random } from "effect"
-import { KeyValueStore } from "effect/persistence"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import { Scribe } from "./Scribe.ts"
 import { type IsOver, repeated } from "./Tenure.ts"
 
@@ -19,6 +20,5 @@ export const set = (isOver: IsOver) =>
       const key = yield* Random.choice(keys)
       const op = yield* scribe.op
       yield* scribe.attempt(op, { _tag: "Entry", key }, store.set(key, op))
-      yield* Effect.sleep(yield* Random.nextIntBetween(1, 40))
     })
   )

@@ -1,8 +1,10 @@
 /**
  * Offers jobs to one queue and does those that come, together with everybody else who does.
  */
-import { Effect, Fiber, Random, Schema } from "effect"
-import { PersistedQueue } from "effect/persistence"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import { Scribe } from "./Scribe.ts"
 import { type IsOver, repeated } from "./Tenure.ts"
 
@@ -22,7 +24,6 @@ export const offer = (isOver: IsOver) =>
       const scribe = yield* Scribe
       const op = yield* scribe.op
       yield* scribe.attempt(op, { _tag: "Offer" }, (yield* queue).offer(op, { id: op }))
-      yield* Effect.sleep(yield* Random.nextIntBetween(1, 40))
     })
   )
 

@@ -2,7 +2,7 @@
  * Values as the workload stores them: JSON in a blob.
  */
 import type { DataBlob } from "@effect-dsql/persistence"
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** Turns values of a schema into blobs and back. What the workload has not written does not decode, and throws. */
 export const blobs = <A, I>(schema: Schema.Codec<A, I>) => {

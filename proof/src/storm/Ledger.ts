@@ -4,7 +4,7 @@
  * A line is written with one system call, so a process that is killed loses none. A write that has no second line may
  * have been applied or not.
  */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 const owned = { shardId: Schema.Int, rangeId: Schema.BigInt }
 

@@ -2,7 +2,8 @@
  * Leases task queues, fills them and drains them until somebody else leases them.
  */
 import { Identifiers, TaskQueueId, TaskQueues } from "@effect-dsql/persistence"
-import { Effect, Random } from "effect"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import { Mark } from "./Json.ts"
 import { Scribe } from "./Scribe.ts"
 import { ids, type IsOver, repeated } from "./Tenure.ts"

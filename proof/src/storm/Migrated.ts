@@ -3,7 +3,9 @@
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Migrator, SchemaSource } from "@effect-dsql/schema"
-import { Effect, FileSystem, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
 import { join } from "node:path"
 import * as Processes from "./Processes.ts"
 

@@ -3,7 +3,8 @@
  */
 import { Transaction } from "@effect-dsql/core"
 import { Identifiers, Shards } from "@effect-dsql/persistence"
-import { Effect, Random } from "effect"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import { Mark } from "./Json.ts"
 import { Scribe } from "./Scribe.ts"
 import { ids, type IsOver, repeated } from "./Tenure.ts"

@@ -2,7 +2,7 @@
  * Publishes messages to one queue, together with everybody else who does.
  */
 import { Queue, Queues } from "@effect-dsql/persistence"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { Mark } from "./Json.ts"
 import { Scribe } from "./Scribe.ts"
 import { type IsOver, repeated } from "./Tenure.ts"

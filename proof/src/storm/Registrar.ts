@@ -2,7 +2,8 @@
  * Creates, changes, renames and deletes namespaces, against everybody else who does.
  */
 import { Identifiers, Namespaces } from "@effect-dsql/persistence"
-import { Effect, Random } from "effect"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import { randomUUID } from "node:crypto"
 import { Mark } from "./Json.ts"
 import { Scribe } from "./Scribe.ts"

@@ -33,7 +33,7 @@ const verdict = ({ broken, promise }: Check): ReadonlyArray<string> => {
 
 /** The result for people. */
 export const table = (result: Result): string => {
-  const { checks, growth, happened, options } = result
+  const { checks, forced, growth, happened, options } = result
   const { runners, seconds, seed, shards, workers } = options
   return [
     `${workers} workers on ${shards} shards and ${runners} runners for ${seconds} s, seed ${seed}`,
@@ -45,6 +45,7 @@ export const table = (result: Result): string => {
     ),
     "",
     ...kinds.map((kind) => `  ${kind.padEnd(30)}${number(happened[kind] ?? 0)}`),
+    `  ${"runners that did not end".padEnd(30)}${number(forced)}`,
     "",
     `  ${"a worker that lived".padEnd(30)}${"early".padStart(12)}${"late".padStart(12)}`,
     ...Vitals.lines(growth),
@@ -58,6 +59,7 @@ export const json = (result: Result) => ({
   ...result.options,
   writes: Object.fromEntries(outcomes(result)),
   happened: Object.fromEntries(kinds.map((kind) => [kind, result.happened[kind] ?? 0])),
+  forced: result.forced,
   growth: result.growth,
   checks: result.checks.map(({ broken, promise }) => ({ promise, holds: broken.length === 0, broken })),
   holds: holds(result)

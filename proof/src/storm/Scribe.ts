@@ -1,9 +1,17 @@
 /**
  * Writes a worker's ledger while it works.
  */
-import { Cause, Context, Effect, Exit, Latch, Layer, Predicate } from "effect"
-import { ClusterError } from "effect/cluster"
-import { KeyValueStore, PersistedQueue } from "effect/persistence"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Random from "effect/Random"
+import * as ClusterError from "effect/cluster/ClusterError"
+import * as KeyValueStore from "effect/persistence/KeyValueStore"
+import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import { closeSync, openSync, writeSync } from "node:fs"
 import { Deed, encode, type Entry, type Outcome } from "./Ledger.ts"
 
@@ -12,7 +20,7 @@ export class Scribe extends Context.Service<
   {
     /** An id for a write, which no other one has. */
     readonly op: Effect.Effect<string>
-    /** Runs a write between its two lines; `value` is what of its result goes into the ledger. */
+    /** Runs a write between its two lines, and rests; `value` is what of its result goes into the ledger. */
     readonly attempt: <A, E, R>(
       op: string,
       deed: Deed,
@@ -58,6 +66,8 @@ export const layer = (worker: string, path: string) =>
             : refusal(exit.cause)
           yield* write({ _tag: "Ended", op, at: yield* now, ...told })
           if (told.outcome === "Applied" && applied.add(deed._tag).size === Deed.members.length) yield* all.open
+          // For those who are begun anew meanwhile: a process takes seconds of a processor until it is there.
+          yield* Effect.sleep(yield* Random.nextIntBetween(1, 40))
           return yield* exit
         }),
         practised: all.await,

@@ -3,8 +3,13 @@
  * listens.
  */
 import { Emulator, Postgres } from "@effect-dsql/emulator"
-import { NodeRuntime } from "@effect/platform-node"
-import { Config, Console, Effect, Option, Schedule } from "effect"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Config from "effect/Config"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Input from "./Input.ts"
 
 const settings = Config.all({
   dataDirectory: Config.String("STORM_DATA"),
@@ -13,6 +18,7 @@ const settings = Config.all({
 })
 
 const program = Effect.gen(function* () {
+  const told = yield* Input.told
   const { dataDirectory, port, seed } = yield* settings
   // The processes die here, and the machine does not: what is in its memory is safe enough, what is in theirs is not.
   const server = { dataDirectory, settings: { max_connections: 200, fsync: "off", full_page_writes: "off" } }
@@ -30,10 +36,7 @@ const program = Effect.gen(function* () {
     jobDelay: "20 millis"
   })
   yield* Console.log(emulator.port)
-  // Whoever started it is gone when its input ends.
-  yield* Effect.callback<void>((resume) => {
-    process.stdin.once("end", () => resume(Effect.void)).resume()
-  })
+  yield* told.await
 }).pipe(Effect.scoped)
 
 NodeRuntime.runMain(program)

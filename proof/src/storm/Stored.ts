@@ -2,7 +2,7 @@
  * What the workload left in the database, row by row.
  */
 import { DsqlClient } from "@effect-dsql/core"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { queueName } from "./Jobs.ts"
 import { Mark, Progress, Step } from "./Json.ts"
 import { queueId, queues } from "./Matcher.ts"

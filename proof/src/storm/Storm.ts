@@ -4,7 +4,17 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Quote } from "@effect-dsql/dialect"
 import type { Control } from "@effect-dsql/emulator"
-import { Clock, type Context, Effect, Fiber, FileSystem, Hash, Redacted, Schedule, Schema, Semaphore } from "effect"
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
+import * as Hash from "effect/Hash"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import type { ChildProcessSpawner } from "effect/process"
 import { join } from "node:path"
 import { type Check, checks } from "./Checks.ts"
 import * as Ledger from "./Ledger.ts"
@@ -38,6 +48,8 @@ export type Happened = Readonly<Record<string, number>>
 export interface Result {
   readonly options: Options
   readonly happened: Happened
+  /** How many runners did not end when they were told to, and were killed. */
+  readonly forced: number
   readonly ledger: Ledger.Ledger
   readonly checks: ReadonlyArray<Check>
   /** What the worker that was spared held, early and late in its life. */
@@ -83,25 +95,32 @@ export const run = Effect.fnUntraced(function* (options: Options, given?: Readon
       processes.map(({ lives }) => lives),
       { concurrency: "unbounded", discard: true }
     )
+  const ended = (processes: ReadonlyArray<Pick<Processes.Runner, "end">>) =>
+    Effect.forEach(processes, ({ end }) => end, { concurrency: "unbounded", discard: true })
   const storm = Effect.gen(function* () {
     yield* Effect.forEach(workers, ({ ready }) => ready)
     const end = (yield* Clock.currentTimeMillis) + options.seconds * 1000
     const happened = yield* weather(events, server, workers, runners, client)
     yield* Effect.sleep(Math.max(0, end - (yield* Clock.currentTimeMillis)))
-    yield* Effect.forEach(workers, (worker) => worker.end)
+    yield* ended(workers)
     return happened
   })
   // Whoever asks has come to the end before those who answer do.
   const asked = Effect.gen(function* () {
     const [happened] = yield* Effect.all([storm, lives(workers)], { concurrency: "unbounded" })
     yield* Effect.provideContext(settled, client)
-    yield* Effect.forEach(runners, (runner) => runner.end)
+    yield* ended(runners)
     return happened
   })
   const [happened] = yield* Effect.all([asked, lives(runners)], { concurrency: "unbounded" }).pipe(
     Effect.timeoutOrElse({
-      duration: (options.seconds + 240) * 1000,
-      orElse: () => Effect.fail(new Processes.ProcessFailed({ message: "the processes did not end when it was time" }))
+      duration: (options.seconds + overtime) * 1000,
+      orElse: () =>
+        Effect.flatMap(
+          Effect.forEach([...workers, ...runners], ({ running }) => running),
+          (running) =>
+            new Processes.ProcessFailed({ message: `did not end when it was time: ${running.flat().join(", ")}` })
+        )
     })
   )
   const files = (yield* fs.readDirectory(directory)).filter((name) => name.endsWith(".jsonl"))
@@ -114,9 +133,16 @@ export const run = Effect.fnUntraced(function* (options: Options, given?: Readon
   const growth = Vitals.growth(Vitals.parse(spared))
   // In a short storm everything is still warming up.
   const grown = options.seconds < Vitals.enough ? [] : [Vitals.check(growth)]
-  const result: Result = { options, happened, ledger, checks: [...checks(ledger, stored), ...grown], growth }
+  const forced = (yield* Effect.forEach(runners, (runner) => runner.forced)).reduce((sum, more) => sum + more, 0)
+  const result: Result = { options, happened, forced, ledger, checks: [...checks(ledger, stored), ...grown], growth }
   return result
 })
+
+/**
+ * Seconds that a storm may take beyond its own: on a machine that is busy with other tests its processes, which begin
+ * one after the other, take half a minute each until they are there.
+ */
+const overtime = 480
 
 /** Waits until nothing waits any more, if it comes to that. */
 const settled = Kept.waiting.pipe(
@@ -165,7 +191,9 @@ const weather = (
     const disturb = Effect.fnUntraced(function* (
       kind: Weather.Kind,
       runner: number,
-      how: (runner: Processes.Runner) => Effect.Effect<void, never, DsqlClient.DsqlClient>
+      how: (
+        runner: Processes.Runner
+      ) => Effect.Effect<void, never, DsqlClient.DsqlClient | ChildProcessSpawner.ChildProcessSpawner>
     ) {
       const target = runners[runner]
       if (target === undefined) return

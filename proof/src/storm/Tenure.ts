@@ -1,7 +1,7 @@
 /**
  * Work that is done for as long as something is owned, and begun anew until time is up.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 /** Ids of a range's own, which grow from range to range, as the owners of shards and queues give them out. */
 export const ids = (rangeId: bigint): (() => bigint) => {

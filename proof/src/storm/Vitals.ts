@@ -3,7 +3,9 @@
  * lost somewhere.
  */
 import { DsqlClient } from "@effect-dsql/core"
-import { Effect, Schedule, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import { appendFileSync, readdirSync } from "node:fs"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"

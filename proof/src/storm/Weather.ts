@@ -2,7 +2,8 @@
  * What goes wrong, and when: drawn from a seed, every kind at least once.
  */
 import type { Faults } from "@effect-dsql/emulator"
-import { Effect, Random } from "effect"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 
 /** Names the connections of workers and runners, which alone are broken. */
 export const label = "storm"

@@ -1,14 +1,21 @@
 /**
- * A process that does all kinds of work at once, until its input ends or it is killed. It says a word when it has done
+ * A process that does all kinds of work at once, until it is told to end or is killed. It says a word when it has done
  * each kind once.
  */
 import { DsqlClient } from "@effect-dsql/core"
 import { Persistence } from "@effect-dsql/persistence"
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { KeyValueStore, PersistedQueue as Queue } from "@effect-dsql/storage"
-import { Config, Console, Effect, Layer, Logger, Random, Schedule } from "effect"
-import { PersistedQueue } from "effect/persistence"
+import * as Config from "effect/Config"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as Entries from "./Entries.ts"
+import * as Input from "./Input.ts"
 import * as Jobs from "./Jobs.ts"
 import { match } from "./Matcher.ts"
 import { own } from "./Owner.ts"
@@ -39,9 +46,8 @@ const storages = Layer.merge(
 const program = Effect.gen(function* () {
   const { ledger, seed, url, vitals, worker, ...owner } = yield* settings
   const client = DsqlClient.layerUrl({ url, applicationName: label, maxConnections: 8, waitTimeout: "2 seconds" })
-  let over = false
-  process.stdin.once("end", () => (over = true)).resume()
-  const isOver = Effect.sync(() => over)
+  const told = yield* Input.told
+  const isOver = Effect.sync(() => told.isOpen())
   const owning = own({ ...owner, isOver })
   yield* Effect.gen(function* () {
     const scribe = yield* Scribe.Scribe
@@ -69,7 +75,7 @@ const program = Effect.gen(function* () {
     Effect.retry(Schedule.spaced("50 millis")),
     Effect.provide(Scribe.layer(worker, ledger))
   )
-})
+}).pipe(Effect.scoped)
 
 // What is refused and tried again is said at each time; here that is the weather.
 program.pipe(Effect.provide(Logger.layer([])), NodeRuntime.runMain)

@@ -14,7 +14,8 @@ import {
   HistoryTask,
   Identifiers
 } from "@effect-dsql/persistence"
-import { Effect, Random } from "effect"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import { randomUUID } from "node:crypto"
 import { Mark, Progress, Step } from "./Json.ts"
 import { Scribe } from "./Scribe.ts"

@@ -77,7 +77,7 @@ const lines = (shard: string, op: string, step: string, number: bigint, fence: b
 /** A parcel is packed by one runner, and shipped by the one that took its shard. */
 const shipped = lines("road", "parcel", "ship", 3n, 2n)
 
-const letter = { op: "letter", exits: 1, number: 2n }
+const letter = { op: "letter", exits: 1, number: 2n, exit: "2" }
 
 const stored: Stored = {
   shards: [{ of: "1", rangeId: 2n }],
@@ -108,7 +108,7 @@ const stored: Stored = {
   jobs: [{ op: "job", state: "completed" }],
   entries: [{ key: "colour", op: "blue" }],
   lines: [...lines("desk", "letter", "stamp", 1n, 1n), ...lines("road", "parcel", "pack", 1n, 1n), ...shipped],
-  requests: [letter, { op: "parcel", exits: 1, number: 4n }],
+  requests: [letter, { op: "parcel", exits: 1, number: 4n, exit: "4" }],
   waiting: [],
   fences: new Map([
     ["desk", 1n],
@@ -273,6 +273,12 @@ const cases: ReadonlyArray<readonly [string, Partial<Stored>, Partial<Ledger>, R
   [
     "a request without an exit",
     { requests: stored.requests.map((request) => ({ ...request, exits: 0, number: undefined })) },
+    {},
+    ["every request has one exit"]
+  ],
+  [
+    "a request whose exit is that its run is suspended",
+    { requests: stored.requests.map((request) => ({ ...request, number: undefined, exit: "Suspended" })) },
     {},
     ["every request has one exit"]
   ],

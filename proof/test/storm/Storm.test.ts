@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
-import { execFile } from "node:child_process"
+import { execFile, spawn } from "node:child_process"
+import { once } from "node:events"
+import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import * as Report from "../../src/storm/Report.ts"
@@ -16,7 +18,8 @@ const storm = (options: Partial<Storm.Options>, events?: ReadonlyArray<Forecast>
     Effect.provide(NodeServices.layer)
   )
 
-describe("a storm", { timeout: 240_000 }, () => {
+// A storm that does not end says so before the test is over.
+describe("a storm", () => {
   it.live("leaves everything as the workers were told, whatever went wrong", () =>
     Effect.gen(function* () {
       const result = yield* storm({ seconds: 10 })
@@ -48,6 +51,19 @@ describe("a storm", { timeout: 240_000 }, () => {
       )
     })
   )
+})
+
+describe("the processes of a storm", () => {
+  it("are gone when whoever started them is killed, one that is stopped too", async () => {
+    const script = fileURLToPath(new URL("support/stopping.ts", import.meta.url))
+    const storm = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "pipe"] })
+    storm.stderr.resume()
+    const closed = once(storm, "close")
+    for await (const line of createInterface(storm.stdout)) if (line === "stopped") storm.kill("SIGKILL")
+    // All of them have its standard error, which is closed when the last one is gone.
+    await closed
+    assert.strictEqual(storm.signalCode, "SIGKILL")
+  })
 })
 
 describe("a forecast", () => {

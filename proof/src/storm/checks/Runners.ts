@@ -6,12 +6,15 @@ import type { Ledger } from "../Ledger.ts"
 import { steps } from "../runners/Parcels.ts"
 import type { Stored } from "../Stored.ts"
 
+/** So much of an exit says what it is. */
+const shown = 500
+
 /** Each request that has no exit, or another one than somebody was told. */
 export const exits = ({ attempts }: Ledger, { requests }: Stored): ReadonlyArray<string> => {
   const stored = new Map(requests.map((request) => [request.op, request]))
-  const failed = requests.flatMap(({ exits, number, op }) => {
+  const failed = requests.flatMap(({ exit = "", exits, number, op }) => {
     if (exits !== 1) return [`${op} has ${exits} exits`]
-    return number === undefined ? [`${op} has an exit that is no answer`] : []
+    return number === undefined ? [`${op} has an exit that is no answer: ${exit.slice(0, shown)}`] : []
   })
   const told = attempts.flatMap(({ deed, outcome, value }) => {
     if (deed._tag !== "Answer" || outcome !== "Applied") return []

@@ -2,7 +2,10 @@
  * Stops this process in the midst of a step, when it has been told to: after it has looked whether the step was done,
  * and before it says that it is.
  */
-import { Context, Effect, Layer, Schema } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import { writeSync } from "node:fs"
 
 /** A step of a request, as it is said in a line. */

@@ -3,9 +3,14 @@
  * of it. The second time it is the same request, known by its key.
  */
 import { DsqlCluster } from "@effect-dsql/cluster"
-import { NodeClusterSocket } from "@effect/platform-node"
-import { Data, Effect, Layer, Option, Random } from "effect"
-import { ClusterError, ClusterWorkflowEngine } from "effect/cluster"
+import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as ClusterError from "effect/cluster/ClusterError"
+import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
 import { Scribe } from "../Scribe.ts"
 import { type IsOver, repeated } from "../Tenure.ts"
 import { Delivery, Desk, desks } from "./Parcels.ts"
@@ -62,7 +67,6 @@ const asked = Effect.fnUntraced(function* <E, E2, R, R2>(
   yield* scribe.attempt(op, { _tag: "Request", of }, told(store))
   const waited = Effect.raceFirst(told(answer), inVain(isOver))
   yield* scribe.attempt(yield* scribe.op, { _tag: "Answer", request: op }, waited, (number) => number)
-  yield* Effect.sleep(yield* Random.nextIntBetween(1, 40))
 })
 
 const inVain = (isOver: IsOver) =>

@@ -7,7 +7,10 @@
  */
 import { ClusterFence } from "@effect-dsql/cluster"
 import { type DsqlClient, type DsqlError, Expression, Guarded, Transaction, Write } from "@effect-dsql/core"
-import { Context, Effect, Layer, Schedule } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import { randomUUID } from "node:crypto"
 import { Brake } from "./Brake.ts"
 

@@ -2,7 +2,10 @@
  * What runners and those who asked them left in the database: the journal, and the requests with their exits.
  */
 import { DsqlClient } from "@effect-dsql/core"
-import { Effect, Option, Schedule, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import { host } from "./Settings.ts"
 
 /** A line of a shard's journal; the lines of a shard are in the order of their numbers. */
@@ -23,6 +26,8 @@ export interface Request {
   readonly exits: number
   /** What the exit says; undefined where it is none of a success, or where there is none. */
   readonly number: bigint | undefined
+  /** The exit as it is stored. */
+  readonly exit: string | undefined
 }
 
 export interface Kept {
@@ -109,7 +114,8 @@ export const read = Effect.gen(function* () {
     requests: requests.map(({ exit, exits, payload }) => ({
       op: decodePayload(payload).op,
       exits: Number(exits),
-      number: numberIn(exit)
+      number: numberIn(exit),
+      exit: exit ?? undefined
     })),
     waiting: yield* waiting,
     fences: new Map(shards.map(({ fence, shard_id }) => [shard_id, fence]))

@@ -3,10 +3,15 @@
  * a sleep between them. Each gives the number of the line in the journal that its last step has left.
  */
 import { ClusterFence } from "@effect-dsql/cluster"
-import { Effect, Layer, Schema } from "effect"
-import { ClusterSchema, Entity } from "effect/cluster"
-import { Rpc } from "effect/rpc"
-import { Activity, DurableClock, Workflow } from "effect/workflow"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as ClusterSchema from "effect/cluster/ClusterSchema"
+import * as Entity from "effect/cluster/Entity"
+import * as Rpc from "effect/rpc/Rpc"
+import * as Activity from "effect/workflow/Activity"
+import * as DurableClock from "effect/workflow/DurableClock"
+import * as Workflow from "effect/workflow/Workflow"
 import { Journal } from "./Journal.ts"
 
 const payload = { op: Schema.String }

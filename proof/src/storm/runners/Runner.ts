@@ -1,11 +1,23 @@
 /**
- * A process that runs entities and workflows until its input ends or it is killed. It says a word when it is there.
+ * A process that runs entities and workflows until it is told to end or is killed. It says a word when it is there.
  */
 import { DsqlCluster } from "@effect-dsql/cluster"
 import { DsqlClient } from "@effect-dsql/core"
-import { NodeClusterSocket, NodeRuntime } from "@effect/platform-node"
-import { Config, Console, Effect, Exit, Layer, Logger, Option, type Runtime, Schedule } from "effect"
-import { ClusterWorkflowEngine } from "effect/cluster"
+import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import type * as Runtime from "effect/Runtime"
+import * as Schedule from "effect/Schedule"
+import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
+import { writeSync } from "node:fs"
+import * as Input from "../Input.ts"
 import { label } from "../Weather.ts"
 import * as Brake from "./Brake.ts"
 import * as Journal from "./Journal.ts"
@@ -30,18 +42,21 @@ const program = Effect.gen(function* () {
     Layer.provide(DsqlCluster.layerWith({ prefix: Settings.prefix, shardingConfig })),
     Layer.provide(DsqlClient.layerUrl({ url, applicationName: label, maxConnections: 8, waitTimeout: "2 seconds" }))
   )
-  const over = Effect.callback<void>((resume) => {
-    process.stdin.once("end", () => resume(Effect.void)).resume()
-  })
-  yield* Effect.andThen(Console.log("ready"), over).pipe(
+  const told = yield* Input.told
+  yield* Effect.andThen(Console.log("ready"), told.await).pipe(
     Effect.provide(running),
     // It registers, whatever the weather.
     Effect.retry(Schedule.spaced("50 millis"))
   )
-})
+}).pipe(Effect.scoped)
 
 /** Nobody waits for a step that has outlived its runner, which is tried for as long as the process lives. */
-const teardown: Runtime.Teardown = (exit) => process.exit(Exit.isSuccess(exit) ? 0 : 1)
+const teardown: Runtime.Teardown = (exit) => {
+  if (Exit.isSuccess(exit)) process.exit(0)
+  // At once: the process ends behind this line.
+  writeSync(2, `${Cause.pretty(exit.cause)}\n`)
+  process.exit(1)
+}
 
 // Runners that are lost are what a storm is about: Effect says so at each of them.
 program.pipe(Effect.provide(Logger.layer([])), NodeRuntime.runMain({ teardown }))

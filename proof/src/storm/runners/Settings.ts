@@ -1,8 +1,8 @@
 /**
  * What runners and those who ask them have in common.
  */
-import { Option } from "effect"
-import { RunnerAddress } from "effect/cluster"
+import * as Option from "effect/Option"
+import * as RunnerAddress from "effect/cluster/RunnerAddress"
 
 /** The name of the cluster, with which the names of its shards begin. */
 export const prefix = "storm"
