@@ -65,6 +65,5 @@ it.live(
       })
       const shipped = yield* Effect.promise(() => fetch(`${next.at}/orders/${id}/ship`, { method: "POST" }))
       assert.strictEqual(shipped.status, 200)
-    }).pipe(Effect.provide(NodeServices.layer), Effect.scoped),
-  60_000
+    }).pipe(Effect.provide(NodeServices.layer), Effect.scoped)
 )

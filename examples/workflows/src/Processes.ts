@@ -1,7 +1,7 @@
 /**
  * The processes of the cluster, each of which may be killed, stopped and woken. None is left when the scope is closed.
  */
-import { Context, Effect, Layer, Redacted, type Scope, Stream } from "effect"
+import { Context, Effect, Layer, Redacted, type Scope, type Sink, Stream } from "effect"
 import { ChildProcess, type ChildProcessSpawner } from "effect/process"
 import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
@@ -13,9 +13,8 @@ import { host } from "./Settings.ts"
 export interface Process {
   readonly name: string
   readonly kill: Effect.Effect<void>
-  /** It is not run any more, and does not know. */
-  readonly stop: Effect.Effect<void>
-  readonly wake: Effect.Effect<void>
+  /** It is not run any more, and does not know; gives what wakes it. */
+  readonly stop: Effect.Effect<Effect.Effect<void>>
   /** Gives it a word. */
   readonly tell: Effect.Effect<void>
   /** Asks it to end, and waits until it has. */
@@ -35,7 +34,17 @@ export class Processes extends Context.Service<
   }
 >()("workflows/Processes") {}
 
+/**
+ * Wakes a process when it is told to. A process that is stopped does not see that whoever stopped it is gone: then it
+ * is killed.
+ */
+const waker = (pid: number) =>
+  ChildProcess.make("sh", ["-c", 'if read -r _; then kill -CONT "$1"; else kill -KILL "$1"; fi', "sh", String(pid)])
+
 const main = fileURLToPath(new URL("./main.ts", import.meta.url))
+
+const word = <E>(input: Sink.Sink<void, Uint8Array, never, E>) =>
+  Stream.run(Stream.make(new TextEncoder().encode("go on\n")), input)
 
 const freePort = Effect.callback<number>((resume) => {
   const probe = createServer().listen(0, host, () => {
@@ -81,9 +90,14 @@ export const layer = (options: { readonly database: Redacted.Redacted; readonly 
           const running: Process = {
             name,
             kill: Effect.andThen(journal.note({ _tag: "Killed", name }), signal("SIGKILL")),
-            stop: Effect.andThen(signal("SIGSTOP"), journal.note({ _tag: "Stopped", name })),
-            wake: Effect.andThen(journal.note({ _tag: "Woken", name }), signal("SIGCONT")),
-            tell: Effect.orDie(Stream.run(Stream.make(new TextEncoder().encode("go on\n")), handle.stdin)),
+            stop: Effect.gen(function* () {
+              const { exitCode, stdin } = yield* waker(handle.pid)
+              yield* signal("SIGSTOP")
+              yield* journal.note({ _tag: "Stopped", name })
+              const wake = Effect.orDie(Effect.andThen(word(stdin), exitCode))
+              return Effect.andThen(journal.note({ _tag: "Woken", name }), wake)
+            }).pipe(Effect.provideContext(context), Effect.orDie),
+            tell: Effect.orDie(word(handle.stdin)),
             finish: Effect.andThen(
               Effect.orDie(handle.kill({ killSignal: "SIGTERM" })),
               journal.note({ _tag: "Finished", name })

@@ -66,10 +66,10 @@ export const run = Effect.fnUntraced(function* (options: { readonly orders: numb
   const stopped = yield* beginning("ship")
   const sleepers = left.filter(({ name }) => name === stopped.name)
   const others = left.filter(({ name }) => name !== stopped.name).map(({ name }) => name)
-  yield* Effect.forEach(sleepers, ({ stop }) => stop)
+  const wakers = yield* Effect.forEach(sleepers, ({ stop }) => stop)
   yield* journal.until(areHeldBy(...others))
   yield* journal.until((events) => isDone(events, "ship", stopped.order, stopped.name))
-  yield* Effect.forEach(sleepers, ({ wake }) => wake)
+  yield* Effect.forEach(wakers, (wake) => wake)
   // It goes on where it was.
   yield* journal.until((events) =>
     events.some(

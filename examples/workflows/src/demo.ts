@@ -29,6 +29,9 @@ its lease; who held which shard when; and whether each activity's effect is ther
 its shard (ClusterFence) the runner that was stopped writes what another one has written, and the exit code is 1
 `
 
+// Whoever read it has gone (SIGPIPE), or its disk is full: the processes end with this one.
+process.stdout.once("error", ({ code }: NodeJS.ErrnoException) => process.exit(code === "EPIPE" ? 141 : 1))
+
 const [asked, more] = process.argv.slice(2)
 
 if (asked === "--help" || asked === "-h") {

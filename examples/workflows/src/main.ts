@@ -1,6 +1,6 @@
 /**
- * One process of the cluster: `node main.ts runner`, or `node main.ts client order…`. It ends when its input does, so
- * that none is left when whoever started it is gone.
+ * One process of the cluster: `node main.ts runner`, or `node main.ts client order…`. It ends when its input does, at
+ * once, so that none is left when whoever started it is gone.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Latch, Layer, Logger } from "effect"
@@ -12,11 +12,13 @@ const [role, ...ids] = process.argv.slice(2)
 /** Opens with the first word of the input. */
 const told = Latch.makeUnsafe()
 
-const abandoned = Effect.callback<void>((resume) => {
+const abandoned = Effect.callback<never>(() => {
+  // The database is gone too: there is nothing to give back, and nobody to tell.
+  const leave = () => process.exit(1)
   process.stdin
     .on("data", () => told.openUnsafe())
-    .once("end", () => resume(Effect.void))
-    .resume()
+    .once("end", leave)
+    .once("error", leave)
   // A process that listens does not end.
   return Effect.sync(() => process.stdin.destroy())
 })
