@@ -7,7 +7,7 @@ import { DsqlClient } from "@effect-dsql/core"
 import type { Postgres } from "@effect-dsql/emulator"
 import { Clock, Console, Effect, Layer } from "effect"
 import { MessageStorage, RunnerAddress, RunnerStorage, ShardId } from "effect/cluster"
-import { fill } from "../../packages/cluster/test/support/filled.ts"
+import { analyse, fill } from "../../packages/cluster/test/support/filled.ts"
 import { database, setUp } from "./ClusterDatabases.ts"
 import { median } from "./Compare.ts"
 
@@ -63,6 +63,7 @@ export const polls = Effect.fnUntraced(function* (server: Postgres.Postgres) {
     let known = 0
     for (const count of finished) {
       if (count > known) yield* fill({ prefix, shards, waiting: 0, finished: count - known, known })
+      yield* analyse
       known = count
       const { millis, read } = yield* polling
       yield* Console.log(

@@ -1,9 +1,10 @@
 /**
- * A fenced update of one row, against the same statement through the two drivers that most programs use; and what it
- * costs to look after keys that many want.
+ * A fenced update of one row, against the same statement through the drivers that most programs use, and against what one
+ * would write by hand; and what it costs to look after keys that many want.
  */
 import { DsqlClient, Fence, Transaction } from "@effect-dsql/core"
 import { Context, Effect, Layer, Redacted } from "effect"
+import { CurrentTransformer } from "effect/sql/Statement"
 import pg from "pg"
 import postgres from "postgres"
 import * as Bars from "./Bars.ts"
@@ -12,8 +13,11 @@ import { compare } from "./Compare.ts"
 
 const connections = 8
 
-/** The statement that `Fence.compareAndSet` sends, as one would write it by hand. */
-const text = `
+/**
+ * What one would write by hand. It locks the row before it looks at the token, so that a stale owner who is refused is in
+ * the owner's way, and it takes a key that names several rows.
+ */
+const byHand = `
   WITH guard AS (SELECT token FROM bench_guards WHERE id = $1 FOR UPDATE),
   written AS (
     UPDATE bench_guards SET token = $2, owner = $3 FROM guard
@@ -33,9 +37,36 @@ const guards = (contender: number) => {
   }
 }
 
+/** The values of the statement that `Fence.compareAndSet` sends, in its order. */
+const valuesOf = (id: number, token: bigint) => [id, token, id, token + 1n, "owner", id]
+
+const moving = (id: number, token: bigint) =>
+  Transaction.autocommit(
+    Fence.compareAndSet({ table: "bench_guards", key: { id }, token: "token" }, token, {
+      token: token + 1n,
+      owner: "owner"
+    }),
+    { operation: "Bench" }
+  )
+
+/** The text of the statement that `Fence.compareAndSet` sends, of a row that is there for it. */
+const sentText = Effect.gen(function* () {
+  const sent: Array<readonly [string, ReadonlyArray<unknown>]> = []
+  yield* Effect.provideService(moving(0, 0n), CurrentTransformer, (statement) =>
+    Effect.sync(() => {
+      sent.push(statement.compile())
+      return statement
+    })
+  )
+  const [[text, values] = ["", []]] = sent
+  if (String(values) !== String(valuesOf(0, 0n))) throw new Error(`the values are ${String(values)}`)
+  return text
+})
+
 export const fences = (url: Redacted.Redacted) =>
   Effect.gen(function* () {
     const client = yield* DsqlClient.DsqlClient
+    const text = yield* sentText
     const pool = yield* Effect.acquireRelease(
       Effect.sync(() => new pg.Pool({ connectionString: Redacted.value(url), max: connections })),
       (pool) => Effect.promise(() => pool.end())
@@ -44,14 +75,22 @@ export const fences = (url: Redacted.Redacted) =>
       Effect.sync(() => postgres(Redacted.value(url), { max: connections })),
       (sql) => Effect.promise(() => sql.end())
     )
-    const [pgGuard, postgresGuard, sqlPgGuard, ourGuard] = [guards(1), guards(2), guards(3), guards(4)]
+    const [handGuard, pgGuard, postgresGuard, sqlPgGuard] = [guards(1), guards(2), guards(3), guards(8)]
+    const ourGuard = guards(4)
     const contenders = [
       {
         name: "pg",
         once: Effect.promise(() => {
           const { id, token } = pgGuard()
+          return pool.query({ name: "fence", text, values: valuesOf(id, token) }).then(({ rows }) => held(rows[0]))
+        })
+      },
+      {
+        name: "pg, a statement written by hand",
+        once: Effect.promise(() => {
+          const { id, token } = handGuard()
           return pool
-            .query({ name: "fence", text, values: [id, token + 1n, "owner", id, token] })
+            .query({ name: "by hand", text: byHand, values: [id, token + 1n, "owner", id, token] })
             .then(({ rows }) => written(rows[0]?.written))
         })
       },
@@ -59,8 +98,8 @@ export const fences = (url: Redacted.Redacted) =>
         name: "postgres",
         once: Effect.promise(() => {
           const { id, token } = postgresGuard()
-          const values = [id, String(token + 1n), "owner", id, String(token)]
-          return porsager.unsafe(text, values, { prepare: true }).then((rows) => written(rows[0]?.written))
+          const values = valuesOf(id, token).map((value) => (typeof value === "bigint" ? String(value) : value))
+          return porsager.unsafe(text, values, { prepare: true }).then((rows) => held(rows[0]))
         })
       },
       {
@@ -68,8 +107,8 @@ export const fences = (url: Redacted.Redacted) =>
         name: "@effect/sql-pg",
         once: Effect.suspend(() => {
           const { id, token } = sqlPgGuard()
-          return client.sql.unsafe<{ written: boolean }>(text, [id, token + 1n, "owner", id, token])
-        }).pipe(Effect.map((rows) => written(rows[0]?.written)))
+          return client.sql.unsafe<Readonly<Record<string, unknown>>>(text, valuesOf(id, token))
+        }).pipe(Effect.map((rows) => held(rows[0])))
       },
       {
         name: "Transaction.autocommit(Fence.compareAndSet)",
@@ -95,10 +134,7 @@ export const fences = (url: Redacted.Redacted) =>
 const moved = (client: DsqlClient.DsqlClient["Service"], next: ReturnType<typeof guards>) =>
   Effect.suspend(() => {
     const { id, token } = next()
-    const guard = { table: "bench_guards", key: { id }, token: "token" }
-    return Transaction.autocommit(Fence.compareAndSet(guard, token, { token: token + 1n, owner: "owner" }), {
-      operation: "Bench"
-    })
+    return moving(id, token)
   }).pipe(Effect.provideService(DsqlClient.DsqlClient, client))
 
 /** Clients without a queue, with one, and with one that has met a conflict within the minute, so that fences name keys. */
@@ -129,6 +165,8 @@ const conflicted = Effect.suspend(() => {
     )
   )
 })
+
+const held = (row: Readonly<Record<string, unknown>> | undefined): void => written(row?.["holds_0"])
 
 const written = (answer: unknown): void => {
   if (answer !== true) throw new Error("the fence did not hold")
