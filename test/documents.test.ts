@@ -91,26 +91,23 @@ const run = (block: string, cwd: string, env: Readonly<Record<string, string>>) 
   })
 
 layer(Layer.empty, { excludeTestServices: true })("the commands in the documentation", (it) => {
-  it.effect.each(pages)(
-    "of %s run as they are written",
-    ([, blocks]) =>
-      Effect.gen(function* () {
-        const cwd = yield* directory
-        const url = new URL(Redacted.value(yield* clusterDatabase))
-        const env = {
-          PATH: `${cwd}:${process.env["PATH"] ?? ""}`,
-          HOME: cwd,
-          SQL_HOST: url.hostname,
-          SQL_PORT: url.port,
-          SQL_USER: decodeURIComponent(url.username),
-          SQL_PASSWORD: decodeURIComponent(url.password),
-          SQL_DATABASE: url.pathname.slice(1)
-        }
-        for (const block of blocks) {
-          const { code, output } = yield* run(block, cwd, env)
-          assert.strictEqual(code, 0, `${block}\n${output}`)
-        }
-      }),
-    120_000
+  it.effect.each(pages)("of %s run as they are written", ([, blocks]) =>
+    Effect.gen(function* () {
+      const cwd = yield* directory
+      const url = new URL(Redacted.value(yield* clusterDatabase))
+      const env = {
+        PATH: `${cwd}:${process.env["PATH"] ?? ""}`,
+        HOME: cwd,
+        SQL_HOST: url.hostname,
+        SQL_PORT: url.port,
+        SQL_USER: decodeURIComponent(url.username),
+        SQL_PASSWORD: decodeURIComponent(url.password),
+        SQL_DATABASE: url.pathname.slice(1)
+      }
+      for (const block of blocks) {
+        const { code, output } = yield* run(block, cwd, env)
+        assert.strictEqual(code, 0, `${block}\n${output}`)
+      }
+    })
   )
 })

@@ -28,14 +28,30 @@ describe("docs/getting-started.md", () => {
   })
 })
 
-// A block's title is not to be seen wherever Markdown is read.
-it.each(["docs/getting-started.md", "docs/testing.md"])("%s names each file above what it holds", (page) => {
-  const text = read(page)
-  for (const title of titlesOf(page)) {
-    const above = text.slice(0, text.indexOf(` title="${title}"`)).split("\n")
-    assert.strictEqual(above.at(-3), `**${title}**`)
-  }
+describe("docs/cluster.md", () => {
+  it("shows the files of examples/cluster as they are: `-u` writes them in, too", async () => {
+    const page = "docs/cluster.md"
+    const shown = withFiles(read(page), (title) => read(join("examples/cluster", title)))
+    await expect(shown).toMatchFileSnapshot(join(root, page))
+  })
+
+  it("shows the whole program, and the test of its workflow", () => {
+    const files = globSync("src/*.ts", { cwd: join(root, "examples/cluster") })
+    assert.sameMembers(titlesOf("docs/cluster.md"), [...files, "test/Order.test.ts"])
+  })
 })
+
+// A block's title is not to be seen wherever Markdown is read.
+it.each(["docs/getting-started.md", "docs/testing.md", "docs/cluster.md"])(
+  "%s names each file above what it holds",
+  (page) => {
+    const text = read(page)
+    for (const title of titlesOf(page)) {
+      const above = text.slice(0, text.indexOf(` title="${title}"`)).split("\n")
+      assert.strictEqual(above.at(-3), `**${title}**`)
+    }
+  }
+)
 
 describe("docs/testing.md", () => {
   const cut = blocksOf(read("docs/testing.md")).flatMap(({ text, title }) =>

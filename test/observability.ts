@@ -66,6 +66,24 @@ export const reads = (expression: string, id: string): boolean =>
     ({ name }) => name.replace(/_(bucket|sum|count)$/, "") === scrapedAs(id) || name === scrapedAs(id)
   )
 
+/**
+ * What an expression sees no beginning of: Prometheus knows no increase of a counter that was not there before, and one
+ * begins with what it counts first.
+ */
+export const unbegun = (expression: string): ReadonlyArray<string> => {
+  const missed: Array<string> = []
+  parser.parse(expression).iterate({
+    enter: (node) => {
+      if (node.name !== "MatrixSelector") return
+      const [, counter = "", time = ""] = /^(.*)\[(\w+)\]$/.exec(expression.slice(node.from, node.to)) ?? []
+      const increase = `increase(${counter}[${time}])`
+      const begun = `(${counter} unless ${counter} offset ${time}) or ${increase}`
+      if (expression.includes(increase) && !expression.includes(begun)) missed.push(counter)
+    }
+  })
+  return missed
+}
+
 interface Dashboard {
   readonly panels: ReadonlyArray<{
     readonly title: string

@@ -42,7 +42,7 @@ const PATH = `${dirname(process.execPath)}${delimiter}${process.env["PATH"] ?? "
 /** Runs a program to its end, whatever that is. */
 const end = (file: string, args: ReadonlyArray<string>, cwd: string, env: NodeJS.ProcessEnv = process.env) =>
   new Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>((resolve) => {
-    const child = execFile(file, args, { cwd, env: { ...env, PATH }, timeout: 120_000 }, (_, stdout, stderr) =>
+    const child = execFile(file, args, { cwd, env: { ...env, PATH }, timeout: 900_000 }, (_, stdout, stderr) =>
       resolve({ code: child.exitCode, stdout, stderr })
     )
   })
@@ -72,11 +72,11 @@ beforeAll(async () => {
     ["install", "--no-audit", "--no-fund", "--prefer-offline", ...names.map(tarballOf), dirname(typings)],
     app
   )
-}, 300_000)
+})
 
-afterAll(() => rm(scratch, { recursive: true, force: true }), 300_000)
+afterAll(() => rm(scratch, { recursive: true, force: true }))
 
-describe("the published packages", { timeout: 120_000 }, () => {
+describe("the published packages", () => {
   it.each(names)("%s is packed without a fault that publint knows", async (name) => {
     const tarball = new Uint8Array(readFileSync(tarballOf(name))).buffer
     assert.deepStrictEqual((await publint({ pack: { tarball }, strict: true })).messages, [])
@@ -228,7 +228,7 @@ const stop = (child: ChildProcess) =>
   })
 
 describe("docs/getting-started.md", () => {
-  it("leads from an empty directory to a service that answers and tests that pass", { timeout: 300_000 }, async () => {
+  it("leads from an empty directory to a service that answers and tests that pass", async () => {
     const orders = join(scratch, "orders")
     const page = read("docs/getting-started.md")
       .replaceAll("5433", await freePort())

@@ -38,52 +38,45 @@ const pictureOf = (command: string) => {
 }
 
 describe("docs/retrying.md", () => {
-  it.live.each(shown)(
-    "shows what a command prints and draws: %s",
-    (command) =>
-      Effect.gen(function* () {
-        const cwd = yield* tree({})
-        const { outcomes } = decode((yield* typed(`${command} --format json --svg drawn.svg`, cwd)).stdout)
-        assert.include(page, Table.render(outcomes))
-        const picture = pictureOf(command)
-        if (picture === undefined) return
-        assert.include(page, `](${picture})`)
-        assert.strictEqual(read(`docs/${picture}`), readFileSync(join(cwd, "drawn.svg"), "utf8"))
-        for (const processes of new Set(outcomes.map((outcome) => outcome.processes))) {
-          const of = (policy: string) => {
-            const found = outcomes.find((outcome) => outcome.policy === policy && outcome.processes === processes)
-            assert(found !== undefined)
-            return found
-          }
-          for (const own of ["effect-dsql", "effect-dsql-queue", "effect-dsql-group"].map(of)) {
-            assert.strictEqual(own.gaveUp, 0)
-            for (const other of ["aws-connector", "aws-drizzle"].map(of)) {
-              assert.isBelow(own.attemptsPerCommit, other.attemptsPerCommit)
-              assert.isBelow(own.giveUpShare, other.giveUpShare)
-            }
+  it.live.each(shown)("shows what a command prints and draws: %s", (command) =>
+    Effect.gen(function* () {
+      const cwd = yield* tree({})
+      const { outcomes } = decode((yield* typed(`${command} --format json --svg drawn.svg`, cwd)).stdout)
+      assert.include(page, Table.render(outcomes))
+      const picture = pictureOf(command)
+      if (picture === undefined) return
+      assert.include(page, `](${picture})`)
+      assert.strictEqual(read(`docs/${picture}`), readFileSync(join(cwd, "drawn.svg"), "utf8"))
+      for (const processes of new Set(outcomes.map((outcome) => outcome.processes))) {
+        const of = (policy: string) => {
+          const found = outcomes.find((outcome) => outcome.policy === policy && outcome.processes === processes)
+          assert(found !== undefined)
+          return found
+        }
+        for (const own of ["effect-dsql", "effect-dsql-queue", "effect-dsql-group"].map(of)) {
+          assert.strictEqual(own.gaveUp, 0)
+          for (const other of ["aws-connector", "aws-drizzle"].map(of)) {
+            assert.isBelow(own.attemptsPerCommit, other.attemptsPerCommit)
+            assert.isBelow(own.giveUpShare, other.giveUpShare)
           }
         }
-      }),
-    240_000
+      }
+    })
   )
 
-  it.live(
-    "shows what becomes of a thousand",
-    () =>
-      Effect.gen(function* () {
-        const own = "--policy effect-dsql-queue --policy effect-dsql-group"
-        const command = `effect-dsql simulate --contenders 1000 --processes 1,10 --runs 1 ${own}`
-        const { outcomes } = decode((yield* typed(`${command} --format json`)).stdout)
-        const [, ...lines] = Table.render(outcomes).split("\n")
-        const squeezed = page.replaceAll(/ +/g, " ")
-        for (const line of lines) assert.include(squeezed, line.replaceAll(/ +/g, " "))
-      }),
-    120_000
+  it.live("shows what becomes of a thousand", () =>
+    Effect.gen(function* () {
+      const own = "--policy effect-dsql-queue --policy effect-dsql-group"
+      const command = `effect-dsql simulate --contenders 1000 --processes 1,10 --runs 1 ${own}`
+      const { outcomes } = decode((yield* typed(`${command} --format json`)).stdout)
+      const [, ...lines] = Table.render(outcomes).split("\n")
+      const squeezed = page.replaceAll(/ +/g, " ")
+      for (const line of lines) assert.include(squeezed, line.replaceAll(/ +/g, " "))
+    })
   )
 
   it.live.each(commands.filter((command) => !shown.includes(command)))(
     "has a command that runs as it is written: %s",
-    (command) => typed(command),
-    120_000
+    (command) => typed(command)
   )
 })

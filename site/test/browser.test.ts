@@ -43,7 +43,7 @@ const server = createServer((request, response) => {
 const desk = { width: 1280, height: 800 }
 const phone = { width: 360, height: 740 }
 
-describe.skipIf(missing !== undefined)("the site in a browser", { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)("the site in a browser", () => {
   let browser: Browser
   let origin: string
   beforeAll(async () => {
@@ -52,7 +52,7 @@ describe.skipIf(missing !== undefined)("the site in a browser", { timeout: 120_0
     assert.isTrue(typeof address === "object" && address !== null)
     if (typeof address === "object") origin = `http://127.0.0.1:${address?.port}`
     browser = await chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox"] })
-  }, 60_000)
+  })
   afterAll(async () => {
     await browser?.close()
     server.close()
@@ -61,6 +61,8 @@ describe.skipIf(missing !== undefined)("the site in a browser", { timeout: 120_0
   /** Opens a page of the site; gives what went wrong in it, which other hosts it asked among that. */
   const open = async (path: string, options: Parameters<Browser["newPage"]>[0] = { viewport: desk }) => {
     const page = await browser.newPage(options)
+    // The run's limit ends what hangs.
+    page.setDefaultTimeout(0)
     const complaints: Array<string> = []
     page.on("pageerror", (error) => complaints.push(String(error)))
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()))
