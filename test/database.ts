@@ -22,8 +22,11 @@ export const database = Effect.gen(function* () {
   return Redacted.make(url.href)
 })
 
+/** How suites run their emulators: few ask who met whom or what it costs, and a commit beside others pays for it. */
+export const unwatched: NonNullable<Testing.Options["emulator"]> = { watch: false }
+
 /** The URL of a database on an emulated Aurora DSQL that exists for as long as the scope is open. */
-export const clusterDatabase = Effect.map(Testing.make(), ({ url }) => url)
+export const clusterDatabase = Effect.map(Testing.make({ emulator: unwatched }), ({ url }) => url)
 
 /** The form in which guarded writes are sent: `DSQL_GUARDED=transaction` runs the suites in the other one. */
 export const guarded = process.env["DSQL_GUARDED"] === "transaction" ? "transaction" : "statement"
@@ -33,4 +36,5 @@ export const TestDatabase = (options: DsqlClient.PoolOptions = {}) =>
   Layer.unwrap(Effect.map(database, (url) => DsqlClient.layerUrl({ guarded, ...options, url })))
 
 /** A client on a database of its own, on an emulated Aurora DSQL. */
-export const TestCluster = (client: DsqlClient.PoolOptions = {}) => Testing.layer({ client: { guarded, ...client } })
+export const TestCluster = (client: DsqlClient.PoolOptions = {}) =>
+  Testing.layer({ client: { guarded, ...client }, emulator: unwatched })

@@ -33,6 +33,9 @@ export const costs = (
   dpu: number | undefined
 ): void => assert.closeTo(read + write, dpu ?? Number.NaN, Math.max(0.008, 0.02 * (dpu ?? 0)), operation)
 
-/** The same of what the file's emulator has done since `control.reset`. */
+/** Has the file's emulator count from here on, and say what things cost. */
+export const watchedAnew = Effect.flatMap(Testing.Control, (control) => Effect.andThen(control.watch(), control.reset))
+
+/** The same of what the file's emulator has done since it counts. */
 export const costing = (operation: string, dpu: number | undefined) =>
   Effect.map(Testing.cost(), (cost) => costs(operation, cost, dpu))

@@ -8,7 +8,7 @@ import { Testing } from "@effect-dsql/testing"
 import { assert, layer } from "@effect/vitest"
 import { Console, Context, Data, Effect, Fiber, Layer } from "effect"
 import { Statement } from "effect/sql"
-import { TestCluster } from "../../test/database.ts"
+import { TestCluster, unwatched } from "../../test/database.ts"
 import { BriefLifetime } from "../../test/lifetime.ts"
 import { type Case, write } from "../src/outcomes/Case.ts"
 import { GuardedWrites, insert, there } from "../src/outcomes/CoreWrites.ts"
@@ -34,7 +34,7 @@ class Trying extends Context.Service<
 const Emulated = Layer.effect(
   Trying,
   Effect.gen(function* () {
-    const place = Testing.make({ source: SchemaSource.builtIn() })
+    const place = Testing.make({ source: SchemaSource.builtIn(), emulator: unwatched })
     const matrix = yield* Matrix.make(
       yield* Effect.all(
         Array.from({ length: lanes }, () => place),

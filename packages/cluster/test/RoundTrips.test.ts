@@ -5,7 +5,7 @@ import { DsqlClient } from "@effect-dsql/core"
 import { Testing } from "@effect-dsql/testing"
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { costing, explained, table } from "../../../test/roundTrips.ts"
+import { costing, explained, table, watchedAnew } from "../../../test/roundTrips.ts"
 import { describeCounted, forms } from "./support/cluster.ts"
 import { operations } from "./support/operations.ts"
 
@@ -23,7 +23,7 @@ describeCounted("The page on round trips of Effect Cluster", (it) => {
           const control = yield* Testing.Control
           const client = yield* DsqlClient.DsqlClient
           const ready = yield* Effect.provideService(readied, DsqlClient.DsqlClient, { ...client, guarded: form })
-          yield* control.reset
+          yield* watchedAnew
           yield* ready
           const { roundTrips } = yield* control.counts()
           const row = documented.find((each) => each.operation === operation)

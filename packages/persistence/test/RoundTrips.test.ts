@@ -26,7 +26,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { randomInt, randomUUID } from "node:crypto"
 import * as Plans from "../../../test/plans.ts"
-import { costing, explained, table } from "../../../test/roundTrips.ts"
+import { costing, explained, table, watchedAnew } from "../../../test/roundTrips.ts"
 import { Control } from "./support/emulated.ts"
 import {
   created,
@@ -301,7 +301,7 @@ describeEmulated("The page on round trips", (it) => {
         Effect.gen(function* () {
           const control = yield* Control
           const ready = yield* readied
-          yield* control.reset
+          yield* watchedAnew
           yield* ready
           const { roundTrips } = yield* control.counts()
           const row = documented.find((each) => each.operation === operation)

@@ -6,7 +6,7 @@ import { Testing } from "@effect-dsql/testing"
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { RateLimiter } from "effect/persistence"
-import { costing, table } from "../../../test/roundTrips.ts"
+import { costing, table, watchedAnew } from "../../../test/roundTrips.ts"
 import { counting } from "./support/limitOperations.ts"
 import { describeStorage } from "./support/storage.ts"
 
@@ -31,7 +31,7 @@ for (const [column, form] of (["statement", "transaction"] as const).entries()) 
           const counted = yield* Effect.forEach(
             operations,
             Effect.fnUntraced(function* ([name, operation]) {
-              yield* control.reset
+              yield* watchedAnew
               yield* operation
               if (form === "statement") yield* costing(name, documented.find((row) => row.name === name)?.dpu)
               return [name, (yield* control.counts()).roundTrips]

@@ -4,7 +4,7 @@
 import { Testing } from "@effect-dsql/testing"
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { costing, table } from "../../../test/roundTrips.ts"
+import { costing, table, watchedAnew } from "../../../test/roundTrips.ts"
 import { operations, Storages } from "./support/operations.ts"
 import { describeStorage } from "./support/storage.ts"
 
@@ -24,7 +24,7 @@ for (const form of ["statement", "transaction"] as const) {
         Effect.gen(function* () {
           const control = yield* Testing.Control
           const ready = yield* readied
-          yield* control.reset
+          yield* watchedAnew
           yield* ready
           const { roundTrips } = yield* control.counts()
           const row = documented.find((each) => each.operation === operation)

@@ -15,6 +15,7 @@ import type { SchemaSource } from "@effect-dsql/schema/SchemaSource"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlError } from "effect/sql/SqlError"
 import { createHash } from "node:crypto"
@@ -45,18 +46,30 @@ export const make = (
   server: Postgres,
   sources: ReadonlyArray<SchemaSource>
 ): Effect.Effect<string, SqlError | Emulator.EmulatorError | MigrationError | DsqlError | PostgresError> =>
-  Effect.gen(function* () {
+  Effect.suspend(() => {
     const name = nameOf(sources)
+    const place = Redacted.value(server.url(name))
+    if (known.has(place)) return Effect.succeed(name)
+    return Effect.as(
+      Effect.tap(ensured(server, name, sources), () => Effect.sync(() => known.add(place))),
+      name
+    )
+  })
+
+/** Templates, by their URLs, that this process knows to be there: what is one stays one. */
+const known = new Set<string>()
+
+const ensured = (server: Postgres, name: string, sources: ReadonlyArray<SchemaSource>) =>
+  Effect.gen(function* () {
     const sql = yield* Effect.provide(PgClient.makeClient({ url: server.url() }), Reactivity.layer)
     const look = sql<{ datistemplate: boolean }>`SELECT datistemplate FROM pg_database WHERE datname = ${name}`
-    // What is a template stays one.
-    const [known] = yield* look
-    if (known?.datistemplate === true) return name
+    const [made] = yield* look
+    if (made?.datistemplate === true) return
     yield* Effect.acquireRelease(sql`SELECT pg_advisory_lock(hashtext(${name}))`, () =>
       Effect.orDie(sql`SELECT pg_advisory_unlock(hashtext(${name}))`)
     )
     const [found] = yield* look
-    if (found?.datistemplate === true) return name
+    if (found?.datistemplate === true) return
     // One of its own, for which nobody waits and at which nobody looks.
     const emulator = yield* Emulator.make({ postgres: server, jobDelay: 0, log: false })
     // What is no template yet is half made: whoever made it is gone.
@@ -69,5 +82,4 @@ export const make = (
       yield* Effect.forEach(sources, (source) => migrator.setup({ source }), { discard: true })
     }).pipe(Effect.provide(Layer.provideMerge(Migrator.layer, DsqlClient.layerUrl({ url: emulator.url(name) }))))
     yield* sql`UPDATE pg_database SET datistemplate = true WHERE datname = ${name}`
-    return name
   }).pipe(Effect.scoped)

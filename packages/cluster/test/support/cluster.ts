@@ -24,7 +24,7 @@ import {
 import { Headers } from "effect/http"
 import { Rpc, RpcSchema } from "effect/rpc"
 import { randomUUID } from "node:crypto"
-import { guarded } from "../../../../test/database.ts"
+import { guarded, unwatched } from "../../../../test/database.ts"
 import { BriefLifetime } from "../../../../test/lifetime.ts"
 import { linted } from "../../../../test/linted.ts"
 import { ProvingReads } from "../../../../test/proving.ts"
@@ -35,7 +35,9 @@ const schema = "dsql/cluster"
 
 const Database = (form: "statement" | "transaction") =>
   linted(schema).pipe(
-    Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(schema), client: { guarded: form } })),
+    Layer.provideMerge(
+      Testing.layer({ source: SchemaSource.builtIn(schema), client: { guarded: form }, emulator: unwatched })
+    ),
     Layer.provideMerge(BriefLifetime)
   )
 

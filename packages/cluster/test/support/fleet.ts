@@ -25,6 +25,7 @@ import { PersistenceError } from "effect/cluster/ClusterError"
 import type { Rpc } from "effect/rpc"
 import { WorkflowEngine } from "effect/workflow"
 import { connect, createServer, type Socket } from "node:net"
+import { unwatched } from "../../../../test/database.ts"
 import { freePort } from "../../../../test/freePort.ts"
 import { prefix as newPrefix, shard } from "./cluster.ts"
 
@@ -34,7 +35,10 @@ export const describeFleet = (
   suite: (it: Vitest.MethodsNonLive<DsqlClient.Provided | Testing.Control>) => void
 ): void =>
   layer(
-    Testing.layer({ source: Effect.all([SchemaSource.builtIn("dsql/cluster"), SchemaSource.builtIn("dsql/storage")]) }),
+    Testing.layer({
+      source: Effect.all([SchemaSource.builtIn("dsql/cluster"), SchemaSource.builtIn("dsql/storage")]),
+      emulator: unwatched
+    }),
     { excludeTestServices: true }
   )(name, suite)
 

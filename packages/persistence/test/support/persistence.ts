@@ -12,7 +12,7 @@ import { Testing } from "@effect-dsql/testing"
 import { layer, type Vitest } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { test } from "vitest"
-import { guarded } from "../../../../test/database.ts"
+import { guarded, unwatched } from "../../../../test/database.ts"
 import { BriefLifetime } from "../../../../test/lifetime.ts"
 import { linted } from "../../../../test/linted.ts"
 import { Migrated } from "../../../../test/migrated.ts"
@@ -56,7 +56,7 @@ const skip = (name: string, needs: string): void => test.skip(`${name} (needs ${
 
 const Database = (guarded: Form) =>
   linted().pipe(
-    Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(), client: { guarded } })),
+    Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(), client: { guarded }, emulator: unwatched })),
     Layer.provideMerge(BriefLifetime)
   )
 

@@ -6,7 +6,7 @@ import { Migrator, SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
-import { guarded, TestCluster, TestDatabase } from "../../../../test/database.ts"
+import { guarded, TestCluster, TestDatabase, unwatched } from "../../../../test/database.ts"
 import { ProvingReads } from "../../../../test/proving.ts"
 
 /**
@@ -22,7 +22,7 @@ export const TestMigrator = Migrator.layer.pipe(
 /** The same where a schema has been set up already: the built-in one, or one's own. */
 export const SetUpMigrator = (source: Testing.Options["source"] = SchemaSource.builtIn()) =>
   Migrator.layer.pipe(
-    Layer.provideMerge(Testing.layer({ client: { guarded }, source })),
+    Layer.provideMerge(Testing.layer({ client: { guarded }, source, emulator: unwatched })),
     Layer.provideMerge(NodeServices.layer),
     Layer.provideMerge(ProvingReads)
   )

@@ -7,7 +7,7 @@ import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
 import { layer, type Vitest } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Layer } from "effect"
-import { guarded } from "../../../../test/database.ts"
+import { guarded, unwatched } from "../../../../test/database.ts"
 import { BriefLifetime } from "../../../../test/lifetime.ts"
 import { linted } from "../../../../test/linted.ts"
 
@@ -16,7 +16,9 @@ const schema = "dsql/storage"
 /** A database with the storages' tables, and a client that sends guarded writes in this form. */
 export const Database = (form: "statement" | "transaction" = guarded) =>
   linted(schema).pipe(
-    Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(schema), client: { guarded: form } })),
+    Layer.provideMerge(
+      Testing.layer({ source: SchemaSource.builtIn(schema), client: { guarded: form }, emulator: unwatched })
+    ),
     Layer.provideMerge(BriefLifetime)
   )
 

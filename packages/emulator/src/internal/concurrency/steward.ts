@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { Backend, BackendLost } from "../postgres/backend.ts"
 import * as Parking from "./parking.ts"
 import type { Member } from "./state.ts"
@@ -33,9 +33,14 @@ const patience = 3
 const pids = (text: string | null | undefined): ReadonlyArray<number> =>
   text === null || text === undefined || text === "{}" ? [] : text.slice(1, -1).split(",").map(Number)
 
-/** Starts a steward that works until the scope closes. */
-export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scope> =>
+/** Starts a steward that works until the scope closes, and connects when there is something to ask or to order. */
+export const make = (
+  connect: Effect.Effect<Backend, BackendLost, Scope.Scope>
+): Effect.Effect<Steward, never, Scope.Scope> =>
   Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const connected = yield* Effect.cached(Scope.provide(connect, scope))
+    const query = (sql: string) => Effect.flatMap(connected, (backend) => backend.query(sql))
     const watched = new Map<number, Watched>()
     const wake = yield* Queue.sliding<void>(1)
     const orders: Array<string> = []
@@ -57,7 +62,7 @@ export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scop
     /** Who of them waits, and for whom. */
     const blockedOf = (sessions: Iterable<number>) =>
       Effect.map(
-        backend.query(`SELECT pid, pg_blocking_pids(pid) FROM unnest('{${[...sessions].join(",")}}'::int[]) pid`),
+        query(`SELECT pid, pg_blocking_pids(pid) FROM unnest('{${[...sessions].join(",")}}'::int[]) pid`),
         (rows) => new Map(rows.map(([pid, by]) => [Number(pid), pids(by)] as const).filter(([, by]) => by.length > 0))
       )
 
@@ -85,7 +90,7 @@ export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scop
     yield* Effect.gen(function* () {
       while (true) {
         if (watched.size === 0 && orders.length === 0) yield* Queue.take(wake)
-        if (orders.length > 0) yield* backend.query(`SELECT ${[...new Set(orders.splice(0))].join(", ")}`)
+        if (orders.length > 0) yield* query(`SELECT ${[...new Set(orders.splice(0))].join(", ")}`)
         else yield* Effect.sleep(patience)
         yield* round
       }

@@ -37,15 +37,32 @@ const changesRows = ({ body, kind, node }: Statement.Statement): boolean =>
 
 const defines = ({ kind }: Statement.Statement): boolean => kind === "ddl"
 
+type Parsed = Effect.Effect<ReadonlyArray<SqlStatement>, SourceUnreadable | InvalidStatement>
+
+/** What was found in files, by their paths: parsing them takes longer than all else that is done to know a schema. */
+const found = new Map<string, { readonly bytes: Uint8Array; readonly statements: ReadonlyArray<SqlStatement> }>()
+
+/** Files of which that is kept. */
+const kept = 100
+
 /**
  * Reads the statements of a file. What Aurora DSQL would refuse is refused, with
  * the linter's rule and advice, and so is what a schema may not hold: statements
  * that begin or end a transaction, change the session, or only read.
  */
-export const parse = (
-  bytes: Uint8Array,
-  path: string
-): Effect.Effect<ReadonlyArray<SqlStatement>, SourceUnreadable | InvalidStatement> =>
+export const parse = (bytes: Uint8Array, path: string): Parsed =>
+  Effect.suspend(() => {
+    const known = found.get(path)
+    if (known !== undefined && Buffer.compare(known.bytes, bytes) === 0) return Effect.succeed(known.statements)
+    return Effect.tap(parseAnew(bytes, path), (statements) =>
+      Effect.sync(() => {
+        if (found.size >= kept) found.clear()
+        found.set(path, { bytes, statements })
+      })
+    )
+  })
+
+const parseAnew = (bytes: Uint8Array, path: string): Parsed =>
   Effect.gen(function* () {
     const text = yield* Effect.try({
       try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
