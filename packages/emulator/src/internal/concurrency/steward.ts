@@ -59,6 +59,12 @@ export const make = (
       return undefined
     }
 
+    /** Whether anybody in its database can have what it waits for. */
+    const hasRival = (member: Member) =>
+      [...member.database.members].some(
+        (other) => other !== member && (other.transaction !== undefined || watched.has(other.backend.pid))
+      )
+
     /** Who of them waits, and for whom. */
     const blockedOf = (sessions: Iterable<number>) =>
       Effect.map(
@@ -70,7 +76,7 @@ export const make = (
       const now = performance.now()
       const due = [...watched].filter(([, { next }]) => next <= now)
       for (const [, each] of due) each.next = now + Math.min(100, Math.max(patience, (now - each.since) / 2))
-      if (due.length === 0) return
+      if (!due.some(([, { member }]) => hasRival(member))) return
       // Most of them only work for longer; a cycle may go through those that are not due.
       if ((yield* blockedOf(due.map(([pid]) => pid))).size === 0) return
       const blocked = yield* blockedOf(watched.keys())
