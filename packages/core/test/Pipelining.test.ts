@@ -318,7 +318,7 @@ layer(database({ streams: "pages" }), { excludeTestServices: true })("a stream i
             const seen: Array<number> = []
             const ask = ({ n }: { readonly n: number }) =>
               Effect.andThen(
-                n % 600 === 0 ? insert(n) : Effect.void,
+                n % 600 === 0 ? Effect.asVoid(insert(n)) : Effect.void,
                 Effect.sync(() => seen.push(n))
               )
             yield* Effect.flatMap(numbers(many), Stream.runForEach(ask))

@@ -10,6 +10,8 @@ export interface PreparedStatement {
   readonly name: string
   readonly sql: string
   readonly types: ReadonlyArray<number>
+  /** When it was asked for last, by how often any was. */
+  asked: number
   /** How many are about to ask for it, and were not written yet. */
   uses: number
   /** Whether its Parse was written. */
@@ -30,26 +32,30 @@ export class PreparedStatements {
   private readonly namespace = randomBytes(8).toString("hex")
   private closes: Array<Uint8Array> = []
   private count = 0
+  private asked = 0
   private size = 0
 
   get(sql: string, types: ReadonlyArray<number>): PreparedStatement {
-    const known = this.byText.get(sql) ?? []
-    this.byText.delete(sql)
-    this.byText.set(sql, known)
-    const found = known.find((statement) => isSame(statement.types, types))
-    if (found !== undefined) return found
+    const known = this.byText.get(sql)
+    const found = known?.find((statement) => isSame(statement.types, types))
+    if (found !== undefined) {
+      found.asked = ++this.asked
+      return found
+    }
     const name = `dsql_${this.namespace}_${++this.count}`
     const made: PreparedStatement = {
       name,
       sql,
       types,
+      asked: ++this.asked,
       uses: 0,
       isSent: false,
       isReady: false,
       columns: undefined,
       bound: undefined
     }
-    known.push(made)
+    if (known === undefined) this.byText.set(sql, [made])
+    else known.push(made)
     this.size++
     this.evict(made)
     return made
@@ -82,7 +88,8 @@ export class PreparedStatements {
   /** Those stay that are under way or about to be. One that nobody sent in the end, the server has not heard of. */
   private evict(made: PreparedStatement): void {
     if (this.size <= most) return
-    for (const statement of [...this.byText.values()].flat()) {
+    // Those first that were not asked for the longest.
+    for (const statement of [...this.byText.values()].flat().toSorted((one, other) => one.asked - other.asked)) {
       if (this.size <= most) return
       if (statement === made || statement.uses > 0 || statement.isSent !== statement.isReady) continue
       this.remove(statement)
