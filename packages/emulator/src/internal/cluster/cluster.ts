@@ -32,6 +32,8 @@ export interface Cluster {
   readonly database: (name: string) => Effect.Effect<Database, Backend.BackendLost>
   /** Opens a client's session. */
   readonly login: Login.Login
+  /** Ends a session in the middle of what it does. */
+  readonly terminate: (session: Backend.Backend) => Effect.Effect<void>
   readonly dropDatabase: (name: string) => Effect.Effect<void, Backend.BackendLost>
   readonly createDatabase: (name: string, template: string | undefined) => Effect.Effect<void, Backend.BackendLost>
 }
@@ -190,6 +192,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     steward,
+    terminate: ({ pid }) => Effect.ignore(maker.query(`SELECT pg_terminate_backend(${pid})`)),
     login: (parameters) => presence.noted(parameters.get("database") ?? "postgres", login(parameters)),
     databases: () => [...databases.values()].map(({ database }) => database),
     database: (name) =>

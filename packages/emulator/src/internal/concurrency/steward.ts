@@ -17,8 +17,6 @@ export interface Steward {
   readonly watch: (member: Member) => () => void
   /** How many requests are under way. */
   readonly requests: () => number
-  /** Ends the statement or the session of a backend. */
-  readonly signal: (pid: number, kind: "cancel" | "terminate") => Effect.Effect<void>
 }
 
 interface Watched {
@@ -33,7 +31,7 @@ const patience = 3
 const pids = (text: string | null | undefined): ReadonlyArray<number> =>
   text === null || text === undefined || text === "{}" ? [] : text.slice(1, -1).split(",").map(Number)
 
-/** Starts a steward that works until the scope closes, and connects when there is something to ask or to order. */
+/** Starts a steward that works until the scope closes, and connects when there is something to ask. */
 export const make = (
   connect: Effect.Effect<Backend, BackendLost, Scope.Scope>
 ): Effect.Effect<Steward, never, Scope.Scope> =>
@@ -43,7 +41,6 @@ export const make = (
     const query = (sql: string) => Effect.flatMap(connected, (backend) => backend.query(sql))
     const watched = new Map<number, Watched>()
     const wake = yield* Queue.sliding<void>(1)
-    const orders: Array<string> = []
 
     const victimOf = (start: number, blocked: ReadonlyMap<number, ReadonlyArray<number>>): Member | undefined => {
       const path: Array<number> = []
@@ -80,6 +77,7 @@ export const make = (
       // Most of them only work for longer; a cycle may go through those that are not due.
       if ((yield* blockedOf(due.map(([pid]) => pid))).size === 0) return
       const blocked = yield* blockedOf(watched.keys())
+      const victims = new Set<number>()
       for (const [pid, by] of blocked) {
         const waiting = watched.get(pid)
         if (waiting === undefined) continue
@@ -89,15 +87,15 @@ export const make = (
         const victim = victimOf(pid, blocked)
         if (victim === undefined) continue
         victim.told = performance.now()
-        orders.push(`pg_cancel_backend(${victim.backend.pid})`)
+        victims.add(victim.backend.pid)
       }
+      if (victims.size > 0) yield* query(`SELECT ${[...victims].map((pid) => `pg_cancel_backend(${pid})`).join(", ")}`)
     })
 
     yield* Effect.gen(function* () {
       while (true) {
-        if (watched.size === 0 && orders.length === 0) yield* Queue.take(wake)
-        if (orders.length > 0) yield* query(`SELECT ${[...new Set(orders.splice(0))].join(", ")}`)
-        else yield* Effect.sleep(patience)
+        if (watched.size === 0) yield* Queue.take(wake)
+        yield* Effect.sleep(patience)
         yield* round
       }
     }).pipe(
@@ -115,11 +113,6 @@ export const make = (
           watched.delete(pid)
         }
       },
-      requests: () => watched.size,
-      signal: (pid, kind) =>
-        Effect.sync(() => {
-          orders.push(kind === "cancel" ? `pg_cancel_backend(${pid})` : `pg_terminate_backend(${pid})`)
-          Queue.offerUnsafe(wake, undefined)
-        })
+      requests: () => watched.size
     }
   })
