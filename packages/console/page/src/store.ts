@@ -25,6 +25,9 @@ export type Link = "opening" | "up" | "down" | "stale"
 /** Transactions that a page keeps. */
 export const most = 10_000
 
+/** Words of the server on its time that are compared. */
+const remembered = 8
+
 /** Lanes of one label: what does not fit shares the last one. */
 const lanesAtMost = 24
 
@@ -52,7 +55,8 @@ export const makeStore = (onChange: () => void) => {
   let paused = false
   let waiting: Array<Transaction> = []
   let state: State | undefined
-  /** What the server's clock is ahead of this one's. */
+  /** What the server's clock was ahead of this one's, by what it last said: what comes was on its way for a while. */
+  let said: Array<number> = []
   let ahead = 0
   let link: Link = "opening"
   let latest = 0
@@ -60,6 +64,10 @@ export const makeStore = (onChange: () => void) => {
   let still: number | undefined
 
   const running = () => Date.now() + ahead
+  /** Takes it that the server's time is later than this. */
+  const isPast = (time: number) => {
+    ahead = Math.max(ahead, time - Date.now())
+  }
   const hold = () => {
     still = paused || link === "down" || link === "stale" ? (still ?? running()) : undefined
   }
@@ -91,6 +99,7 @@ export const makeStore = (onChange: () => void) => {
     }
     longest = Math.max(longest, transaction.ended ?? 0)
     latest = Math.max(latest, transaction.began + (transaction.ended ?? 0))
+    isPast(latest)
   }
 
   const trim = () => {
@@ -115,7 +124,9 @@ export const makeStore = (onChange: () => void) => {
     },
     setState: (next: State) => {
       state = next
-      ahead = next.now - Date.now()
+      said = [...said, next.now - Date.now()].slice(-remembered)
+      ahead = Math.max(...said)
+      isPast(latest)
       onChange()
     },
     setLink: (next: Link) => {

@@ -43,7 +43,8 @@ export const state = Effect.fnUntraced(function* (
     Effect.map(control.counts(label), (counts) => [label, counts.roundTrips] as const)
   )
   return {
-    now: Date.now(),
+    // By the clock that transactions are told by.
+    now: performance.timeOrigin + performance.now(),
     ...setting,
     parameters: yield* control.keepsParameters,
     connections: holdings.connections,

@@ -6,6 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Watch from "../../Watch.ts"
 import type { Refusal } from "../statement/refusal.ts"
+import { now } from "./clock.ts"
 import { cut, sizeOf, told, type Trace } from "./trace.ts"
 
 /** What is kept at most: transactions that have ended, characters of them, refused texts, shapes with a cost of their own. */
@@ -184,7 +185,7 @@ export const make = (): Log => {
         message: cut(message),
         ...(hint !== undefined && { hint: cut(hint) }),
         times: (before?.times ?? 0) + 1,
-        at: Date.now()
+        at: now()
       })
     },
     committedAfter: (database, sequence) => {

@@ -16,13 +16,11 @@ import * as Parameter from "../protocol/parameter.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import type { Prepared } from "../statement/prepared.ts"
 import * as Refusal from "../statement/refusal.ts"
+import { now } from "./clock.ts"
 import type { Log } from "./log.ts"
 import type { Looker } from "./looker.ts"
 import * as Rival from "./rival.ts"
 import * as Trace from "./trace.ts"
-
-/** Milliseconds of the epoch, with parts of them. */
-const now = (): number => performance.timeOrigin + performance.now()
 
 /** Characters of a parameter that are kept. */
 const longestParameter = 200
@@ -261,7 +259,7 @@ const conflictOf = (
   ...(met.table !== undefined && { table: met.table }),
   ...(met.key !== undefined && { key: met.key }),
   ...(met.more === true && { more: true }),
-  at: Date.now()
+  at: now()
 })
 
 /** What DETAIL says of a conflict, in PostgreSQL's way of naming a key. */
