@@ -55,9 +55,9 @@ export const makeStore = (onChange: () => void) => {
   let paused = false
   let waiting: Array<Transaction> = []
   let state: State | undefined
-  /** What the server's clock was ahead of this one's, by what it last said: what comes was on its way for a while. */
-  let said: Array<number> = []
+  /** What the server's clock is ahead of this one's: at least as much as any of its last words says, which took a while. */
   let ahead = 0
+  let said: Array<number> = []
   let link: Link = "opening"
   let latest = 0
   /** The time that is shown, while it stands still. */

@@ -114,9 +114,12 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       const known = databases.get(name)
       databases.delete(name)
-      const staying = new Set([...(known?.database.members ?? [])].map(({ backend }) => backend))
       const closed = known === undefined ? Effect.void : Scope.close(known.scope, Exit.void)
-      return Effect.andThen(closed, presence.left(name, staying))
+      const staying = () => new Set([...(known?.database.members ?? [])].map(({ backend }) => backend))
+      return Effect.andThen(
+        closed,
+        Effect.suspend(() => presence.left(name, staying()))
+      )
     })
 
   const open = Effect.fnUntraced(function* (name: string) {
