@@ -101,9 +101,9 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Cluster, Backend.BackendLost, Scope.Scope> {
   const scope = yield* Effect.scope
   const toServer = Backend.connect(server, parametersOf("postgres"))
-  const maker = yield* toServer
+  const [main, maker] = yield* Effect.all([toServer, toServer], { concurrency: 2 })
   const making = Semaphore.makeUnsafe(1)
-  const steward = yield* Steward.make(toServer)
+  const steward = yield* Steward.make(main)
   const databases = new Map<string, { readonly database: Database; readonly scope: Scope.Closeable }>()
   yield* maker.query(Install.adminRole)
 

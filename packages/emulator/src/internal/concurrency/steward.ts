@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type { Backend, BackendLost } from "../postgres/backend.ts"
 import * as Parking from "./parking.ts"
 import type { Member } from "./state.ts"
@@ -31,14 +31,9 @@ const patience = 3
 const pids = (text: string | null | undefined): ReadonlyArray<number> =>
   text === null || text === undefined || text === "{}" ? [] : text.slice(1, -1).split(",").map(Number)
 
-/** Starts a steward that works until the scope closes, and connects when there is something to ask. */
-export const make = (
-  connect: Effect.Effect<Backend, BackendLost, Scope.Scope>
-): Effect.Effect<Steward, never, Scope.Scope> =>
+/** Starts a steward that works until the scope closes. */
+export const make = ({ query }: Backend): Effect.Effect<Steward, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const scope = yield* Effect.scope
-    const connected = yield* Effect.cached(Scope.provide(connect, scope))
-    const query = (sql: string) => Effect.flatMap(connected, (backend) => backend.query(sql))
     const watched = new Map<number, Watched>()
     const wake = yield* Queue.sliding<void>(1)
 
