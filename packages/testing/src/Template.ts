@@ -46,14 +46,12 @@ export const make = (
   server: Postgres,
   sources: ReadonlyArray<SchemaSource>
 ): Effect.Effect<string, SqlError | Emulator.EmulatorError | MigrationError | DsqlError | PostgresError> =>
-  Effect.suspend(() => {
+  Effect.gen(function* () {
     const name = nameOf(sources)
     const place = Redacted.value(server.url(name))
-    if (known.has(place)) return Effect.succeed(name)
-    return Effect.as(
-      Effect.tap(ensured(server, name, sources), () => Effect.sync(() => known.add(place))),
-      name
-    )
+    if (!known.has(place)) yield* ensured(server, name, sources)
+    known.add(place)
+    return name
   })
 
 /** Templates, by their URLs, that this process knows to be there: what is one stays one. */

@@ -51,15 +51,13 @@ const kept = 100
  * that begin or end a transaction, change the session, or only read.
  */
 export const parse = (bytes: Uint8Array, path: string): Parsed =>
-  Effect.suspend(() => {
+  Effect.gen(function* () {
     const known = found.get(path)
-    if (known !== undefined && Buffer.compare(known.bytes, bytes) === 0) return Effect.succeed(known.statements)
-    return Effect.tap(parseAnew(bytes, path), (statements) =>
-      Effect.sync(() => {
-        if (found.size >= kept) found.clear()
-        found.set(path, { bytes, statements })
-      })
-    )
+    if (known !== undefined && Buffer.compare(known.bytes, bytes) === 0) return known.statements
+    const statements = yield* parseAnew(bytes, path)
+    if (found.size >= kept) found.clear()
+    found.set(path, { bytes, statements })
+    return statements
   })
 
 const parseAnew = (bytes: Uint8Array, path: string): Parsed =>
