@@ -73,7 +73,8 @@ export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scop
         const waiting = watched.get(pid)
         if (waiting === undefined) continue
         for (const member of waiting.member.database.members) {
-          if (by.includes(member.backend.pid)) yield* Parking.park(member)
+          // A session that has ended is in nobody's way.
+          if (by.includes(member.backend.pid)) yield* Effect.ignore(Parking.park(member))
         }
         const victim = victimOf(pid, blocked)
         if (victim === undefined) continue
