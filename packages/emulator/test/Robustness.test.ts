@@ -1,12 +1,15 @@
+import { Emulator } from "@effect-dsql/emulator"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fc from "fast-check"
 import { connect } from "node:net"
+import { sharedPostgres } from "../../../test/postgres.ts"
 import * as ClientMessage from "../src/internal/protocol/clientMessage.ts"
 import * as Frame from "../src/internal/protocol/frame.ts"
 import * as Keeper from "./keeper.ts"
 import * as Shared from "./shared.ts"
 import { gives, tells } from "./wireClient.ts"
+import * as WireClient from "./wireClient.ts"
 
 /** A client that the keeper knows of. */
 const enter = Effect.tap(Shared.wire(), (client) => tells(client, "SELECT enter()", "SELECT 1"))
@@ -186,6 +189,28 @@ layer(Shared.layer({ maxMessageBytes }), { excludeTestServices: true })("a bad c
       )
       const client = yield* enter
       client.destroy()
+      assert.strictEqual(yield* keeper.empty, 0)
+    }).pipe(Effect.scoped)
+  )
+})
+
+layer(Shared.layer(), { excludeTestServices: true })("an emulator over a server that goes on", (it) => {
+  it.effect("ends its sessions when it ends, whatever they are in the middle of", () =>
+    Effect.gen(function* () {
+      const keeper = yield* Keeper.make
+      const { database } = yield* Shared.Shared
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const other = yield* Emulator.make({ postgres: sharedPostgres() })
+          for (const key of [1, 2, 3]) {
+            const client = yield* WireClient.make(other.connect, database)
+            yield* tells(client, "SELECT enter()", "SELECT 1")
+            yield* tells(client, `SELECT hold(${key})`, "SELECT 1")
+            yield* Effect.forkChild(client.query(`SELECT let_go(${key}), pg_sleep(600)`))
+            yield* keeper.released(key)
+          }
+        })
+      )
       assert.strictEqual(yield* keeper.empty, 0)
     }).pipe(Effect.scoped)
   )

@@ -67,7 +67,7 @@ export const serve = Effect.fnUntraced(function* (
     const database = yield* setting.cluster.database(parameters.get("database") ?? "postgres")
     const backend = yield* Effect.acquireRelease(setting.cluster.login(parameters), (backend) =>
       // It may be in the middle of a statement that nobody waits for any more.
-      setting.cluster.steward.signal(backend.pid, "terminate")
+      backend.isBusy() ? setting.cluster.terminate(backend) : Effect.void
     )
     const member = yield* join(database, backend)
     socket.on("drain", backend.resume)

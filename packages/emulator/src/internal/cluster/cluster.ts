@@ -21,6 +21,7 @@ import * as Backend from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Login from "./login.ts"
+import * as Presence from "./presence.ts"
 
 /** All databases of one server. */
 export interface Cluster {
@@ -31,6 +32,8 @@ export interface Cluster {
   readonly database: (name: string) => Effect.Effect<Database, Backend.BackendLost>
   /** Opens a client's session. */
   readonly login: Login.Login
+  /** Ends a session in the middle of what it does. */
+  readonly terminate: (session: Backend.Backend) => Effect.Effect<void>
   readonly dropDatabase: (name: string) => Effect.Effect<void, Backend.BackendLost>
   readonly createDatabase: (name: string, template: string | undefined) => Effect.Effect<void, Backend.BackendLost>
 }
@@ -104,17 +107,24 @@ export const make = Effect.fnUntraced(function* (
   const databases = new Map<string, { readonly database: Database; readonly scope: Scope.Closeable }>()
   yield* maker.query(Install.adminRole)
 
-  /** Closes what works in a database, which opens again when somebody connects to it. */
+  const presence = Presence.make()
+
+  /** Closes what works in a database, which opens again when somebody connects to it; waits for whoever is leaving it. */
   const close = (name: string) =>
     Effect.suspend(() => {
       const known = databases.get(name)
       databases.delete(name)
-      return known === undefined ? Effect.void : Scope.close(known.scope, Exit.void)
+      const closed = known === undefined ? Effect.void : Scope.close(known.scope, Exit.void)
+      const staying = () => new Set([...(known?.database.members ?? [])].map(({ backend }) => backend))
+      return Effect.andThen(
+        closed,
+        Effect.suspend(() => presence.left(name, staying()))
+      )
     })
 
   const open = Effect.fnUntraced(function* (name: string) {
     const own = yield* Scope.fork(scope)
-    const connected = Backend.connect(server, parametersOf(name))
+    const connected = presence.noted(name, Backend.connect(server, parametersOf(name)))
     const session = yield* Effect.onError(Scope.provide(connected, own), () => Scope.close(own, Exit.void))
     const gate = Semaphore.makeUnsafe(1)
     const ask: Backend.Backend["query"] = (sql) => gate.withPermits(1)(session.query(sql))
@@ -181,9 +191,12 @@ export const make = Effect.fnUntraced(function* (
     return database
   })
 
+  const login = Login.make(server, (sql) => making.withPermits(1)(maker.query(sql)))
+
   return {
     steward,
-    login: Login.make(server, (sql) => making.withPermits(1)(maker.query(sql))),
+    terminate: ({ pid }) => Effect.ignore(maker.query(`SELECT pg_terminate_backend(${pid})`)),
+    login: (parameters) => presence.noted(parameters.get("database") ?? "postgres", login(parameters)),
     databases: () => [...databases.values()].map(({ database }) => database),
     database: (name) =>
       making.withPermits(1)(

@@ -17,8 +17,6 @@ export interface Steward {
   readonly watch: (member: Member) => () => void
   /** How many requests are under way. */
   readonly requests: () => number
-  /** Ends the statement or the session of a backend. */
-  readonly signal: (pid: number, kind: "cancel" | "terminate") => Effect.Effect<void>
 }
 
 interface Watched {
@@ -34,11 +32,10 @@ const pids = (text: string | null | undefined): ReadonlyArray<number> =>
   text === null || text === undefined || text === "{}" ? [] : text.slice(1, -1).split(",").map(Number)
 
 /** Starts a steward that works until the scope closes. */
-export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scope> =>
+export const make = ({ query }: Backend): Effect.Effect<Steward, never, Scope.Scope> =>
   Effect.gen(function* () {
     const watched = new Map<number, Watched>()
     const wake = yield* Queue.sliding<void>(1)
-    const orders: Array<string> = []
 
     const victimOf = (start: number, blocked: ReadonlyMap<number, ReadonlyArray<number>>): Member | undefined => {
       const path: Array<number> = []
@@ -54,10 +51,16 @@ export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scop
       return undefined
     }
 
+    /** Whether anybody in its database can have what it waits for. */
+    const hasRival = (member: Member) =>
+      [...member.database.members].some(
+        (other) => other !== member && (other.transaction !== undefined || watched.has(other.backend.pid))
+      )
+
     /** Who of them waits, and for whom. */
     const blockedOf = (sessions: Iterable<number>) =>
       Effect.map(
-        backend.query(`SELECT pid, pg_blocking_pids(pid) FROM unnest('{${[...sessions].join(",")}}'::int[]) pid`),
+        query(`SELECT pid, pg_blocking_pids(pid) FROM unnest('{${[...sessions].join(",")}}'::int[]) pid`),
         (rows) => new Map(rows.map(([pid, by]) => [Number(pid), pids(by)] as const).filter(([, by]) => by.length > 0))
       )
 
@@ -65,10 +68,11 @@ export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scop
       const now = performance.now()
       const due = [...watched].filter(([, { next }]) => next <= now)
       for (const [, each] of due) each.next = now + Math.min(100, Math.max(patience, (now - each.since) / 2))
-      if (due.length === 0) return
+      if (!due.some(([, { member }]) => hasRival(member))) return
       // Most of them only work for longer; a cycle may go through those that are not due.
       if ((yield* blockedOf(due.map(([pid]) => pid))).size === 0) return
       const blocked = yield* blockedOf(watched.keys())
+      const victims = new Set<number>()
       for (const [pid, by] of blocked) {
         const waiting = watched.get(pid)
         if (waiting === undefined) continue
@@ -79,15 +83,15 @@ export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scop
         const victim = victimOf(pid, blocked)
         if (victim === undefined) continue
         victim.told = performance.now()
-        orders.push(`pg_cancel_backend(${victim.backend.pid})`)
+        victims.add(victim.backend.pid)
       }
+      if (victims.size > 0) yield* query(`SELECT ${[...victims].map((pid) => `pg_cancel_backend(${pid})`).join(", ")}`)
     })
 
     yield* Effect.gen(function* () {
       while (true) {
-        if (watched.size === 0 && orders.length === 0) yield* Queue.take(wake)
-        if (orders.length > 0) yield* backend.query(`SELECT ${[...new Set(orders.splice(0))].join(", ")}`)
-        else yield* Effect.sleep(patience)
+        if (watched.size === 0) yield* Queue.take(wake)
+        yield* Effect.sleep(patience)
         yield* round
       }
     }).pipe(
@@ -105,11 +109,6 @@ export const make = (backend: Backend): Effect.Effect<Steward, never, Scope.Scop
           watched.delete(pid)
         }
       },
-      requests: () => watched.size,
-      signal: (pid, kind) =>
-        Effect.sync(() => {
-          orders.push(kind === "cancel" ? `pg_cancel_backend(${pid})` : `pg_terminate_backend(${pid})`)
-          Queue.offerUnsafe(wake, undefined)
-        })
+      requests: () => watched.size
     }
   })

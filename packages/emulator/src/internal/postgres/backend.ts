@@ -56,6 +56,10 @@ export interface Backend {
   readonly query: (sql: string) => Effect.Effect<ReadonlyArray<ReadonlyArray<string | null>>, BackendLost>
   /** Goes on reading after a sink asked to wait. */
   readonly resume: () => void
+  /** Whether anything that was sent has not been answered. */
+  readonly isBusy: () => boolean
+  /** Is called when the server has ended the session, or at once if it has. */
+  readonly whenGone: (callback: () => void) => void
 }
 
 /** Batches that were sent together, whose answers are on their way; the frames, the error and the tag are those of the first unanswered one. */
@@ -253,7 +257,12 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
               )
             : Effect.fail(new BackendLost({ error: ServerMessage.readError(error) }))
         ),
-      resume: () => socket.resume()
+      resume: () => socket.resume(),
+      isBusy: () => pending.length > 0,
+      whenGone: (callback) => {
+        if (socket.closed) callback()
+        else socket.once("close", callback)
+      }
     }
 
     const take = (frame: Frame.Frame) => (ready ? running(frame) : starting(frame))
