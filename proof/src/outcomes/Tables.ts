@@ -28,14 +28,25 @@ export const make = Effect.gen(function* () {
     return `SELECT '${name} ' || (to_jsonb(t)${less})::text AS row FROM ${name} AS t`
   })
   const all = `${selects.join(" UNION ALL ")} ORDER BY 1`
-  const deletes = tables
-    .filter((name) => name !== "namespace_metadata")
-    .map((name, index) => `d${index} AS (DELETE FROM ${name})`)
-  const clear = `WITH ${deletes.join(", ")} UPDATE namespace_metadata SET notification_version = 1`
+  const clearing = (names: Iterable<string>) => {
+    const deletes = [...names].map((name, index) => `d${index} AS (DELETE FROM ${name})`)
+    const reset = "UPDATE namespace_metadata SET notification_version = 1"
+    return deletes.length === 0 ? reset : `WITH ${deletes.join(", ")} ${reset}`
+  }
+  const emptied = tables.filter((name) => name !== "namespace_metadata")
+  /** Those that held rows when they were last read, unless they have been cleared since. */
+  let filled: ReadonlyArray<string> | undefined
   return {
-    /** Every row, as text. */
-    rows: Effect.map(sql.unsafe<{ readonly row: string }>(all), (rows) => rows.map(({ row }) => row).join("\n")),
+    /** Every row, as text. Whoever writes afterwards reads them once more before they are cleared. */
+    rows: Effect.map(sql.unsafe<{ readonly row: string }>(all), (rows) => {
+      filled = emptied.filter((name) => rows.some(({ row }) => row.startsWith(`${name} `)))
+      return rows.map(({ row }) => row).join("\n")
+    }),
     /** As after the migration. */
-    clear: Effect.asVoid(sql.unsafe(clear))
+    clear: Effect.suspend(() => {
+      const statement = clearing(filled ?? emptied)
+      filled = undefined
+      return Effect.asVoid(sql.unsafe(statement))
+    })
   }
 })
