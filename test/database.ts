@@ -10,17 +10,22 @@ import { Reactivity } from "effect/reactivity"
 import { randomUUID } from "node:crypto"
 import { inject } from "vitest"
 
-/** The URL of a database on plain PostgreSQL that exists for as long as the scope is open. */
-export const database = Effect.gen(function* () {
+const plain = Effect.fnUntraced(function* (template: string) {
   const name = `test_${randomUUID().replaceAll("-", "")}`
   const url = new URL(inject("postgresUrl"))
   const admin = yield* Effect.provide(PgClient.makeClient({ url: Redacted.make(url.href) }), Reactivity.layer)
-  yield* Effect.acquireRelease(admin.unsafe(`CREATE DATABASE ${name}`).unprepared, () =>
+  yield* Effect.acquireRelease(admin.unsafe(`CREATE DATABASE ${name} TEMPLATE ${template}`).unprepared, () =>
     Effect.orDie(admin.unsafe(`DROP DATABASE ${name} WITH (FORCE)`).unprepared)
   )
   url.pathname = `/${name}`
   return Redacted.make(url.href)
 })
+
+/** The URL of a database on plain PostgreSQL that exists for as long as the scope is open. */
+export const database = plain("template1")
+
+/** The same of a copy of another database, that nobody is connected to. */
+export const copyOf = (url: Redacted.Redacted) => plain(new URL(Redacted.value(url)).pathname.slice(1))
 
 /** How suites run their emulators: few ask who met whom or what it costs, and a commit beside others pays for it. */
 export const unwatched: NonNullable<Testing.Options["emulator"]> = { watch: false }

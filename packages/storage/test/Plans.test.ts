@@ -11,6 +11,7 @@ import { Context, Duration, Effect, Layer, Redacted, Schema, Stream, Struct } fr
 import { EventJournal, EventLogServerEncrypted, EventLogServerUnencrypted } from "effect/eventlog"
 import { KeyValueStore, PersistedQueue, Persistence, RateLimiter } from "effect/persistence"
 import { randomUUID } from "node:crypto"
+import { copyOf, unwatched } from "../../../test/database.ts"
 import { fill, type Tables, uuid } from "../../../test/filling.ts"
 import { schemaText } from "../../../test/migrated.ts"
 import { faults } from "../../../test/planFaults.ts"
@@ -61,13 +62,20 @@ class Filled extends Context.Service<Filled, { readonly url: Redacted.Redacted; 
   "Filled"
 ) {}
 
+const filling = Effect.gen(function* () {
+  const { sql } = yield* DsqlClient.DsqlClient
+  yield* fill(sql, tables, 1, rows)
+  yield* fill(sql, Struct.pick(tables, ["effect_queue"]), rows + 1, jobs)
+})
+
 const Database = Layer.effect(
   Filled,
   Effect.gen(function* () {
-    const { url } = yield* Testing.make({ source: SchemaSource.builtIn("dsql/storage") })
+    const { url } = yield* Testing.make({ source: SchemaSource.builtIn("dsql/storage"), emulator: unwatched })
     const beneath = sharedPostgres().url(new URL(Redacted.value(url)).pathname.slice(1))
-    const log = Layer.provide(SqlEventLogServerEncrypted.layerStorage(), DsqlClient.layerUrl({ url: beneath }))
-    yield* Effect.provide(encrypted, log)
+    const client = DsqlClient.layerUrl({ url: beneath })
+    const log = Layer.provideMerge(SqlEventLogServerEncrypted.layerStorage(), client)
+    yield* Effect.andThen(encrypted, filling).pipe(Effect.provide(log))
     return { url: beneath, schema: yield* schemaText("dsql/storage") }
   })
 )
@@ -139,9 +147,9 @@ const growing = new Set(Object.keys(tables))
 /** Rows that one statement may read: those of a page, or of a part of a range that is deleted, each a few times. */
 const most = 3_100
 
-const faulty = (mode: Plans.Mode) =>
+const faulty = (url: Redacted.Redacted, mode: Plans.Mode) =>
   Effect.gen(function* () {
-    const { schema, url } = yield* Filled
+    const { schema } = yield* Filled
     const listener = yield* Plans.listen(url, mode)
     const storages = Layer.fresh(Everything).pipe(Layer.provideMerge(DsqlClient.layerUrl({ url: listener.url })))
     return yield* Effect.gen(function* () {
@@ -163,8 +171,7 @@ const faulty = (mode: Plans.Mode) =>
   }).pipe(Effect.scoped)
 
 /** How many rows each operation reads that the page on round trips counts. */
-const counted = Effect.gen(function* () {
-  const { url } = yield* Filled
+const counted = Effect.fnUntraced(function* (url: Redacted.Redacted) {
   const listener = yield* Plans.listen(url, "force_custom_plan")
   const storages = Layer.mergeAll(Layer.fresh(Everything), Layer.fresh(Queues.Stores)).pipe(
     Layer.provideMerge(DsqlClient.layerUrl({ url: listener.url, maxConnections: 1 }))
@@ -184,7 +191,7 @@ const counted = Effect.gen(function* () {
     for (const [name, operation] of Object.entries(limits)) yield* count(name, operation)
     return found
   }).pipe(Effect.scoped, Effect.provide(storages))
-}).pipe(Effect.scoped)
+}, Effect.scoped)
 
 /** What has been forgotten, and is there nevertheless. */
 const left = Effect.gen(function* () {
@@ -196,13 +203,13 @@ const left = Effect.gen(function* () {
     UNION ALL SELECT 'journal' FROM effect_event_journal`
 })
 
-const filled = Effect.gen(function* () {
-  const { sql } = yield* DsqlClient.DsqlClient
-  yield* fill(sql, tables, 1, rows)
-  yield* fill(sql, Struct.pick(tables, ["effect_queue"]), rows + 1, jobs)
-})
-const direct = <A, E>(effect: Effect.Effect<A, E, DsqlClient.DsqlClient>) =>
-  Effect.flatMap(Filled, ({ url }) => Effect.provide(effect, DsqlClient.layerUrl({ url })))
+const direct = <A, E>(url: Redacted.Redacted, effect: Effect.Effect<A, E, DsqlClient.DsqlClient>) =>
+  Effect.provide(effect, DsqlClient.layerUrl({ url }))
+
+const analyse = Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) => sql`ANALYZE`)
+
+/** A copy of the database: what one has deleted there, another has no traces of. */
+const copied = Effect.flatMap(Filled, ({ url }) => copyOf(url))
 
 layer(Database, { excludeTestServices: true })("on a filled database", (it) => {
   const modes = ["force_custom_plan", "force_generic_plan"] as const
@@ -212,39 +219,37 @@ layer(Database, { excludeTestServices: true })("on a filled database", (it) => {
       `every statement goes along an index, planned for ${asFor[mode]}, where nothing is known of the tables`,
       () =>
         Effect.gen(function* () {
-          yield* direct(filled)
-          assert.deepStrictEqual(yield* faulty(mode), [])
-          assert.deepStrictEqual(yield* direct(left), [])
-        })
+          const url = yield* copied
+          assert.deepStrictEqual(yield* faulty(url, mode), [])
+          assert.deepStrictEqual(yield* direct(url, left), [])
+        }).pipe(Effect.scoped)
     )
   }
 
   for (const mode of modes) {
     it.effect(`every statement goes along an index, planned for ${asFor[mode]}, where the tables are analysed`, () =>
       Effect.gen(function* () {
-        yield* direct(filled)
-        yield* direct(Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) => sql`ANALYZE`))
-        assert.deepStrictEqual(yield* faulty(mode), [])
-        assert.deepStrictEqual(yield* direct(left), [])
-      })
+        const url = yield* copied
+        yield* direct(url, analyse)
+        assert.deepStrictEqual(yield* faulty(url, mode), [])
+        assert.deepStrictEqual(yield* direct(url, left), [])
+      }).pipe(Effect.scoped)
     )
   }
-})
 
-layer(Layer.fresh(Database), { excludeTestServices: true })("on a filled database that nobody has used", (it) => {
   it.effect("every operation reads as many rows as the page on round trips says", () =>
     Effect.gen(function* () {
-      yield* direct(filled)
-      yield* direct(Effect.flatMap(DsqlClient.DsqlClient, ({ sql }) => sql`ANALYZE`))
+      const url = yield* copied
+      yield* direct(url, analyse)
       const said = ["Effect's storages", "Queues", "Rate limits"]
         .flatMap(table)
         .map(([operation = "", , , rows]) => [operation, Number(rows?.replaceAll(",", ""))] as const)
-      const found = yield* counted
+      const found = yield* counted(url)
       const but = (operation: string, of: typeof found) => of.filter(([name]) => name !== operation)
       assert.deepStrictEqual(but("claim 16 jobs", found), but("claim 16 jobs", said))
       // How the rows that are due meet the rows that are changed is the planner's choice, by what it knows of the table.
       const claimed = (of: typeof found) => new Map(of).get("claim 16 jobs") ?? Number.NaN
       assert.isAtMost(claimed(found), claimed(said))
-    })
+    }).pipe(Effect.scoped)
   )
 })
