@@ -10,8 +10,9 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as Postgres from "../../Postgres.ts"
 import * as Gate from "../concurrency/gate.ts"
+import * as Keys from "../concurrency/keys.ts"
 import * as Parking from "../concurrency/parking.ts"
-import { type Database, type Member, noReferences, prune } from "../concurrency/state.ts"
+import { type Database, type Member, noReferences, prune, type References } from "../concurrency/state.ts"
 import * as Steward from "../concurrency/steward.ts"
 import type { Desk } from "../control/desk.ts"
 import * as Catalogue from "../database/catalogue.ts"
@@ -20,6 +21,7 @@ import { isInConflict } from "../database/rowLocks.ts"
 import * as Backend from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
+import * as Copies from "./copies.ts"
 import * as Login from "./login.ts"
 import * as Presence from "./presence.ts"
 
@@ -94,6 +96,23 @@ const work = Effect.fnUntraced(function* (worker: Member, job: string) {
   worker.database.version++
 })
 
+/**
+ * Installs what is missing in a database, and takes up again the jobs that an emulator was stopped over; gives whether
+ * there was nothing to do.
+ */
+const prepared = Effect.fnUntraced(function* (database: Database): Effect.fn.Return<boolean, Backend.BackendLost> {
+  const [installed] = yield* database.ask(Install.isInstalled)
+  if (installed === undefined) yield* database.ask(Install.install)
+  const left = yield* database.ask(
+    "SELECT job_id FROM pg_catalog.dsql_emulator_jobs WHERE status IN ('submitted', 'processing')"
+  )
+  if (left.length > 0) {
+    yield* database.ask("UPDATE pg_catalog.dsql_emulator_jobs SET status = 'submitted' WHERE status = 'processing'")
+  }
+  yield* database.work(left.flatMap(([job]) => job ?? []))
+  return installed !== undefined && left.length === 0
+})
+
 /** Makes the databases of a server known. */
 export const make = Effect.fnUntraced(function* (
   server: Postgres.Postgres,
@@ -114,6 +133,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       const known = databases.get(name)
       databases.delete(name)
+      born.delete(name)
       const closed = known === undefined ? Effect.void : Scope.close(known.scope, Exit.void)
       const staying = () => new Set([...(known?.database.members ?? [])].map(({ backend }) => backend))
       return Effect.andThen(
@@ -122,15 +142,21 @@ export const make = Effect.fnUntraced(function* (
       )
     })
 
-  const open = Effect.fnUntraced(function* (name: string) {
+  /** Opens a database; of one that is `inherited` from its template it is known that nothing is to be done in it first. */
+  const open = Effect.fnUntraced(function* (name: string, inherited?: References) {
     const own = yield* Scope.fork(scope)
     const connected = presence.noted(name, Backend.connect(server, parametersOf(name)))
-    const session = yield* Effect.onError(Scope.provide(connected, own), () => Scope.close(own, Exit.void))
     const gate = Semaphore.makeUnsafe(1)
-    const ask: Backend.Backend["query"] = (sql) => gate.withPermits(1)(session.query(sql))
-    const [installed] = yield* ask(Install.isInstalled)
-    if (installed === undefined) yield* ask(Install.install)
-    yield* ask(Catalogue.prepareReferences)
+    let session: Backend.Backend | undefined
+    const asking = Effect.gen(function* () {
+      session ??= yield* Scope.provide(
+        Effect.tap(connected, (backend) => backend.query(Catalogue.prepareReferences)),
+        own
+      )
+      return session
+    })
+    const ask: Backend.Backend["query"] = (sql) =>
+      gate.withPermits(1)(Effect.flatMap(asking, (backend) => backend.query(sql)))
     const queue = Semaphore.makeUnsafe(1)
     const running = new Map<string, Deferred.Deferred<void>>()
     let worker: Member | undefined
@@ -161,7 +187,7 @@ export const make = Effect.fnUntraced(function* (
       opening: new Set(),
       records: [],
       removals: new Map(),
-      references: noReferences,
+      references: inherited ?? noReferences,
       ask,
       judge: (accused, locks) => Effect.map(ask(isInConflict(accused.backend.pid, locks)), ([row]) => row?.[0] === "t"),
       work: (jobs) =>
@@ -182,13 +208,20 @@ export const make = Effect.fnUntraced(function* (
       now: options.now
     }
     databases.set(name, { database, scope: own })
-    // Jobs that the emulator was stopped over are taken up again.
-    const left = yield* ask(
-      "SELECT job_id FROM pg_catalog.dsql_emulator_jobs WHERE status IN ('submitted', 'processing')"
-    )
-    yield* ask("UPDATE pg_catalog.dsql_emulator_jobs SET status = 'submitted' WHERE status = 'processing'")
-    yield* database.work(left.flatMap(([job]) => job ?? []))
-    return database
+    if (inherited !== undefined) return { database, asFound: true }
+    const asFound = yield* Effect.onError(prepared(database), () => close(name))
+    return { database, asFound }
+  })
+
+  /** What databases that nobody has been to were born with. */
+  const born = new Map<string, References>()
+
+  /** Opens a database for whoever comes to it. */
+  const entered = Effect.fnUntraced(function* (name: string) {
+    const references = born.get(name)
+    born.delete(name)
+    const isUntouched = references !== undefined && (yield* maker.query(Copies.untouched(name))).length > 0
+    return (yield* open(name, isUntouched ? references : undefined)).database
   })
 
   const login = Login.make(server, (sql) => making.withPermits(1)(maker.query(sql)))
@@ -202,7 +235,7 @@ export const make = Effect.fnUntraced(function* (
       making.withPermits(1)(
         Effect.suspend(() => {
           const known = databases.get(name)
-          return known === undefined ? open(name) : Effect.succeed(known.database)
+          return known === undefined ? entered(name) : Effect.succeed(known.database)
         })
       ),
     dropDatabase: (name) =>
@@ -217,9 +250,19 @@ export const make = Effect.fnUntraced(function* (
           yield* maker.query(
             `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = ${Quote.literal(template)} AND pid <> pg_backend_pid()`
           )
+          const fingerprint = Effect.map(maker.query(Copies.fingerprint(template)), String)
+          const before = yield* fingerprint
           yield* maker.query(
             `CREATE DATABASE ${Quote.identifier(name)} TEMPLATE ${Quote.identifier(template)} OWNER admin STRATEGY file_copy`
           )
+          // Somebody may have been there meanwhile.
+          if ((yield* fingerprint) !== before) return
+          const known = Copies.of(before)
+          if (known === undefined) {
+            // Nobody else knows of the copy yet: what is found there is the template's.
+            const { asFound, database } = yield* open(name)
+            Copies.learn(before, asFound ? yield* Keys.ask(database) : "unprepared")
+          } else if (known !== "unprepared") born.set(name, known)
         })
       )
   }

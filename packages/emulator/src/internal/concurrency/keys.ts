@@ -33,7 +33,8 @@ export const referencesOf = (member: Member): Effect.Effect<References, BackendL
   return references === undefined ? ask(member.database) : Effect.succeed(references)
 }
 
-const ask = Effect.fnUntraced(function* (database: Database): Effect.fn.Return<References, BackendLost> {
+/** Asks for what is known of a database's keys. */
+export const ask = Effect.fnUntraced(function* (database: Database): Effect.fn.Return<References, BackendLost> {
   const { version } = database
   // Not in the member's own session: its snapshot may be older than the version.
   const rows = yield* database.ask(Catalogue.references)

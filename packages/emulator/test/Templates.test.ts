@@ -1,0 +1,88 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { Client } from "pg"
+import { inject } from "vitest"
+import * as Shared from "./shared.ts"
+import * as WireClient from "./wireClient.ts"
+
+/** A database that goes with the scope. */
+const database = Effect.fnUntraced(function* (name: string, template?: string) {
+  const { emulator } = yield* Shared.Shared
+  const own = `${name}_${process.pid}_${Math.random().toString(36).slice(2)}`
+  yield* Effect.acquireRelease(emulator.createDatabase(own, template), () => Effect.orDie(emulator.dropDatabase(own)))
+  return own
+})
+
+/** Runs statements in a database beneath the emulator, which hears nothing of them. */
+const beneath = (name: string, sql: string) =>
+  Effect.promise(async () => {
+    const url = new URL(inject("postgresUrl"))
+    url.pathname = `/${name}`
+    const client = new Client(url.href)
+    await client.connect()
+    await client.query(sql)
+    await client.end()
+  })
+
+const answer = Effect.fnUntraced(function* (name: string, sql: string) {
+  const { emulator } = yield* Shared.Shared
+  const client = yield* WireClient.make(emulator.connect, name)
+  const { error, results } = yield* client.query(sql)
+  return error?.message ?? results.at(-1)?.tag
+}, Effect.scoped)
+
+/** One row of each key, of which the emulator need not count what is changed by a key. */
+const template = Effect.gen(function* () {
+  const name = yield* database("template")
+  assert.strictEqual(yield* answer(name, "CREATE TABLE t (id int NOT NULL, n int, UNIQUE (id))"), "CREATE TABLE")
+  assert.strictEqual(yield* answer(name, "INSERT INTO t VALUES (1, 0)"), "INSERT 0 1")
+  return name
+})
+
+/** Leaves more rows of one key than a transaction may change. */
+const grown = "ALTER TABLE t DROP CONSTRAINT t_id_key; INSERT INTO t SELECT 1, i FROM generate_series(1, 3000) i"
+
+const update = "UPDATE t SET n = 1 WHERE id = 1"
+const refused = "transaction row limit exceeded"
+
+layer(Shared.layer(), { excludeTestServices: true })("copies of a database", (it) => {
+  it.effect("have what it has, one after the other", () =>
+    Effect.gen(function* () {
+      const original = yield* template
+      for (const name of ["first", "second", "third"]) {
+        const copy = yield* database(name, original)
+        assert.strictEqual(yield* answer(copy, update), "UPDATE 1")
+        yield* beneath(copy, grown)
+      }
+      assert.strictEqual(yield* answer(original, update), "UPDATE 1")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("have what has changed in it since the last one", () =>
+    Effect.gen(function* () {
+      const original = yield* template
+      assert.strictEqual(yield* answer(yield* database("before", original), update), "UPDATE 1")
+      yield* beneath(original, grown)
+      assert.strictEqual(yield* answer(yield* database("after", original), update), refused)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("have what has changed in them before anybody came through the emulator", () =>
+    Effect.gen(function* () {
+      const original = yield* template
+      yield* database("first", original)
+      const second = yield* database("second", original)
+      yield* beneath(second, grown)
+      assert.strictEqual(yield* answer(second, update), refused)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("are prepared where it is not", () =>
+    Effect.gen(function* () {
+      for (const name of ["first", "second", "third"]) {
+        const copy = yield* database(name)
+        assert.strictEqual(yield* answer(copy, "SELECT count(*) FROM sys.jobs"), "SELECT 1")
+      }
+    }).pipe(Effect.scoped)
+  )
+})
