@@ -66,6 +66,9 @@ export default defineConfig({
     isolate: false,
     // Files wait for servers and processes more than they compute: with a worker for each core, cores are idle.
     maxWorkers: 2 * availableParallelism(),
+    // Most of the code of a test runs a few times: a tenth less of processor where it is compiled at once, and where
+    // what is garbage soon is not moved about.
+    execArgv: ["--always-sparkplug", "--max-semi-space-size=64"],
     // Ends what hangs. How long something takes is nothing that a test says: `pnpm bench` does.
     testTimeout: 900_000,
     hookTimeout: 900_000
