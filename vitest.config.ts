@@ -28,13 +28,17 @@ const long = [
   "persistence/test/HistoryTasks.test.ts",
   "cli/test/dev.test.ts",
   "console/test/browser.test.ts",
+  "test/retrying.test.ts",
+  "test/documents.test.ts",
   "schema/test/LateWrites.test.ts",
   "schema/test/Lease.test.ts",
   "site/test/browser.test.ts",
   "fleet/Locks.test.ts",
   "services/test/services.test.ts",
   "test/examples.test.ts",
-  "schema/test/EffectMigratorAdoption.test.ts"
+  "schema/test/EffectMigratorAdoption.test.ts",
+  "cluster/test/Plans.test.ts",
+  "demo/test/demo.test.ts"
 ]
 
 /**
@@ -65,7 +69,7 @@ export default defineConfig({
     // No file leaves anything behind in its process, and to load Effect anew for each takes as long as many of them.
     isolate: false,
     // Files wait for servers and processes more than they compute: with a worker for each core, cores are idle.
-    maxWorkers: 2 * availableParallelism(),
+    maxWorkers: 3 * availableParallelism(),
     // Most of the code of a test runs a few times: a tenth less of processor where it is compiled at once, and where
     // what is garbage soon is not moved about.
     execArgv: ["--always-sparkplug", "--max-semi-space-size=64"],

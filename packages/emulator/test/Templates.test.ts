@@ -77,6 +77,18 @@ layer(Shared.layer(), { excludeTestServices: true })("copies of a database", (it
     }).pipe(Effect.scoped)
   )
 
+  it.effect("have nobody in them until somebody comes", () =>
+    Effect.gen(function* () {
+      const original = yield* template
+      for (const name of ["first", "second"]) {
+        const copy = yield* database(name, original)
+        // PostgreSQL copies a database that nobody is in.
+        yield* beneath("postgres", `CREATE DATABASE ${copy}_2 TEMPLATE ${copy}`)
+        yield* beneath("postgres", `DROP DATABASE ${copy}_2`)
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("are prepared where it is not", () =>
     Effect.gen(function* () {
       for (const name of ["first", "second", "third"]) {

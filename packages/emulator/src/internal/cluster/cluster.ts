@@ -262,6 +262,8 @@ export const make = Effect.fnUntraced(function* (
             // Nobody else knows of the copy yet: what is found there is the template's.
             const { asFound, database } = yield* open(name)
             Copies.learn(before, asFound ? yield* Keys.ask(database) : "unprepared")
+            // Whoever does not come through the emulator finds nobody there, as in any other copy.
+            yield* close(name)
           } else if (known !== "unprepared") born.set(name, known)
         })
       )
