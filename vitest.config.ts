@@ -69,7 +69,7 @@ export default defineConfig({
     // No file leaves anything behind in its process, and to load Effect anew for each takes as long as many of them.
     isolate: false,
     // Files wait for servers and processes more than they compute: with a worker for each core, cores are idle.
-    maxWorkers: 3 * availableParallelism(),
+    maxWorkers: Math.min(3 * availableParallelism(), 16),
     // Most of the code of a test runs a few times: a tenth less of processor where it is compiled at once, and where
     // what is garbage soon is not moved about.
     execArgv: ["--always-sparkplug", "--max-semi-space-size=64"],

@@ -1,35 +1,44 @@
-import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Emulator, Postgres } from "@effect-dsql/emulator"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
 import { Client } from "pg"
 import { inject } from "vitest"
 import * as Shared from "./shared.ts"
 import * as WireClient from "./wireClient.ts"
 
+const random = () => Math.random().toString(36).slice(2)
+
 /** A database that goes with the scope. */
 const database = Effect.fnUntraced(function* (name: string, template?: string) {
   const { emulator } = yield* Shared.Shared
-  const own = `${name}_${process.pid}_${Math.random().toString(36).slice(2)}`
+  const own = `${name}_${process.pid}_${random()}`
   yield* Effect.acquireRelease(emulator.createDatabase(own, template), () => Effect.orDie(emulator.dropDatabase(own)))
   return own
 })
 
-/** Runs statements in a database beneath the emulator, which hears nothing of them. */
-const beneath = (name: string, sql: string) =>
+/** Runs statements in a database beneath an emulator, which hears nothing of them. */
+const run = (url: Redacted.Redacted, sql: string) =>
   Effect.promise(async () => {
-    const url = new URL(inject("postgresUrl"))
-    url.pathname = `/${name}`
-    const client = new Client(url.href)
+    const client = new Client(Redacted.value(url))
     await client.connect()
     await client.query(sql)
     await client.end()
   })
 
-const answer = Effect.fnUntraced(function* (name: string, sql: string) {
-  const { emulator } = yield* Shared.Shared
+const beneath = (name: string, sql: string) => {
+  const url = new URL(inject("postgresUrl"))
+  url.pathname = `/${name}`
+  return run(Redacted.make(url.href), sql)
+}
+
+const answerOf = Effect.fnUntraced(function* (emulator: Emulator.Emulator, name: string, sql: string) {
   const client = yield* WireClient.make(emulator.connect, name)
   const { error, results } = yield* client.query(sql)
   return error?.message ?? results.at(-1)?.tag
 }, Effect.scoped)
+
+const answer = (name: string, sql: string) =>
+  Effect.flatMap(Shared.Shared, ({ emulator }) => answerOf(emulator, name, sql))
 
 /** One row of each key, of which the emulator need not count what is changed by a key. */
 const template = Effect.gen(function* () {
@@ -70,10 +79,22 @@ layer(Shared.layer(), { excludeTestServices: true })("copies of a database", (it
   it.effect("have what has changed in them before anybody came through the emulator", () =>
     Effect.gen(function* () {
       const original = yield* template
-      yield* database("first", original)
+      assert.strictEqual(yield* answer(yield* database("first", original), update), "UPDATE 1")
       const second = yield* database("second", original)
       yield* beneath(second, grown)
       assert.strictEqual(yield* answer(second, update), refused)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("are what is there, where one of their name was dropped beneath the emulator", () =>
+    Effect.gen(function* () {
+      const original = yield* template
+      yield* answer(yield* database("first", original), update)
+      const second = yield* database("second", original)
+      yield* beneath("postgres", `DROP DATABASE ${second}`)
+      yield* beneath("postgres", `CREATE DATABASE ${second} OWNER admin`)
+      assert.strictEqual(yield* answer(second, "SELECT count(*) FROM sys.jobs"), "SELECT 1")
+      assert.strictEqual(yield* answer(second, update), 'relation "t" does not exist')
     }).pipe(Effect.scoped)
   )
 
@@ -94,6 +115,28 @@ layer(Shared.layer(), { excludeTestServices: true })("copies of a database", (it
       for (const name of ["first", "second", "third"]) {
         const copy = yield* database(name)
         assert.strictEqual(yield* answer(copy, "SELECT count(*) FROM sys.jobs"), "SELECT 1")
+      }
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("databases of two servers", () => {
+  it.live("have nothing in common, however alike they are", () =>
+    Effect.gen(function* () {
+      // Both servers are copies of one that was initialised once, and number their databases alike.
+      for (const [constraint, rows, expected] of [
+        ["UNIQUE (id)", 1, "UPDATE 1"],
+        ["CHECK (id > 0)", 3001, refused]
+      ] as const) {
+        const postgres = yield* Postgres.make()
+        const emulator = yield* Emulator.make({ postgres })
+        yield* emulator.createDatabase("original")
+        yield* answerOf(emulator, "original", `CREATE TABLE t (id int NOT NULL, n int, ${constraint})`)
+        yield* run(postgres.url("original"), `INSERT INTO t SELECT 1, i FROM generate_series(1, ${rows}) i`)
+        for (const copy of ["first", "second"]) {
+          yield* emulator.createDatabase(copy, "original")
+          assert.strictEqual(yield* answerOf(emulator, copy, update), expected)
+        }
       }
     }).pipe(Effect.scoped)
   )

@@ -10,7 +10,6 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as Postgres from "../../Postgres.ts"
 import * as Gate from "../concurrency/gate.ts"
-import * as Keys from "../concurrency/keys.ts"
 import * as Parking from "../concurrency/parking.ts"
 import { type Database, type Member, noReferences, prune, type References } from "../concurrency/state.ts"
 import * as Steward from "../concurrency/steward.ts"
@@ -21,7 +20,7 @@ import { isInConflict } from "../database/rowLocks.ts"
 import * as Backend from "../postgres/backend.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
-import * as Copies from "./copies.ts"
+import * as Inheritance from "./inheritance.ts"
 import * as Login from "./login.ts"
 import * as Presence from "./presence.ts"
 
@@ -97,7 +96,7 @@ const work = Effect.fnUntraced(function* (worker: Member, job: string) {
 })
 
 /**
- * Installs what is missing in a database, and takes up again the jobs that an emulator was stopped over; gives whether
+ * Installs what is missing in a database, and takes up again the jobs that an emulator was stopped over; says whether
  * there was nothing to do.
  */
 const prepared = Effect.fnUntraced(function* (database: Database): Effect.fn.Return<boolean, Backend.BackendLost> {
@@ -127,13 +126,14 @@ export const make = Effect.fnUntraced(function* (
   yield* maker.query(Install.adminRole)
 
   const presence = Presence.make()
+  const inheritance = Inheritance.make(maker.query)
 
   /** Closes what works in a database, which opens again when somebody connects to it; waits for whoever is leaving it. */
   const close = (name: string) =>
     Effect.suspend(() => {
       const known = databases.get(name)
       databases.delete(name)
-      born.delete(name)
+      inheritance.forget(name)
       const closed = known === undefined ? Effect.void : Scope.close(known.scope, Exit.void)
       const staying = () => new Set([...(known?.database.members ?? [])].map(({ backend }) => backend))
       return Effect.andThen(
@@ -149,14 +149,17 @@ export const make = Effect.fnUntraced(function* (
     const gate = Semaphore.makeUnsafe(1)
     let session: Backend.Backend | undefined
     const asking = Effect.gen(function* () {
-      session ??= yield* Scope.provide(
-        Effect.tap(connected, (backend) => backend.query(Catalogue.prepareReferences)),
-        own
-      )
-      return session
+      if (session !== undefined) return session
+      const backend = yield* Scope.provide(connected, own)
+      backend.whenGone(() => {
+        session = undefined
+      })
+      yield* backend.query(Catalogue.prepareReferences)
+      session = backend
+      return backend
     })
     const ask: Backend.Backend["query"] = (sql) =>
-      gate.withPermits(1)(Effect.flatMap(asking, (backend) => backend.query(sql)))
+      gate.withPermits(1)(Effect.flatMap(Effect.uninterruptible(asking), (backend) => backend.query(sql)))
     const queue = Semaphore.makeUnsafe(1)
     const running = new Map<string, Deferred.Deferred<void>>()
     let worker: Member | undefined
@@ -208,27 +211,25 @@ export const make = Effect.fnUntraced(function* (
       now: options.now
     }
     databases.set(name, { database, scope: own })
-    if (inherited !== undefined) return { database, asFound: true }
-    const asFound = yield* Effect.onError(prepared(database), () => close(name))
-    return { database, asFound }
+    return database
   })
-
-  /** What databases that nobody has been to were born with. */
-  const born = new Map<string, References>()
 
   /** Opens a database for whoever comes to it. */
   const entered = Effect.fnUntraced(function* (name: string) {
-    const references = born.get(name)
-    born.delete(name)
-    const isUntouched = references !== undefined && (yield* maker.query(Copies.untouched(name))).length > 0
-    return (yield* open(name, isUntouched ? references : undefined)).database
+    const birth = yield* inheritance.of(name)
+    const database = yield* open(name, birth.references)
+    if (birth.references !== undefined) return database
+    const isAsFound = yield* Effect.onError(prepared(database), () => close(name))
+    // Others may do without.
+    if (isAsFound) yield* Effect.ignore(inheritance.learn(birth, database))
+    return database
   })
 
   const login = Login.make(server, (sql) => making.withPermits(1)(maker.query(sql)))
 
   return {
     steward,
-    terminate: ({ pid }) => Effect.ignore(maker.query(`SELECT pg_terminate_backend(${pid})`)),
+    terminate: ({ pid }) => Effect.ignore(main.query(`SELECT pg_terminate_backend(${pid})`)),
     login: (parameters) => presence.noted(parameters.get("database") ?? "postgres", login(parameters)),
     databases: () => [...databases.values()].map(({ database }) => database),
     database: (name) =>
@@ -250,21 +251,11 @@ export const make = Effect.fnUntraced(function* (
           yield* maker.query(
             `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = ${Quote.literal(template)} AND pid <> pg_backend_pid()`
           )
-          const fingerprint = Effect.map(maker.query(Copies.fingerprint(template)), String)
-          const before = yield* fingerprint
-          yield* maker.query(
+          const create = maker.query(
             `CREATE DATABASE ${Quote.identifier(name)} TEMPLATE ${Quote.identifier(template)} OWNER admin STRATEGY file_copy`
           )
-          // Somebody may have been there meanwhile.
-          if ((yield* fingerprint) !== before) return
-          const known = Copies.of(before)
-          if (known === undefined) {
-            // Nobody else knows of the copy yet: what is found there is the template's.
-            const { asFound, database } = yield* open(name)
-            Copies.learn(before, asFound ? yield* Keys.ask(database) : "unprepared")
-            // Whoever does not come through the emulator finds nobody there, as in any other copy.
-            yield* close(name)
-          } else if (known !== "unprepared") born.set(name, known)
+          // One of that name may have been dropped where nobody told.
+          yield* inheritance.copy(template, name, Effect.andThen(create, close(name)))
         })
       )
   }

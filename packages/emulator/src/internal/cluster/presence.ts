@@ -43,6 +43,7 @@ export const make = (): Presence => {
             resume(Effect.void)
           })
         }
+        return Effect.sync(() => clearTimeout(late))
       })
   }
 }
