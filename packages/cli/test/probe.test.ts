@@ -67,14 +67,19 @@ const known = new Set(
 )
 
 describe("effect-dsql probe", () => {
-  it.live("the emulator answers every question as the toolkit relies on, and keeps nothing of it", () =>
+  it.live("the emulator answers every question as the toolkit relies on, twice, and keeps nothing of it", () =>
     Effect.gen(function* () {
       const { env, rows } = yield* cluster
-      const { code, stderr, stdout } = yield* call(["probe", "--quick"], env)
+      const cwd = yield* tree({})
+      const { code, stderr, stdout } = yield* call(["probe", "--quick", "--record", "a.jsonl"], env, { cwd })
       assert.match(stdout, /^[^\n]+: \d+ questions, 0 answered differently\n$/)
       assert.match(stderr, /^asking \d+ questions in schema effect_dsql_probe_[0-9a-f]{12}, which goes afterwards\n$/)
       assert.strictEqual(code, 0)
       assert.deepStrictEqual(yield* rows(schemas), [])
+      const lines = (yield* Effect.promise(() => readFile(join(cwd, "a.jsonl"), "utf8"))).trimEnd().split("\n")
+      assert.include(lines[0], '"id":"setup","group":"setup"')
+      const again = yield* call(["probe", "--replay", "a.jsonl"], env, { cwd })
+      assert.match(again.stdout, new RegExp(`: ${lines.length} questions, 0 answered differently\\n$`))
     })
   )
 
@@ -105,19 +110,6 @@ describe("effect-dsql probe", () => {
       const ids: ReadonlyArray<string> = differences.map(({ id }: { readonly id: string }) => id)
       assert.deepStrictEqual([...new Set(ids)], otherwise)
       assert.deepStrictEqual(yield* rows(schemas), [])
-    })
-  )
-
-  it.live("what it records it can ask again, and finds the same", () =>
-    Effect.gen(function* () {
-      const { env } = yield* cluster
-      const cwd = yield* tree({})
-      const first = yield* call(["probe", "--quick", "--record", "a.jsonl"], env, { cwd })
-      assert.strictEqual(first.code, 0, first.stdout)
-      const lines = (yield* Effect.promise(() => readFile(join(cwd, "a.jsonl"), "utf8"))).trimEnd().split("\n")
-      assert.include(lines[0], '"id":"setup","group":"setup"')
-      const again = yield* call(["probe", "--replay", "a.jsonl"], env, { cwd })
-      assert.match(again.stdout, new RegExp(`: ${lines.length} questions, 0 answered differently\\n$`))
     })
   )
 
