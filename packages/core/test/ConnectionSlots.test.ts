@@ -7,6 +7,7 @@ import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { clusterDatabase } from "../../../test/database.ts"
+import * as Proxy from "../../../test/proxy.ts"
 import { Quiet } from "../../../test/quiet.ts"
 import * as SlotTable from "../src/internal/budget/slotTable.ts"
 
@@ -163,6 +164,25 @@ describe("ConnectionSlots.layer", () => {
           { seed, numRuns: 15 }
         )
       ).pipe(Effect.tapCause(() => Effect.log(`seed ${seed}`)))
+    })
+  )
+
+  it.live("gives back at its end what it was giving back when it ended", () =>
+    Effect.gen(function* () {
+      const { client, url } = yield* cluster
+      const proxy = yield* Proxy.make(url)
+      const late = yield* Layer.build(DsqlClient.layerUrl({ url: proxy.url }))
+      yield* Effect.gen(function* () {
+        const own = yield* Scope.make()
+        const mine = yield* Effect.provide(budget({ limit: 10, slotSize: 5, ttl: "1 minute" }, own), late)
+        yield* Scope.close(yield* take(mine), Exit.void)
+        const message = yield* proxy.hold((sql) => sql.includes("DELETE"))
+        yield* TestClock.adjust("20 seconds")
+        yield* message.held
+        yield* Scope.close(own, Exit.void)
+        assert.strictEqual(yield* Effect.provide(rows, client), 0)
+        assert.isTrue(yield* message.arrive)
+      }).pipe(Effect.provide(TestClock.layer()))
     })
   )
 

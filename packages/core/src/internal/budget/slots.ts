@@ -37,6 +37,8 @@ export const make = Effect.fnUntraced(function* ({
   const claiming = Semaphore.makeUnsafe(1)
   const state = { used: 0 }
   let held: SlotTable.Leases = new Map()
+  /** Those that nobody may lease any more, until it is known that they have been given back. */
+  let leaving: SlotTable.Leases = new Map()
   /** Of the next claim, until one is answered with a slot: what a claim took whose answer was lost is found by it. */
   let name = randomUUID()
   const roomIn = (some: Iterable<number>) => [...some].reduce((sum, slot) => sum + roomOf(slot), 0)
@@ -78,7 +80,9 @@ export const make = Effect.fnUntraced(function* ({
     const surplus = new Set(inOrder.filter((_, index) => roomIn(inOrder.slice(0, index)) >= state.used))
     const all = [...held]
     held = new Map(all.filter(([slot]) => !surplus.has(slot)))
-    yield* asked(SlotTable.release(new Map(all.filter(([slot]) => surplus.has(slot)))))
+    leaving = new Map([...leaving, ...all.filter(([slot]) => surplus.has(slot))])
+    yield* asked(SlotTable.release(leaving))
+    leaving = new Map()
   }).pipe(
     claiming.withPermit,
     Effect.catch((error) =>
@@ -91,7 +95,7 @@ export const make = Effect.fnUntraced(function* ({
 
   yield* measure.register(() => ({ limit, leased: room(), used: state.used }))
   // What does not come through in time runs out by itself.
-  const giveBack = Effect.suspend(() => asked(SlotTable.release(held)))
+  const giveBack = Effect.suspend(() => asked(SlotTable.release(new Map([...leaving, ...held]))))
   yield* Effect.addFinalizer(() => Effect.ignore(Effect.interruptible(Effect.timeout(giveBack, "5 seconds"))))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(ttlMillis / 3), renew)))
   const inRoom = use(state, room)
