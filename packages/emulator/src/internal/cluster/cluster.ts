@@ -151,11 +151,11 @@ export const make = Effect.fnUntraced(function* (
     const asking = Effect.gen(function* () {
       if (session !== undefined) return session
       const backend = yield* Scope.provide(connected, own)
+      yield* backend.query(Catalogue.prepareReferences)
+      session = backend
       backend.whenGone(() => {
         session = undefined
       })
-      yield* backend.query(Catalogue.prepareReferences)
-      session = backend
       return backend
     })
     const ask: Backend.Backend["query"] = (sql) =>
@@ -249,7 +249,7 @@ export const make = Effect.fnUntraced(function* (
           // PostgreSQL copies a database that nobody uses; what the emulator keeps open there opens again.
           yield* close(template)
           yield* maker.query(
-            `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = ${Quote.literal(template)} AND pid <> pg_backend_pid()`
+            `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = ${Quote.literal(template)} AND pid NOT IN (${main.pid}, ${maker.pid})`
           )
           const create = maker.query(
             `CREATE DATABASE ${Quote.identifier(name)} TEMPLATE ${Quote.identifier(template)} OWNER admin STRATEGY file_copy`

@@ -49,9 +49,10 @@ FROM pg_database WHERE datname = ${Quote.literal(database)}`
 
 const oid = (database: string): string => `SELECT oid FROM pg_database WHERE datname = ${Quote.literal(database)}`
 
-/** A database, if nobody has been there. */
-const untouched = (oid: string): string => `
-SELECT 1 FROM pg_database WHERE oid = ${oid} AND pg_stat_get_db_numbackends(oid) = 0
+/** A database, if it is that one still and nobody has been there. */
+const untouched = (database: string, oid: string): string => `
+SELECT 1 FROM pg_database WHERE datname = ${Quote.literal(database)} AND oid = ${oid}
+  AND pg_stat_get_db_numbackends(oid) = 0 AND pg_stat_get_db_stat_reset_time(oid) IS NULL
   AND pg_stat_get_db_xact_commit(oid) + pg_stat_get_db_xact_rollback(oid) = 0`
 
 /** The database of whoever asks, if nobody else is there or has been. */
@@ -68,12 +69,13 @@ export const make = (query: Backend["query"]): Inheritance => {
       yield* create
       const [after, own] = yield* query(`${fingerprint(template)}; ${oid(name)}`)
       // Somebody may have been there meanwhile.
-      if (String(after) === String(before)) copies.set(name, { oid: String(own), template: String(after) })
+      if (own !== undefined && String(after) === String(before))
+        copies.set(name, { oid: String(own), template: String(after) })
     }),
     of: Effect.fnUntraced(function* (name) {
       const copy = copies.get(name)
       copies.delete(name)
-      if (copy === undefined || (yield* query(untouched(copy.oid))).length === 0) return unknown
+      if (copy === undefined || (yield* query(untouched(name, copy.oid))).length === 0) return unknown
       return { template: copy.template, references: found.get(copy.template) }
     }),
     learn: Effect.fnUntraced(function* ({ template }, database) {
