@@ -6,12 +6,10 @@ import { inject } from "vitest"
 import * as Shared from "./shared.ts"
 import * as WireClient from "./wireClient.ts"
 
-const random = () => Math.random().toString(36).slice(2)
-
 /** A database that goes with the scope. */
 const database = Effect.fnUntraced(function* (name: string, template?: string) {
   const { emulator } = yield* Shared.Shared
-  const own = `${name}_${process.pid}_${random()}`
+  const own = `${name}_${process.pid}_${Math.random().toString(36).slice(2)}`
   yield* Effect.acquireRelease(emulator.createDatabase(own, template), () => Effect.orDie(emulator.dropDatabase(own)))
   return own
 })
@@ -95,6 +93,18 @@ layer(Shared.layer(), { excludeTestServices: true })("copies of a database", (it
       yield* beneath("postgres", `CREATE DATABASE ${second} OWNER admin`)
       assert.strictEqual(yield* answer(second, "SELECT count(*) FROM sys.jobs"), "SELECT 1")
       assert.strictEqual(yield* answer(second, update), 'relation "t" does not exist')
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("are asked nothing that the first one has answered", () =>
+    Effect.gen(function* () {
+      const original = yield* template
+      yield* answer(yield* database("first", original), update)
+      const second = yield* database("second", original)
+      assert.strictEqual(yield* answer(second, update), "UPDATE 1")
+      // The emulator has no session there, which PostgreSQL would wait for in vain.
+      yield* beneath("postgres", `DROP DATABASE ${second}`)
+      yield* beneath("postgres", `CREATE DATABASE ${second}`)
     }).pipe(Effect.scoped)
   )
 
