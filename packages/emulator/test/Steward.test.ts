@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { sharedPostgres } from "../../../test/postgres.ts"
 import { join } from "../src/internal/cluster/cluster.ts"
-import { type Database, noReferences } from "../src/internal/concurrency/state.ts"
+import { type Database, untouched } from "../src/internal/concurrency/state.ts"
 import * as Steward from "../src/internal/concurrency/steward.ts"
 import * as Transaction from "../src/internal/concurrency/transaction.ts"
 import * as Backend from "../src/internal/postgres/backend.ts"
@@ -20,15 +20,9 @@ const guarded = Effect.gen(function* () {
   const steward = yield* Steward.make(yield* session)
   const judge = yield* session
   const database: Database = {
+    ...untouched(),
     name: "postgres",
     watch: steward.watch,
-    members: new Set(),
-    version: 0,
-    sequence: 0,
-    opening: new Set(),
-    records: [],
-    removals: new Map(),
-    references: noReferences,
     ask: judge.query,
     judge: () => Effect.succeed(false),
     work: () => Effect.void,

@@ -11,7 +11,7 @@ import * as Semaphore from "effect/Semaphore"
 import type * as Postgres from "../../Postgres.ts"
 import * as Gate from "../concurrency/gate.ts"
 import * as Parking from "../concurrency/parking.ts"
-import { type Database, type Member, noReferences, prune, type References } from "../concurrency/state.ts"
+import { type Database, type Member, prune, type References, untouched } from "../concurrency/state.ts"
 import * as Steward from "../concurrency/steward.ts"
 import type { Desk } from "../control/desk.ts"
 import * as Catalogue from "../database/catalogue.ts"
@@ -182,15 +182,9 @@ export const make = Effect.fnUntraced(function* (
         )
       )
     const database: Database = {
+      ...untouched(inherited),
       name,
       watch: steward.watch,
-      members: new Set(),
-      version: 0,
-      sequence: 0,
-      opening: new Set(),
-      records: [],
-      removals: new Map(),
-      references: inherited ?? noReferences,
       ask,
       judge: (accused, locks) => Effect.map(ask(isInConflict(accused.backend.pid, locks)), ([row]) => row?.[0] === "t"),
       work: (jobs) =>

@@ -61,7 +61,7 @@ export interface References {
 }
 
 /** What is known before anybody has looked. */
-export const noReferences: References = {
+const noReferences: References = {
   version: -1,
   keys: new Set(),
   children: new Set(),
@@ -100,6 +100,17 @@ export interface Database {
   /** Milliseconds. */
   readonly now: () => number
 }
+
+/** What a database is known by before anything is done in it; `references` are those that it was born with. */
+export const untouched = (references: References = noReferences) => ({
+  members: new Set<Member>(),
+  version: 0,
+  sequence: 0,
+  opening: new Set<Deferred.Deferred<void>>(),
+  records: new Array<LockRecord>(),
+  removals: new Map<string, number>(),
+  references
+})
 
 /**
  * Whether any other client's transaction reads from a snapshot. One that is a single statement does not count: its
