@@ -250,6 +250,9 @@ const tagOf = (value: object): Tag | undefined => {
   return undefined
 }
 
+/** The tree is plain JSON, whose objects have what their keys say; an index signature is all that TypeScript can follow. */
+const fieldOf = (value: object, name: string): unknown => (value as { readonly [name: string]: unknown })[name]
+
 /**
  * Whether a value is a node: one object with a tag. For those who look at fields that they do not know.
  *
@@ -267,25 +270,30 @@ export const isNode = (value: unknown): value is Node =>
  * @category traversals
  */
 export const each = (root: Node, visit: (tag: Tag, fields: object) => void): void => {
-  const pending: Array<readonly [tag: Tag | undefined, value: object]> = [[undefined, root]]
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const [tag, value] = next
+  // Two stacks in step, a value and its tag where that is known: every statement is walked several times.
+  const values: Array<object> = [root]
+  const tags: Array<Tag | undefined> = [undefined]
+  for (let value = values.pop(); value !== undefined; value = values.pop()) {
+    const known = tags.pop()
     if (Array.isArray(value)) {
-      for (let i = value.length - 1; i >= 0; i--) if (isObject(value[i])) pending.push([undefined, value[i]])
+      for (let i = value.length - 1; i >= 0; i--) {
+        if (!isObject(value[i])) continue
+        values.push(value[i])
+        tags.push(undefined)
+      }
       continue
     }
-    const wrapped = tag === undefined ? tagOf(value) : undefined
-    if (wrapped !== undefined) {
-      for (const fields of Object.values(value)) if (isObject(fields)) pending.push([wrapped, fields])
-      continue
-    }
-    if (tag !== undefined) visit(tag, value)
-    const entries = Object.entries(value)
-    for (let i = entries.length - 1; i >= 0; i--) {
-      const entry = entries[i]
-      if (entry === undefined || !isObject(entry[1])) continue
-      const isWrapped = Array.isArray(entry[1]) || tagOf(entry[1]) !== undefined
-      pending.push([isWrapped ? undefined : bareTag(tag, entry[0]), entry[1]])
+    const tag = known ?? tagOf(value)
+    const fields = known === undefined && tag !== undefined ? fieldOf(value, tag) : value
+    if (!isObject(fields)) continue
+    if (tag !== undefined) visit(tag, fields)
+    const names = Object.keys(fields)
+    for (let i = names.length - 1; i >= 0; i--) {
+      const name = names[i]
+      const field = name === undefined ? undefined : fieldOf(fields, name)
+      if (name === undefined || !isObject(field)) continue
+      values.push(field)
+      tags.push(Array.isArray(field) || tagOf(field) !== undefined ? undefined : bareTag(tag, name))
     }
   }
 }

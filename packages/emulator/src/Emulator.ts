@@ -25,7 +25,6 @@ import * as Jobs from "./internal/database/jobs.ts"
 import * as Cluster from "./internal/cluster/cluster.ts"
 import type { BackendLost } from "./internal/postgres/backend.ts"
 import * as Pipe from "./internal/protocol/pipe.ts"
-import * as Prepared from "./internal/statement/prepared.ts"
 import * as Postgres from "./Postgres.ts"
 
 /**
@@ -216,7 +215,6 @@ export const make = Effect.fnUntraced(function* (
     server,
     cluster,
     desk,
-    prepare: Prepared.make(),
     tls: options.tls,
     authorize: options.authorize,
     databases: options.databases ?? "any",

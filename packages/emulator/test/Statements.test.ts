@@ -1,9 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Prepared from "../src/internal/statement/prepared.ts"
+import { prepare } from "../src/internal/statement/prepared.ts"
 import { unqualified } from "../src/internal/statement/tables.ts"
 
-const prepare = Prepared.make()
 const one = (sql: string) =>
   Effect.map(prepare(sql), ([prepared]) => {
     assert(prepared !== undefined)

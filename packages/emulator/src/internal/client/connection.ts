@@ -10,7 +10,7 @@ import { type Cluster, join } from "../cluster/cluster.ts"
 import type * as Backend from "../postgres/backend.ts"
 import type * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
-import type { Prepare, Prepared } from "../statement/prepared.ts"
+import type { Prepared } from "../statement/prepared.ts"
 import { version } from "../statement/version.ts"
 import { authenticate, type Door } from "./authentication.ts"
 import { status } from "./block.ts"
@@ -27,7 +27,6 @@ import { backendParameters, type Certificate, objection, opening } from "./start
 export interface Setting extends Door {
   readonly server: Postgres.Postgres
   readonly cluster: Cluster
-  readonly prepare: Prepare
   readonly tls: Certificate | undefined
   readonly maxMessageBytes: number
 }
@@ -79,7 +78,6 @@ export const serve = Effect.fnUntraced(function* (
       connection,
       databases: setting.cluster,
       sink: (slice: Buffer) => socket.destroyed || socket.write(slice),
-      prepare: setting.prepare,
       write,
       answered,
       copyIn: Copying.make(inbox.take, write, answered),

@@ -50,7 +50,7 @@ const parse = Effect.fnUntraced(function* (
   message: Extract<Message, { readonly _tag: "Parse" }>,
   progress: Progress
 ): Effect.fn.Return<void, Failure> {
-  const parsed = yield* Effect.result(read(session, message.sql))
+  const parsed = yield* Effect.result(read(message.sql))
   if (parsed._tag === "Failure") {
     progress.error = parsed.failure
     return

@@ -6,14 +6,13 @@ import * as Effect from "effect/Effect"
 import type * as Encoding from "../protocol/encoding.ts"
 import type * as Frame from "../protocol/frame.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
-import type { Prepare, Prepared } from "../statement/prepared.ts"
+import { type Prepared, prepare } from "../statement/prepared.ts"
 import * as Refusal from "../statement/refusal.ts"
 import { status } from "./block.ts"
 import type { Client } from "./client.ts"
 
 /** A client with what its protocol remembers. */
 export interface Session extends Client {
-  readonly prepare: Prepare
   /** Writes to the client; the effect is over when more may be written. */
   readonly write: (frames: ReadonlyArray<Frame.Frame>) => Effect.Effect<void>
   /** Counts the end of a unit that was answered. */
@@ -44,10 +43,10 @@ const notSql = ({ message, offset, sqlstate }: Statement.SyntaxError): Frame.Fra
   ServerMessage.error({ sqlstate: isUnsupported(message) ? "0A000" : sqlstate, message, position: offset + 1 })
 
 /** The statements of a text, or what one is answered with that has none. */
-export const read = (session: Session, sql: Encoding.Text): Effect.Effect<ReadonlyArray<Prepared>, Frame.Frame> =>
+export const read = (sql: Encoding.Text): Effect.Effect<ReadonlyArray<Prepared>, Frame.Frame> =>
   sql._tag === "Unreadable"
     ? Effect.fail(ServerMessage.error(Refusal.unreadable(sql.bytes)))
-    : Effect.mapError(session.prepare(sql.text), notSql)
+    : Effect.mapError(prepare(sql.text), notSql)
 
 /** PostgreSQL's word for a query that wants too much room, in the service's. */
 const said = (error: Frame.Frame): Frame.Frame =>

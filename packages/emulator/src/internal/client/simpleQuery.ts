@@ -19,7 +19,7 @@ export const simple = Effect.fnUntraced(function* (
   session: Session,
   sql: Encoding.Text
 ): Effect.fn.Return<void, BackendLost | Cut> {
-  const parsed = yield* Effect.result(read(session, sql))
+  const parsed = yield* Effect.result(read(sql))
   const frames: Array<Frame.Frame> = []
   let error: Frame.Frame | undefined
   if (parsed._tag === "Failure") error = parsed.failure

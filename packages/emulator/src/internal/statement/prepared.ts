@@ -43,22 +43,32 @@ const of = (statement: Statement.Statement): Prepared => {
   }
 }
 
-/** Prepares the statements of a text. */
-export type Prepare = (sql: string) => Effect.Effect<ReadonlyArray<Prepared>, Statement.SyntaxError>
+/** Characters of all texts that are remembered, whose trees take some thirty times as much. */
+const room = 4_000_000
 
-/** Remembers what was parsed lately; parsing costs more than running a short statement. */
-export const make = (capacity = 2_000): Prepare => {
-  const known = new Map<string, ReadonlyArray<Prepared>>()
-  return (sql) => {
+const known = new Map<string, ReadonlyArray<Prepared>>()
+let taken = 0
+
+/**
+ * Prepares the statements of a text. Remembers what the emulators of this process have read lately, because reading
+ * costs more than running a short statement, and says the same to each of them.
+ */
+export const prepare = (sql: string): Effect.Effect<ReadonlyArray<Prepared>, Statement.SyntaxError> =>
+  Effect.suspend(() => {
     const found = known.get(sql)
     if (found !== undefined) return Effect.succeed(found)
     return Effect.map(Statement.parse(sql), (statements) => {
       const prepared = statements.map(of)
-      if (sql.length < longest) {
-        if (known.size >= capacity) known.clear()
-        known.set(sql, prepared)
-      }
+      if (sql.length < longest) remember(sql, prepared)
       return prepared
     })
+  })
+
+const remember = (sql: string, prepared: ReadonlyArray<Prepared>): void => {
+  taken += sql.length
+  if (taken > room) {
+    known.clear()
+    taken = sql.length
   }
+  known.set(sql, prepared)
 }
