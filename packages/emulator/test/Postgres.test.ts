@@ -18,7 +18,9 @@ const temporary = Effect.acquireRelease(
 const appearing = (directory: string, name: string) =>
   Effect.callback<void>((resume) => {
     const watcher = watch(directory, { recursive: true }, (_, path) => {
-      if (path !== null && basename(path) === name) resume(Effect.void)
+      if (path === null || basename(path) !== name) return
+      watcher.close()
+      resume(Effect.void)
     })
     return Effect.sync(() => watcher.close())
   })

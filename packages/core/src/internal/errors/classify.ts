@@ -75,6 +75,14 @@ export const read = (error: SqlError, operation?: string): AttemptError => {
   }
 }
 
+/** Whether an error says that the transaction lost a conflict. */
+export const isConflict = (error: SqlError): boolean => {
+  const { cause } = error.reason
+  return isCarried(cause)
+    ? cause._tag === "SerializationConflict"
+    : meaningOf(error, describe(cause, error.message)).kind === "conflict"
+}
+
 /** Whether the error of a COMMIT, or of a statement that commits by itself, leaves open what became of it. */
 export const leavesOpen = ({ reason }: SqlError): boolean => {
   if (isCarried(reason.cause) || reason.operation === "connect") return false

@@ -7,7 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
-import { classify } from "./classify.ts"
+import { isConflict } from "./classify.ts"
 
 interface Seen {
   conflict: SqlError | undefined
@@ -20,7 +20,7 @@ const Seen = Context.Reference<Seen | undefined>("@effect-dsql/core/internal/err
 /** Keeps the conflict of a statement for who runs the attempt. */
 export const see = (error: SqlError, fiber: Fiber.Fiber<unknown, unknown>): void => {
   const seen = fiber.getRef(Seen)
-  if (seen !== undefined && classify(error)._tag === "SerializationConflict") seen.conflict ??= error
+  if (seen !== undefined && isConflict(error)) seen.conflict ??= error
 }
 
 /** Fails with the conflict that was seen, where an attempt fails with something else. */
