@@ -14,12 +14,10 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Statement } from "effect/sql/Statement"
-import * as Tracer from "effect/Tracer"
 import { DsqlClient } from "./DsqlClient.ts"
 import * as DsqlError from "./DsqlError.ts"
 import type * as HotKeys from "./HotKeys.ts"
@@ -33,6 +31,7 @@ import * as measure from "./internal/transaction/measure.ts"
 import { committed, notCommitted, type Outcome, unknown } from "./internal/transaction/outcome.ts"
 import { type Operation, retrying } from "./internal/transaction/retrying.ts"
 import { settle } from "./internal/transaction/settling.ts"
+import { isTraced } from "./internal/transaction/traced.ts"
 import * as Validity from "./internal/transaction/validity.ts"
 import { leave } from "./internal/transaction/withTransaction.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -488,6 +487,3 @@ const marked = <A, E, R>(body: Effect.Effect<A, E, R>, number: number): Effect.E
   Effect.withFiber((fiber) =>
     isTraced(fiber) ? Effect.andThen(Effect.annotateCurrentSpan("dsql.attempt", number), body) : body
   )
-
-/** Spans of the native tracer go nowhere, and would cost as much as all the rest of a transaction. */
-const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean => fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer

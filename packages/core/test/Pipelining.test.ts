@@ -4,9 +4,11 @@
  */
 import { DsqlClient, DsqlError, Expression, Guard, Guarded, Transaction, Write } from "@effect-dsql/core"
 import { Testing } from "@effect-dsql/testing"
+import { PgClient } from "@effect/sql-pg"
 import { assert, it, layer } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, Stream, Tracer } from "effect"
 import { SqlClient } from "effect/sql"
+import { snakeToCamel } from "effect/String"
 import { Control } from "../../../test/emulator.ts"
 import { table } from "../../../test/roundTrips.ts"
 
@@ -85,8 +87,16 @@ it("The page on round trips names these forms of a transaction and no others", (
   )
 })
 
-for (const pipeline of ["on", "off"] as const) {
-  layer(database({ pipeline }), { excludeTestServices: true })(`with the pipeline ${pipeline}, a transaction`, (it) => {
+/** Somebody looks at spans, so each statement at the end of a transaction has a fiber of its own. */
+const watched = Layer.succeed(Tracer.Tracer, Tracer.make({ span: (options) => new Tracer.NativeSpan(options) }))
+
+for (const [how, pipeline, tracer] of [
+  ["the pipeline on", "on", Layer.empty],
+  ["the pipeline on and its spans watched", "on", watched],
+  ["the pipeline off", "off", Layer.empty]
+] as const) {
+  const live = Layer.provideMerge(tracer, database({ pipeline }))
+  layer(live, { excludeTestServices: true })(`with ${how}, a transaction`, (it) => {
     it.effect.each(Object.entries(forms))("takes the round trips that the page says: %s", ([form, program]) =>
       Effect.gen(function* () {
         // The first time opens a connection.
@@ -303,6 +313,58 @@ for (const pipeline of ["on", "off"] as const) {
     )
   })
 }
+
+layer(database({ transformResultNames: snakeToCamel }), { excludeTestServices: true })(
+  "the end of a transaction",
+  (it) => {
+    it.effect("is statements of the client that transforms names, too", () =>
+      Effect.gen(function* () {
+        const transforming = yield* SqlClient.SqlClient
+        const rows = yield* Transaction.finish(
+          Effect.map(Transaction.sql, (sql) => [sql`SELECT 1 AS one_two`, transforming`SELECT 1 AS one_two`])
+        )
+        assert.deepStrictEqual(rows, [[{ one_two: 1 }], [{ oneTwo: 1 }]])
+      })
+    )
+
+    it.effect("fails as its transform does, once all is committed", () =>
+      Effect.gen(function* () {
+        const failing = DsqlClient.layerUrl({
+          url: (yield* PgClient.PgClient).config.url ?? (yield* Effect.die("no URL")),
+          transformResultNames: () => {
+            throw new Error("no such name")
+          }
+        })
+        const exit = yield* Effect.exit(
+          Effect.flatMap(SqlClient.SqlClient, (sql) =>
+            Transaction.finish(Effect.succeed([sql`INSERT INTO rows VALUES (1) RETURNING id`]))
+          ).pipe(Effect.provide(failing))
+        )
+        assert.isTrue(Exit.hasDies(exit))
+        assert.deepStrictEqual(yield* stored, [1])
+      })
+    )
+
+    it.effect("leaves a statement of another client to that client", () =>
+      Effect.gen(function* () {
+        const { sql: other } = yield* DsqlClient.DsqlClient
+        const elsewhere = Layer.fresh(database())
+        const [own, others] = yield* Effect.provide(
+          Transaction.finish(
+            Effect.map(Transaction.sql, (sql) => [
+              sql<{ readonly name: string }>`SELECT current_database() AS name`,
+              other<{ readonly name: string }>`SELECT current_database() AS name`
+            ])
+          ),
+          elsewhere
+        )
+        const here = yield* other<{ readonly name: string }>`SELECT current_database() AS name`
+        assert.deepStrictEqual(others, here)
+        assert.notDeepEqual(own, others)
+      })
+    )
+  }
+)
 
 layer(database({ streams: "pages" }), { excludeTestServices: true })("a stream in pages", (it) => {
   const numbers = (text: string) =>

@@ -17,6 +17,7 @@ import type { Retries } from "../transaction/retrying.ts"
 import { type Acquire, inSingle, type Nested, withTransaction } from "../transaction/withTransaction.ts"
 import { Single } from "../transaction/single.ts"
 import { AutocommitSession } from "./autocommitSession.ts"
+import { compilerOf } from "./compiled.ts"
 import type { Target } from "./connector.ts"
 import { fragment } from "./json.ts"
 import { reserved, ReservedSession } from "./reservedSession.ts"
@@ -28,7 +29,7 @@ export interface Options {
   /** How statements by themselves are tried again. */
   readonly retries: Retries
   readonly nested: Nested
-  readonly transaction: SendOptions
+  readonly transaction: Omit<SendOptions, "owner">
   readonly transformQueryNames: ((name: string) => string) | undefined
   readonly transformResultNames: ((name: string) => string) | undefined
   readonly transformJson: boolean | undefined
@@ -56,7 +57,11 @@ export const make = Effect.fnUntraced(function* (
     transactionAcquirer: own,
     spanAttributes: Object.entries(place)
   }
-  const client = yield* SqlClient.make({ ...shared, compiler: PgClient.makeCompiler() })
+  const owner = {}
+  const client = yield* SqlClient.make({
+    ...shared,
+    compiler: compilerOf(PgClient.makeCompiler(), { owner, transform: undefined })
+  })
   // In a transaction the connection of one's own is the transaction's: another one would not see what it wrote.
   const reserve: Acquire<Connection> = Effect.flatMap(
     Effect.serviceOption(client.transactionService),
@@ -72,7 +77,7 @@ export const make = Effect.fnUntraced(function* (
       notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`),
       withTransaction: withTransaction(
         made,
-        Effect.flatMap(session, (found) => reserved(new TransactionSession(found, options.transaction))),
+        Effect.flatMap(session, (found) => reserved(new TransactionSession(found, { ...options.transaction, owner }))),
         options.nested
       )
     })
@@ -81,13 +86,12 @@ export const make = Effect.fnUntraced(function* (
   if (transformQueryNames === undefined && transformResultNames === undefined) {
     return { sql, transforming: sql, reserve }
   }
+  const transform = transformResultNames && Statement.defaultTransforms(transformResultNames, transformJson).array
   const transforming = yield* SqlClient.make({
     ...shared,
     transactionService: client.transactionService,
-    compiler: PgClient.makeCompiler(transformQueryNames, transformJson),
-    ...(transformResultNames !== undefined && {
-      transformRows: Statement.defaultTransforms(transformResultNames, transformJson).array
-    })
+    compiler: compilerOf(PgClient.makeCompiler(transformQueryNames, transformJson), { owner, transform }),
+    ...(transform !== undefined && { transformRows: transform })
   })
   return { sql, transforming: complete(transforming), reserve }
 })

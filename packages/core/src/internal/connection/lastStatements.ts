@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Connection } from "effect/sql/SqlConnection"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import type { Statement } from "effect/sql/Statement"
 import { orUnknown, sqlStateOf } from "../errors/classify.ts"
 import type { Pipeline } from "../wire/pipeline.ts"
 
@@ -24,6 +25,11 @@ export interface Last {
   readonly statements: ReadonlyArray<Effect.Effect<unknown, SqlError>>
   /** Is told what came of each, by its place. */
   readonly settle: (exits: ReadonlyArray<Exit.Exit<unknown, SqlError>>) => void
+  /**
+   * The same statements as Effect SQL has them, where nothing is left to do but to send them: nobody watches them or
+   * changes them on their way.
+   */
+  readonly plain?: ReadonlyArray<Statement<object>> | undefined
 }
 
 /**
@@ -45,10 +51,29 @@ export const isFinishing = (connection: Connection | undefined): connection is F
 /** Sends a COMMIT now, and tells what came of it. */
 export type Commit = (told: (exit: Exit.Exit<void, SqlError>) => void) => void
 
-/** Sends the statements, and `commit` behind them. `refusal` makes of what one failed with what the others are told. */
+/** Sends statements, and tells of each that has ended; the effect gives what came of them all, by their places. */
+export type Send = (ended: (exit: Ended) => void) => Effect.Effect<ReadonlyArray<Ended>>
+
+/** What came of a statement. */
+export type Ended = Exit.Exit<unknown, SqlError>
+
+/** Statements that send themselves when they are run, each in a fiber of its own. */
+export const inFibers =
+  (statements: Last["statements"]): Send =>
+  (ended) =>
+    Effect.forEach(
+      statements,
+      (statement) => Effect.tap(Effect.exit(statement), (exit) => Effect.sync(() => ended(exit))),
+      {
+        concurrency: "unbounded"
+      }
+    )
+
+/** Sends so many statements, and `commit` behind them. `refusal` makes of what one failed with what the others are told. */
 export const sendWithCommit = (
   pipeline: Pipeline,
   { settle, statements }: Last,
+  send: Send,
   commit: Commit,
   refusal: (cause: Cause.Cause<unknown>) => SqlError
 ): Effect.Effect<void, SqlError> =>
@@ -56,15 +81,13 @@ export const sendWithCommit = (
     const committed = Deferred.makeUnsafe<void, SqlError>()
     let unsent: Exit.Failure<unknown, SqlError> | undefined
     pipeline.expect(statements.length, () => commit((exit) => Deferred.doneUnsafe(committed, exit)))
-    const send = (statement: Effect.Effect<unknown, SqlError>) =>
-      Effect.map(Effect.exit(statement), (exit) => {
-        if (Exit.isFailure(exit) && pipeline.isExpecting) {
-          unsent ??= exit
-          pipeline.refuse(refusal(exit.cause))
-        } else pipeline.arrived()
-        return exit
-      })
-    return Effect.flatMap(Effect.forEach(statements, send, { concurrency: "unbounded" }), (exits) =>
+    const ended = (exit: Ended): void => {
+      if (Exit.isFailure(exit) && pipeline.isExpecting) {
+        unsent ??= exit
+        pipeline.refuse(refusal(exit.cause))
+      } else pipeline.arrived()
+    }
+    return Effect.flatMap(send(ended), (exits) =>
       Effect.flatMap(Effect.exit(Deferred.await(committed)), (exit) => {
         const failed = unsent ?? exits.find(wasRefused)
         if (failed !== undefined) return Effect.failCause(failed.cause)

@@ -48,7 +48,7 @@ export class Session implements Connection {
   }
 
   executeRaw(sql: string, params: Params): Effect.Effect<Result, SqlError> {
-    return Effect.map(this.ask({ sql, params, form: "rows", prepare: true }), ({ result }) => result)
+    return this.ask({ sql, params, form: "rows", prepare: true }, resultOf)
   }
 
   execute(sql: string, params: Params, transform: Transform) {
@@ -60,11 +60,11 @@ export class Session implements Connection {
   }
 
   executeValues(sql: string, params: Params) {
-    return Effect.map(this.ask({ sql, params, form: "values", prepare: true }), ({ values }) => values)
+    return this.ask({ sql, params, form: "values", prepare: true }, valuesOf)
   }
 
   executeValuesUnprepared(sql: string, params: Params) {
-    return Effect.map(this.ask({ sql, params, form: "values", prepare: false }), ({ values }) => values)
+    return this.ask({ sql, params, form: "values", prepare: false }, valuesOf)
   }
 
   /** The driver tells nothing of what a stream's command did, so one that may begin a transaction is not streamed. */
@@ -75,26 +75,51 @@ export class Session implements Connection {
     return transform === undefined ? rows : Stream.map(rows, (row) => transform([row])[0])
   }
 
-  /** Sends a statement, and tells what it was answered with. */
-  protected ask(asked: Asked): Effect.Effect<Answer, SqlError> {
+  /** Sends a statement, and gives what is read from its answer. */
+  protected ask<A>(asked: Asked, read: (answer: Answer) => A): Effect.Effect<A, SqlError> {
     return Effect.withFiber((fiber) => {
       const refusal = this.refusal(fiber)
       if (refusal !== undefined) return Effect.fail(refusal)
-      const ended = this.observer.begin(asked.sql, fiber)
-      const { form, params, prepare, sql } = asked
-      return Effect.callback<Answer, SqlError>((resume) => {
-        const cycle = this.wire.cycle(sql, params, form, prepare, (exit) => {
-          ended(exit)
-          resume(Exit.isSuccess(exit) ? this.answered(exit, fiber) : this.refused(asked, cycle, exit, fiber))
-        })
-        this.send(cycle, sql)
+      return Effect.callback<A, SqlError>((resume) => {
+        const abandon = this.start(asked, read, fiber, (exit, isStale) =>
+          // Outside of a transaction the text alone is tried again, without the name that the server does not honour.
+          resume(isStale ? this.ask({ ...asked, prepare: false }, read) : exit)
+        )
         return Effect.suspend(() => {
-          cycle.abandon()
-          ended(interrupted)
+          abandon()
           return this.interrupted
         })
       })
     })
+  }
+
+  /**
+   * Sends a statement, and tells what comes of it, unless it is abandoned before: also whether it failed, outside of a
+   * transaction, for its name alone.
+   */
+  protected start<A>(
+    asked: Asked,
+    read: (answer: Answer) => A,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    told: (exit: Exit.Exit<A, SqlError>, isStale: boolean) => void
+  ): () => void {
+    const { form, params, prepare, sql } = asked
+    const ended = this.observer.begin(sql, fiber)
+    const cycle = this.wire.cycle(sql, params, form, prepare, (exit) => {
+      ended(exit)
+      if (Exit.isFailure(exit)) {
+        const isStale = prepare && !cycle.parses && this.wire.status === "I" && exit.cause.reasons.some(wasStale)
+        if (!isStale) this.failedWith(exit.cause, sql, fiber)
+        return told(Exit.failCause(exit.cause), isStale)
+      }
+      const answer = this.answered(exit, fiber)
+      told(Exit.isSuccess(answer) ? Exit.succeed(read(answer.value)) : Exit.failCause(answer.cause), false)
+    })
+    this.send(cycle, sql)
+    return () => {
+      cycle.abandon()
+      ended(interrupted)
+    }
   }
 
   /** Why nothing is sent. */
@@ -138,22 +163,9 @@ export class Session implements Connection {
     return Effect.void
   }
 
-  private refused(
-    asked: Asked,
-    cycle: Cycle,
-    exit: Exit.Failure<Answer, SqlError>,
-    fiber: Fiber.Fiber<unknown, unknown>
-  ): Effect.Effect<Answer, SqlError> {
-    // Outside of a transaction the text alone is tried again, without the name that the server does not honour.
-    if (asked.prepare && !cycle.parses && this.wire.status === "I" && exit.cause.reasons.some(wasStale)) {
-      return this.ask({ ...asked, prepare: false })
-    }
-    this.failedWith(exit.cause, asked.sql, fiber)
-    return exit
-  }
-
   private rows(asked: Asked, transform: Transform): Effect.Effect<ReadonlyArray<Row>, SqlError> {
-    return Effect.map(this.ask(asked), ({ result: { rows } }) => (transform === undefined ? rows : transform(rows)))
+    const rows = this.ask(asked, rowsOf)
+    return transform === undefined ? rows : Effect.map(rows, transform)
   }
 
   /** The rows of a statement, as the driver streams them. */
@@ -180,6 +192,12 @@ export class Session implements Connection {
     lose(error, fiber)
   }
 }
+
+const resultOf = ({ result }: Answer) => result
+
+export const rowsOf = ({ result }: Answer) => result.rows
+
+const valuesOf = ({ values }: Answer) => values
 
 const interrupted = Exit.interrupt()
 

@@ -15,10 +15,11 @@ import { carry, orUnknown } from "../errors/classify.ts"
 import type { Answer, Cycle, Settle } from "../wire/cycle.ts"
 import { Pipeline } from "../wire/pipeline.ts"
 import { isOnRows } from "./firstWord.ts"
-import { type Commit, type Finishing, type Last, sendWithCommit } from "./lastStatements.ts"
+import { type Compiled, compileAll } from "./compiled.ts"
+import { type Commit, type Finishing, inFibers, type Last, type Send, sendWithCommit } from "./lastStatements.ts"
 import { inPages } from "./pages.ts"
 import { ReservedSession } from "./reservedSession.ts"
-import type { Params, Session } from "./session.ts"
+import { type Params, rowsOf, type Session, type Transform } from "./session.ts"
 
 /** How a transaction is sent. */
 export interface Options {
@@ -26,6 +27,8 @@ export interface Options {
   readonly isOff: boolean
   /** Whether a stream is read a page at a time. */
   readonly isPaged: boolean
+  /** Whose statements are sent as they are compiled. */
+  readonly owner: object
 }
 
 export class TransactionSession extends ReservedSession implements Finishing {
@@ -53,10 +56,35 @@ export class TransactionSession extends ReservedSession implements Finishing {
   /** Commits what there is to commit. */
   readonly commit: Effect.Effect<void, SqlError> = Effect.withFiber((fiber) => {
     const commit: Commit = (told) => this.sendCommit(fiber, told)
-    return this.last === undefined
-      ? Effect.mapError(Effect.callback<void, SqlError>(commit), orUnknown)
-      : sendWithCommit(this.pipeline, this.last, commit, rolledBackFor)
+    const { last } = this
+    if (last === undefined) return Effect.mapError(Effect.callback<void, SqlError>(commit), orUnknown)
+    const compiled = last.plain && compileAll(last.plain, this.options.owner)
+    const send = compiled === undefined ? inFibers(last.statements) : this.asTheyAre(compiled, fiber)
+    return sendWithCommit(this.pipeline, last, send, commit, rolledBackFor)
   })
+
+  /** Sends statements without a fiber for each. */
+  private readonly asTheyAre =
+    (statements: ReadonlyArray<Compiled>, fiber: Fiber.Fiber<unknown, unknown>): Send =>
+    (ended) =>
+      Effect.flatMap(
+        Effect.callback<ReadonlyArray<Exit.Exit<ReadonlyArray<Row>, SqlError>>>((resume) => {
+          const exits: Array<Exit.Exit<ReadonlyArray<Row>, SqlError>> = []
+          let missing = statements.length
+          if (missing === 0) return resume(Effect.succeed(exits))
+          for (const [at, { params, sql }] of statements.entries()) {
+            this.start({ sql, params, form: "rows", prepare: true }, rowsOf, fiber, (exit) => {
+              exits[at] = exit
+              ended(exit)
+              if (--missing === 0) resume(Effect.succeed(exits))
+            })
+          }
+        }),
+        (exits) =>
+          statements.some(({ transform }) => transform !== undefined)
+            ? Effect.forEach(exits, (exit, at) => Effect.exit(transformed(exit, statements[at]?.transform)))
+            : Effect.succeed(exits)
+      )
 
   /** Leaves the transaction to roll back, because a part of it failed. */
   readonly fail = (cause: Cause.Cause<unknown>): void => this.pipeline.refuse(rolledBackFor(cause))
@@ -119,6 +147,9 @@ export class TransactionSession extends ReservedSession implements Finishing {
     })
   }
 }
+
+const transformed = (rows: Exit.Exit<ReadonlyArray<Row>, SqlError>, transform: Transform) =>
+  transform === undefined ? rows : Effect.map(rows, transform)
 
 const endedBy = (command: "COMMIT" | "ROLLBACK") =>
   carry(

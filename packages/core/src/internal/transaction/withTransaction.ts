@@ -9,12 +9,14 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Statement from "effect/sql/Statement"
 import { UnsupportedFeature } from "../../DsqlError.ts"
 import { isFinishing, type Last } from "../connection/lastStatements.ts"
 import { TransactionSession } from "../connection/transactionSession.ts"
 import { carry } from "../errors/classify.ts"
 import { withinDeadline } from "./deadline.ts"
 import { Single } from "./single.ts"
+import { isTraced } from "./traced.ts"
 
 /** Reserves a session, until the scope closes. */
 export type Acquire<S extends Connection> = Effect.Effect<S, SqlError, Scope.Scope>
@@ -103,7 +105,7 @@ const own = (conn: Connection): TransactionSession => conn as TransactionSession
 /** Leaves statements to be sent together with the COMMIT of the transaction that the program runs in. */
 export const leave = (
   sql: SqlClient.SqlClient,
-  statements: ReadonlyArray<Effect.Effect<unknown, SqlError>>,
+  statements: ReadonlyArray<Statement.Statement<object>>,
   settle: Last["settle"]
 ): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
@@ -113,6 +115,10 @@ export const leave = (
     const here: (outer: Context.Context<never>) => Context.Context<never> = () => context
     const within = (statement: Effect.Effect<unknown, SqlError>) =>
       Effect.uninterruptible(Effect.updateContext(statement, here))
-    session.leave({ statements: statements.map(within), settle })
+    const isPlain =
+      !isTraced(fiber) &&
+      fiber.getRef(Statement.CurrentTransformer) === undefined &&
+      statements.every(Statement.isFragment)
+    session.leave({ statements: statements.map(within), settle, plain: isPlain ? statements : undefined })
     return Effect.void
   })
