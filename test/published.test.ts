@@ -26,6 +26,8 @@ import { blocksOf, read, root } from "./pages.ts"
 
 const names = readdirSync(join(root, "packages"))
 const typescript = createRequire(import.meta.url).resolve("typescript/bin/tsc")
+/** Where it is installed already: thousands of files, of which these installations prove nothing. */
+const effect = dirname(createRequire(import.meta.url).resolve("effect/package.json"))
 const scratch = mkdtempSync(join(tmpdir(), "published-"))
 const app = join(scratch, "app")
 
@@ -151,7 +153,7 @@ describe("the published packages", () => {
           JSON.stringify({ overrides: { "@effect-dsql/dialect": `file:${tarballOf("dialect")}` } })
         )
         const tarballs = ["dialect", "emulator"].map(tarballOf)
-        await run("npx", ["-y", "--prefer-offline", manager, ...how, "--prefer-offline", ...tarballs, "effect"], closed)
+        await run("npx", ["-y", "--prefer-offline", manager, ...how, "--prefer-offline", ...tarballs, effect], closed)
         const program = [
           'import { Postgres } from "@effect-dsql/emulator"',
           'import { Effect } from "effect"',
