@@ -30,6 +30,8 @@ export interface Compared {
   readonly name: string
   /** The median of what one operation takes, in microseconds. */
   readonly micros: number
+  /** The median of what it takes of the processors in this process, where the server is not, in microseconds. */
+  readonly processor: number
   /** The median of its times in those of the first contender. */
   readonly ratio: number
   /** The median of the round trips of one operation, where they are counted. */
@@ -43,6 +45,7 @@ export const compare = Effect.fnUntraced(function* <R>(
   options: Options
 ) {
   const times = new Map(contenders.map((contender) => [contender.name, Array<number>()]))
+  const processor = new Map(contenders.map((contender) => [contender.name, Array<number>()]))
   const trips = new Map(contenders.map((contender) => [contender.name, Array<number>()]))
   const isCounted = contenders.some(({ roundTrips }) => roundTrips !== undefined)
   for (const contender of contenders) yield* batch(contender, options)
@@ -51,14 +54,16 @@ export const compare = Effect.fnUntraced(function* <R>(
       const contender = contenders[(round + turn) % contenders.length]
       if (contender === undefined) continue
       const before = contender.roundTrips?.()
-      times.get(contender.name)?.push(yield* batch(contender, options))
+      const spent = yield* batch(contender, options)
+      times.get(contender.name)?.push(spent.millis)
+      processor.get(contender.name)?.push(spent.processor)
       if (before !== undefined) trips.get(contender.name)?.push((contender.roundTrips?.() ?? before) - before)
     }
   }
   const baseline = times.get(contenders[0]?.name ?? "") ?? []
   yield* Console.log(`\n${title} (${options.concurrency} at a time, ${options.rounds} rounds of ${options.operations})`)
   yield* Console.log(
-    `  ${"".padEnd(44)}${"median".padStart(12)}${"per second".padStart(12)}${"ratio".padStart(8)}` +
+    `  ${"".padEnd(44)}${"median".padStart(12)}${"processor".padStart(12)}${"per second".padStart(12)}${"ratio".padStart(8)}` +
       (isCounted ? "round trips".padStart(13) : "")
   )
   const count = options.operations * (options.units ?? 1)
@@ -67,13 +72,14 @@ export const compare = Effect.fnUntraced(function* <R>(
     return {
       name,
       micros: (1_000 * median(measured)) / count,
+      processor: (1_000 * median(processor.get(name) ?? [])) / count,
       ratio: median(measured.map((time, round) => time / (baseline[round] ?? time))),
       roundTrips: counted.length === 0 ? undefined : median(counted) / count
     }
   })
-  for (const { micros, name, ratio, roundTrips } of found) {
+  for (const { micros, name, processor, ratio, roundTrips } of found) {
     yield* Console.log(
-      `  ${name.padEnd(44)}${`${micros.toFixed(0)} us`.padStart(12)}` +
+      `  ${name.padEnd(44)}${`${micros.toFixed(0)} us`.padStart(12)}${`${processor.toFixed(0)} us`.padStart(12)}` +
         `${(1e6 / micros).toFixed(0).padStart(12)}${ratio.toFixed(2).padStart(8)}` +
         (isCounted ? (roundTrips?.toFixed(2) ?? "").padStart(13) : "")
     )
@@ -81,10 +87,11 @@ export const compare = Effect.fnUntraced(function* <R>(
   return found
 })
 
-/** Milliseconds that a contender takes for all operations of a round. */
+/** What a contender takes for all operations of a round: milliseconds, and those of processors in this process. */
 const batch = <R>(contender: Contender<R>, options: Options) =>
   Effect.gen(function* () {
     const start = yield* Clock.monotonicTimeNanos
+    const before = process.cpuUsage()
     const share = Effect.replicateEffect(contender.once, options.operations / options.concurrency, { discard: true })
     yield* Effect.all(
       Array.from({ length: options.concurrency }, () => share),
@@ -93,7 +100,8 @@ const batch = <R>(contender: Contender<R>, options: Options) =>
         discard: true
       }
     )
-    return Number((yield* Clock.monotonicTimeNanos) - start) / 1e6
+    const { system, user } = process.cpuUsage(before)
+    return { millis: Number((yield* Clock.monotonicTimeNanos) - start) / 1e6, processor: (user + system) / 1e3 }
   })
 
 /** The one in the middle, or between the two there. */
