@@ -21,6 +21,8 @@ export interface Options {
   readonly rounds: number
   /** How many operations run at a time. */
   readonly concurrency: number
+  /** A contender that the others are measured against too, beside the first one. */
+  readonly beside?: string
   /** How many things one operation does, each of which is counted. Default: 1. */
   readonly units?: number
 }
@@ -61,9 +63,13 @@ export const compare = Effect.fnUntraced(function* <R>(
     }
   }
   const baseline = times.get(contenders[0]?.name ?? "") ?? []
+  const beside = options.beside === undefined ? undefined : times.get(options.beside)
+  const of = (measured: ReadonlyArray<number>, baseline: ReadonlyArray<number>) =>
+    median(measured.map((time, round) => time / (baseline[round] ?? time)))
   yield* Console.log(`\n${title} (${options.concurrency} at a time, ${options.rounds} rounds of ${options.operations})`)
   yield* Console.log(
     `  ${"".padEnd(44)}${"median".padStart(12)}${"processor".padStart(12)}${"per second".padStart(12)}${"ratio".padStart(8)}` +
+      (beside === undefined ? "" : `  to ${options.beside}`) +
       (isCounted ? "round trips".padStart(13) : "")
   )
   const count = options.operations * (options.units ?? 1)
@@ -73,7 +79,7 @@ export const compare = Effect.fnUntraced(function* <R>(
       name,
       micros: (1_000 * median(measured)) / count,
       processor: (1_000 * median(processor.get(name) ?? [])) / count,
-      ratio: median(measured.map((time, round) => time / (baseline[round] ?? time))),
+      ratio: of(measured, baseline),
       roundTrips: counted.length === 0 ? undefined : median(counted) / count
     }
   })
@@ -81,6 +87,11 @@ export const compare = Effect.fnUntraced(function* <R>(
     yield* Console.log(
       `  ${name.padEnd(44)}${`${micros.toFixed(0)} us`.padStart(12)}${`${processor.toFixed(0)} us`.padStart(12)}` +
         `${(1e6 / micros).toFixed(0).padStart(12)}${ratio.toFixed(2).padStart(8)}` +
+        (beside === undefined
+          ? ""
+          : of(times.get(name) ?? [], beside)
+              .toFixed(2)
+              .padStart(8)) +
         (isCounted ? (roundTrips?.toFixed(2) ?? "").padStart(13) : "")
     )
   }

@@ -73,7 +73,7 @@ const compared = (
     ]
     return yield* Effect.forEach([1, 4, connections], (concurrency) => {
       const operations = Math.max(size.operations, concurrency)
-      const options = { ...size, operations, concurrency }
+      const options = { ...size, operations, concurrency, beside: "pg by hand" }
       return Effect.map(
         compare(`${title}: a transaction of two statements`, contenders, options),
         (compared): Bars.Panel => ({ title: `${title}, ${concurrency} at a time`, compared })

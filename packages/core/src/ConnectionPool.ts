@@ -105,6 +105,11 @@ export interface Stats {
 export interface ConnectionPool<C> {
   /** A connection of one's own until the scope closes. */
   readonly get: Effect.Effect<C, Failure, Scope.Scope>
+  /** What is made of a connection of one's own, until the scope closes: then it is closed, and the connection given back. */
+  readonly keep: <A>(
+    make: (connection: C) => A,
+    close: (made: A) => Effect.Effect<void>
+  ) => Effect.Effect<A, Failure, Scope.Scope>
   /** A connection of one's own for the time of an effect. */
   readonly use: <A, E, R>(effect: (connection: C) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | Failure, R>
   readonly stats: Effect.Effect<Stats>

@@ -14,6 +14,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -318,13 +319,22 @@ export const finish = <const S extends ReadonlyArray<Statement<object>>, E, R, R
       false
     ),
     // Each statement's exit stands in its place, with the rows that its type names.
-    (left: Left) => Effect.orDie(Effect.all(left.exits)) as Effect.Effect<Rows<S>>
+    (left: Left) => all(left) as Effect.Effect<Rows<S>>
   )
 }
 
 /** What became of the statements that a body left; there once all is committed. */
 interface Left {
-  exits: ReadonlyArray<Effect.Effect<unknown, SqlError>>
+  exits: ReadonlyArray<Exit.Exit<unknown, SqlError>>
+}
+
+const all = ({ exits }: Left): Effect.Effect<ReadonlyArray<unknown>> => {
+  const values: Array<unknown> = []
+  for (const exit of exits) {
+    if (Exit.isFailure(exit)) return Effect.orDie(Exit.failCause(exit.cause))
+    values.push(exit.value)
+  }
+  return Effect.succeed(values)
 }
 
 const leaving = (statements: ReadonlyArray<Statement<object>>): Effect.Effect<Left, never, Transaction> =>
@@ -339,7 +349,7 @@ const leaving = (statements: ReadonlyArray<Statement<object>>): Effect.Effect<Le
   })
 
 const found = (outcome: Outcome<ReadonlyArray<unknown>>): Outcome<Left> =>
-  outcome._tag === "Committed" ? committed({ exits: outcome.value.map((rows) => Effect.succeed(rows)) }) : outcome
+  outcome._tag === "Committed" ? committed({ exits: outcome.value.map((rows) => Exit.succeed(rows)) }) : outcome
 
 /**
  * Runs statements that depend on nothing but each other's order, in a transaction and one round trip. What holds of

@@ -71,6 +71,29 @@ describe("ConnectionPool", () => {
     })
   )
 
+  it.effect("closes what was made of a connection before somebody else has it", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* server
+      const pool = yield* ConnectionPool.make(connect, { maxConnections: 1 })
+      const events: Array<string> = []
+      const note = (event: string) => Effect.sync(() => void events.push(event))
+      const made = pool.keep(
+        (connection) => `made of ${id(connection)}`,
+        (name) => Effect.andThen(note(`closing ${name}`), Effect.die("not closed"))
+      )
+      const others = yield* Effect.forkScoped(
+        Effect.andThen(
+          Effect.yieldNow,
+          pool.use(() => note("somebody else"))
+        )
+      )
+      const exit = yield* Effect.exit(Effect.scoped(Effect.flatMap(made, note)))
+      yield* Fiber.join(others)
+      assert.isTrue(Exit.hasDies(exit))
+      assert.deepStrictEqual(events, ["made of 1", "closing made of 1", "somebody else"])
+    })
+  )
+
   it.effect("never opens more than it may, and serves those who wait in their order", () =>
     Effect.gen(function* () {
       const { connect, state } = yield* server

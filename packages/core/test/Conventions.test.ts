@@ -11,8 +11,8 @@ import { guarded } from "../../../test/database.ts"
 import { Control } from "../../../test/emulator.ts"
 import { operationOf } from "../src/internal/connection/firstWord.ts"
 
-/** The spans and the series of durations that an effect leaves. */
-const shown = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+/** The spans and the series of durations that an effect leaves, where somebody looks at spans or nobody does. */
+const shown = <A, E, R>(effect: Effect.Effect<A, E, R>, isTraced = true) =>
   Effect.gen(function* () {
     const spans: Array<Tracer.Span> = []
     const tracer = Tracer.make({
@@ -25,7 +25,7 @@ const shown = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     const snapshot = yield* Effect.ignore(effect).pipe(
       Effect.withSpan("mine"),
       Effect.andThen(Metric.snapshot),
-      Effect.provideService(Tracer.Tracer, tracer),
+      Effect.provideService(Tracer.Tracer, isTraced ? tracer : Tracer.nativeTracer),
       Effect.provideService(Metric.MetricRegistry, new Map())
     )
     const attributesOf = (span: Tracer.Span | undefined): Readonly<Record<string, unknown>> =>
@@ -119,6 +119,21 @@ layer(Testing.layer({ client: { guarded, policy } }), { excludeTestServices: tru
       )
       assert.lengthOf(statements, 1)
       assert.deepStrictEqual(mine, {})
+    })
+  )
+
+  it.effect.each([true, false])("is not counted where it was not sent, and its spans are watched: %s", (isTraced) =>
+    Effect.gen(function* () {
+      const unwritable = Transaction.batch((sql) => [
+        sql`INSERT INTO sent VALUES (${Symbol() as never})`,
+        sql`SELECT 1`,
+        sql`SELECT 2`
+      ])
+      const { series } = yield* shown(unwritable, isTraced)
+      assert.deepStrictEqual(
+        series.map(({ count, error, operation }) => ({ count, error, operation })),
+        [{ count: 1, error: "StatementFailed", operation: "INSERT" }]
+      )
     })
   )
 

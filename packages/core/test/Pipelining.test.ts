@@ -7,7 +7,7 @@ import { Testing } from "@effect-dsql/testing"
 import { PgClient } from "@effect/sql-pg"
 import { assert, it, layer } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, Stream, Tracer } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, Statement } from "effect/sql"
 import { snakeToCamel } from "effect/String"
 import { Control } from "../../../test/emulator.ts"
 import { table } from "../../../test/roundTrips.ts"
@@ -342,6 +342,24 @@ layer(database({ transformResultNames: snakeToCamel }), { excludeTestServices: t
         )
         assert.isTrue(Exit.hasDies(exit))
         assert.deepStrictEqual(yield* stored, [1])
+      })
+    )
+
+    it.effect("is sent as somebody makes it who changes statements, or runs as somebody made it", () =>
+      Effect.gen(function* () {
+        const [changed] = yield* Transaction.batch((sql) => [sql`SELECT 1 AS one`]).pipe(
+          Effect.provideService(Statement.CurrentTransformer, (_, sql) => Effect.succeed(sql`SELECT 2 AS two`))
+        )
+        assert.deepStrictEqual(changed, [{ two: 2 }])
+        const refused = yield* Effect.flip(
+          Transaction.batch((sql) => {
+            const statement = sql`SELECT 1`
+            // A statement that does something else when it is run.
+            const value = () => Effect.fail("refused")
+            return [Object.create(statement, { "~effect/Effect/evaluate": { value } }) as typeof statement]
+          })
+        )
+        assert.strictEqual<unknown>(refused, "refused")
       })
     )
 

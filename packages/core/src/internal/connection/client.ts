@@ -20,7 +20,7 @@ import { AutocommitSession } from "./autocommitSession.ts"
 import { compilerOf } from "./compiled.ts"
 import type { Target } from "./connector.ts"
 import { fragment } from "./json.ts"
-import { reserved, ReservedSession } from "./reservedSession.ts"
+import { ReservedSession } from "./reservedSession.ts"
 import type { Session } from "./session.ts"
 import { type Options as SendOptions, TransactionSession } from "./transactionSession.ts"
 
@@ -48,8 +48,13 @@ export const make = Effect.fnUntraced(function* (
   { config, place }: Pick<Target, "config" | "place">,
   options: Options
 ): Effect.fn.Return<Clients, never, Reactivity> {
-  const session = Effect.mapError(pool.get, (error) => carry(error, "connect"))
-  const own = Effect.flatMap(session, ({ end, observer, wire }) => reserved(new ReservedSession(wire, end, observer)))
+  const session = Effect.mapError(pool.get, notConnected)
+  const kept = <S extends ReservedSession>(make: (found: Session) => S): Acquire<S> =>
+    Effect.mapError(
+      pool.keep(make, ({ close }) => close),
+      notConnected
+    )
+  const own = kept(({ end, observer, wire }) => new ReservedSession(wire, end, observer))
   const shared = {
     driver: "pg",
     acquirer: Effect.map(session, (found) => new AutocommitSession(found, options.retries)),
@@ -58,6 +63,7 @@ export const make = Effect.fnUntraced(function* (
     spanAttributes: Object.entries(place)
   }
   const owner = {}
+  const send = { ...options.transaction, owner }
   const client = yield* SqlClient.make({
     ...shared,
     compiler: compilerOf(PgClient.makeCompiler(), { owner, transform: undefined })
@@ -77,7 +83,7 @@ export const make = Effect.fnUntraced(function* (
       notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`),
       withTransaction: withTransaction(
         made,
-        Effect.flatMap(session, (found) => reserved(new TransactionSession(found, { ...options.transaction, owner }))),
+        kept((found) => new TransactionSession(found, send)),
         options.nested
       )
     })
@@ -95,6 +101,8 @@ export const make = Effect.fnUntraced(function* (
   })
   return { sql, transforming: complete(transforming), reserve }
 })
+
+const notConnected = (error: AttemptError): SqlError => carry(error, "connect")
 
 /** A connection takes any number of statements, and a single one has no use for it. */
 const notInSingle = <A, E, R>(reserve: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R> =>

@@ -26,8 +26,9 @@ let last: Origin | undefined
 export const compilerOf = (compiler: Compiler, origin: Origin): Compiler => ({
   dialect: compiler.dialect,
   compile: (statement, withoutTransform) => {
+    const text = compiler.compile(statement, withoutTransform)
     last = origin
-    return compiler.compile(statement, withoutTransform)
+    return text
   },
   withoutTransform: compiler.withoutTransform
 })

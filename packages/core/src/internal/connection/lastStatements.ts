@@ -8,11 +8,11 @@ import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Connection } from "effect/sql/SqlConnection"
+import type { Connection, Row } from "effect/sql/SqlConnection"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import type { Statement } from "effect/sql/Statement"
 import { orUnknown, sqlStateOf } from "../errors/classify.ts"
 import type { Pipeline } from "../wire/pipeline.ts"
+import type { Compiled } from "./compiled.ts"
 
 /**
  * The statements that a transaction ends with.
@@ -25,11 +25,6 @@ export interface Last {
   readonly statements: ReadonlyArray<Effect.Effect<unknown, SqlError>>
   /** Is told what came of each, by its place. */
   readonly settle: (exits: ReadonlyArray<Exit.Exit<unknown, SqlError>>) => void
-  /**
-   * The same statements as Effect SQL has them, where nothing is left to do but to send them: nobody watches them or
-   * changes them on their way.
-   */
-  readonly plain?: ReadonlyArray<Statement<object>> | undefined
 }
 
 /**
@@ -51,29 +46,10 @@ export const isFinishing = (connection: Connection | undefined): connection is F
 /** Sends a COMMIT now, and tells what came of it. */
 export type Commit = (told: (exit: Exit.Exit<void, SqlError>) => void) => void
 
-/** Sends statements, and tells of each that has ended; the effect gives what came of them all, by their places. */
-export type Send = (ended: (exit: Ended) => void) => Effect.Effect<ReadonlyArray<Ended>>
-
-/** What came of a statement. */
-export type Ended = Exit.Exit<unknown, SqlError>
-
-/** Statements that send themselves when they are run, each in a fiber of its own. */
-export const inFibers =
-  (statements: Last["statements"]): Send =>
-  (ended) =>
-    Effect.forEach(
-      statements,
-      (statement) => Effect.tap(Effect.exit(statement), (exit) => Effect.sync(() => ended(exit))),
-      {
-        concurrency: "unbounded"
-      }
-    )
-
-/** Sends so many statements, and `commit` behind them. `refusal` makes of what one failed with what the others are told. */
+/** Sends the statements, and `commit` behind them. `refusal` makes of what one failed with what the others are told. */
 export const sendWithCommit = (
   pipeline: Pipeline,
   { settle, statements }: Last,
-  send: Send,
   commit: Commit,
   refusal: (cause: Cause.Cause<unknown>) => SqlError
 ): Effect.Effect<void, SqlError> =>
@@ -81,21 +57,82 @@ export const sendWithCommit = (
     const committed = Deferred.makeUnsafe<void, SqlError>()
     let unsent: Exit.Failure<unknown, SqlError> | undefined
     pipeline.expect(statements.length, () => commit((exit) => Deferred.doneUnsafe(committed, exit)))
-    const ended = (exit: Ended): void => {
-      if (Exit.isFailure(exit) && pipeline.isExpecting) {
-        unsent ??= exit
-        pipeline.refuse(refusal(exit.cause))
-      } else pipeline.arrived()
-    }
-    return Effect.flatMap(send(ended), (exits) =>
-      Effect.flatMap(Effect.exit(Deferred.await(committed)), (exit) => {
-        const failed = unsent ?? exits.find(wasRefused)
-        if (failed !== undefined) return Effect.failCause(failed.cause)
-        settle(exits)
-        return Effect.mapError(exit, orUnknown)
+    const send = (statement: Effect.Effect<unknown, SqlError>) =>
+      Effect.map(Effect.exit(statement), (exit) => {
+        if (Exit.isFailure(exit) && pipeline.isExpecting) {
+          unsent ??= exit
+          pipeline.refuse(refusal(exit.cause))
+        } else pipeline.arrived()
+        return exit
       })
+    return Effect.flatMap(Effect.forEach(statements, send, { concurrency: "unbounded" }), (exits) =>
+      Effect.flatMap(Effect.exit(Deferred.await(committed)), (exit) => outcome(unsent, exits, exit, settle))
     )
   })
+
+/** Sends a statement, and tells what comes of it. */
+export type Send = (statement: Compiled, told: (exit: Exit.Exit<ReadonlyArray<Row>, SqlError>) => void) => void
+
+/** The same of statements that are only to be sent, without a fiber for each. */
+export const sendCompiled = (
+  pipeline: Pipeline,
+  settle: Last["settle"],
+  statements: ReadonlyArray<Compiled>,
+  send: Send,
+  commit: Commit,
+  refusal: (cause: Cause.Cause<unknown>) => SqlError
+): Effect.Effect<void, SqlError> =>
+  Effect.callback((resume) => {
+    const exits: Array<Exit.Exit<unknown, SqlError>> = []
+    let missing = statements.length
+    let committed: Exit.Exit<void, SqlError> | undefined
+    let unsent: Exit.Failure<unknown, SqlError> | undefined
+    const unlessMissing = (): void => {
+      if (missing === 0 && committed !== undefined) resume(outcome(unsent, exits, committed, settle))
+    }
+    pipeline.expect(missing, () =>
+      commit((exit) => {
+        committed = exit
+        unlessMissing()
+      })
+    )
+    for (const [at, statement] of statements.entries()) {
+      send(statement, (exit) => {
+        exits[at] = transformed(exit, statement)
+        missing--
+        if (Exit.isFailure(exit) && pipeline.isExpecting) {
+          unsent ??= exit
+          pipeline.refuse(refusal(exit.cause))
+        }
+        unlessMissing()
+      })
+    }
+  })
+
+/** A transform is the user's, and what it throws a defect. */
+const transformed = (
+  rows: Exit.Exit<ReadonlyArray<Row>, SqlError>,
+  { transform }: Compiled
+): Exit.Exit<unknown, SqlError> => {
+  if (transform === undefined || Exit.isFailure(rows)) return rows
+  try {
+    return Exit.succeed(transform(rows.value))
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
+
+const outcome = (
+  unsent: Exit.Failure<unknown, SqlError> | undefined,
+  exits: ReadonlyArray<Exit.Exit<unknown, SqlError>>,
+  committed: Exit.Exit<void, SqlError>,
+  settle: Last["settle"]
+): Effect.Effect<void, SqlError> => {
+  const failed = unsent ?? exits.find(wasRefused)
+  if (failed !== undefined) return Effect.failCause(failed.cause)
+  settle(exits)
+  return Exit.isSuccess(committed) ? committed : Effect.mapError(committed, orUnknown)
+}
 
 const wasRefused = (exit: Exit.Exit<unknown, SqlError>): exit is Exit.Failure<unknown, SqlError> =>
   Exit.isFailure(exit) &&

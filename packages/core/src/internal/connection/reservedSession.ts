@@ -101,7 +101,3 @@ const reading = carry(
   }),
   "query"
 )
-
-/** Keeps a session for oneself until the scope closes. */
-export const reserved = <S extends ReservedSession>(session: S): Effect.Effect<S, never, Scope.Scope> =>
-  Effect.acquireRelease(Effect.succeed(session), ({ close }) => close)

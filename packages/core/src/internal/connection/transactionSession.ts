@@ -9,17 +9,18 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
+import type { Statement } from "effect/sql/Statement"
 import type * as Stream from "effect/Stream"
 import { RollbackOnly, StatementFailed, UnsupportedFeature } from "../../DsqlError.ts"
 import { carry, orUnknown } from "../errors/classify.ts"
 import type { Answer, Cycle, Settle } from "../wire/cycle.ts"
 import { Pipeline } from "../wire/pipeline.ts"
 import { isOnRows } from "./firstWord.ts"
-import { type Compiled, compileAll } from "./compiled.ts"
-import { type Commit, type Finishing, inFibers, type Last, type Send, sendWithCommit } from "./lastStatements.ts"
+import { compileAll } from "./compiled.ts"
+import { type Commit, type Finishing, type Last, type Send, sendCompiled, sendWithCommit } from "./lastStatements.ts"
 import { inPages } from "./pages.ts"
 import { ReservedSession } from "./reservedSession.ts"
-import { type Params, rowsOf, type Session, type Transform } from "./session.ts"
+import { type Params, rowsOf, type Session } from "./session.ts"
 
 /** How a transaction is sent. */
 export interface Options {
@@ -34,6 +35,7 @@ export interface Options {
 export class TransactionSession extends ReservedSession implements Finishing {
   private readonly options: Options
   private last: Last | undefined
+  private plain: ReadonlyArray<Statement<object>> | undefined
   private portals = 0
 
   constructor({ end, observer, wire }: Session, options: Options) {
@@ -48,43 +50,25 @@ export class TransactionSession extends ReservedSession implements Finishing {
       return Effect.void
     })
 
-  /** Leaves statements to be sent together with COMMIT. */
-  readonly leave = (last: Last): void => {
+  /** Leaves statements to be sent together with COMMIT: also as they are, where there is only that to be done. */
+  readonly leave = (last: Last, plain?: ReadonlyArray<Statement<object>>): void => {
     this.last = last
+    this.plain = plain
   }
 
   /** Commits what there is to commit. */
   readonly commit: Effect.Effect<void, SqlError> = Effect.withFiber((fiber) => {
     const commit: Commit = (told) => this.sendCommit(fiber, told)
-    const { last } = this
+    const { last, pipeline, plain } = this
     if (last === undefined) return Effect.mapError(Effect.callback<void, SqlError>(commit), orUnknown)
-    const compiled = last.plain && compileAll(last.plain, this.options.owner)
-    const send = compiled === undefined ? inFibers(last.statements) : this.asTheyAre(compiled, fiber)
-    return sendWithCommit(this.pipeline, last, send, commit, rolledBackFor)
+    const compiled = plain && compileAll(plain, this.options.owner)
+    if (compiled === undefined) return sendWithCommit(pipeline, last, commit, rolledBackFor)
+    const send: Send = ({ params, sql }, told) =>
+      pipeline.refusal === undefined
+        ? void this.start({ sql, params, form: "rows", prepare: true }, rowsOf, fiber, told)
+        : told(Exit.fail(pipeline.refusal))
+    return sendCompiled(pipeline, last.settle, compiled, send, commit, rolledBackFor)
   })
-
-  /** Sends statements without a fiber for each. */
-  private readonly asTheyAre =
-    (statements: ReadonlyArray<Compiled>, fiber: Fiber.Fiber<unknown, unknown>): Send =>
-    (ended) =>
-      Effect.flatMap(
-        Effect.callback<ReadonlyArray<Exit.Exit<ReadonlyArray<Row>, SqlError>>>((resume) => {
-          const exits: Array<Exit.Exit<ReadonlyArray<Row>, SqlError>> = []
-          let missing = statements.length
-          if (missing === 0) return resume(Effect.succeed(exits))
-          for (const [at, { params, sql }] of statements.entries()) {
-            this.start({ sql, params, form: "rows", prepare: true }, rowsOf, fiber, (exit) => {
-              exits[at] = exit
-              ended(exit)
-              if (--missing === 0) resume(Effect.succeed(exits))
-            })
-          }
-        }),
-        (exits) =>
-          statements.some(({ transform }) => transform !== undefined)
-            ? Effect.forEach(exits, (exit, at) => Effect.exit(transformed(exit, statements[at]?.transform)))
-            : Effect.succeed(exits)
-      )
 
   /** Leaves the transaction to roll back, because a part of it failed. */
   readonly fail = (cause: Cause.Cause<unknown>): void => this.pipeline.refuse(rolledBackFor(cause))
@@ -147,9 +131,6 @@ export class TransactionSession extends ReservedSession implements Finishing {
     })
   }
 }
-
-const transformed = (rows: Exit.Exit<ReadonlyArray<Row>, SqlError>, transform: Transform) =>
-  transform === undefined ? rows : Effect.map(rows, transform)
 
 const endedBy = (command: "COMMIT" | "ROLLBACK") =>
   carry(

@@ -4,6 +4,8 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import { identity } from "effect/Function"
+import * as Scope from "effect/Scope"
 import type * as TokenBucket from "../time/tokenBucket.ts"
 import { drain, sweeping } from "./closing.ts"
 import { acquire, release } from "./lending.ts"
@@ -39,14 +41,8 @@ export const make = Effect.fnUntraced(function* <C>(
   grow(self)
   self.opener(sweeping(self))
   return {
-    get: Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(acquire(self, restore), (entry) =>
-        Effect.as(
-          Effect.addFinalizer(() => release(self, entry)),
-          entry.connection
-        )
-      )
-    ),
+    get: keep(self, identity, () => Effect.void),
+    keep: <A>(make: (connection: C) => A, close: (made: A) => Effect.Effect<void>) => keep(self, make, close),
     use: <A, E, R>(effect: (connection: C) => Effect.Effect<A, E, R>) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(acquire(self, restore), (entry) =>
@@ -56,3 +52,17 @@ export const make = Effect.fnUntraced(function* <C>(
     stats: Effect.sync(() => stats(self))
   }
 })
+
+/** One finalizer for what was made and its connection: two of a scope take several times as long as one. */
+const keep = <C, A>(self: State<C>, make: (connection: C) => A, close: (made: A) => Effect.Effect<void>) =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(acquire(self, restore), (entry) =>
+      Effect.flatMap(Effect.scope, (scope) => {
+        const made = make(entry.connection)
+        return Effect.as(
+          Scope.addFinalizerExit(scope, () => Effect.ensuring(close(made), release(self, entry))),
+          made
+        )
+      })
+    )
+  )

@@ -115,10 +115,22 @@ export const leave = (
     const here: (outer: Context.Context<never>) => Context.Context<never> = () => context
     const within = (statement: Effect.Effect<unknown, SqlError>) =>
       Effect.uninterruptible(Effect.updateContext(statement, here))
+    const last: Last = {
+      get statements() {
+        return statements.map(within)
+      },
+      settle
+    }
     const isPlain =
       !isTraced(fiber) &&
       fiber.getRef(Statement.CurrentTransformer) === undefined &&
-      statements.every(Statement.isFragment)
-    session.leave({ statements: statements.map(within), settle, plain: isPlain ? statements : undefined })
+      statements.every((statement) => Object.getPrototypeOf(statement) === plainOf(sql))
+    if (session instanceof TransactionSession) session.leave(last, isPlain ? statements : undefined)
+    else session.leave(last)
     return Effect.void
   })
+
+let plain: unknown
+
+/** What statements are made after to which nobody has added anything. */
+const plainOf = (sql: SqlClient.SqlClient): unknown => (plain ??= Object.getPrototypeOf(sql.unsafe("")))

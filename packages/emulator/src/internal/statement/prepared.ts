@@ -43,8 +43,8 @@ const of = (statement: Statement.Statement): Prepared => {
   }
 }
 
-/** Characters of all texts that are remembered: some twenty megabytes, with what was read from them. */
-const room = 1_000_000
+/** Characters of all texts that are remembered: with what was read from them fifteen to sixty megabytes. */
+const room = 500_000
 
 const known = new Map<string, ReadonlyArray<Prepared>>()
 let taken = 0
