@@ -405,7 +405,7 @@ const execute = <A, E, R, R2>(
       const effect = settled({ client, body, options, operation, attempt, isSingle })
       const measured = Effect.onExit(
         deadline === undefined ? effect : Effect.provideService(effect, Deadline, deadline),
-        (exit) => measure.end(name, start, exit)
+        (exit) => measure.end(name, start, exit, fiber)
       )
       return isTraced(fiber)
         ? Effect.withSpan(measured, "dsql.transaction", {

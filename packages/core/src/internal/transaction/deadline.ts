@@ -1,6 +1,7 @@
 /**
  * The time by which the transaction that is being run has to be over.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { DeadlineExceeded } from "../../DsqlError.ts"
@@ -13,12 +14,11 @@ export const Deadline = Context.Reference<
 
 /** Ends an effect with `DeadlineExceeded` when the transaction's deadline has come. */
 export const withinDeadline = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeadlineExceeded, R> =>
-  Effect.flatMap(Deadline, (deadline) => {
+  Effect.withFiber((fiber) => {
+    const deadline = fiber.getRef(Deadline)
     if (deadline === undefined) return effect
-    return Effect.flatMap(Monotonic.millis, (now) =>
-      Effect.timeoutOrElse(effect, {
-        duration: Math.max(0, deadline.at - now),
-        orElse: () => Effect.fail(new DeadlineExceeded({ operation: deadline.operation, deadline: deadline.millis }))
-      })
-    )
+    return Effect.timeoutOrElse(effect, {
+      duration: Math.max(0, deadline.at - Monotonic.millisOf(fiber.getRef(Clock.Clock))),
+      orElse: () => Effect.fail(new DeadlineExceeded({ operation: deadline.operation, deadline: deadline.millis }))
+    })
   })

@@ -63,11 +63,18 @@ export const inTurn = <A, E, R>(
             : Effect.failCause(cause)
         }
       })
+    const ending = <A, E, R>(all: Effect.Effect<A, E, R>) =>
+      Effect.onExit(all, () => {
+        turn.release()
+        return measure.ended(turn.keys, attempts)
+      })
+    // Nearly every transaction names no key and commits at once, and has nothing that it would have to give back.
+    if (keys.length === 0 && !isHot) {
+      const first = (number: number) => (number === 1 ? attempt(number) : begun(number))
+      return retrying<A, E | Waited, R>(operation, first, ending)
+    }
     const all = retrying<A, E | Waited, R>(operation, begun)
-    return Effect.onExit(keys.length === 0 ? all : Effect.andThen(take, all), () => {
-      turn.release()
-      return measure.ended(turn.keys, attempts)
-    })
+    return ending(keys.length === 0 ? all : Effect.andThen(take, all))
   })
 
 /** Waits for the keys that were named, no longer than the transaction has time. */
@@ -85,4 +92,6 @@ const taken = (state: State, operation: string, turn: Turn, now: () => number): 
 
 /** Lets a body commit nothing that went on after its turn was over. */
 export const body = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.flatMap(effect, (value) => unlessOver(Effect.succeed(value)))
+  Effect.withFiber((fiber) =>
+    fiber.getRef(Current) === undefined ? effect : Effect.flatMap(effect, (value) => unlessOver(Effect.succeed(value)))
+  )

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
@@ -63,11 +64,15 @@ const latencyOf = (operation: string): Metric.Metric<number, unknown> => {
 }
 
 /** The transaction that began at `start`, in monotonic milliseconds, is over, for good or ill. */
-export const end = <A, E>(operation: string, start: number, exit: Exit.Exit<A, E>): Effect.Effect<void> =>
-  Effect.withFiber((fiber) => {
-    latencyOf(operation).updateUnsafe(Monotonic.millisOf(fiber.getRef(Clock.Clock)) - start, fiber.context)
-    return Exit.isSuccess(exit) ? Effect.void : failed(operation, errorClass(exit.cause))
-  })
+export const end = <A, E>(
+  operation: string,
+  start: number,
+  exit: Exit.Exit<A, E>,
+  fiber: Fiber.Fiber<unknown, unknown>
+): Effect.Effect<void> => {
+  latencyOf(operation).updateUnsafe(Monotonic.millisOf(fiber.getRef(Clock.Clock)) - start, fiber.context)
+  return Exit.isSuccess(exit) ? Effect.void : failed(operation, errorClass(exit.cause))
+}
 
 const failed = (operation: string, error_class: string): Effect.Effect<void> =>
   Effect.andThen(

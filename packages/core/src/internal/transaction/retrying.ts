@@ -4,6 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import { ConflictRetriesExhausted, RetryQuotaExhausted, SerializationConflict } from "../../DsqlError.ts"
@@ -31,16 +32,22 @@ export interface Operation extends Retries {
 /** What ends in a conflict after all. */
 export type Exhausted = ConflictRetriesExhausted | RetryQuotaExhausted
 
-/** Retries while attempts conflict, and gives up when the policy does, the quota is used up or the deadline comes first. */
+/**
+ * Retries while attempts conflict, and gives up when the policy does, the quota is used up or the deadline comes first.
+ * `around` is done around all attempts but the first.
+ */
 export const retrying = <A, E, R>(
   operation: Operation,
-  attempt: (number: number) => Effect.Effect<A, E | SerializationConflict, R>
+  attempt: (number: number) => Effect.Effect<A, E | SerializationConflict, R>,
+  around: <A, E, R>(attempts: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = identity
 ): Effect.Effect<A, Exclude<E, SerializationConflict> | Exhausted, R> => {
   const { quota } = operation
   const first = quota === undefined ? attempt(1) : Effect.map(attempt(1), rewarding(quota))
   // Nearly every transaction commits at once, and should not pay for a schedule that it never steps.
   return Effect.catch(first, (error) =>
-    error instanceof SerializationConflict ? afterConflict(operation, attempt, error) : Effect.fail(other(error))
+    error instanceof SerializationConflict
+      ? around(afterConflict(operation, attempt, error))
+      : Effect.fail(other(error))
   )
 }
 

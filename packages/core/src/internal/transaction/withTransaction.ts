@@ -14,7 +14,7 @@ import { UnsupportedFeature } from "../../DsqlError.ts"
 import { isFinishing, type Last } from "../connection/lastStatements.ts"
 import { TransactionSession } from "../connection/transactionSession.ts"
 import { carry } from "../errors/classify.ts"
-import { withinDeadline } from "./deadline.ts"
+import { Deadline, withinDeadline } from "./deadline.ts"
 import { Single } from "./single.ts"
 import { isTraced } from "./traced.ts"
 
@@ -83,7 +83,11 @@ export const inSingle = (what: string): SqlError =>
   )
 
 const connection = (acquire: Acquire<TransactionSession>): Acquire<TransactionSession> =>
-  Effect.catchTag(withinDeadline(acquire), "DeadlineExceeded", (error) => Effect.fail(carry(error, "connect")))
+  Effect.withFiber((fiber) =>
+    fiber.getRef(Deadline) === undefined
+      ? acquire
+      : Effect.catchTag(withinDeadline(acquire), "DeadlineExceeded", (error) => Effect.fail(carry(error, "connect")))
+  )
 
 const inAnotherWith = (instead: string) =>
   carry(
