@@ -32,7 +32,7 @@ export interface Compared {
   readonly name: string
   /** The median of what one operation takes, in microseconds. */
   readonly micros: number
-  /** The median of what it takes of the processors in this process, where the server is not, in microseconds. */
+  /** The median of what this process takes of the processors, a proxy or an emulator in it included, in microseconds. */
   readonly processor: number
   /** The median of its times in those of the first contender. */
   readonly ratio: number

@@ -51,7 +51,7 @@ export const limit = Effect.fnUntraced(function* (url: Redacted.Redacted, client
     const answer = Option.getOrElse(yield* run(pgbench, [...options, Redacted.value(url)]), () => "")
     const perSecond = Number(/tps = ([\d.]+)/.exec(answer)?.[1])
     yield* Console.log(
-      `  ${(pipelined ? "in one" : "in turn").padEnd(44)}${`${(1e6 / perSecond).toFixed(0)} us`.padStart(12)}${perSecond.toFixed(0).padStart(12)}`
+      `  ${(pipelined ? "in one" : "in turn").padEnd(44)}${`${(1e6 / perSecond).toFixed(0)} us`.padStart(12)}${perSecond.toFixed(0).padStart(24)}`
     )
   }
 }, Effect.scoped)

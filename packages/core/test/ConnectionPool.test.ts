@@ -94,6 +94,22 @@ describe("ConnectionPool", () => {
     })
   )
 
+  it.effect(
+    "gives a connection back of which nothing could be made, or where what was made throws when it is closed",
+    () =>
+      Effect.gen(function* () {
+        const { connect } = yield* server
+        const pool = yield* ConnectionPool.make(connect, { maxConnections: 1 })
+        const thrown = () => {
+          throw new Error("thrown")
+        }
+        for (const made of [pool.keep(thrown, () => Effect.void), pool.keep(id, thrown)]) {
+          assert.isTrue(Exit.hasDies(yield* Effect.exit(Effect.scoped(made))))
+          assert.strictEqual((yield* pool.stats).inUse, 0)
+        }
+      })
+  )
+
   it.effect("never opens more than it may, and serves those who wait in their order", () =>
     Effect.gen(function* () {
       const { connect, state } = yield* server

@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import { identity } from "effect/Function"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type * as TokenBucket from "../time/tokenBucket.ts"
 import { drain, sweeping } from "./closing.ts"
@@ -58,10 +59,12 @@ const keep = <C, A>(self: State<C>, make: (connection: C) => A, close: (made: A)
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(acquire(self, restore), (entry) =>
       Effect.flatMap(Effect.scope, (scope) => {
-        const made = make(entry.connection)
+        const made = Result.try(() => make(entry.connection))
+        if (Result.isFailure(made)) return Effect.andThen(release(self, entry), Effect.die(made.failure))
+        const closed = Effect.suspend(() => close(made.success))
         return Effect.as(
-          Scope.addFinalizerExit(scope, () => Effect.ensuring(close(made), release(self, entry))),
-          made
+          Scope.addFinalizerExit(scope, () => Effect.ensuring(closed, release(self, entry))),
+          made.success
         )
       })
     )
