@@ -64,12 +64,13 @@ export const compare = Effect.fnUntraced(function* <R>(
   }
   const baseline = times.get(contenders[0]?.name ?? "") ?? []
   const beside = options.beside === undefined ? undefined : times.get(options.beside)
+  const besideTitle = `  to ${options.beside}`
   const of = (measured: ReadonlyArray<number>, baseline: ReadonlyArray<number>) =>
     median(measured.map((time, round) => time / (baseline[round] ?? time)))
   yield* Console.log(`\n${title} (${options.concurrency} at a time, ${options.rounds} rounds of ${options.operations})`)
   yield* Console.log(
     `  ${"".padEnd(44)}${"median".padStart(12)}${"processor".padStart(12)}${"per second".padStart(12)}${"ratio".padStart(8)}` +
-      (beside === undefined ? "" : `  to ${options.beside}`) +
+      (beside === undefined ? "" : besideTitle) +
       (isCounted ? "round trips".padStart(13) : "")
   )
   const count = options.operations * (options.units ?? 1)
@@ -91,7 +92,7 @@ export const compare = Effect.fnUntraced(function* <R>(
           ? ""
           : of(times.get(name) ?? [], beside)
               .toFixed(2)
-              .padStart(8)) +
+              .padStart(besideTitle.length)) +
         (isCounted ? (roundTrips?.toFixed(2) ?? "").padStart(13) : "")
     )
   }

@@ -319,22 +319,13 @@ export const finish = <const S extends ReadonlyArray<Statement<object>>, E, R, R
       false
     ),
     // Each statement's exit stands in its place, with the rows that its type names.
-    (left: Left) => all(left) as Effect.Effect<Rows<S>>
+    (left: Left) => Effect.orDie(Effect.all(left.exits)) as Effect.Effect<Rows<S>>
   )
 }
 
 /** What became of the statements that a body left; there once all is committed. */
 interface Left {
   exits: ReadonlyArray<Exit.Exit<unknown, SqlError>>
-}
-
-const all = ({ exits }: Left): Effect.Effect<ReadonlyArray<unknown>> => {
-  const values: Array<unknown> = []
-  for (const exit of exits) {
-    if (Exit.isFailure(exit)) return Effect.orDie(Exit.failCause(exit.cause))
-    values.push(exit.value)
-  }
-  return Effect.succeed(values)
 }
 
 const leaving = (statements: ReadonlyArray<Statement<object>>): Effect.Effect<Left, never, Transaction> =>
