@@ -5,7 +5,7 @@
 import { DsqlClient } from "@effect-dsql/core"
 import { Postgres } from "@effect-dsql/emulator"
 import { NodeRuntime } from "@effect/platform-node"
-import { Effect, Layer, type Redacted, type Scope } from "effect"
+import { Effect, Layer, type Redacted, Result, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { parseArgs } from "node:util"
 import * as Charts from "./Charts.ts"
@@ -43,21 +43,28 @@ const onServer = <A, E>(
     yield* Effect.provide(Effect.andThen(schema, Effect.scoped(benchmark(url))), live)
   }).pipe(Effect.scoped)
 
-const { positionals: asked, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    rows: { type: "string", default: "1000000" },
-    chart: { type: "boolean", default: false },
-    help: { type: "boolean", short: "h" }
-  }
+const parsed = Result.try({
+  try: () =>
+    parseArgs({
+      allowPositionals: true,
+      options: {
+        rows: { type: "string", default: "1000000" },
+        chart: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h" }
+      }
+    }),
+  catch: (error) => (error instanceof Error ? error.message : String(error))
 })
+const nothing = { positionals: new Array<string>(), values: { rows: "1", chart: false, help: false } }
+const { positionals: asked, values } = Result.getOrElse(parsed, () => nothing)
+const rows = Number(values.rows)
 
 const benchmarks = {
   transactions: onServer(transactions),
   fences: onServer(fences),
   emulation: Effect.scoped(Effect.flatMap(server, emulation)),
   persistence: Effect.scoped(Effect.flatMap(server, persistence)),
-  growth: Effect.scoped(Effect.flatMap(server, (postgres) => growth(postgres, Number(values.rows)))),
+  growth: Effect.scoped(Effect.flatMap(server, (postgres) => growth(postgres, rows))),
   contention,
   queue: Effect.scoped(Effect.flatMap(server, queues)),
   cluster: Effect.scoped(Effect.flatMap(server, clusters)),
@@ -75,14 +82,23 @@ const names = asked.length === 0 ? all : asked.filter(isName)
 
 const list = Object.keys(benchmarks).join(", ")
 
+/** Why nothing is run. */
+const objection = (): string | undefined => {
+  if (Result.isFailure(parsed)) return parsed.failure
+  if (!Number.isInteger(rows) || rows < 1) return `--rows ${values.rows}: it takes a whole number above 0`
+  return unknown === undefined ? undefined : `no benchmark ${unknown}: there are ${list}`
+}
+
+const refused = objection()
+
 if (values.help === true) {
   process.stdout.write(
     `pnpm bench [name…] [--rows N] [--chart]: the toolkit beside what it replaces; all benchmarks, or some of ${list}; --chart draws the pictures of docs/performance.md\n`
   )
-} else if (unknown === undefined) {
+} else if (refused === undefined) {
   const run = Effect.forEach(names, (name) => benchmarks[name], { discard: true })
   NodeRuntime.runMain(Effect.provideService(run, Charts.Wanted, values.chart))
 } else {
-  process.stderr.write(`no benchmark ${unknown}: there are ${list}\n`)
+  process.stderr.write(`${refused}\n`)
   process.exitCode = 2
 }
