@@ -1,15 +1,10 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Client } from "pg"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
+import { heldBytes } from "../../../test/heldBytes.ts"
 import * as ClientMessage from "../src/internal/protocol/clientMessage.ts"
 import * as Keeper from "./keeper.ts"
 import * as Shared from "./shared.ts"
-
-setFlagsFromString("--expose_gc")
-// A context made after the flag has the collector as a global.
-const collect: () => void = runInNewContext("gc")
 
 const clients = 200
 const transactions = 5_000
@@ -123,18 +118,17 @@ layer(Shared.layer({ log: false }), { excludeTestServices: true })("200 connecti
       yield* Effect.promise(() => admin.query("CREATE TABLE hot (id int PRIMARY KEY, n int NOT NULL)"))
       yield* Effect.promise(() => admin.query(`INSERT INTO hot SELECT i, 0 FROM generate_series(0, ${rows - 1}) i`))
       yield* Effect.promise(() => end(admin))
-      const heap: Array<number> = []
+      const held: Array<number> = []
       for (const turn of ["first", "second"]) {
         const told = yield* run(url)
         assert.deepStrictEqual(yield* left(keeper), nothing, turn)
-        collect()
-        heap.push(process.memoryUsage().heapUsed)
+        held.push(heldBytes())
         // One wins the collision. Of the others, each is lost to one that commits meanwhile, and no client has two.
         assert.isAtLeast(told.lost, clients - 1)
         assert.isAtLeast(told.committed, (transactions - told.died) / clients)
         assert.strictEqual(told.died + told.lost + told.committed, clients + transactions)
       }
-      const [first = 0, second = 0] = heap
+      const [first = 0, second = 0] = held
       // 8,000 statements and 300 connections: what kept a word of each would be seen.
       assert.isBelow(second - first, 2 * 1024 * 1024)
     }).pipe(Effect.scoped)

@@ -1,8 +1,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { type Control, Watch } from "@effect-dsql/emulator"
 import { Effect, Schema } from "effect"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
+import { heldBytes } from "../../../test/heldBytes.ts"
 import * as Log from "../src/internal/watch/log.ts"
 import * as Trace from "../src/internal/watch/trace.ts"
 import { conflict as conflictAnswer, schemaConflict, ask, rows, tells } from "./wireClient.ts"
@@ -420,17 +419,10 @@ describe("words about transactions", () => {
   })
 })
 
-/** Bytes of the heap that somebody still holds. */
-const held = (): number => {
-  setFlagsFromString("--expose-gc")
-  runInNewContext("gc")()
-  return process.memoryUsage().heapUsed
-}
-
 describe("the log", () => {
   it("keeps of a long text what it shows of it, and no more", () => {
     const log = Log.make()
-    const before = held()
+    const before = heldBytes()
     for (let n = 0; n < 200; n++) {
       const trace = log.begin(
         Trace.make({ database: "d", label: "", connection: 1, explicit: false, began: 0, since: 0 })
@@ -445,7 +437,7 @@ describe("the log", () => {
       log.end(trace)
     }
     assert.strictEqual(log.transactions(0).length, 200)
-    assert.isBelow(held() - before, 40_000_000)
+    assert.isBelow(heldBytes() - before, 40_000_000)
   })
 
   it("holds so many transactions and characters, and forgets the oldest", () => {

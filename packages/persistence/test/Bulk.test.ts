@@ -9,8 +9,7 @@ import { Effect, FileSystem, Layer, Redacted, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { NodeServices } from "@effect/platform-node"
 import { fileURLToPath } from "node:url"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
+import { heldBytes } from "../../../test/heldBytes.ts"
 import * as Plans from "../../../test/plans.ts"
 import { fill } from "./support/filled.ts"
 import { Filled, filledWith } from "./support/filledDatabase.ts"
@@ -19,15 +18,6 @@ import { hotRows, type Kind, size, tables } from "./support/hotRows.ts"
 const rows = Number(process.env["BULK_ROWS"] ?? 10_000)
 
 const names = Object.keys(tables) as ReadonlyArray<Kind> // The record has exactly these keys.
-
-setFlagsFromString("--expose-gc")
-/** The function that V8 gives to code that may ask for a collection. */
-const collect = runInNewContext("gc") as () => void
-
-const heap = () => {
-  collect()
-  return process.memoryUsage().heapUsed
-}
 
 /** Runs something with stores of its own, and gives what it read beside. */
 const reading = <A, E>(run: Effect.Effect<A, E, Persistence.Persistence | DsqlClient.DsqlClient>) =>
@@ -98,14 +88,14 @@ layer(Layer.merge(filledWith(rows - 1, Object.values(tables)), NodeServices.laye
           const listed = yield* reading(
             Effect.gen(function* () {
               const { stream } = (yield* hotRows)[kind]
-              const before = heap()
+              const before = heldBytes()
               let most = 0
               let pages = 0
               let found = 0
               yield* Stream.runForEachArray(stream, (page) =>
                 Effect.sync(() => {
                   found += page.length
-                  if (pages++ % 10 === 9) most = Math.max(most, heap() - before)
+                  if (pages++ % 10 === 9) most = Math.max(most, heldBytes() - before)
                 })
               )
               return { found, most }

@@ -6,22 +6,12 @@ import { Transaction } from "@effect-dsql/core"
 import { HistoryTask, HistoryTasks } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
+import { heldBytes } from "../../../test/heldBytes.ts"
 import { Control } from "./support/emulated.ts"
 import { shardId } from "./support/rows.ts"
 import { describeEmulated } from "./support/persistence.ts"
 
 const range = { shardId: shardId(), category: HistoryTask.transfer, min: 1n, max: 100_001n }
-
-setFlagsFromString("--expose-gc")
-/** The function that V8 gives to code that may ask for a collection. */
-const collect = runInNewContext("gc") as () => void
-
-const heap = Effect.sync(() => {
-  collect()
-  return process.memoryUsage().heapUsed
-})
 
 /** Fills the range up to `count`, in transactions that DSQL takes. A task has a kilobyte. */
 const fill = (count: number) =>
@@ -63,16 +53,16 @@ describeEmulated("a hundred thousand tasks", (it) => {
 
       yield* Stream.runDrain(immediate.stream({ ...range, max: 2_000n }, { size: 1_000 }))
       yield* control.reset
-      const before = yield* heap
+      const before = heldBytes()
       let highest = 0
       let read = 0
       yield* immediate.stream(range, { size: 1_000 }).pipe(
         Stream.runForEachArray((page) =>
-          Effect.gen(function* () {
+          Effect.sync(() => {
             assert.isAtMost(page.length, 1_000)
             assert.strictEqual(page[0]?.taskId, BigInt(read + 1))
             read += page.length
-            if (read % 20_000 === 0) highest = Math.max(highest, (yield* heap) - before)
+            if (read % 20_000 === 0) highest = Math.max(highest, heldBytes() - before)
           })
         )
       )
