@@ -10,14 +10,10 @@ import { createServer } from "node:http"
 import { extname, join } from "node:path"
 import { chromium, type Browser, type Page } from "playwright-core"
 import { afterAll, beforeAll } from "vitest"
+import { executablePath, programs } from "../../test/chromium.ts"
 import { root } from "../src/Pages.ts"
 
 const dist = join(root, "site/.vitepress/dist")
-const programs = ["chromium", "chromium-browser", "google-chrome"]
-const executablePath = (process.env["PATH"] ?? "")
-  .split(":")
-  .flatMap((directory) => programs.map((program) => join(directory, program)))
-  .find((path) => existsSync(path))
 
 const missing = !existsSync(join(dist, "index.html"))
   ? "the site is not built: run `pnpm run docs`"

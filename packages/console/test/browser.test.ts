@@ -7,20 +7,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Console } from "@effect-dsql/console"
 import { Effect, Exit, Redacted, Scope } from "effect"
-import { existsSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 import { type Browser, chromium, type Page } from "playwright-core"
 import { build } from "vite"
 import { afterAll, beforeAll } from "vitest"
+import { executablePath, programs } from "../../../test/chromium.ts"
 import { close, opened, race, say, withdraw } from "./race.ts"
 
-const programs = ["chromium", "chromium-browser", "google-chrome"]
-const executablePath = (process.env["PATH"] ?? "")
-  .split(":")
-  .flatMap((directory) => programs.map((program) => join(directory, program)))
-  .find((path) => existsSync(path))
 if (executablePath === undefined) {
   process.stderr.write(`packages/console/test/browser.test.ts is skipped: there is no ${programs.join(", ")} on PATH\n`)
 }
