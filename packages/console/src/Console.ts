@@ -110,7 +110,10 @@ export const serve = Effect.fnUntraced(function* (
   const token = randomBytes(18).toString("base64url")
   const setting = { seed: options.seed ?? 1, url: Redacted.value(emulator.url()) }
   const files = Page.files()
-  const server = yield* NodeHttpServer.make(() => createServer(), {
+  const http = createServer()
+  // The last to happen: to a connection on which nothing was asked yet, nobody would answer any more, nor hang up.
+  yield* Effect.addFinalizer(() => Effect.sync(() => http.closeAllConnections()))
+  const server = yield* NodeHttpServer.make(() => http, {
     port: asked,
     host,
     gracefulShutdownTimeout: "1 second"

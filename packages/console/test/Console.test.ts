@@ -1,7 +1,9 @@
 import { Console, Message } from "@effect-dsql/console"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Exit, Schema, Scope } from "effect"
 import { get, request, type IncomingMessage } from "node:http"
+import { connect } from "node:net"
+import { heldBytes } from "../../../test/heldBytes.ts"
 import { opened, race, say } from "./race.ts"
 
 /** What a server answers a request with, whose Host and Origin may be anybody's. */
@@ -127,6 +129,23 @@ describe("the console", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("hangs up when it ends, on who has asked for nothing yet as well", () =>
+    Effect.gen(function* () {
+      const { emulator } = yield* opened
+      const scope = yield* Scope.make()
+      const { port } = yield* Scope.provide(Console.serve(emulator), scope)
+      // As a browser connects ahead of what it will ask for.
+      const socket = connect(port, "127.0.0.1")
+      const isConnected = yield* Effect.promise(
+        () => new Promise<boolean>((on) => socket.once("connect", () => on(true)))
+      )
+      assert.isTrue(isConnected)
+      const closed = new Promise((resolve) => socket.once("close", resolve))
+      yield* Scope.close(scope, Exit.void)
+      yield* Effect.promise(() => closed)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("holds nothing for a page that does not read", () =>
     Effect.gen(function* () {
       const { connect, emulator, url } = yield* opened
@@ -137,13 +156,13 @@ describe("the console", () => {
         (response) => Effect.sync(() => response.destroy())
       )
       const client = yield* connect("busy")
-      const before = process.memoryUsage().heapUsed
+      const before = heldBytes()
       for (let n = 0; n < 400; n++) yield* say(client, `SELECT '${"x".repeat(4_000)}'`)
       for (let n = 0; n < 400; n++) yield* say(client, `SELECT '${"y".repeat(4_000)}'`)
       const kept = (yield* emulator.control.transactions()).length
       assert.isAbove(kept, 700)
       // The log has 3 MB of it, the socket what fits: nothing piles up beside them.
-      assert.isBelow(process.memoryUsage().heapUsed - before, 150 * 2 ** 20)
+      assert.isBelow(heldBytes() - before, 150 * 2 ** 20)
       assert.isTrue(slow.isPaused())
     }).pipe(Effect.scoped)
   )
