@@ -70,9 +70,16 @@ export default defineConfig({
     isolate: false,
     // Files wait for servers and processes more than they compute: with a worker for each core, cores are idle.
     maxWorkers: Math.min(3 * availableParallelism(), 16),
-    // Most of the code of a test runs a few times: a tenth less of processor where it is compiled at once, and where
-    // what is garbage soon is not moved about.
-    execArgv: ["--always-sparkplug", "--max-semi-space-size=64"],
+    // The processors are busy to the end, so it is what all threads take that counts. Most of the code of a test runs a
+    // few times: it is compiled at once, and made fast late. What a test leaves is garbage soon: it is not moved about,
+    // and there may be more of it.
+    execArgv: [
+      "--always-sparkplug",
+      "--efficiency-mode",
+      "--initial-heap-size=512",
+      "--min-semi-space-size=64",
+      "--max-semi-space-size=64"
+    ],
     // Ends what hangs. How long something takes is nothing that a test says: `pnpm bench` does.
     testTimeout: 900_000,
     hookTimeout: 900_000
