@@ -37,13 +37,14 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
   })
   afterAll(() => browser?.close())
 
-  /** Opens the page; gives what went wrong in it, and which other hosts it asked. */
-  const open = (url: string, options: Parameters<Browser["newPage"]>[0] = { viewport: desk }) =>
+  /** Opens the page, in which something runs before; gives what went wrong in it, and which other hosts it asked. */
+  const open = (url: string, options: Parameters<Browser["newPage"]>[0] = { viewport: desk }, before = "") =>
     Effect.acquireRelease(
       run(async () => {
         const page = await browser.newPage(options)
         // The run's limit ends what hangs.
         page.setDefaultTimeout(0)
+        await page.addInitScript(before)
         const complaints: Array<string> = []
         page.on("pageerror", (error) => complaints.push(String(error)))
         page.on("console", (message) => message.type() === "error" && complaints.push(message.text()))
@@ -114,6 +115,32 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
         return await handle.jsonValue()
       })
       assert.isTrue(isThere)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("looks at nothing else where one zooms and moves before there is a picture", () =>
+    Effect.gen(function* () {
+      const { connect, url } = yield* opened
+      yield* race(connect)
+      // The size of what is to be painted is told when the test says so.
+      const late = `ResizeObserver = class {
+        constructor(tell) { globalThis.tell = tell }
+        observe() {}
+        disconnect() {}
+      }`
+      const { page } = yield* open(url, { viewport: desk }, late)
+      yield* run(() => page.locator(".rows li").first().waitFor())
+      for (const key of ["+", "-", "PageUp", "ArrowLeft"]) yield* run(() => page.locator("canvas").press(key))
+      yield* run(() => page.locator("canvas").dispatchEvent("wheel", { deltaX: 30 }))
+      yield* run(() => page.evaluate("tell()"))
+      const view = page.locator("canvas[data-view]")
+      yield* run(() => view.waitFor())
+      const [from = NaN, to = NaN] = String(yield* run(() => view.getAttribute("data-view")))
+        .split(" ")
+        .map(Number)
+      // The last transactions, of which the race has been a part within the minute.
+      assert.isAbove(to, from)
+      assert.isBelow(Math.abs(to - Date.now()), 60_000)
     }).pipe(Effect.scoped)
   )
 

@@ -84,7 +84,8 @@ interface Props {
 export const Timeline = ({ filter, onSelect, onView, selected, store, version, view }: Props) => {
   const canvas = useRef<HTMLCanvasElement>(null)
   const hits = useRef<ReadonlyArray<Hit>>([])
-  const shown = useRef<View>({ from: 0, to: 1 })
+  /** What was painted last. */
+  const shown = useRef<View | undefined>(undefined)
   const drag = useRef<
     { readonly x: number; readonly y: number; readonly view: View; readonly scroll: number; moved: boolean } | undefined
   >(undefined)
@@ -118,23 +119,24 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
       }
       context.setTransform(ratio, 0, 0, ratio, 0, 0)
       const target = view ?? newest(store, filter)
-      const { from, to } = shown.current
+      const { from, to } = shown.current ?? target
       // It glides to where it is going, unless that is far away or nobody wants movement.
       const isNear = view === undefined && !still.matches && Math.abs(target.to - to) < (to - from) * 2
-      shown.current = isNear ? { from: from + (target.from - from) * 0.25, to: to + (target.to - to) * 0.25 } : target
+      const now = isNear ? { from: from + (target.from - from) * 0.25, to: to + (target.to - to) * 0.25 } : target
+      shown.current = now
       // What is shown, for who cannot see a canvas.
-      element.dataset["view"] = `${shown.current.from} ${shown.current.to}`
-      const max = Math.max(0, layout(store, filter, shown.current).height - size.height)
+      element.dataset["view"] = `${now.from} ${now.to}`
+      const max = Math.max(0, layout(store, filter, now).height - size.height)
       hits.current = draw(context, size, {
         store,
         filter,
-        view: shown.current,
+        view: now,
         palette: readPalette(),
         selected,
         hovered: hovered?.id,
         scroll: Math.min(scroll, max)
       })
-      const isMoving = isNear && Math.abs(target.to - shown.current.to) > (to - from) / 1_000
+      const isMoving = isNear && Math.abs(target.to - now.to) > (to - from) / 1_000
       const isOpen = hits.current.some(({ item }) => item.transaction.outcome === "open")
       if (isMoving || isOpen) frame = requestAnimationFrame(paint)
     }
@@ -152,9 +154,15 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
     const box = canvas.current?.getBoundingClientRect()
     return { x: event.clientX - (box?.left ?? 0), y: event.clientY - (box?.top ?? 0) }
   }
+  /** What is seen. Before the first picture there is nothing to go on from, nor in no width. */
+  const seen = () => (size.width === 0 ? undefined : shown.current)
+  /** How far one can scroll. */
+  const furthest = () => {
+    const view = seen()
+    return view === undefined ? 0 : Math.max(0, layout(store, filter, view).height - size.height)
+  }
   const hitAt = ({ x, y }: { readonly x: number; readonly y: number }): Hit | undefined => {
-    const max = Math.max(0, layout(store, filter, shown.current).height - size.height)
-    const inLane = y + Math.min(scroll, max)
+    const inLane = y + Math.min(scroll, furthest())
     return hits.current
       .filter((hit) => Math.abs(hit.y - inLane) <= 13 && x >= hit.x - 8 && x <= hit.end + 8)
       .toSorted((a, b) => a.end - a.x - (b.end - b.x))[0]
@@ -165,7 +173,10 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
     const kept = from + ((to - from) * x) / size.width
     onView({ from: kept - (span * there) / size.width, to: kept + (span * (size.width - there)) / size.width })
   }
-  const zoom = (factor: number, x = size.width / 2) => scaled(shown.current, factor, x, x)
+  const zoom = (factor: number, x = size.width / 2) => {
+    const view = seen()
+    if (view !== undefined) scaled(view, factor, x, x)
+  }
   /** How far two fingers are apart, and where between them is; undefined where there are not two. */
   const fingers = () => {
     const [one, other] = [...down.current.values()]
@@ -173,7 +184,8 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
     return { apart: Math.max(1, Math.hypot(one.x - other.x, one.y - other.y)), x: (one.x + other.x) / 2 }
   }
   const dragFrom = (place: Point, moved: boolean) => {
-    drag.current = { ...place, view: shown.current, scroll, moved }
+    const view = seen()
+    drag.current = view && { ...place, view, scroll, moved }
   }
   const lift = (event: PointerEvent) => {
     down.current.delete(event.pointerId)
@@ -186,22 +198,24 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
     return { moved }
   }
   const move = (share: number) => {
-    const { from, to } = shown.current
-    onView({ from: from + (to - from) * share, to: to + (to - from) * share })
+    const view = seen()
+    if (view === undefined) return
+    const by = (view.to - view.from) * share
+    onView({ from: view.from + by, to: view.to + by })
   }
 
   /** The transaction before or after the one that is selected. */
   const step = (by: 1 | -1) => {
-    const seen = store.order.filter(({ transaction }) => matches(transaction, filter))
-    const index = seen.findIndex(({ transaction }) => transaction.id === selected)
-    const next = seen[index === -1 ? seen.length - 1 : index + by]?.transaction
+    const all = store.order.filter(({ transaction }) => matches(transaction, filter))
+    const index = all.findIndex(({ transaction }) => transaction.id === selected)
+    const next = all[index === -1 ? all.length - 1 : index + by]?.transaction
     if (next === undefined) return
     onSelect(next.id)
     // Without whom it met, a conflict tells nothing. A view that has them all, or glides to where they are, stays.
     const { from, to } = view ?? newest(store, filter)
-    const all = met(store, next.id)
-    if (all === undefined || (all.from >= from && all.to <= to)) return
-    const wanted = padded(all)
+    const near = met(store, next.id)
+    if (near === undefined || (near.from >= from && near.to <= to)) return
+    const wanted = padded(near)
     const half = Math.max(to - from, wanted.to - wanted.from) / 2
     const middle = (wanted.from + wanted.to) / 2
     onView({ from: middle - half, to: middle + half })
@@ -240,7 +254,7 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
           else if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) move(event.deltaX / size.width)
           else if (event.shiftKey) move(event.deltaY / size.width)
           else {
-            const max = Math.max(0, layout(store, filter, shown.current).height - size.height)
+            const max = furthest()
             if (max > 0) setScroll(Math.min(max, Math.max(0, scroll + event.deltaY)))
             else move(event.deltaY / size.width)
           }
@@ -249,7 +263,8 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
           canvas.current?.setPointerCapture(event.pointerId)
           down.current.set(event.pointerId, at(event))
           const two = fingers()
-          pinch.current = two && { ...two, view: shown.current }
+          const view = seen()
+          pinch.current = two && view && { ...two, view }
           drag.current = undefined
           if (two === undefined) dragFrom(at(event), false)
         }}
@@ -317,7 +332,7 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
         <button
           type="button"
           aria-pressed={view === undefined}
-          onClick={() => onView(view === undefined ? shown.current : undefined)}
+          onClick={() => onView(view === undefined ? seen() : undefined)}
           title="Follow what happens (End)"
         >
           Follow
