@@ -1,4 +1,4 @@
-import { availableParallelism } from "node:os"
+import { availableParallelism, totalmem } from "node:os"
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
@@ -54,6 +54,12 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+// Files wait for servers and processes more than they compute: with a worker for each core, cores are idle.
+const workers = Math.min(3 * availableParallelism(), 16)
+
+/** Megabytes that a worker's heap may have before its garbage is looked for: of all workers, a quarter of the machine's. */
+const heap = Math.min(512, Math.floor(totalmem() / 2 ** 20 / 4 / workers))
+
 export default defineConfig({
   test: {
     include: [
@@ -68,15 +74,14 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     // No file leaves anything behind in its process, and to load Effect anew for each takes as long as many of them.
     isolate: false,
-    // Files wait for servers and processes more than they compute: with a worker for each core, cores are idle.
-    maxWorkers: Math.min(3 * availableParallelism(), 16),
+    maxWorkers: workers,
     // The processors are busy to the end, so it is what all threads take that counts. Most of the code of a test runs a
     // few times: it is compiled at once, and made fast late. What a test leaves is garbage soon: it is not moved about,
     // and there may be more of it.
     execArgv: [
       "--always-sparkplug",
       "--efficiency-mode",
-      "--initial-heap-size=512",
+      `--initial-heap-size=${heap}`,
       "--min-semi-space-size=64",
       "--max-semi-space-size=64"
     ],
