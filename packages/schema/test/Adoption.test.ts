@@ -64,7 +64,7 @@ describe("a database of the earlier tool", () => {
       const { message } = yield* Effect.flip(migrator.baseline({ source, verify }))
       assert.match(
         message,
-        /^the database is not at version 1\.1: table namespace_metadata is empty, and \S+\.sql:\d+ puts rows into it/
+        /^the database is not at version 1\.1: table namespace_metadata is empty, and .+\.sql:\d+ puts rows into it/
       )
     }).pipe(Effect.provide(TestMigrator))
   )
