@@ -107,6 +107,12 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
     return () => observer.disconnect()
   }, [])
 
+  /** What is seen. Before the first picture there is nothing to go on from, nor in no width. */
+  const seen = () => (size.width === 0 ? undefined : shown.current)
+  /** How far one can scroll. */
+  const furthest = (view = seen()) =>
+    view === undefined ? 0 : Math.max(0, layout(store, filter, view).height - size.height)
+
   useEffect(() => {
     const element = canvas.current
     const context = element?.getContext("2d")
@@ -126,7 +132,6 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
       shown.current = now
       // What is shown, for who cannot see a canvas.
       element.dataset["view"] = `${now.from} ${now.to}`
-      const max = Math.max(0, layout(store, filter, now).height - size.height)
       hits.current = draw(context, size, {
         store,
         filter,
@@ -134,7 +139,7 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
         palette: readPalette(),
         selected,
         hovered: hovered?.id,
-        scroll: Math.min(scroll, max)
+        scroll: Math.min(scroll, furthest(now))
       })
       const isMoving = isNear && Math.abs(target.to - now.to) > (to - from) / 1_000
       const isOpen = hits.current.some(({ item }) => item.transaction.outcome === "open")
@@ -153,13 +158,6 @@ export const Timeline = ({ filter, onSelect, onView, selected, store, version, v
   const at = (event: MouseEvent) => {
     const box = canvas.current?.getBoundingClientRect()
     return { x: event.clientX - (box?.left ?? 0), y: event.clientY - (box?.top ?? 0) }
-  }
-  /** What is seen. Before the first picture there is nothing to go on from, nor in no width. */
-  const seen = () => (size.width === 0 ? undefined : shown.current)
-  /** How far one can scroll. */
-  const furthest = () => {
-    const view = seen()
-    return view === undefined ? 0 : Math.max(0, layout(store, filter, view).height - size.height)
   }
   const hitAt = ({ x, y }: { readonly x: number; readonly y: number }): Hit | undefined => {
     const inLane = y + Math.min(scroll, furthest())
