@@ -256,7 +256,7 @@ const deleteExpired = (options?: { readonly limit?: number | undefined }) =>
       order: { record_expiry: "timestamp", host_id: "uuid" },
       where: Expression.sql`record_expiry <= ${Expression.literal(clock)}`
     },
-    options?.limit
+    options
   )
 
 const columnNames = (sql: SqlClient) => sql.csv(Object.keys(Columns.fields).map((column) => sql`${sql(column)}`))

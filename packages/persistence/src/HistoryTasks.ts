@@ -3,13 +3,15 @@
  *
  * Three kinds of queue have one contract: immediate tasks, ordered by their ids; scheduled tasks, ordered by their
  * fire times, to the microsecond, then their ids; and the dead letters of replication, one queue for each source
- * cluster. Only adding needs the shard: deleting a task is the same whoever does it, and however often.
+ * cluster. Whoever owns the shard adds and deletes tasks; a stale owner deletes none that he has read of his successor.
+ * A dead letter belongs to nobody: deleting it is the same whoever does it, and however often.
  *
  * @since 0.1.0
  * @stability unstable
  */
 import { DsqlClient } from "@effect-dsql/core/DsqlClient"
 import * as Expression from "@effect-dsql/core/Expression"
+import type * as Guard from "@effect-dsql/core/Guard"
 import * as Size from "@effect-dsql/core/Size"
 import * as Write from "@effect-dsql/core/Write"
 import * as Context from "effect/Context"
@@ -37,46 +39,56 @@ import { repeatable } from "./internal/repeatable.ts"
 import type { Position, Range, TaskRows } from "./internal/historyTasks/rows.ts"
 import * as Rows from "./internal/historyTasks/rows.ts"
 import { taskTable } from "./internal/historyTasks/table.ts"
+import * as Shard from "./internal/shards/guard.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
-import type { OperationError, PageError, ShardOwnershipLost, WriteError } from "./PersistenceError.ts"
+import type { MalformedRow, OperationError, PageError, ShardOwnershipLost, WriteError } from "./PersistenceError.ts"
 import type { OwnedShard } from "./Shard.ts"
 
 /**
- * A queue of tasks.
+ * A queue of tasks. `Owner` is what whoever deletes names beside the tasks, and `Refusal` what he may be refused with.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Queue<Range, Key, Task> {
+export interface Queue<Range, Key, Task, Owner = unknown, Refusal = never> {
   /** A page of a range, in order. One round trip. */
   readonly list: (range: Range, request?: PageRequest) => Effect.Effect<Page<Task>, PageError>
   /** A range in order, from the token on, in the memory of one page. One round trip for each page. */
   readonly stream: (range: Range, request?: PageRequest) => Stream.Stream<Task, PageError>
   /** Takes a task away that is complete; one that is not there is. One round trip. */
-  readonly delete: (key: Key) => Effect.Effect<void, OperationError>
+  readonly delete: (key: Key & Owner) => Effect.Effect<void, OperationError | Refusal>
   /**
    * Takes a range away, the first ones first, and gives how many went: all of them, or `limit`. One round trip for 500
    * tasks. Run again after a failure, it goes on where it stopped.
    */
   readonly deleteRange: (
-    range: Range,
+    range: Range & Owner,
     options?: { readonly limit?: number | undefined }
-  ) => Effect.Effect<number, OperationError>
+  ) => Effect.Effect<number, OperationError | Refusal>
 }
+
+/**
+ * A queue of a shard, from which only the shard's owner deletes: a task that his successor has added, and does not know
+ * yet to be there, would be gone when it is looked for.
+ *
+ * @since 0.3.0
+ * @category models
+ */
+export type OwnedQueue<Range, Key, Task> = Queue<Range, Key, Task, OwnedShard, ShardOwnershipLost | MalformedRow>
 
 /**
  * Keeps the history tasks of all categories.
  *
  * @example
  * ```ts
- * import { HistoryTask, HistoryTasks, type Identifiers } from "@effect-dsql/persistence"
+ * import { HistoryTask, HistoryTasks, type Shard } from "@effect-dsql/persistence"
  * import { Effect, Stream } from "effect"
  *
  * // Handles what is due, then takes it away.
- * const fire = (shardId: Identifiers.ShardId, now: HistoryTask.FireTime) =>
+ * const fire = (owned: Shard.OwnedShard, now: HistoryTask.FireTime) =>
  *   Effect.gen(function*() {
  *     const tasks = yield* HistoryTasks.HistoryTasks
- *     const due = { shardId, category: HistoryTask.timer, min: HistoryTask.FireTime.make(0n), max: now }
+ *     const due = { ...owned, category: HistoryTask.timer, min: HistoryTask.FireTime.make(0n), max: now }
  *     yield* tasks.scheduled.stream(due).pipe(
  *       Stream.runForEach((task) => Effect.log(`timer ${task.taskId} is due at ${task.fireTime}`))
  *     )
@@ -98,8 +110,8 @@ export class HistoryTasks extends Context.Service<
       owned: OwnedShard,
       tasks: ReadonlyArray<HistoryTask>
     ) => Effect.Effect<void, WriteError | ShardOwnershipLost>
-    readonly immediate: Queue<ImmediateRange, ImmediateKey, ImmediateTask>
-    readonly scheduled: Queue<ScheduledRange, ScheduledKey, ScheduledTask>
+    readonly immediate: OwnedQueue<ImmediateRange, ImmediateKey, ImmediateTask>
+    readonly scheduled: OwnedQueue<ScheduledRange, ScheduledKey, ScheduledTask>
     readonly replicationDlq: Queue<DeadLetterRange, DeadLetterKey, DeadLetter> & {
       /** Keeps a dead letter; one that is there already stays as it is. One round trip. */
       readonly put: (letter: DeadLetter) => Effect.Effect<void, WriteError>
@@ -119,18 +131,22 @@ export const layer: Layer.Layer<HistoryTasks, never, DsqlClient> = Layer.effect(
   HistoryTasks,
   Effect.map(DsqlClient, (client) => {
     const operation = Edge.connected(client)
-    const queue = <R extends Range, Key, Task>(kind: Kind<R, Key, Task>): Queue<R, Key, Task> => {
+    const queue = <R extends Range, Key, Task, Owner, E>(
+      kind: Kind<R, Key, Task, Owner, E>
+    ): Queue<R, Key, Task, Owner, E> => {
       const page = operation(`${kind.name}.list`, (range: R, request: PageRequest) =>
         Rows.page(kind.rows(range), range, request, (position, task) => kind.make(range, position, task))
       )
       return {
         list: (range, request = {}) => page(range, request),
         stream: (range, request = {}) => List.stream(request, (next) => page(range, next)),
-        delete: operation(`${kind.name}.delete`, (key: Key) => Rows.remove(kind.rows(key), kind.position(key))),
+        delete: operation(`${kind.name}.delete`, (key: Key & Owner) =>
+          Rows.remove(kind.rows(key), kind.position(key), kind.guard(key))
+        ),
         deleteRange: operation(
           `${kind.name}.deleteRange`,
-          (range: R, options?: { readonly limit?: number | undefined }) =>
-            Rows.removeRange(kind.rows(range), range, options?.limit)
+          (range: R & Owner, options?: { readonly limit?: number | undefined }) =>
+            Rows.removeRange(kind.rows(range), range, { ...options, guard: kind.guard(range) })
         )
       }
     }
@@ -150,26 +166,31 @@ export const layer: Layer.Layer<HistoryTasks, never, DsqlClient> = Layer.effect(
 )
 
 /** What tells one kind of queue from another. */
-interface Kind<R, Key, Task> {
+interface Kind<R, Key, Task, Owner, E> {
   readonly name: string
   readonly rows: (of: R | Key) => TaskRows
   readonly position: (key: Key) => Position
   readonly make: (range: R, position: Position, task: DataBlob) => Task
+  /** What holds for whoever deletes. */
+  readonly guard: (owner: Owner) => Guard.Guard<E> | undefined
 }
+
+type OwnedKind<R, Key, Task> = Kind<R, Key, Task, OwnedShard, Shard.ShardRefusal>
 
 const ofCategory = ({ category, shardId }: Pick<ImmediateKey | ScheduledKey, "category" | "shardId">): TaskRows => {
   const { fixed, order, table } = taskTable(category)
   return { table, order, equal: { shard_id: shardId, ...fixed } }
 }
 
-const immediate: Kind<ImmediateRange, ImmediateKey, ImmediateTask> = {
+const immediate: OwnedKind<ImmediateRange, ImmediateKey, ImmediateTask> = {
   name: "HistoryTasks.immediate",
   rows: ofCategory,
   position: ({ taskId }) => [taskId],
-  make: ({ category }, [taskId = 0n], task) => ({ category, taskId, task })
+  make: ({ category }, [taskId = 0n], task) => ({ category, taskId, task }),
+  guard: Shard.ownedNow
 }
 
-const scheduled: Kind<ScheduledRange, ScheduledKey, ScheduledTask> = {
+const scheduled: OwnedKind<ScheduledRange, ScheduledKey, ScheduledTask> = {
   name: "HistoryTasks.scheduled",
   rows: ofCategory,
   position: ({ fireTime, taskId }) => [fireTime, taskId],
@@ -178,10 +199,11 @@ const scheduled: Kind<ScheduledRange, ScheduledKey, ScheduledTask> = {
     fireTime: FireTime.make(fireTime),
     taskId,
     task
-  })
+  }),
+  guard: Shard.ownedNow
 }
 
-const deadLetters: Kind<DeadLetterRange, DeadLetterKey, DeadLetter> = {
+const deadLetters: Kind<DeadLetterRange, DeadLetterKey, DeadLetter, unknown, never> = {
   name: "HistoryTasks.replicationDlq",
   rows: ({ shardId, sourceCluster }) => ({
     table: "replication_tasks_dlq",
@@ -189,7 +211,8 @@ const deadLetters: Kind<DeadLetterRange, DeadLetterKey, DeadLetter> = {
     equal: { source_cluster_name: sourceCluster, shard_id: shardId }
   }),
   position: ({ taskId }) => [taskId],
-  make: ({ shardId, sourceCluster }, [taskId = 0n], task) => ({ sourceCluster, shardId, taskId, task })
+  make: ({ shardId, sourceCluster }, [taskId = 0n], task) => ({ sourceCluster, shardId, taskId, task }),
+  guard: () => undefined
 }
 
 const put = Effect.fnUntraced(function* (letter: DeadLetter) {

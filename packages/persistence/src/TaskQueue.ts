@@ -85,14 +85,27 @@ export interface Task<P> {
 /**
  * A task that is added, and to which of its queue's subqueues.
  *
- * A subqueue has tasks, and no row of its own: whoever owns the queue adds them, reads them and deletes them by the
- * subqueue's id. Matching keeps tasks of other priorities so.
+ * A subqueue has tasks, and no row of its own: whoever owns the queue adds them, reads them by the subqueue's id, and
+ * deletes them. Matching keeps tasks of other priorities so.
  *
  * @since 0.1.0
  * @category models
  */
 export interface NewTask<P> extends Task<P> {
   /** `TaskQueueId.make` of the queue with its number. Default: the queue itself. */
+  readonly subqueue?: TaskQueueId | undefined
+}
+
+/**
+ * Which tasks of a queue are deleted.
+ *
+ * @since 0.3.0
+ * @category models
+ */
+export interface TasksDeletion {
+  /** Tasks that go at most. Default: all. */
+  readonly limit?: number | undefined
+  /** The subqueue that they are of: `TaskQueueId.make` of the queue with its number. Default: the queue itself. */
   readonly subqueue?: TaskQueueId | undefined
 }
 

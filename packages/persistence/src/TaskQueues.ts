@@ -2,10 +2,10 @@
  * Task queues and their tasks, classic and fair.
  *
  * A queue has one owner at a time, who holds it by its range id. The owner
- * adds tasks under it; whoever takes the queue over raises the range, and the
- * earlier owner's next write ends with `TaskQueueOwnershipLost`, also one that
- * had begun before the takeover. The writes of one owner do not conflict with
- * each other.
+ * adds and deletes tasks under it; whoever takes the queue over raises the
+ * range, and the earlier owner's next write ends with
+ * `TaskQueueOwnershipLost`, also one that had begun before the takeover. The
+ * writes of one owner do not conflict with each other.
  *
  * Classic and fair queues keep one contract in tables of their own: a classic
  * task stands at an id, a fair one at a pass and an id.
@@ -26,7 +26,7 @@ import { classic, fair, type Layout } from "./internal/taskQueues/layout.ts"
 import * as Ownership from "./internal/taskQueues/ownership.ts"
 import * as Tasks from "./internal/taskQueues/tasks.ts"
 import type { Page, PageRequest } from "./PageToken.ts"
-import type { OperationError, PageError, ReadError, WriteError } from "./PersistenceError.ts"
+import type { PageError, ReadError, WriteError } from "./PersistenceError.ts"
 import type {
   FairPosition,
   NewTask,
@@ -35,7 +35,8 @@ import type {
   Task,
   TaskQueue,
   TaskQueueExists,
-  TaskQueueOwnershipLost
+  TaskQueueOwnershipLost,
+  TasksDeletion
 } from "./TaskQueue.ts"
 import type { TaskQueueId } from "./TaskQueueId.ts"
 
@@ -89,8 +90,8 @@ export interface Store<P> {
    * Adds tasks to a queue and its subqueues, all or none. One round trip for up to 3,000 tasks or 10 MiB. A position
    * that is taken is a `UniqueViolation`. Without tasks it only asks whether the queue is owned.
    *
-   * After a lost answer it is looked up whether the tasks are there. The owner must not complete beyond tasks whose
-   * adding has not been answered yet.
+   * After a lost answer it is looked up whether the tasks are there. The owner must not delete tasks whose adding has
+   * not been answered yet; nobody else can.
    */
   readonly createTasks: (
     owned: OwnedTaskQueue,
@@ -101,14 +102,18 @@ export interface Store<P> {
   /** The tasks of a queue, or of a subqueue, in order. One round trip a page. */
   readonly streamTasks: (id: TaskQueueId, request?: TasksRequest<P>) => Stream.Stream<Task<P>, PageError>
   /**
-   * Deletes the tasks that stand before a position, the first ones first, and gives how many went: all of them, or
-   * `limit`. One round trip for 500 tasks. Run again after a failure, it goes on where it stopped.
+   * Deletes the tasks that stand before a position, of a queue or of one of its subqueues, the first ones first, and
+   * gives how many went: all of them, or `limit`. One round trip for 500 tasks. Run again after a failure, it goes on
+   * where it stopped.
+   *
+   * Only the owner deletes: a task that its successor has added, and does not know yet to be there, would be gone when
+   * it is looked for.
    */
   readonly deleteTasks: (
-    id: TaskQueueId,
+    owned: OwnedTaskQueue,
     before: P,
-    options?: { readonly limit?: number | undefined }
-  ) => Effect.Effect<number, OperationError>
+    options?: TasksDeletion
+  ) => Effect.Effect<number, ReadError | TaskQueueOwnershipLost>
 }
 
 /**
@@ -166,16 +171,11 @@ const make = <P>(name: string, layout: Layout<P>): Effect.Effect<Store<P>, never
       ),
       listTasks: (id, request = {}) => listTasks(id, request),
       streamTasks: (id, request = {}) => List.stream(request, (page) => listTasks(id, { ...request, ...page })),
-      deleteTasks: operation(`${name}.deleteTasks`, (id: TaskQueueId, before: P, options?: Limited) =>
-        Tasks.removeBefore(layout, id, before, options?.limit)
+      deleteTasks: operation(`${name}.deleteTasks`, (owned: OwnedTaskQueue, before: P, options?: TasksDeletion) =>
+        Tasks.removeBefore(layout, owned, before, options)
       )
     }
   })
-
-/** How many tasks are deleted at most. */
-interface Limited {
-  readonly limit?: number | undefined
-}
 
 /**
  * Provides the store.

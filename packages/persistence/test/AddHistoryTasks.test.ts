@@ -109,7 +109,7 @@ describeStores("HistoryTasks.add", (it) => {
       for (const { fireTime, taskId } of added) {
         const only = { ...range, min: fireTime, max: HistoryTask.FireTime.make(fireTime + 1n) }
         assert.deepStrictEqual((yield* tasks.scheduled.list(only)).items.length, 1)
-        yield* tasks.scheduled.delete({ shardId, category: HistoryTask.timer, fireTime, taskId })
+        yield* tasks.scheduled.delete({ shardId, rangeId, category: HistoryTask.timer, fireTime, taskId })
       }
       assert.deepStrictEqual((yield* tasks.scheduled.list(range)).items, [])
     })
@@ -164,6 +164,43 @@ describeStores("HistoryTasks.add", (it) => {
       assert.strictEqual((yield* Transaction.run(Add.verify({ shardId, rangeId }, added)))._tag, "NotCommitted")
       yield* shards.update({ ...shard, rangeId: rangeId + 1n }, rangeId)
       assert.strictEqual((yield* Transaction.run(Add.verify({ shardId, rangeId }, added)))._tag, "Unknown")
+    })
+  )
+})
+
+describeStores("A stale owner", (it) => {
+  it.effect("deletes no task that the next owner has added, who finds it when the answer was lost", () =>
+    Effect.gen(function* () {
+      const shards = yield* Shards.Shards
+      const tasks = yield* HistoryTasks.HistoryTasks
+      const shard = yield* given
+      const mine = { shardId: shard.shardId, rangeId: shard.rangeId }
+      const theirs = { ...mine, rangeId: 6n }
+      yield* shards.update({ ...shard, ...theirs }, mine.rangeId)
+      const added = ofEveryCategory(1)
+      yield* tasks.add(theirs, added)
+      /** Deletes a task by its key, and then as a range. */
+      const deletions = (owned: Shard.OwnedShard, task: HistoryTask.HistoryTask) =>
+        "fireTime" in task
+          ? [
+              tasks.scheduled.delete({ ...task, ...owned }),
+              tasks.scheduled.deleteRange({ category: task.category, ...always, ...owned })
+            ]
+          : [
+              tasks.immediate.delete({ ...task, ...owned }),
+              tasks.immediate.deleteRange({ category: task.category, min: 0n, max: 9n, ...owned })
+            ]
+      for (const task of added) {
+        for (const deletion of deletions(mine, task)) {
+          const lost = yield* Effect.flip(deletion)
+          assert.include(lost, { _tag: "ShardOwnershipLost", expected: 5n, actual: 6n } as const)
+        }
+      }
+      assert.strictEqual((yield* Transaction.run(Add.verify(theirs, added)))._tag, "Committed")
+      for (const task of added) {
+        yield* Effect.all(deletions(theirs, task))
+        assert.deepStrictEqual(yield* queued(mine.shardId, task), [])
+      }
     })
   )
 })

@@ -5,6 +5,7 @@ import {
   Identifiers,
   PageToken,
   type PersistenceError,
+  type Shard,
   Shards
 } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
@@ -14,15 +15,24 @@ import { blob, shardId } from "./support/rows.ts"
 import { describeEmulated } from "./support/persistence.ts"
 
 /** One kind of queue, as its contract sees it: tasks by a number that orders them. */
-interface Subject<Range, Key, Task> {
-  readonly queue: HistoryTasks.Queue<Range, Key, Task>
+interface Subject<Range, Key, Task, Owner, E> {
+  readonly queue: HistoryTasks.Queue<Range, Key, Task, Owner, E>
   readonly task: (n: number) => Task
-  readonly key: (n: number) => Key
-  readonly range: (min: number, max: number) => Range
+  readonly key: (n: number) => Key & Owner
+  readonly range: (min: number, max: number) => Range & Owner
   readonly add: (tasks: ReadonlyArray<Task>) => Effect.Effect<void, unknown>
   /** Makes the row of a task one that does not decode. */
   readonly corrupt: (n: number) => Effect.Effect<unknown, unknown>
 }
+
+/** The same of a queue of a shard, from which its owner deletes. */
+type Owned<Range, Key, Task> = Subject<
+  Range,
+  Key,
+  Task,
+  Shard.OwnedShard,
+  PersistenceError.ShardOwnershipLost | PersistenceError.MalformedRow
+>
 
 const rangeId = 5n
 
@@ -36,11 +46,11 @@ const immediate = (category: HistoryTask.ImmediateCategory, table: string) =>
     const tasks = yield* HistoryTasks.HistoryTasks
     const { sql } = yield* DsqlClient.DsqlClient
     const shardId = yield* owned
-    const subject: Subject<HistoryTask.ImmediateRange, HistoryTask.ImmediateKey, HistoryTask.ImmediateTask> = {
+    const subject: Owned<HistoryTask.ImmediateRange, HistoryTask.ImmediateKey, HistoryTask.ImmediateTask> = {
       queue: tasks.immediate,
       task: (n) => ({ category, taskId: BigInt(n), task: blob() }),
-      key: (n) => ({ shardId, category, taskId: BigInt(n) }),
-      range: (min, max) => ({ shardId, category, min: BigInt(min), max: BigInt(max) }),
+      key: (n) => ({ shardId, rangeId, category, taskId: BigInt(n) }),
+      range: (min, max) => ({ shardId, rangeId, category, min: BigInt(min), max: BigInt(max) }),
       add: (added) => tasks.add({ shardId, rangeId }, added),
       corrupt: (n) =>
         sql`UPDATE ${sql(table)} SET data_encoding = 'Thrift' WHERE shard_id = ${shardId} AND task_id = ${BigInt(n)}`
@@ -57,11 +67,11 @@ const scheduled = (category: HistoryTask.ScheduledCategory, table: string) =>
     const { sql } = yield* DsqlClient.DsqlClient
     const shardId = yield* owned
     const taskId = (n: number) => BigInt(10_000 - Math.floor(n / 2) * 2 + (n % 2))
-    const subject: Subject<HistoryTask.ScheduledRange, HistoryTask.ScheduledKey, HistoryTask.ScheduledTask> = {
+    const subject: Owned<HistoryTask.ScheduledRange, HistoryTask.ScheduledKey, HistoryTask.ScheduledTask> = {
       queue: tasks.scheduled,
       task: (n) => ({ category, fireTime: fireTime(n), taskId: taskId(n), task: blob() }),
-      key: (n) => ({ shardId, category, fireTime: fireTime(n), taskId: taskId(n) }),
-      range: (min, max) => ({ shardId, category, min: fireTime(min), max: fireTime(max) }),
+      key: (n) => ({ shardId, rangeId, category, fireTime: fireTime(n), taskId: taskId(n) }),
+      range: (min, max) => ({ shardId, rangeId, category, min: fireTime(min), max: fireTime(max) }),
       add: (added) => tasks.add({ shardId, rangeId }, added),
       corrupt: (n) =>
         sql`UPDATE ${sql(table)} SET data_encoding = 'Thrift' WHERE shard_id = ${shardId} AND task_id = ${taskId(n)}`
@@ -74,7 +84,13 @@ const deadLetters = (cluster: string) =>
     const { replicationDlq } = yield* HistoryTasks.HistoryTasks
     const { sql } = yield* DsqlClient.DsqlClient
     const of = { sourceCluster: Identifiers.ClusterName.make(cluster), shardId: yield* owned }
-    const subject: Subject<HistoryTask.DeadLetterRange, HistoryTask.DeadLetterKey, HistoryTask.DeadLetter> = {
+    const subject: Subject<
+      HistoryTask.DeadLetterRange,
+      HistoryTask.DeadLetterKey,
+      HistoryTask.DeadLetter,
+      unknown,
+      never
+    > = {
       queue: replicationDlq,
       task: (n) => ({ ...of, taskId: BigInt(n), task: blob() }),
       key: (n) => ({ ...of, taskId: BigInt(n) }),
@@ -90,9 +106,13 @@ const deadLetters = (cluster: string) =>
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 2)
 
 /** The contract, the same for every table. */
-const suite = <Range, Key, Task, E>(
+const suite = <Range, Key, Task, Owner, E, E2>(
   table: string,
-  make: Effect.Effect<Subject<Range, Key, Task>, E, DsqlClient.DsqlClient | HistoryTasks.HistoryTasks | Shards.Shards>
+  make: Effect.Effect<
+    Subject<Range, Key, Task, Owner, E>,
+    E2,
+    DsqlClient.DsqlClient | HistoryTasks.HistoryTasks | Shards.Shards
+  >
 ) =>
   describeEmulated(`the queue in ${table}`, (it) => {
     it.effect("gives back what was added, in order, from the minimum up to the maximum", () =>

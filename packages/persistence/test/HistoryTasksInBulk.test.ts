@@ -3,15 +3,15 @@
  * whatever happens in between.
  */
 import { Transaction } from "@effect-dsql/core"
-import { HistoryTask, HistoryTasks } from "@effect-dsql/persistence"
+import { HistoryTask, HistoryTasks, Shards } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { heldBytes } from "../../../test/heldBytes.ts"
 import { Control } from "./support/emulated.ts"
-import { shardId } from "./support/rows.ts"
+import { blob, shardId } from "./support/rows.ts"
 import { describeEmulated } from "./support/persistence.ts"
 
-const range = { shardId: shardId(), category: HistoryTask.transfer, min: 1n, max: 100_001n }
+const range = { shardId: shardId(), rangeId: 5n, category: HistoryTask.transfer, min: 1n, max: 100_001n }
 
 /** Fills the range up to `count`, in transactions that DSQL takes. A task has a kilobyte. */
 const fill = (count: number) =>
@@ -49,6 +49,8 @@ describeEmulated("a hundred thousand tasks", (it) => {
     Effect.gen(function* () {
       const { immediate } = yield* HistoryTasks.HistoryTasks
       const control = yield* Control
+      const shards = yield* Shards.Shards
+      yield* shards.getOrCreate(range.shardId, () => ({ rangeId: range.rangeId, info: blob() }))
       yield* fill(100_000)
 
       yield* Stream.runDrain(immediate.stream({ ...range, max: 2_000n }, { size: 1_000 }))

@@ -118,7 +118,7 @@ const cases: Readonly<Record<string, Case>> = {
   },
   "deletes no tasks that were added since": {
     given: Effect.andThen(created, tasks),
-    write: queues((store) => store.deleteTasks(queue.id, { taskId: 9n })),
+    write: queues((store) => store.deleteTasks(queue, { taskId: 9n })),
     others: tasks,
     table: "tasks"
   },

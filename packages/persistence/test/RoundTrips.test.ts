@@ -82,7 +82,7 @@ const transfers = Effect.gen(function* () {
     task: blob()
   }))
   yield* (yield* HistoryTasks.HistoryTasks).add(at, tasks)
-  return { shardId: at.shardId, category: HistoryTask.transfer, min: 0n, max: 100n }
+  return { ...at, category: HistoryTask.transfer, min: 0n, max: 100n }
 })
 
 const namespaced = Effect.gen(function* () {
@@ -246,7 +246,7 @@ const operations: Readonly<Record<string, Readied>> = {
     const { id } = yield* given(classic, 1n)
     const store = yield* TaskQueues.TaskQueues
     yield* store.createTasks({ id, rangeId: 1n }, tasksAt(classic, 0, 100))
-    return store.deleteTasks(id, classic.at(100))
+    return store.deleteTasks({ id, rangeId: 1n }, classic.at(100))
   }),
   "update the user data of three queues": Effect.gen(function* () {
     const store = yield* TaskQueueUserData.TaskQueueUserData

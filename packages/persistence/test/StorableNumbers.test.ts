@@ -73,8 +73,8 @@ describeEmulated("A number of more than 64 bits", (it) => {
       const of = located()
       const at = { ...key(Archetype.workflow), rangeId: 1n }
       const shard = shardId()
-      const immediate = { shardId: shard, category: HistoryTask.transfer }
-      const scheduled = { shardId: shard, category: HistoryTask.timer }
+      const immediate = { shardId: shard, rangeId: 1n, category: HistoryTask.transfer }
+      const scheduled = { shardId: shard, rangeId: 1n, category: HistoryTask.timer }
       const letter = { shardId: shard, sourceCluster: clusterName() }
       const queue = Queue.namespaceReplication
       const other = { type: 1, name: QueueV2.QueueName.make("q") }
@@ -96,6 +96,7 @@ describeEmulated("A number of more than 64 bits", (it) => {
           ]),
           "immediate.list": tasks.immediate.list({ ...immediate, min: 0n, max: big }),
           "immediate.delete": tasks.immediate.delete({ ...immediate, taskId: big }),
+          "immediate.delete, range": tasks.immediate.delete({ ...immediate, rangeId: big, taskId: 1n }),
           "immediate.deleteRange": tasks.immediate.deleteRange({ ...immediate, min: 0n, max: big }),
           "scheduled.list": tasks.scheduled.list({ ...scheduled, min: fire(0n), max: fire(big) }),
           "scheduled.delete": tasks.scheduled.delete({ ...scheduled, fireTime: fire(big), taskId: 1n }),
@@ -119,7 +120,8 @@ describeEmulated("A number of more than 64 bits", (it) => {
           "named.deleteMessages": named.deleteMessages(other, { upTo: big }),
           "classic.create": classic.create({ id, rangeId: big, info: blob() }),
           "classic.listTasks": classic.listTasks(id, { from: { taskId: big } }),
-          "classic.deleteTasks": classic.deleteTasks(id, { taskId: big }),
+          "classic.deleteTasks": classic.deleteTasks({ id, rangeId: 1n }, { taskId: big }),
+          "classic.deleteTasks, range": classic.deleteTasks({ id, rangeId: big }, { taskId: 1n }),
           "fair.createTasks": fair.createTasks({ id, rangeId: 1n }, [
             { position: { pass: big, taskId: 1n }, task: blob() }
           ]),
@@ -154,16 +156,17 @@ describeEmulated("A number that means nothing", (it) => {
       const tasks = yield* HistoryTasks.HistoryTasks
       const classic = yield* TaskQueues.TaskQueues
       const members = yield* ClusterMembers.ClusterMembers
-      const range = { shardId: shardId(), category: HistoryTask.transfer, min: 0n, max: 9n }
+      const range = { shardId: shardId(), rangeId: 1n, category: HistoryTask.transfer, min: 0n, max: 9n }
+      const letters = { shardId: shardId(), sourceCluster: clusterName(), min: 0n, max: 9n }
       for (const limit of [1.5, -1, Number.NaN, Number.NEGATIVE_INFINITY]) {
         yield* refuses("NumberInvalid", {
           deleteRange: tasks.immediate.deleteRange(range, { limit }),
-          deleteTasks: classic.deleteTasks(queueId(), { taskId: 9n }, { limit }),
+          deleteTasks: classic.deleteTasks({ id: queueId(), rangeId: 1n }, { taskId: 9n }, { limit }),
           deleteExpired: members.deleteExpired({ limit })
         })
       }
       for (const limit of [0, 7, Number.POSITIVE_INFINITY]) {
-        assert.strictEqual(yield* tasks.immediate.deleteRange(range, { limit }), 0)
+        assert.strictEqual(yield* tasks.replicationDlq.deleteRange(letters, { limit }), 0)
       }
     })
   )

@@ -1,8 +1,9 @@
-import { DsqlClient, Fence, RetryPolicy, Transaction } from "@effect-dsql/core"
+import { DsqlClient, Expression, Fence, Guarded, RetryPolicy, Transaction, Write } from "@effect-dsql/core"
 import type { TaskQueue } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option } from "effect"
 import * as Layout from "../src/internal/taskQueues/layout.ts"
+import { owned } from "../src/internal/taskQueues/ownership.ts"
 import { add, verify } from "../src/internal/taskQueues/tasks.ts"
 import { blob } from "./support/rows.ts"
 import { classic, fair, given, type Kind, queueId, tasksAt } from "./support/taskQueues.ts"
@@ -234,10 +235,62 @@ const unknown = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
         const tasks = tasksAt(kind, 0, 3)
         const outcome = Transaction.run(verify(layout, { id: queue.id, rangeId: 5n }, tasks))
         yield* store.createTasks({ id: queue.id, rangeId: 5n }, tasks)
-        yield* store.lease(queue.id, blob())
+        const theirs = yield* store.lease(queue.id, blob())
         assert.strictEqual((yield* outcome)._tag, "Committed")
-        yield* store.deleteTasks(queue.id, kind.at(3))
+        yield* store.deleteTasks(theirs, kind.at(3))
         assert.strictEqual((yield* outcome)._tag, "Unknown")
+      })
+    )
+  })
+
+const deletions = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
+  describeStores(`Of ${kind.name}, tasks that a stale owner deletes`, (it) => {
+    const [before, tasks] = [kind.at(3), tasksAt(kind, 0, 3)]
+    const taken = Effect.gen(function* () {
+      const store = yield* kind.store
+      const mine = yield* store.lease(queueId(), blob())
+      return { store, mine, theirs: yield* store.lease(mine.id, blob()) }
+    })
+
+    it.effect(
+      "stay where they are, so that their owner finds them when the answer was lost that he has added them",
+      () =>
+        Effect.gen(function* () {
+          const { mine, store, theirs } = yield* taken
+          yield* store.createTasks(theirs, tasks)
+          const lost = yield* Effect.flip(store.deleteTasks(mine, before))
+          assert.include(lost, {
+            _tag: "TaskQueueOwnershipLost",
+            expected: mine.rangeId,
+            actual: theirs.rangeId
+          } as const)
+          assert.strictEqual((yield* Transaction.run(verify(layout, theirs, tasks)))._tag, "Committed")
+          assert.strictEqual(yield* store.deleteTasks(theirs, before), 3)
+        })
+    )
+
+    it.effect("would be taken for tasks that never were, were they deleted", () =>
+      Effect.gen(function* () {
+        const { store, theirs } = yield* taken
+        yield* store.createTasks(theirs, tasks)
+        const { sql } = yield* DsqlClient.DsqlClient
+        yield* sql`DELETE FROM ${sql(kind.tasks)} WHERE task_queue_id = ${theirs.id.uuid}`
+        assert.strictEqual((yield* Transaction.run(verify(layout, theirs, tasks)))._tag, "NotCommitted")
+      })
+    )
+
+    it.effect("stay where they are although he began before the takeover, and does not hold the queue", () =>
+      Effect.gen(function* () {
+        const store = yield* kind.store
+        const mine = yield* store.lease(queueId(), blob())
+        const successor = Effect.flatMap(store.lease(mine.id, blob()), (theirs) => store.createTasks(theirs, tasks))
+        const where = Expression.key(layout.tasks, Layout.bound(mine.id))
+        const removal = Guarded.write({
+          guards: [owned(layout.queues, mine, undefined)],
+          writes: [Write.remove({ table: layout.tasks, where })]
+        })
+        assert.strictEqual((yield* interleaved(successor, removal, RetryPolicy.none))._tag, "Success")
+        assert.deepStrictEqual((yield* store.listTasks(mine.id)).items, tasks)
       })
     )
   })
@@ -248,3 +301,5 @@ owners(classic, Layout.classic)
 owners(fair, Layout.fair)
 unknown(classic, Layout.classic)
 unknown(fair, Layout.fair)
+deletions(classic, Layout.classic)
+deletions(fair, Layout.fair)

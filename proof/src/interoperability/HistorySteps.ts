@@ -125,12 +125,12 @@ const tasks: ReadonlyArray<Step> = categories.flatMap(([category, table, fixed])
     },
     {
       name: `complete one of ${table}`,
-      stores: use(({ immediate }) => immediate.delete({ shardId, category, taskId: 9_002n })),
+      stores: use(({ immediate }) => immediate.delete({ shardId, rangeId: 2n, category, taskId: 9_002n })),
       go: Plain.remove(table, { shard_id: 1, ...fixed, task_id: 9_002n })
     },
     {
       name: `complete the first of ${table}`,
-      stores: use(({ immediate }) => immediate.deleteRange({ shardId, category, min: 0n, max: 9_002n })),
+      stores: use(({ immediate }) => immediate.deleteRange({ shardId, rangeId: 2n, category, min: 0n, max: 9_002n })),
       go: Plain.removeRange(table, { shard_id: 1, ...fixed }, "task_id", "<", 9_002n)
     }
   ]
@@ -207,13 +207,15 @@ const scheduled: ReadonlyArray<Step> = scheduledCategories.flatMap(([category, t
     },
     {
       name: `complete one of ${table}`,
-      stores: use(({ scheduled }) => scheduled.delete({ shardId, category, fireTime: time(second[0]), taskId: 1n })),
+      stores: use(({ scheduled }) =>
+        scheduled.delete({ shardId, rangeId: 2n, category, fireTime: time(second[0]), taskId: 1n })
+      ),
       go: Plain.remove(table, { ...queue, visibility_timestamp: second[1], task_id: 1n })
     },
     {
       name: `complete the first of ${table}`,
       stores: use(({ scheduled }) =>
-        scheduled.deleteRange({ shardId, category, min: time(first[0]), max: time(third[0]) })
+        scheduled.deleteRange({ shardId, rangeId: 2n, category, min: time(first[0]), max: time(third[0]) })
       ),
       go: Plain.removeRange(table, queue, "visibility_timestamp", "<", third[1])
     }

@@ -94,7 +94,11 @@ const taskQueue =
       {
         name: `complete tasks of subqueue 2 of ${name}`,
         stores: use((store) =>
-          store.deleteTasks(TaskQueueId.make({ ...known, subqueue: 2 }), { pass: 2n, taskId: 20n })
+          store.deleteTasks(
+            { id, rangeId: 1n },
+            { pass: 2n, taskId: 20n },
+            { subqueue: TaskQueueId.make({ ...known, subqueue: 2 }) }
+          )
         ),
         go: Plain.removeRange(`tasks${suffix}`, keyOf(namespaceId, name, 2, taskType), "task_id", "<", 20n)
       },

@@ -58,7 +58,7 @@ const taskQueueWrites = <P>(store: Effect.Effect<TaskQueues.Store<P>, never, Nee
     ],
     deleteTasks: [
       write(
-        Effect.flatMap(store, (queues) => queues.deleteTasks(id, at(2n))),
+        Effect.flatMap(store, (queues) => queues.deleteTasks({ id, rangeId }, at(2n))),
         Effect.andThen(
           created,
           Effect.flatMap(store, (queues) => queues.createTasks({ id, rangeId }, tasks))

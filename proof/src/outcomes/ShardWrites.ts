@@ -207,8 +207,8 @@ const added = Effect.andThen(
   Effect.flatMap(HistoryTasks.HistoryTasks, (store) => store.add({ shardId, rangeId }, [...tasks(1), ...tasks(2)]))
 )
 
-const immediate = { shardId, category: HistoryTask.transfer }
-const scheduled = { shardId, category: HistoryTask.timer, fireTime: HistoryTask.FireTime.make(1_000_000n) }
+const immediate = { shardId, rangeId, category: HistoryTask.transfer }
+const scheduled = { shardId, rangeId, category: HistoryTask.timer, fireTime: HistoryTask.FireTime.make(1_000_000n) }
 const letter = { sourceCluster: Identifiers.ClusterName.make("elsewhere"), shardId }
 
 const put = Effect.flatMap(HistoryTasks.HistoryTasks, ({ replicationDlq }) =>

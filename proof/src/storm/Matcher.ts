@@ -1,7 +1,7 @@
 /**
  * Leases task queues, fills them and drains them until somebody else leases them.
  */
-import { Identifiers, TaskQueueId, TaskQueues } from "@effect-dsql/persistence"
+import { Identifiers, type TaskQueue, TaskQueueId, TaskQueues } from "@effect-dsql/persistence"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { Mark } from "./Json.ts"
@@ -42,21 +42,21 @@ const tenure = Effect.fnUntraced(function* (isOver: IsOver) {
     }))
     const taskIds = tasks.map(({ position }) => position.taskId)
     yield* scribe.attempt(op, { _tag: "Tasks", queue, rangeId, taskIds }, store.createTasks({ id, rangeId }, tasks))
-    if ((yield* Random.nextIntBetween(1, 4)) === 1) yield* drain(queue)
+    if ((yield* Random.nextIntBetween(1, 4)) === 1) yield* drain(queue, { id, rangeId })
   }
 })
 
 /** Delivers the first tasks of a queue, and then takes them away. */
-const drain = Effect.fnUntraced(function* (queue: string) {
+const drain = Effect.fnUntraced(function* (queue: string, owned: TaskQueue.OwnedTaskQueue) {
   const store = yield* TaskQueues.TaskQueues
   const scribe = yield* Scribe
   const at = yield* scribe.now
-  const { items } = yield* store.listTasks(queueId(queue), { size: 20 })
+  const { items } = yield* store.listTasks(owned.id, { size: 20 })
   const last = items.at(-1)
   if (last === undefined) return
   const tasks = items.map(({ position, task }) => ({ taskId: position.taskId, op: Mark.decode(task.data).op }))
   yield* scribe.delivered(queue, at, tasks)
   const before = last.position.taskId + 1n
-  const completed = store.deleteTasks(queueId(queue), { taskId: before })
+  const completed = store.deleteTasks(owned, { taskId: before })
   yield* scribe.attempt(yield* scribe.op, { _tag: "Completion", queue, before }, completed)
 })

@@ -22,25 +22,25 @@ export const make = Effect.fnUntraced(function* (matching: HttpApiClient.ForApi<
   const tasks = yield* HistoryTasks.HistoryTasks
   const engine = yield* Engine
 
-  const transfers = ({ shardId }: Owned) =>
+  const transfers = ({ rangeId, shardId }: Owned) =>
     tasks.immediate.stream({ shardId, category: HistoryTask.transfer, min: 0n, max: forEver }).pipe(
       Stream.runForEach(({ category, task, taskId }) =>
         Effect.gen(function* () {
           const transfer = yield* State.transfers.decode(task)
           yield* matching.add({ params: { queue: workQueue }, payload: { work: [{ ...transfer, shardId }] } })
-          yield* tasks.immediate.delete({ shardId, category, taskId })
+          yield* tasks.immediate.delete({ shardId, rangeId, category, taskId })
         })
       )
     )
 
-  const timers = ({ shardId }: Owned) =>
+  const timers = ({ rangeId, shardId }: Owned) =>
     Effect.gen(function* () {
       const max = State.fireTime(yield* Clock.currentTimeMillis)
       const due = tasks.scheduled.stream({ shardId, category: HistoryTask.timer, min: State.fireTime(0), max })
       yield* Stream.runForEach(due, ({ category, fireTime, task, taskId }) =>
         Effect.gen(function* () {
           yield* Effect.catchTag(engine.fire(yield* State.timers.decode(task)), "NotFound", () => Effect.void)
-          yield* tasks.scheduled.delete({ shardId, category, fireTime, taskId })
+          yield* tasks.scheduled.delete({ shardId, rangeId, category, fireTime, taskId })
         })
       )
     })

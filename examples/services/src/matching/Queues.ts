@@ -104,7 +104,7 @@ export const layer = Layer.effect(
       const { items } = yield* store.listTasks(queue.id, { size: 100 })
       const open = items.find(({ position }) => !queue.acknowledged.has(position.taskId))
       const before = open?.position.taskId ?? queue.last + 1n
-      yield* store.deleteTasks(queue.id, { taskId: before })
+      yield* store.deleteTasks(queue, { taskId: before })
       for (const done of queue.acknowledged) if (done < before) queue.acknowledged.delete(done)
     }, turn.withPermit)
 

@@ -195,6 +195,8 @@ const executions = {
   )
 }
 
+const hotShard = { shardId: hot.shardId, rangeId: hot.rangeId }
+
 const hotBranch = { shardId: hot.shardId, branch: hot.branch }
 
 const branch = Effect.gen(function* () {
@@ -289,7 +291,7 @@ const queuesOf = <P>(kind: Kind<P>) => {
     listTasks: pages(kind.store, (store, request) =>
       store.listTasks(hot.taskQueue, { ...request, from: kind.at(1), before: kind.at(1_500_000_000) })
     ),
-    deleteTasks: of(kind.store, (store) => store.deleteTasks(hot.taskQueue, kind.at(1_500_000_000), { limit: 100 }))
+    deleteTasks: of(kind.store, (store) => store.deleteTasks(owned, kind.at(1_500_000_000), { limit: 100 }))
   }
 }
 
@@ -319,19 +321,23 @@ const operations: Operations = {
   FairTaskQueues: queuesOf(fair),
   HistoryBranches: histories,
   HistoryTasks: {
-    add: of(historyTasks, (store) => store.add({ shardId: hot.shardId, rangeId: hot.rangeId }, tasks()))
+    add: of(historyTasks, (store) => store.add(hotShard, tasks()))
   },
   "HistoryTasks.immediate": {
     list: each(immediate, (store, range) => deep((request) => store.immediate.list(range, request))),
-    delete: each(immediate, (store, range) => store.immediate.delete({ ...range, taskId: event() })),
-    deleteRange: each(immediate, (store, range) => store.immediate.deleteRange(range, { limit: 700 }))
+    delete: each(immediate, (store, range) => store.immediate.delete({ ...range, ...hotShard, taskId: event() })),
+    deleteRange: each(immediate, (store, range) =>
+      store.immediate.deleteRange({ ...range, ...hotShard }, { limit: 700 })
+    )
   },
   "HistoryTasks.scheduled": {
     list: each(scheduled, (store, range) => deep((request) => store.scheduled.list(range, request))),
     delete: each(scheduled, (store, range) =>
-      store.scheduled.delete({ ...range, fireTime: HistoryTask.FireTime.make(event()), taskId: event() })
+      store.scheduled.delete({ ...range, ...hotShard, fireTime: HistoryTask.FireTime.make(event()), taskId: event() })
     ),
-    deleteRange: each(scheduled, (store, range) => store.scheduled.deleteRange(range, { limit: 700 }))
+    deleteRange: each(scheduled, (store, range) =>
+      store.scheduled.deleteRange({ ...range, ...hotShard }, { limit: 700 })
+    )
   },
   "HistoryTasks.replicationDlq": {
     list: of(historyTasks, (store) => deep((request) => store.replicationDlq.list(letters, request))),

@@ -55,8 +55,9 @@ export const hotRows: Effect.Effect<Readonly<Record<Kind, Rows>>, never, Persist
     const fair = yield* TaskQueues.FairTaskQueues
     const queues = yield* Queues.Queues
     const named = yield* QueuesV2.QueuesV2
-    const transfers = { shardId: hot.shardId, category: HistoryTask.transfer, ...range }
-    const timers = { shardId: hot.shardId, category: HistoryTask.timer, ...fireTimes }
+    const taskQueue = { id: hot.taskQueue, rangeId: hot.rangeId }
+    const transfers = { shardId: hot.shardId, rangeId: hot.rangeId, category: HistoryTask.transfer, ...range }
+    const timers = { shardId: hot.shardId, rangeId: hot.rangeId, category: HistoryTask.timer, ...fireTimes }
     return {
       transfers: {
         list: (token) => immediate.list(transfers, { size, token }),
@@ -71,12 +72,12 @@ export const hotRows: Effect.Effect<Readonly<Record<Kind, Rows>>, never, Persist
       "tasks of a queue": {
         list: (token) => classic.listTasks(hot.taskQueue, { size, token }),
         stream: classic.streamTasks(hot.taskQueue, { size }),
-        remove: (limit) => classic.deleteTasks(hot.taskQueue, { taskId: 2n ** 62n }, { limit })
+        remove: (limit) => classic.deleteTasks(taskQueue, { taskId: 2n ** 62n }, { limit })
       },
       "tasks of a fair queue": {
         list: (token) => fair.listTasks(hot.taskQueue, { size, token }),
         stream: fair.streamTasks(hot.taskQueue, { size }),
-        remove: (limit) => fair.deleteTasks(hot.taskQueue, { pass: 2n ** 62n, taskId: 0n }, { limit })
+        remove: (limit) => fair.deleteTasks(taskQueue, { pass: 2n ** 62n, taskId: 0n }, { limit })
       },
       messages: {
         list: (token) => queues.listMessages(hot.queue, { size, token }),

@@ -30,8 +30,8 @@ export const insert = (owned: OwnedShard, tasks: ReadonlyArray<HistoryTask>) =>
 
 /**
  * What became of an insert whose answer was lost. The shard is taken FOR UPDATE, so an insert that is still under way
- * conflicts with this. The owner gives tasks out to workers only once their insert is acknowledged: those that are not
- * there were never there, for as long as nobody else took the shard, who may have found them and completed them.
+ * conflicts with this. Only the owner deletes tasks, and none before its insert is acknowledged: those that are not
+ * there were never there, for as long as nobody else took the shard, who may have found them and deleted them.
  */
 export const verify = Effect.fnUntraced(function* (
   { rangeId, shardId }: OwnedShard,

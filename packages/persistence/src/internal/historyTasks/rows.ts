@@ -3,6 +3,7 @@
  * range.
  */
 import * as Expression from "@effect-dsql/core/Expression"
+import type * as Guard from "@effect-dsql/core/Guard"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
 import * as Effect from "effect/Effect"
@@ -11,7 +12,7 @@ import { type DataBlob, Encoding } from "../../DataBlob.ts"
 import type * as PageToken from "../../PageToken.ts"
 import * as FireTime from "./fireTime.ts"
 import * as List from "../page/list.ts"
-import { drain } from "../drain.ts"
+import { drain, type Options } from "../drain.ts"
 import { repeatable } from "../repeatable.ts"
 import * as Row from "../page/row.ts"
 import * as Tokens from "../page/tokens.ts"
@@ -72,15 +73,15 @@ export const isEmpty = (rows: TaskRows, range: Range) =>
     { operation: "IsHistoryTasksEmpty", readOnly: "proven" }
   )
 
-/** Takes one row away. One round trip. */
-export const remove = ({ table, ...rows }: TaskRows, position: Position) =>
+/** Takes one row away, where the guard holds. One round trip. */
+export const remove = <E>({ table, ...rows }: TaskRows, position: Position, guard: Guard.Guard<E> | undefined) =>
   repeatable("CompleteHistoryTask", {
-    guards: [],
+    guards: guard === undefined ? [] : [guard],
     writes: [Write.remove({ table, where: Expression.all([inQueue(rows), compare(rows, "=", position)]) })]
   })
 
 /** Takes the first rows of a range away, and gives how many went. One round trip for 500. */
-export const removeRange = (rows: TaskRows, range: Range, limit: number | undefined) =>
+export const removeRange = <E>(rows: TaskRows, range: Range, options: Options<E>) =>
   drain(
     "RangeCompleteHistoryTasks",
     {
@@ -89,7 +90,7 @@ export const removeRange = (rows: TaskRows, range: Range, limit: number | undefi
       where: upTo(rows, range),
       from: from(rows, range)
     },
-    limit
+    options
   )
 
 /** The condition that a row is of the queue. */

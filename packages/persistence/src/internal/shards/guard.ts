@@ -15,10 +15,18 @@ export type ShardRefusal = ShardOwnershipLost | MalformedRow
 const Columns = Schema.Struct({ range_id: Schema.BigInt })
 
 /** The caller owns the shard, and keeps it until this commits. */
-export const owned = ({ rangeId, shardId }: OwnedShard): Guard.Guard<ShardRefusal> =>
+export const owned = (shard: OwnedShard): Guard.Guard<ShardRefusal> => guard(shard, "shared")
+
+/**
+ * The caller owns the shard at the instant that the statement sees, in which nobody after him has written anything: for
+ * one that takes away what is there.
+ */
+export const ownedNow = (shard: OwnedShard): Guard.Guard<ShardRefusal> => guard(shard, undefined)
+
+const guard = ({ rangeId, shardId }: OwnedShard, lock: Guard.Lock | undefined): Guard.Guard<ShardRefusal> =>
   Guard.make({
     name: "shard",
-    row: Guard.row("shards", { shard_id: Expression.value("integer", shardId) }, ["range_id"], "shared"),
+    row: Guard.row("shards", { shard_id: Expression.value("integer", shardId) }, ["range_id"], lock),
     columns: ["range_id"],
     holds: (row) => Guard.exists(row, Expression.sql`range_id = ${Expression.value("bigint", rangeId)}`),
     refuse: Effect.fnUntraced(function* (found) {

@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { Encoding, equals } from "../../DataBlob.ts"
 import type * as PageToken from "../../PageToken.ts"
-import type { NewTask, OwnedTaskQueue, Task } from "../../TaskQueue.ts"
+import type { NewTask, OwnedTaskQueue, Task, TasksDeletion } from "../../TaskQueue.ts"
 import type { TaskQueueId } from "../../TaskQueueId.ts"
 import { drain } from "../drain.ts"
 import * as Ownership from "./ownership.ts"
@@ -78,7 +78,7 @@ export const add = <P>(layout: Layout<P>, owned: OwnedTaskQueue, tasks: Readonly
 
 /**
  * All tasks were written or none, so one tells. A task that is missing was never written for as long as nobody else
- * took the queue, because its owner completes no task before it knows that it is there.
+ * took the queue, because only its owner deletes tasks, and none before it knows that it is there.
  */
 export const verify = Effect.fnUntraced(function* <P>(
   layout: Layout<P>,
@@ -137,7 +137,16 @@ export const list = Effect.fnUntraced(function* <P>(
   )
 })
 
-export const removeBefore = <P>(layout: Layout<P>, id: TaskQueueId, before: P, limit: number | undefined) => {
+/**
+ * Deletes tasks of the owner's. The queue need not be held: the statement sees one instant, and while the owner has the
+ * queue nobody after him has added anything.
+ */
+export const removeBefore = <P>(
+  layout: Layout<P>,
+  owned: OwnedTaskQueue,
+  before: P,
+  { limit, subqueue = owned.id }: TasksDeletion = {}
+) => {
   const position = Object.values(layout.toColumns(before)).map((value) => Expression.value("bigint", value))
   const earlier = Expression.sql`(${Expression.names(layout.order)}) < (${Expression.join(position, ", ")})`
   return drain(
@@ -145,9 +154,9 @@ export const removeBefore = <P>(layout: Layout<P>, id: TaskQueueId, before: P, l
     {
       table: layout.tasks,
       order: Object.fromEntries(layout.order.map((column) => [column, "bigint"])),
-      where: Expression.sql`${Expression.key(layout.tasks, bound(id))} AND ${earlier}`
+      where: Expression.sql`${Expression.key(layout.tasks, bound(subqueue))} AND ${earlier}`
     },
-    limit
+    { limit, guard: Ownership.owned(layout.queues, owned, undefined) }
   )
 }
 
