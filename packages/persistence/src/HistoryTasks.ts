@@ -59,7 +59,7 @@ export interface Queue<Range, Key, Task, Owner = unknown, Refusal = never> {
   readonly delete: (key: Key & Owner) => Effect.Effect<void, OperationError | Refusal>
   /**
    * Takes a range away, the first ones first, and gives how many went: all of them, or `limit`. One round trip for 500
-   * tasks. Run again after a failure, it goes on where it stopped.
+   * tasks: what went before a failure, also before a refusal, stays away, and run again it goes on where it stopped.
    */
   readonly deleteRange: (
     range: Range & Owner,
@@ -69,12 +69,19 @@ export interface Queue<Range, Key, Task, Owner = unknown, Refusal = never> {
 
 /**
  * A queue of a shard, from which only the shard's owner deletes: a task that his successor has added, and does not know
- * yet to be there, would be gone when it is looked for.
+ * yet to be there, would be gone when it is looked for. Where the answer was lost and the shard is another's by now, what
+ * went is `CommitOutcomeUnknown`.
  *
  * @since 0.3.0
  * @category models
  */
-export type OwnedQueue<Range, Key, Task> = Queue<Range, Key, Task, OwnedShard, ShardOwnershipLost | MalformedRow>
+export interface OwnedQueue<Range, Key, Task> extends Queue<
+  Range,
+  Key,
+  Task,
+  OwnedShard,
+  ShardOwnershipLost | MalformedRow
+> {}
 
 /**
  * Keeps the history tasks of all categories.
@@ -90,9 +97,12 @@ export type OwnedQueue<Range, Key, Task> = Queue<Range, Key, Task, OwnedShard, S
  *     const tasks = yield* HistoryTasks.HistoryTasks
  *     const due = { ...owned, category: HistoryTask.timer, min: HistoryTask.FireTime.make(0n), max: now }
  *     yield* tasks.scheduled.stream(due).pipe(
- *       Stream.runForEach((task) => Effect.log(`timer ${task.taskId} is due at ${task.fireTime}`))
+ *       Stream.runForEach((task) =>
+ *         Effect.log(`timer ${task.taskId} is due at ${task.fireTime}`).pipe(
+ *           Effect.andThen(tasks.scheduled.delete({ ...owned, ...task }))
+ *         )
+ *       )
  *     )
- *     yield* tasks.scheduled.deleteRange(due)
  *   })
  * ```
  *
@@ -105,6 +115,9 @@ export class HistoryTasks extends Context.Service<
     /**
      * Adds tasks of any categories below the shard; all of them or none. A task that is there already
      * is a `UniqueViolation`. Without tasks it only asks whether the shard is owned. One round trip.
+     *
+     * After a lost answer it is looked up whether the tasks are there. Whoever holds the shard must not delete tasks
+     * whose adding has not been answered yet, nor add any to a range while its deletion may be under way.
      */
     readonly add: (
       owned: OwnedShard,

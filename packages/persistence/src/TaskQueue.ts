@@ -105,7 +105,10 @@ export interface NewTask<P> extends Task<P> {
 export interface TasksDeletion {
   /** Tasks that go at most. Default: all. */
   readonly limit?: number | undefined
-  /** The subqueue that they are of: `TaskQueueId.make` of the queue with its number. Default: the queue itself. */
+  /**
+   * The subqueue that they are of: `TaskQueueId.make` of the queue with its number. An id does not say whose it is: one
+   * of another queue is not refused. Default: the queue itself.
+   */
   readonly subqueue?: TaskQueueId | undefined
 }
 

@@ -4,8 +4,9 @@
  * A queue has one owner at a time, who holds it by its range id. The owner
  * adds and deletes tasks under it; whoever takes the queue over raises the
  * range, and the earlier owner's next write ends with
- * `TaskQueueOwnershipLost`, also one that had begun before the takeover. The
- * writes of one owner do not conflict with each other.
+ * `TaskQueueOwnershipLost`, also one that had begun before the takeover; of a
+ * deletion that had, what it takes is what stood there before. The writes of
+ * one owner do not conflict with each other.
  *
  * Classic and fair queues keep one contract in tables of their own: a classic
  * task stands at an id, a fair one at a pass and an id.
@@ -80,7 +81,10 @@ export interface Store<P> {
     queue: TaskQueue,
     expectedRangeId: bigint
   ) => Effect.Effect<void, WriteError | TaskQueueOwnershipLost>
-  /** Deletes the queue, of which its last range is remembered. Its tasks stay: complete them first. One round trip. */
+  /**
+   * Deletes the queue, of which its last range is remembered. Its tasks stay: delete them first, because afterwards only
+   * he can who leases the queue anew. One round trip.
+   */
   readonly delete: (owned: OwnedTaskQueue) => Effect.Effect<void, ReadError | TaskQueueOwnershipLost>
   /** One page of all queues, by key. One round trip. */
   readonly list: (request?: PageRequest) => Effect.Effect<Page<TaskQueue>, PageError>
@@ -90,8 +94,8 @@ export interface Store<P> {
    * Adds tasks to a queue and its subqueues, all or none. One round trip for up to 3,000 tasks or 10 MiB. A position
    * that is taken is a `UniqueViolation`. Without tasks it only asks whether the queue is owned.
    *
-   * After a lost answer it is looked up whether the tasks are there. The owner must not delete tasks whose adding has
-   * not been answered yet; nobody else can.
+   * After a lost answer it is looked up whether the tasks are there. Whoever holds the range must not delete tasks whose
+   * adding has not been answered yet, nor add any before a position while a deletion up to there may be under way.
    */
   readonly createTasks: (
     owned: OwnedTaskQueue,
@@ -103,11 +107,11 @@ export interface Store<P> {
   readonly streamTasks: (id: TaskQueueId, request?: TasksRequest<P>) => Stream.Stream<Task<P>, PageError>
   /**
    * Deletes the tasks that stand before a position, of a queue or of one of its subqueues, the first ones first, and
-   * gives how many went: all of them, or `limit`. One round trip for 500 tasks. Run again after a failure, it goes on
-   * where it stopped.
+   * gives how many went: all of them, or `limit`. One round trip for 500 tasks: what went before a failure, also before
+   * a refusal, stays away, and run again it goes on where it stopped.
    *
    * Only the owner deletes: a task that its successor has added, and does not know yet to be there, would be gone when
-   * it is looked for.
+   * it is looked for. Where the answer was lost and the queue is another's by now, what went is `CommitOutcomeUnknown`.
    */
   readonly deleteTasks: (
     owned: OwnedTaskQueue,

@@ -15,7 +15,7 @@ import { Deferred, Effect, Fiber, Stream } from "effect"
 import * as Add from "../src/internal/historyTasks/add.ts"
 import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
 import { blob, shardId } from "./support/rows.ts"
-import { describeEmulated, describeStores } from "./support/persistence.ts"
+import { describeEmulated, describeForms, describeStores } from "./support/persistence.ts"
 
 const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
 
@@ -168,7 +168,7 @@ describeStores("HistoryTasks.add", (it) => {
   )
 })
 
-describeStores("A stale owner", (it) => {
+describeForms("A stale owner", (it) => {
   it.effect("deletes no task that the next owner has added, who finds it when the answer was lost", () =>
     Effect.gen(function* () {
       const shards = yield* Shards.Shards

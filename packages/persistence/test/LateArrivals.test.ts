@@ -6,16 +6,18 @@ import { DsqlClient } from "@effect-dsql/core"
 import {
   Clusters,
   HistoryBranches,
+  HistoryTask,
   HistoryTasks,
   Identifiers,
   Namespaces,
   type Persistence,
+  Shards,
   TaskQueues
 } from "@effect-dsql/persistence"
 import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Fiber, Layer } from "effect"
 import { BriefLifetime } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import { located, node } from "./support/history.ts"
@@ -64,6 +66,44 @@ const queues = <A, E>(use: (store: TaskQueues.TaskQueues["Service"]) => Effect.E
 const created = queues((store) => store.create({ ...queue, info: blob() }))
 
 const tasks = queues((store) => store.createTasks(queue, [{ position: { taskId: 1n }, task: blob() }]))
+
+const shards = <A, E>(use: (store: Shards.Shards["Service"]) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Shards.Shards, use)
+
+const shard = { shardId: Identifiers.ShardId.make(7), rangeId: 1n }
+
+const history = <A, E>(use: (store: HistoryTasks.HistoryTasks["Service"]) => Effect.Effect<A, E>) =>
+  Effect.flatMap(HistoryTasks.HistoryTasks, use)
+
+const transfer = (taskId: bigint) => ({ category: HistoryTask.transfer, taskId, task: blob() })
+
+/** Deletions by one who has been taken over since by one who adds a task, and the table that has it. */
+const deletions: Readonly<Record<string, Omit<Case, "asStatement"> & { readonly given: Write }>> = {
+  "of a queue": {
+    given: Effect.andThen(created, tasks),
+    write: queues((store) => store.deleteTasks(queue, { taskId: 9n })),
+    others: queues((store) =>
+      Effect.flatMap(store.lease(queue.id, blob()), (theirs) =>
+        store.createTasks(theirs, [{ position: { taskId: 5n }, task: blob() }])
+      )
+    ),
+    table: "tasks"
+  },
+  "of a shard": {
+    given: Effect.andThen(
+      shards((store) => store.getOrCreate(shard.shardId, () => ({ rangeId: 1n, info: blob() }))),
+      history((store) => store.add(shard, [transfer(1n)]))
+    ),
+    write: history((store) =>
+      store.immediate.deleteRange({ ...shard, category: HistoryTask.transfer, min: 0n, max: 9n })
+    ),
+    others: Effect.andThen(
+      shards((store) => store.update({ ...shard, rangeId: 2n, info: blob() }, 1n)),
+      history((store) => store.add({ ...shard, rangeId: 2n }, [transfer(5n)]))
+    ),
+    table: "transfer_tasks"
+  }
+}
 
 const name = clusterName()
 
@@ -138,21 +178,48 @@ const cases: Readonly<Record<string, Case>> = {
 /** Whether a statement changes rows; which one it is, no statement before it has said. */
 const changesRows = (sql: string) => /INSERT INTO|UPDATE "|DELETE FROM/.test(sql)
 
+/** The bytes of a write, which are held back, and what its client and others do meanwhile. */
+const heldBack = Effect.fnUntraced(function* (form: (typeof forms)[number], late: Omit<Case, "asStatement">) {
+  const { url } = yield* Testing.make({ source: SchemaSource.builtIn() })
+  const proxy = yield* Proxy.make(url)
+  const stores = (url: Proxy.Proxy["url"]) =>
+    Layer.build(inForm(form).pipe(Layer.provide(Layer.fresh(DsqlClient.layerUrl({ url })))))
+  const witness = yield* stores(url)
+  const { sql } = Context.get(witness, DsqlClient.DsqlClient)
+  yield* Effect.provideContext(late.given ?? Effect.void, witness)
+  const message = yield* proxy.hold((sql) => (form === "statement" ? changesRows(sql) : sql === "COMMIT"))
+  return {
+    message,
+    write: Effect.provideContext(late.write, yield* stores(proxy.url)),
+    others: Effect.provideContext(late.others, witness),
+    rows: sql.unsafe(`SELECT to_jsonb(t)::text AS row FROM ${late.table} AS t ORDER BY 1`)
+  }
+})
+
+describe.each(forms)("A deletion of tasks as one %s whose answer is lost", (form) => {
+  it.live.each(Object.entries(deletions))(
+    "is unknown to who owns no more, %s, and takes none of his successor's",
+    ([, late]) =>
+      Effect.gen(function* () {
+        const { message, others, rows, write } = yield* heldBack(form, late)
+        const deletion = yield* Effect.forkChild(Effect.flip(write))
+        yield* message.held
+        yield* others
+        assert.include(yield* Fiber.join(deletion), { _tag: "CommitOutcomeUnknown" } as const)
+        yield* message.arrive
+        const left = JSON.stringify(yield* rows)
+        assert.include(left, '\\"task_id\\": 5')
+      }).pipe(Effect.provide(BriefLifetime))
+  )
+})
+
 describe.each(forms)("A write as one %s that is done again", (form) => {
   const tried = Object.entries(cases).filter(([, { asStatement }]) => form === "statement" || asStatement !== true)
   it.live.each(tried)("%s", ([, late]) =>
     Effect.gen(function* () {
-      const { url } = yield* Testing.make({ source: SchemaSource.builtIn() })
-      const proxy = yield* Proxy.make(url)
-      const stores = (url: Proxy.Proxy["url"]) =>
-        Layer.build(inForm(form).pipe(Layer.provide(Layer.fresh(DsqlClient.layerUrl({ url })))))
-      const witness = yield* stores(url)
-      const { sql } = Context.get(witness, DsqlClient.DsqlClient)
-      const rows = sql.unsafe(`SELECT to_jsonb(t)::text AS row FROM ${late.table} AS t ORDER BY 1`)
-      yield* Effect.provideContext(late.given ?? Effect.void, witness)
-      const message = yield* proxy.hold((sql) => (form === "statement" ? changesRows(sql) : sql === "COMMIT"))
-      yield* Effect.provideContext(late.write, yield* stores(proxy.url))
-      yield* Effect.provideContext(late.others, witness)
+      const { message, others, rows, write } = yield* heldBack(form, late)
+      yield* write
+      yield* others
       const left = yield* rows
       assert.isTrue(yield* message.arrive)
       assert.deepStrictEqual(yield* rows, left)

@@ -1,13 +1,13 @@
-import { DsqlClient, Expression, Fence, Guarded, RetryPolicy, Transaction, Write } from "@effect-dsql/core"
+import { DsqlClient, Fence, type Guard, Guarded, Removal, RetryPolicy, Transaction } from "@effect-dsql/core"
 import type { TaskQueue } from "@effect-dsql/persistence"
 import { assert } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Option } from "effect"
+import { Deferred, Effect, Fiber, Option, Stream } from "effect"
 import * as Layout from "../src/internal/taskQueues/layout.ts"
 import { owned } from "../src/internal/taskQueues/ownership.ts"
-import { add, verify } from "../src/internal/taskQueues/tasks.ts"
+import { add, earlier, owner, verify } from "../src/internal/taskQueues/tasks.ts"
 import { blob } from "./support/rows.ts"
 import { classic, fair, given, type Kind, queueId, tasksAt } from "./support/taskQueues.ts"
-import { describeStores } from "./support/persistence.ts"
+import { describeForms, describeStores } from "./support/persistence.ts"
 
 const policy = RetryPolicy.make({ jitter: "none", base: "1 millis" })
 
@@ -244,7 +244,7 @@ const unknown = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
   })
 
 const deletions = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
-  describeStores(`Of ${kind.name}, tasks that a stale owner deletes`, (it) => {
+  describeForms(`Of ${kind.name}, tasks that a stale owner deletes`, (it) => {
     const [before, tasks] = [kind.at(3), tasksAt(kind, 0, 3)]
     const taken = Effect.gen(function* () {
       const store = yield* kind.store
@@ -279,18 +279,35 @@ const deletions = <P>(kind: Kind<P>, layout: Layout.Layout<P>) =>
       })
     )
 
-    it.effect("stay where they are although he began before the takeover, and does not hold the queue", () =>
+    /** Begins to delete what he has added, is taken over by one who adds more, and deletes. */
+    const overtaken = (guard: (mine: TaskQueue.TaskQueue) => Guard.Guard<unknown>) =>
       Effect.gen(function* () {
         const store = yield* kind.store
         const mine = yield* store.lease(queueId(), blob())
-        const successor = Effect.flatMap(store.lease(mine.id, blob()), (theirs) => store.createTasks(theirs, tasks))
-        const where = Expression.key(layout.tasks, Layout.bound(mine.id))
-        const removal = Guarded.write({
-          guards: [owned(layout.queues, mine, undefined)],
-          writes: [Write.remove({ table: layout.tasks, where })]
-        })
-        assert.strictEqual((yield* interleaved(successor, removal, RetryPolicy.none))._tag, "Success")
-        assert.deepStrictEqual((yield* store.listTasks(mine.id)).items, tasks)
+        const [first, ...others] = tasks
+        yield* store.createTasks(mine, first === undefined ? [] : [first])
+        const successor = Effect.flatMap(store.lease(mine.id, blob()), (theirs) => store.createTasks(theirs, others))
+        const removal = Removal.by(earlier(layout, mine.id, before), (statement) =>
+          Guarded.write({ ...statement, guards: [guard(mine)] })
+        )
+        const outcome = yield* interleaved(successor, Stream.runDrain(removal), RetryPolicy.none)
+        return { outcome, others, left: (yield* store.listTasks(mine.id)).items }
+      })
+
+    it.effect("stay where they are where he began before the takeover, and what stood there before goes", () =>
+      Effect.gen(function* () {
+        const { left, others, outcome } = yield* overtaken((mine) => owner(layout, mine))
+        assert.strictEqual(outcome._tag, "Success")
+        assert.deepStrictEqual(left, others)
+      })
+    )
+
+    it.effect("would make him conflict with the takeover if he held the queue", () =>
+      Effect.gen(function* () {
+        const { left, outcome } = yield* overtaken((mine) => owned(layout.queues, mine, "shared"))
+        assert(outcome._tag === "Failure")
+        assert.include(outcome.failure, { _tag: "ConflictRetriesExhausted" } as const)
+        assert.deepStrictEqual(left, tasks)
       })
     )
   })

@@ -10,7 +10,7 @@ import type { HttpApiClient } from "effect/http-api"
 import type { MatchingApi } from "../api/MatchingApi.ts"
 import { workQueue } from "../matching/Queues.ts"
 import { Engine } from "./Engine.ts"
-import type { Owned } from "./Ownership.ts"
+import { type Owned, Ownership } from "./Ownership.ts"
 import * as State from "./State.ts"
 
 /** How long new tasks may wait to be seen. */
@@ -21,6 +21,7 @@ const forEver = 2n ** 63n - 1n
 export const make = Effect.fnUntraced(function* (matching: HttpApiClient.ForApi<typeof MatchingApi>) {
   const tasks = yield* HistoryTasks.HistoryTasks
   const engine = yield* Engine
+  const ownership = yield* Ownership
 
   const transfers = ({ rangeId, shardId }: Owned) =>
     tasks.immediate.stream({ shardId, category: HistoryTask.transfer, min: 0n, max: forEver }).pipe(
@@ -46,12 +47,14 @@ export const make = Effect.fnUntraced(function* (matching: HttpApiClient.ForApi<
     })
 
   /** Goes on whatever happens, as long as the shard is owned. */
-  const repeated = <E>(name: string, owned: Owned, effect: Effect.Effect<void, E>) =>
+  const repeated = <E extends { readonly _tag: string }>(name: string, owned: Owned, effect: Effect.Effect<void, E>) =>
     effect.pipe(
       Effect.catch((error) =>
-        Effect.logWarning(`${name} will be tried again`, error).pipe(
-          Effect.annotateLogs({ shardId: owned.shardId, rangeId: String(owned.rangeId) })
-        )
+        error._tag === "ShardOwnershipLost"
+          ? ownership.lost(owned)
+          : Effect.logWarning(`${name} will be tried again`, error).pipe(
+              Effect.annotateLogs({ shardId: owned.shardId, rangeId: String(owned.rangeId) })
+            )
       ),
       Effect.repeat(pace)
     )

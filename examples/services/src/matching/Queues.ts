@@ -103,7 +103,8 @@ export const layer = Layer.effect(
       queue.acknowledged.add(taskId)
       const { items } = yield* store.listTasks(queue.id, { size: 100 })
       const open = items.find(({ position }) => !queue.acknowledged.has(position.taskId))
-      const before = open?.position.taskId ?? queue.last + 1n
+      // Behind those that were read there may be more, which nobody has been given.
+      const before = open?.position.taskId ?? (items.at(-1)?.position.taskId ?? taskId) + 1n
       yield* store.deleteTasks(queue, { taskId: before })
       for (const done of queue.acknowledged) if (done < before) queue.acknowledged.delete(done)
     }, turn.withPermit)

@@ -32,7 +32,11 @@ export const drain = <E = never>(
     ? Stream.runSum(
         Removal.by(
           rows,
-          (statement) => repeatable(operation, { ...statement, guards: guard === undefined ? [] : [guard] }),
+          (statement) =>
+            repeatable(operation, {
+              ...statement,
+              guards: guard === undefined ? statement.guards : [guard, ...statement.guards]
+            }),
           {
             limit
           }

@@ -18,8 +18,8 @@ const Columns = Schema.Struct({ range_id: Schema.BigInt })
 export const owned = (shard: OwnedShard): Guard.Guard<ShardRefusal> => guard(shard, "shared")
 
 /**
- * The caller owns the shard at the instant that the statement sees, in which nobody after him has written anything: for
- * one that takes away what is there.
+ * The caller owns the shard at the instant that the statement sees, in which nobody after him has added anything below it:
+ * for one that takes away what is there.
  */
 export const ownedNow = (shard: OwnedShard): Guard.Guard<ShardRefusal> => guard(shard, undefined)
 

@@ -49,7 +49,7 @@ const values = (info: DataBlob) => ({
   data_encoding: Expression.value("text", info.encoding)
 })
 
-/** The caller owns the queue, and keeps it until this commits. */
+/** The caller owns the queue: with a lock until this commits, else at the instant that the statement sees. */
 export const owned = (
   table: Table,
   { id, rangeId }: OwnedTaskQueue,

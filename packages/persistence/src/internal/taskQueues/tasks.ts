@@ -4,6 +4,7 @@
 import * as Fence from "@effect-dsql/core/Fence"
 import * as Expression from "@effect-dsql/core/Expression"
 import * as Guarded from "@effect-dsql/core/Guarded"
+import type * as Removal from "@effect-dsql/core/Removal"
 import * as Size from "@effect-dsql/core/Size"
 import * as Transaction from "@effect-dsql/core/Transaction"
 import * as Write from "@effect-dsql/core/Write"
@@ -137,27 +138,28 @@ export const list = Effect.fnUntraced(function* <P>(
   )
 })
 
-/**
- * Deletes tasks of the owner's. The queue need not be held: the statement sees one instant, and while the owner has the
- * queue nobody after him has added anything.
- */
 export const removeBefore = <P>(
   layout: Layout<P>,
   owned: OwnedTaskQueue,
   before: P,
   { limit, subqueue = owned.id }: TasksDeletion = {}
-) => {
+) => drain("CompleteTasksLessThan", earlier(layout, subqueue, before), { limit, guard: owner(layout, owned) })
+
+/**
+ * The guard of whoever deletes. The queue need not be held: the statement sees one instant, and while the owner has the
+ * queue nobody after him has added anything.
+ */
+export const owner = <P>(layout: Layout<P>, owned: OwnedTaskQueue) => Ownership.owned(layout.queues, owned, undefined)
+
+/** The tasks before a position. */
+export const earlier = <P>(layout: Layout<P>, id: TaskQueueId, before: P): Removal.Rows => {
   const position = Object.values(layout.toColumns(before)).map((value) => Expression.value("bigint", value))
-  const earlier = Expression.sql`(${Expression.names(layout.order)}) < (${Expression.join(position, ", ")})`
-  return drain(
-    "CompleteTasksLessThan",
-    {
-      table: layout.tasks,
-      order: Object.fromEntries(layout.order.map((column) => [column, "bigint"])),
-      where: Expression.sql`${Expression.key(layout.tasks, bound(subqueue))} AND ${earlier}`
-    },
-    { limit, guard: Ownership.owned(layout.queues, owned, undefined) }
-  )
+  const isEarlier = Expression.sql`(${Expression.names(layout.order)}) < (${Expression.join(position, ", ")})`
+  return {
+    table: layout.tasks,
+    order: Object.fromEntries(layout.order.map((column) => [column, "bigint"])),
+    where: Expression.sql`${Expression.key(layout.tasks, bound(id))} AND ${isEarlier}`
+  }
 }
 
 const compare = <P>(sql: SqlClient, layout: Layout<P>, operator: ">=" | ">" | "<", position: P | undefined) => {
