@@ -61,7 +61,11 @@ import type { MalformedRow, OperationError, PageError, ReadError, WriteError } f
 export class Clusters extends Context.Service<
   Clusters,
   {
-    /** Saves metadata whose stored version is the expected one, 0 for the first time, and gives them with the next. */
+    /**
+     * Saves metadata whose stored version is the expected one, 0 for the first time, and gives them with the next. After a
+     * lost answer of the first time it is looked up whether they are there; where they are not, somebody may have found
+     * and deleted them, and it is `CommitOutcomeUnknown`.
+     */
     readonly save: (
       cluster: Omit<Cluster, "version">,
       expectedVersion: bigint
@@ -144,7 +148,8 @@ const save = Effect.fnUntraced(function* ({ metadata, name }: Omit<Cluster, "ver
     })
   return yield* Transaction.autocommit(Effect.as(body, saved), {
     operation: "SaveClusterMetadata",
-    repeat: true,
+    // The first time nothing is compared that a deletion would not put back.
+    repeat: expected > 0n,
     verify
   })
 })

@@ -62,7 +62,10 @@ import type { OperationError, PageError, ReadError, WriteError } from "./Persist
 export class Namespaces extends Context.Service<
   Namespaces,
   {
-    /** Creates a namespace, and gives it with the version that it has. */
+    /**
+     * Creates a namespace, and gives it with the version that it has. After a lost answer it is looked up whether it is
+     * there; where it is not, somebody may have found and deleted it, and it is `CommitOutcomeUnknown`.
+     */
     readonly create: (
       namespace: Omit<Namespace, "notificationVersion">
     ) => Effect.Effect<Namespace, WriteError | NamespaceAlreadyExists>

@@ -63,7 +63,8 @@ export interface TasksRequest<P> extends PageRequest {
 export interface Store<P> {
   /**
    * Creates a queue and gives it, or fails with the one that is there. Its range is the given one, or a higher one where
-   * a queue of this id has been deleted: a range never comes twice. One round trip.
+   * a queue of this id has been deleted: a range never comes twice. One round trip. After a lost answer it is looked up
+   * whether the queue is there; where it is not, somebody may have deleted it, and it is `CommitOutcomeUnknown`.
    */
   readonly create: (queue: TaskQueue) => Effect.Effect<TaskQueue, WriteError | TaskQueueExists>
   /** One round trip. */

@@ -64,13 +64,16 @@ const suite = <P>(kind: Kind<P>) =>
       Effect.gen(function* () {
         const store = yield* kind.store
         const queue = { id: queueId(), rangeId: 5n, info: blob() }
-        for (const when of ["before", "after"] as const) {
-          const created = { ...queue, id: queueId() }
-          yield* loseAnswer(when)
-          yield* store.create(created)
-          assert.deepStrictEqual(yield* store.find(created.id), Option.some(created))
+        const created = { ...queue, id: queueId() }
+        yield* loseAnswer("after")
+        yield* store.create(created)
+        assert.deepStrictEqual(yield* store.find(created.id), Option.some(created))
+        // One that is not there may have been deleted since, and one that is there may be another's.
+        for (const other of [
+          { ...queue, id: queueId() },
+          { ...created, rangeId: 6n }
+        ]) {
           yield* loseAnswer("before")
-          const other = { ...created, rangeId: 6n }
           assert.strictEqual((yield* Effect.flip(store.create(other)))._tag, "CommitOutcomeUnknown")
         }
         yield* store.create(queue)

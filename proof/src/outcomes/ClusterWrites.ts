@@ -21,7 +21,8 @@ const created = Effect.flatMap(Namespaces.Namespaces, (namespaces) =>
 const change = { id: namespaceId, isGlobal: true, detail: blob("changed") }
 
 export const NamespaceWrites = {
-  create: [write(created)],
+  // One that is not there may have been deleted by whoever found it.
+  create: [write(created, undefined, { unknown: true })],
   initializeSystem: [
     write(Effect.flatMap(Namespaces.Namespaces, (namespaces) => namespaces.initializeSystem(blob("system"))))
   ],
@@ -85,7 +86,7 @@ const saved = (version: bigint) =>
   )
 
 export const MetadataWrites = {
-  save: [write(saved(0n), undefined, { when: "the first" }), write(saved(1n), saved(0n))],
+  save: [write(saved(0n), undefined, { when: "the first", unknown: true }), write(saved(1n), saved(0n))],
   delete: [
     write(
       Effect.flatMap(Clusters.Clusters, (clusters) => clusters.delete(cluster)),

@@ -33,7 +33,10 @@ const columns = (namespace: Omit<NamespaceChange, "id">) => ({
 const check = (change: NamespaceChange, name: NamespaceName | undefined) =>
   Size.check("namespaces", { partition_id: partition, id: change.id, name, ...columns(change) }, ["partition_id", "id"])
 
-export const create = Effect.fnUntraced(function* (namespace: Omit<Namespace, "notificationVersion">) {
+/** Done again it would bring back what somebody has found and deleted since: it is looked for instead. */
+export const create = (namespace: Omit<Namespace, "notificationVersion">) => insert(namespace, false)
+
+const insert = Effect.fnUntraced(function* (namespace: Omit<Namespace, "notificationVersion">, repeat: boolean) {
   const { id, name } = namespace
   yield* check(namespace, name)
   const guards: ReadonlyArray<Guard.Guard<MalformedRow | NamespaceAlreadyExists>> = [
@@ -68,7 +71,7 @@ export const create = Effect.fnUntraced(function* (namespace: Omit<Namespace, "n
         ? Transaction.committed(found.value)
         : Transaction.unknown
     )
-  return yield* Transaction.autocommit(body, { operation: "CreateNamespace", repeat: true, verify })
+  return yield* Transaction.autocommit(body, { operation: "CreateNamespace", repeat, verify })
 })
 
 const own = { partition_id: Expression.value("integer", partition) }
@@ -127,8 +130,9 @@ const taken = (which: Expression.Expression) =>
       Effect.fail(new NamespaceAlreadyExists({ id: found?.["id"] as NamespaceId, name: found?.["name"] as string }))
   })
 
+/** It is to be there, whoever has deleted it. */
 export const initializeSystem = (detail: DataBlob) =>
-  create({ id: systemId, name: systemName, isGlobal: false, detail }).pipe(
+  insert({ id: systemId, name: systemName, isGlobal: false, detail }, true).pipe(
     Effect.asVoid,
     Effect.catchTag("NamespaceAlreadyExists", (error) =>
       error.id === systemId && error.name === systemName ? Effect.void : Effect.fail(error)

@@ -69,7 +69,10 @@ export const owned = (
 
 const isGone = ({ info }: TaskQueue): boolean => equals(info, deleted)
 
-/** Makes a queue with this range, or with the next one where it has been deleted with a later one. */
+/**
+ * Makes a queue with this range, or with the next one where it has been deleted with a later one. Done again it would
+ * bring back what somebody has found and deleted since: it is looked for instead.
+ */
 export const create = Effect.fnUntraced(function* (table: Table, queue: TaskQueue) {
   const { id, info, rangeId } = queue
   yield* check(table, queue)
@@ -108,7 +111,7 @@ export const create = Effect.fnUntraced(function* (table: Table, queue: TaskQueu
         ? Transaction.committed(found)
         : Transaction.unknown
     )
-  return yield* Transaction.autocommit(body, { operation: "CreateTaskQueue", repeat: true, verify })
+  return yield* Transaction.autocommit(body, { operation: "CreateTaskQueue", verify })
 })
 
 export const find = (table: Table, id: TaskQueueId) =>
