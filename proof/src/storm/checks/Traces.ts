@@ -35,7 +35,7 @@ const rowsOf = (deed: Deed): number | undefined => {
   }
 }
 
-const describe = ({ deed, op }: Attempt) => `${deed._tag} ${op}`
+const describe = ({ deed, op }: Attempt) => `${deed._tag}${"change" in deed ? `, ${deed.change}` : ""} ${op}`
 
 /** Each acknowledged write that is missing. */
 export const missing = (ledger: Ledger, stored: Stored): ReadonlyArray<string> => {
@@ -51,10 +51,10 @@ export const missing = (ledger: Ledger, stored: Stored): ReadonlyArray<string> =
   const jobs = new Map(stored.jobs.map(({ op, state }) => [op, state]))
   const entries = new Map(stored.entries.map(({ key, op }) => [key, op]))
   const byOp = new Map(ledger.attempts.map((attempt) => [attempt.op, attempt]))
-  /** Whether one write may have come after another one. */
+  /** Whether one write may have come after another one; one that is unknown may come whenever it does. */
   const mayFollow = (op: string | undefined, { began }: Attempt): boolean => {
     const later = op === undefined ? undefined : byOp.get(op)
-    return later !== undefined && (later.ended === undefined || later.ended > began)
+    return later !== undefined && (later.ended === undefined || later.outcome === "Unknown" || later.ended > began)
   }
   const isThere = (attempt: Attempt): boolean => {
     const { deed, op, value = 0n } = attempt
