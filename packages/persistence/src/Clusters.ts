@@ -63,8 +63,8 @@ export class Clusters extends Context.Service<
   {
     /**
      * Saves metadata whose stored version is the expected one, 0 for the first time, and gives them with the next. After a
-     * lost answer of the first time it is looked up whether they are there; where they are not, somebody may have found
-     * and deleted them, and it is `CommitOutcomeUnknown`.
+     * lost answer it is looked up whether they are there; where they are not, others may have saved or deleted them
+     * since, and it is `CommitOutcomeUnknown`.
      */
     readonly save: (
       cluster: Omit<Cluster, "version">,
@@ -138,20 +138,14 @@ const save = Effect.fnUntraced(function* ({ metadata, name }: Omit<Cluster, "ver
       })
     ]
   })
+  // Versions begin anew where metadata were deleted: none tells that nothing was saved.
   const verify = () =>
-    Effect.map(select(name), (found): Transaction.Outcome<Cluster> => {
-      // Whoever deleted it may have found this one.
-      if (Option.isNone(found) || found.value.version > saved.version) return Transaction.unknown
-      return found.value.version === saved.version && equals(found.value.metadata, metadata)
+    Effect.map(select(name), (found) =>
+      Option.isSome(found) && found.value.version === saved.version && equals(found.value.metadata, metadata)
         ? Transaction.committed(saved)
-        : Transaction.notCommitted
-    })
-  return yield* Transaction.autocommit(Effect.as(body, saved), {
-    operation: "SaveClusterMetadata",
-    // The first time nothing is compared that a deletion would not put back.
-    repeat: expected > 0n,
-    verify
-  })
+        : Transaction.unknown
+    )
+  return yield* Transaction.autocommit(Effect.as(body, saved), { operation: "SaveClusterMetadata", verify })
 })
 
 const get = Effect.fnUntraced(function* (name: ClusterName) {

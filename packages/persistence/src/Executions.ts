@@ -216,7 +216,7 @@ const remove = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
 
 const removeCurrent = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
   const plan = yield* Writes.removeCurrent(at, runId)
-  yield* send(plan, "DeleteCurrentExecution", Outcome.ofCurrentRemoval({ ...at, runId }))
+  yield* send(plan, "DeleteCurrentExecution", Outcome.ofCurrentRemoval(at, runId))
 })
 
 const salvage = Effect.fnUntraced(function* (key: RunKey) {

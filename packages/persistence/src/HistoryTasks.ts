@@ -60,6 +60,8 @@ export interface Queue<Range, Key, Task, Owner = unknown, Refusal = never> {
   /**
    * Takes a range away, the first ones first, and gives how many went: all of them, or `limit`. One round trip for 500
    * tasks: what went before a failure, also before a refusal, stays away, and run again it goes on where it stopped.
+   * After a lost answer more may go than `limit`, by what one statement deletes, and what the first one took is not
+   * counted.
    */
   readonly deleteRange: (
     range: Range & Owner,

@@ -63,8 +63,8 @@ export interface TasksRequest<P> extends PageRequest {
 export interface Store<P> {
   /**
    * Creates a queue and gives it, or fails with the one that is there. Its range is the given one, or a higher one where
-   * a queue of this id has been deleted: a range never comes twice. One round trip. After a lost answer it is looked up
-   * whether the queue is there; where it is not, somebody may have deleted it, and it is `CommitOutcomeUnknown`.
+   * a queue of this id has been deleted: a range never comes twice. One round trip. A lost answer is
+   * `CommitOutcomeUnknown`, because a queue that is there does not say who made it: whoever wants it leases it.
    */
   readonly create: (queue: TaskQueue) => Effect.Effect<TaskQueue, WriteError | TaskQueueExists>
   /** One round trip. */
@@ -84,7 +84,7 @@ export interface Store<P> {
   ) => Effect.Effect<void, WriteError | TaskQueueOwnershipLost>
   /**
    * Deletes the queue, of which its last range is remembered. Its tasks stay: delete them first, because afterwards only
-   * he can who leases the queue anew. One round trip.
+   * he can who makes or leases the queue anew. One round trip.
    */
   readonly delete: (owned: OwnedTaskQueue) => Effect.Effect<void, ReadError | TaskQueueOwnershipLost>
   /** One page of all queues, by key. One round trip. */
@@ -109,7 +109,8 @@ export interface Store<P> {
   /**
    * Deletes the tasks that stand before a position, of a queue or of one of its subqueues, the first ones first, and
    * gives how many went: all of them, or `limit`. One round trip for 500 tasks: what went before a failure, also before
-   * a refusal, stays away, and run again it goes on where it stopped.
+   * a refusal, stays away, and run again it goes on where it stopped. After a lost answer more may go than `limit`, by
+   * what one statement deletes, and what the first one took is not counted.
    *
    * Only the owner deletes: a task that its successor has added, and does not know yet to be there, would be gone when
    * it is looked for. Where the answer was lost and the queue is another's by now, what went is `CommitOutcomeUnknown`.

@@ -43,14 +43,15 @@ export const NamespaceWrites = {
   deleteById: [
     write(
       Effect.flatMap(Namespaces.Namespaces, (namespaces) => namespaces.deleteById(namespaceId)),
-      created
+      created,
+      // An id or a name may be a new namespace's by the time that somebody looks.
+      { unknown: true }
     )
   ],
   deleteByName: [
     write(
       Effect.flatMap(Namespaces.Namespaces, (namespaces) => namespaces.deleteByName(name)),
       created,
-      // A name may be a new namespace's by the time that somebody looks.
       { unknown: true }
     )
   ]
@@ -86,7 +87,10 @@ const saved = (version: bigint) =>
   )
 
 export const MetadataWrites = {
-  save: [write(saved(0n), undefined, { when: "the first", unknown: true }), write(saved(1n), saved(0n))],
+  save: [
+    write(saved(0n), undefined, { when: "the first", unknown: true }),
+    write(saved(1n), saved(0n), { unknown: true })
+  ],
   delete: [
     write(
       Effect.flatMap(Clusters.Clusters, (clusters) => clusters.delete(cluster)),

@@ -27,7 +27,7 @@ const taskQueueWrites = <P>(store: Effect.Effect<TaskQueues.Store<P>, never, Nee
   const tasks = [1n, 2n].map((n) => ({ position: at(n), task: blob(`task ${n}`) }))
   const lease = Effect.flatMap(store, (queues) => queues.lease(id, blob("owner 2")))
   return {
-    // One that is not there may have been deleted by whoever found it.
+    // Nothing that is stored says who made it.
     create: [write(created, undefined, { unknown: true })],
     lease: [
       write(lease, undefined, { when: "there is none", again: true }),

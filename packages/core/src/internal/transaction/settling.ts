@@ -39,8 +39,12 @@ export const settle = <A, E, R>(
   )
   const looked = (look: Effect.Effect<Outcome<A>, unknown, R>, refusal: Settled<E>) =>
     Effect.flatMap(found(look, operation), (outcome) =>
-      // What is not there, and may yet come, is unknown.
-      decided(outcome._tag === "NotCommitted" && state !== "over" ? unknown : outcome, refusal, lost)
+      // What may yet come is unknown: what is not there, and where the clock was set what seems to be done.
+      decided(
+        state === "far" || (outcome._tag === "NotCommitted" && state !== "over") ? unknown : outcome,
+        refusal,
+        lost
+      )
     )
   const settled: Effect.Effect<A, Settled<E>, R> = again === undefined
     ? looked(Effect.andThen(waited, look), nothing(operation.name, lost))

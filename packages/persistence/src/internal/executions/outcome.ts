@@ -11,6 +11,7 @@ import type * as Current from "../../CurrentExecution.ts"
 import { equals } from "../../DataBlob.ts"
 import type { Expected, OwnedKey, RunKey, Salvaged } from "../../Execution.ts"
 import type { Mutation, Replacement, Snapshot } from "../../ExecutionWrite.ts"
+import type { RunId } from "../../Identifiers.ts"
 import { type Route, route } from "./currentRoute.ts"
 import * as Read from "./read.ts"
 import * as Parts from "./parts.ts"
@@ -100,13 +101,15 @@ export const ofRemoval = Effect.fnUntraced(function* (key: RunKey) {
   return Transaction.committed({ more })
 })
 
-export const ofCurrentRemoval = Effect.fnUntraced(function* (key: RunKey) {
-  yield* takeShard(key)
+export const ofCurrentRemoval = Effect.fnUntraced(function* (at: OwnedKey, runId: RunId) {
+  const held = yield* takeShard(at)
   const sql = yield* Transaction.sql
-  const to: Route = yield* route(key)
-  const conditions = Object.entries({ ...to.key, run_id: key.runId }).map(
+  const to: Route = yield* route(at)
+  const conditions = Object.entries({ ...to.key, run_id: runId }).map(
     ([column, value]) => sql`${sql(column)} = ${value}`
   )
   const rows = yield* sql`SELECT 1 FROM ${sql(to.table)} WHERE ${sql.and(conditions)}`
-  return rows.length > 0 ? Transaction.notCommitted : done
+  if (rows.length === 0) return done
+  // The next owner may have made it anew.
+  return held === at.rangeId ? Transaction.notCommitted : Transaction.unknown
 })

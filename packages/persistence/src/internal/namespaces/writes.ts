@@ -211,9 +211,8 @@ export const remove = (by: "id" | "name", value: string) => {
   })
   const verify = () =>
     Effect.map(present(by, value), (there): Transaction.Outcome<void> => {
-      if (!there) return Transaction.committed(undefined)
-      // The id is the namespace's own, but its name may be a new one's by now.
-      return by === "id" ? Transaction.notCommitted : Transaction.unknown
+      // One that is there may be a new one, under the same id or name.
+      return there ? Transaction.unknown : Transaction.committed(undefined)
     })
   return Transaction.autocommit(Effect.asVoid(body), { operation: "DeleteNamespace", verify })
 }

@@ -132,8 +132,10 @@ export const remove = Effect.fnUntraced(function* (id: EndpointId, tableVersion:
   })
   const verify = () =>
     Effect.map(settled(id), ({ actual, found }): Transaction.Outcome<void> => {
-      if (Option.isSome(found) || actual === tableVersion) return Transaction.notCommitted
-      return actual === tableVersion + 1n ? Transaction.committed(undefined) : Transaction.unknown
+      if (actual === tableVersion) return Transaction.notCommitted
+      return Option.isNone(found) && actual === tableVersion + 1n
+        ? Transaction.committed(undefined)
+        : Transaction.unknown
     })
   yield* Transaction.autocommit(Effect.asVoid(body), { operation: "DeleteNexusEndpoint", repeat: true, verify })
 })
@@ -148,10 +150,10 @@ const outcome = (
   // Without the status row nothing holds a change that may still be under way.
   if (actual === undefined || Option.isNone(found)) return Transaction.unknown
   const { spec, version } = found.value
-  if (version > written.version) return Transaction.unknown
+  // Versions begin anew where an endpoint was deleted: none tells that nothing was written.
   return version === written.version && equals(spec, written.spec)
     ? Transaction.committed(written)
-    : Transaction.notCommitted
+    : Transaction.unknown
 }
 
 /** The endpoint and the table version, held against every change that may still be under way. */

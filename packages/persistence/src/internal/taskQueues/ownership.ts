@@ -70,8 +70,8 @@ export const owned = (
 const isGone = ({ info }: TaskQueue): boolean => equals(info, deleted)
 
 /**
- * Makes a queue with this range, or with the next one where it has been deleted with a later one. Done again it would
- * bring back what somebody has found and deleted since: it is looked for instead.
+ * Makes a queue with this range, or with the next one where it has been deleted with a later one. Nothing that is stored
+ * says whose it is, so a lost answer stays one.
  */
 export const create = Effect.fnUntraced(function* (table: Table, queue: TaskQueue) {
   const { id, info, rangeId } = queue
@@ -104,14 +104,7 @@ export const create = Effect.fnUntraced(function* (table: Table, queue: TaskQueu
     // What is told is a BIGINT, which the driver gives as a bigint.
     ({ range }): TaskQueue => ({ id, info, rangeId: range as bigint })
   )
-  const verify = () =>
-    Effect.map(look(table, id), (found) =>
-      // Another one may have been there before, or come after ours was deleted.
-      found !== undefined && found.rangeId >= rangeId && equals(found.info, info)
-        ? Transaction.committed(found)
-        : Transaction.unknown
-    )
-  return yield* Transaction.autocommit(body, { operation: "CreateTaskQueue", verify })
+  return yield* Transaction.autocommit(body, { operation: "CreateTaskQueue" })
 })
 
 export const find = (table: Table, id: TaskQueueId) =>
