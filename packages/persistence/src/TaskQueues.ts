@@ -77,6 +77,9 @@ export interface Store<P> {
   /**
    * Writes the queue if it has the expected range. One round trip. While the range stays, this does not conflict with
    * adding tasks.
+   *
+   * After a lost answer the queue is known by its bytes. So who takes a queue by this lets the info name its owner, or
+   * leases it: of two who take it with the same info at once, both might be told that they have it.
    */
   readonly update: (
     queue: TaskQueue,
