@@ -90,8 +90,10 @@ export default defineConfig({
       `--initial-heap-size=${heap}`,
       "--min-semi-space-size=64",
       "--max-semi-space-size=64",
-      // Nor is a worker that waits looked through for what it could do without.
+      // Nor is a worker that waits looked through for what it could do without, and no thread beside it helps: there is no
+      // processor to spare.
       "--no-memory-reducer",
+      "--single-threaded-gc",
       ...buffers
     ],
     // Ends what hangs. How long something takes is nothing that a test says: `pnpm bench` does.
