@@ -156,12 +156,12 @@ export const layer: Layer.Layer<HistoryTasks, never, DsqlClient> = Layer.effect(
         list: (range, request = {}) => page(range, request),
         stream: (range, request = {}) => List.stream(request, (next) => page(range, next)),
         delete: operation(`${kind.name}.delete`, (key: Key & Owner) =>
-          Rows.remove(kind.rows(key), kind.position(key), kind.guard(key))
+          Rows.remove(kind.rows(key), kind.position(key), kind.guards(key))
         ),
         deleteRange: operation(
           `${kind.name}.deleteRange`,
           (range: R & Owner, options?: { readonly limit?: number | undefined }) =>
-            Rows.removeRange(kind.rows(range), range, { ...options, guard: kind.guard(range) })
+            Rows.removeRange(kind.rows(range), range, { ...options, guards: kind.guards(range) })
         )
       }
     }
@@ -187,7 +187,7 @@ interface Kind<R, Key, Task, Owner, E> {
   readonly position: (key: Key) => Position
   readonly make: (range: R, position: Position, task: DataBlob) => Task
   /** What holds for whoever deletes. */
-  readonly guard: (owner: Owner) => Guard.Guard<E> | undefined
+  readonly guards: (owner: Owner) => ReadonlyArray<Guard.Guard<E>>
 }
 
 type OwnedKind<R, Key, Task> = Kind<R, Key, Task, OwnedShard, Shard.ShardRefusal>
@@ -202,7 +202,7 @@ const immediate: OwnedKind<ImmediateRange, ImmediateKey, ImmediateTask> = {
   rows: ofCategory,
   position: ({ taskId }) => [taskId],
   make: ({ category }, [taskId = 0n], task) => ({ category, taskId, task }),
-  guard: Shard.ownedNow
+  guards: (owner) => [Shard.ownedNow(owner)]
 }
 
 const scheduled: OwnedKind<ScheduledRange, ScheduledKey, ScheduledTask> = {
@@ -215,7 +215,7 @@ const scheduled: OwnedKind<ScheduledRange, ScheduledKey, ScheduledTask> = {
     taskId,
     task
   }),
-  guard: Shard.ownedNow
+  guards: (owner) => [Shard.ownedNow(owner)]
 }
 
 const deadLetters: Kind<DeadLetterRange, DeadLetterKey, DeadLetter, unknown, never> = {
@@ -227,7 +227,7 @@ const deadLetters: Kind<DeadLetterRange, DeadLetterKey, DeadLetter, unknown, nev
   }),
   position: ({ taskId }) => [taskId],
   make: ({ shardId, sourceCluster }, [taskId = 0n], task) => ({ sourceCluster, shardId, taskId, task }),
-  guard: () => undefined
+  guards: () => []
 }
 
 const put = Effect.fnUntraced(function* (letter: DeadLetter) {

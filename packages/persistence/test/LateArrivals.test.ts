@@ -1,6 +1,6 @@
 /**
- * Writes whose answer is lost, which are done again, and which arrive after all, when others have put back what they
- * compare or taken away what they wrote: they do nothing any more.
+ * Writes whose answer is lost, while others put back what they compare or take away what they wrote: those that arrive
+ * after all do nothing any more, and where what is stored does not tell what became of one, nobody is told that it does.
  */
 import { DsqlClient } from "@effect-dsql/core"
 import {

@@ -13,12 +13,13 @@ import { repeatable } from "./repeatable.ts"
 export interface Options<E> {
   /** Rows that go at most. Default: all. */
   readonly limit?: number | undefined
-  readonly guard?: Guard.Guard<E> | undefined
+  /** What each statement asks. Default: nothing. */
+  readonly guards?: ReadonlyArray<Guard.Guard<E>> | undefined
 }
 
 /**
- * Deletes rows, the first ones first, until none is left or `limit` rows are gone; gives how many went. Each statement
- * asks the guard, where there is one. Run again after a failure, it goes on where it stopped.
+ * Deletes rows, the first ones first, until none is left or `limit` rows are gone; gives how many went. Run again after
+ * a failure, it goes on where it stopped.
  *
  * A statement whose answer was lost is sent again. Then more may go than `limit`, by as many as one statement deletes,
  * but never a row that it was not to delete.
@@ -26,20 +27,14 @@ export interface Options<E> {
 export const drain = <E = never>(
   operation: string,
   rows: Removal.Rows,
-  { guard, limit = Number.POSITIVE_INFINITY }: Options<E> = {}
+  { guards = [], limit = Number.POSITIVE_INFINITY }: Options<E> = {}
 ): Effect.Effect<number, OperationError | Transaction.Failure<E>, DsqlClient> =>
   limit >= 0 && (Number.isInteger(limit) || limit === Number.POSITIVE_INFINITY)
     ? Stream.runSum(
         Removal.by(
           rows,
-          (statement) =>
-            repeatable(operation, {
-              ...statement,
-              guards: guard === undefined ? statement.guards : [guard, ...statement.guards]
-            }),
-          {
-            limit
-          }
+          (statement) => repeatable(operation, { ...statement, guards: [...guards, ...statement.guards] }),
+          { limit }
         )
       )
     : Effect.fail(

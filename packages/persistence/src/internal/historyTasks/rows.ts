@@ -73,10 +73,10 @@ export const isEmpty = (rows: TaskRows, range: Range) =>
     { operation: "IsHistoryTasksEmpty", readOnly: "proven" }
   )
 
-/** Takes one row away, where the guard holds. One round trip. */
-export const remove = <E>({ table, ...rows }: TaskRows, position: Position, guard: Guard.Guard<E> | undefined) =>
+/** Takes one row away, where the guards hold. One round trip. */
+export const remove = <E>({ table, ...rows }: TaskRows, position: Position, guards: ReadonlyArray<Guard.Guard<E>>) =>
   repeatable("CompleteHistoryTask", {
-    guards: guard === undefined ? [] : [guard],
+    guards,
     writes: [Write.remove({ table, where: Expression.all([inQueue(rows), compare(rows, "=", position)]) })]
   })
 

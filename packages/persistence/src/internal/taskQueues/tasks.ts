@@ -143,7 +143,7 @@ export const removeBefore = <P>(
   owned: OwnedTaskQueue,
   before: P,
   { limit, subqueue = owned.id }: TasksDeletion = {}
-) => drain("CompleteTasksLessThan", earlier(layout, subqueue, before), { limit, guard: owner(layout, owned) })
+) => drain("CompleteTasksLessThan", earlier(layout, subqueue, before), { limit, guards: [owner(layout, owned)] })
 
 /**
  * The guard of whoever deletes. The queue need not be held: the statement sees one instant, and while the owner has the
