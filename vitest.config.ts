@@ -22,6 +22,7 @@ const long = [
   "fleet/Entities.test.ts",
   "persistence/test/TaskQueueOutcome.test.ts",
   "persistence/test/ExecutionOutcomes.test.ts",
+  "persistence/test/LateArrivals.test.ts",
   "fleet/Requests.test.ts",
   "schema/test/MigratorOnDsql.test.ts",
   "fleet/Cron.test.ts",

@@ -19,7 +19,7 @@ import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer } from "effect"
-import { BriefLifetime } from "../../../test/lifetime.ts"
+import { AmpleLifetime, BriefLifetime } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import { located, node } from "./support/history.ts"
 import { forms, inForm } from "./support/persistence.ts"
@@ -195,7 +195,7 @@ describe("A deletion of tasks as one statement whose answer is lost", () => {
         yield* message.arrive
         const left = JSON.stringify(yield* rows)
         assert.include(left, '\\"task_id\\": 5')
-      }).pipe(Effect.provide(BriefLifetime))
+      }).pipe(Effect.provide(AmpleLifetime))
   )
 })
 
@@ -265,7 +265,7 @@ describe("A write as one statement whose answer is lost", () => {
       const left = yield* rows
       assert.include(yield* Fiber.join(writing), { _tag: "CommitOutcomeUnknown" } as const)
       assert.deepStrictEqual(yield* rows, left)
-    }).pipe(Effect.provide(BriefLifetime))
+    }).pipe(Effect.provide(AmpleLifetime))
   )
 })
 
