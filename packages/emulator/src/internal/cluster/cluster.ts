@@ -18,6 +18,7 @@ import * as Catalogue from "../database/catalogue.ts"
 import * as Install from "../database/install.ts"
 import { isInConflict } from "../database/rowLocks.ts"
 import * as Backend from "../postgres/backend.ts"
+import * as Leftover from "../postgres/leftover.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as ServerMessage from "../protocol/serverMessage.ts"
 import * as Inheritance from "./inheritance.ts"
@@ -118,7 +119,7 @@ export const make = Effect.fnUntraced(function* (
   options: Pick<Desk, "now" | "sleep"> & { readonly jobDelay: number }
 ): Effect.fn.Return<Cluster, Backend.BackendLost, Scope.Scope> {
   const scope = yield* Effect.scope
-  const toServer = Backend.connect(server, parametersOf("postgres"))
+  const toServer = Leftover.connect(server, parametersOf("postgres"))
   const [main, maker] = yield* Effect.all([toServer, toServer], { concurrency: 2 })
   const making = Semaphore.makeUnsafe(1)
   const steward = yield* Steward.make(main)

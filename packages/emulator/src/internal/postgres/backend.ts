@@ -8,7 +8,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { connect as open, type Socket } from "node:net"
+import { connect as connectTo } from "node:net"
 import type * as Postgres from "../../Postgres.ts"
 import * as ClientMessage from "../protocol/clientMessage.ts"
 import * as Frame from "../protocol/frame.ts"
@@ -86,22 +86,31 @@ const chunkBytes = 64 * 1024
 
 const gone: ServerMessage.ServerError = { severity: "FATAL", sqlstate: "XX000", message: "server unavailable" }
 
+/** A connection, and how whoever opened it is rid of it. */
+export interface Opened {
+  readonly backend: Backend
+  /** Ends the session, unless it is busy: one that is, its pid ends. */
+  readonly end: () => void
+  /** Says whether the process is to live for as long as the connection. */
+  readonly hold: (isHeld: boolean) => void
+}
+
 /** Opens a connection that closes with the scope. */
 export const connect = (
   server: Postgres.Postgres,
   parameters: Iterable<readonly [string, string]>
 ): Effect.Effect<Backend, BackendLost, Scope.Scope> =>
-  Effect.acquireRelease(start(server, new Map(parameters)), ({ socket }) =>
-    Effect.sync(() => {
-      if (!socket.destroyed) socket.end(ClientMessage.terminate)
-      // The server answers Terminate by closing; a session that is busy is ended by its pid instead.
-      socket.resume()
-    })
-  ).pipe(Effect.map(({ backend }) => backend))
+  Effect.acquireRelease(open(server, parameters), ({ end }) => Effect.sync(end)).pipe(
+    Effect.map(({ backend }) => backend)
+  )
 
-const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string>) =>
-  Effect.callback<{ readonly backend: Backend; readonly socket: Socket }, BackendLost>((resume) => {
-    const socket = open({
+/** Opens a connection that is there until it is ended. */
+export const open = (
+  server: Postgres.Postgres,
+  parameters: Iterable<readonly [string, string]>
+): Effect.Effect<Opened, BackendLost> =>
+  Effect.callback<Opened, BackendLost>((resume) => {
+    const socket = connectTo({
       ...(server.socket === undefined
         ? { host: server.host, port: server.port, noDelay: true }
         : { path: server.socket }),
@@ -113,6 +122,15 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
           return true
         }
       }
+    })
+    const opened = (): Opened => ({
+      backend,
+      end: () => {
+        if (!socket.destroyed) socket.end(ClientMessage.terminate)
+        // The server answers Terminate by closing.
+        socket.resume()
+      },
+      hold: (isHeld) => void (isHeld ? socket.ref() : socket.unref())
     })
     const known = new Map<string, string>()
     const framer = Frame.makeFramer(maximum)
@@ -175,7 +193,7 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
           return fail(ServerMessage.readError(frame))
         case Frame.code.ready:
           ready = true
-          return resume(Effect.succeed({ backend, socket }))
+          return resume(Effect.succeed(opened()))
         default:
           return undefined
       }
@@ -272,7 +290,7 @@ const start = (server: Postgres.Postgres, parameters: ReadonlyMap<string, string
       if (pending[0] !== undefined) flow(pending[0])
     }
 
-    socket.once("connect", () => socket.write(ClientMessage.startup(parameters)))
+    socket.once("connect", () => socket.write(ClientMessage.startup(new Map(parameters))))
     socket.on("error", (cause) => fail({ ...gone, detail: cause.message }))
     socket.on("close", () => fail(gone))
   })

@@ -1,0 +1,98 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Client } from "pg"
+import { inject } from "vitest"
+import { sharedPostgres } from "../../../test/postgres.ts"
+import type { Backend } from "../src/internal/postgres/backend.ts"
+import * as Leftover from "../src/internal/postgres/leftover.ts"
+
+/** A session of a kind that only one test opens. */
+const connect = (kind: string) =>
+  Leftover.connect(sharedPostgres(), [
+    ["user", "postgres"],
+    ["database", "postgres"],
+    ["application_name", `leftover ${kind}`]
+  ])
+
+/** Opens a session and leaves it, after something was done with it. */
+const left = (kind: string, use: (session: Backend) => Effect.Effect<unknown, unknown> = () => Effect.void) =>
+  Effect.scoped(Effect.tap(connect(kind), use))
+
+const gone = (session: Backend) => Effect.callback<void>((resume) => session.whenGone(() => resume(Effect.void)))
+
+/** Asks the server by another way. */
+const bystander = Effect.map(
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new Client(inject("postgresUrl"))
+      await client.connect()
+      return client
+    }),
+    (client) => Effect.promise(() => client.end())
+  ),
+  (client) => (sql: string) => Effect.promise(() => client.query(sql))
+)
+
+describe("A session that an emulator leaves", () => {
+  it.live("is the next one's, as it was", () =>
+    Effect.gen(function* () {
+      const first = yield* left("taken")
+      const second = yield* left("taken", ({ query }) => query("SELECT 1"))
+      assert.strictEqual(second.pid, first.pid)
+      assert.notStrictEqual((yield* left("another")).pid, first.pid)
+    })
+  )
+
+  it.live("is one emulator's at a time", () =>
+    Effect.gen(function* () {
+      const [one, other] = yield* Effect.all([connect("shared"), connect("shared")], { concurrency: 2 })
+      assert.notStrictEqual(one.pid, other.pid)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("ends when nobody takes it", () =>
+    Effect.gen(function* () {
+      const session = yield* left("forgotten")
+      yield* gone(session)
+      assert.notStrictEqual((yield* left("forgotten")).pid, session.pid)
+    })
+  )
+
+  it.live("ends at once where four wait already", () =>
+    Effect.gen(function* () {
+      const five = yield* Effect.scoped(Effect.replicateEffect(connect("many"), 5, { concurrency: 5 }))
+      const ended = yield* Effect.raceAll(five.map((session) => Effect.as(gone(session), session)))
+      const next = yield* Effect.scoped(Effect.replicateEffect(connect("many"), 4, { concurrency: 4 }))
+      assert.sameMembers(
+        next.map(({ pid }) => pid),
+        five.filter((session) => session !== ended).map(({ pid }) => pid)
+      )
+    })
+  )
+
+  it.live("is nobody's while it has a statement to answer", () =>
+    Effect.gen(function* () {
+      const ask = yield* bystander
+      yield* ask("SELECT pg_advisory_lock(hashtext('leftover'))")
+      const busy = yield* left("busy", ({ query }) =>
+        Effect.forkDetach(Effect.ignore(query("SELECT pg_advisory_lock(hashtext('leftover'))")), {
+          startImmediately: true
+        })
+      )
+      assert.isTrue(busy.isBusy())
+      assert.notStrictEqual((yield* left("busy")).pid, busy.pid)
+      yield* ask("SELECT pg_advisory_unlock(hashtext('leftover'))")
+      yield* gone(busy)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is not missed where the server has ended it", () =>
+    Effect.gen(function* () {
+      const ask = yield* bystander
+      const session = yield* left("ended")
+      yield* ask(`SELECT pg_terminate_backend(${session.pid}, 20000)`)
+      const next = yield* left("ended", ({ query }) => query("SELECT 1"))
+      assert.notStrictEqual(next.pid, session.pid)
+    }).pipe(Effect.scoped)
+  )
+})
