@@ -12,6 +12,8 @@ const [uid, gid, temporary, directory, command = "", ...args] = process.argv.sli
 const child = spawn(command, args, {
   cwd: directory,
   stdio: ["ignore", "inherit", "inherit"],
+  // Libraries are linked once, and not by each session for itself.
+  env: { ...process.env, LD_BIND_NOW: "1" },
   ...(uid !== undefined && uid !== "-" && { uid: Number(uid) }),
   ...(gid !== undefined && gid !== "-" && { gid: Number(gid) })
 })
