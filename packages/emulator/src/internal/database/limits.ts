@@ -20,6 +20,11 @@ BEGIN
       RAISE EXCEPTION USING ERRCODE = '54000', MESSAGE = 'more than ${Limits.schemas} schemas not allowed';
     END IF;
     RETURN;
+  ELSIF TG_TAG = 'CREATE DOMAIN' THEN
+    UPDATE pg_type t SET typtypmod = ${numericType} FROM pg_event_trigger_ddl_commands() e
+      WHERE e.classid = 'pg_type'::regclass AND t.oid = e.objid AND t.typtype = 'd' AND t.typbasetype = 'numeric'::regtype
+        AND t.typtypmod = -1;
+    RETURN;
   END IF;
   FOR target IN
     SELECT DISTINCT coalesce(i.indrelid, s.stxrelid, c.oid) AS oid FROM pg_event_trigger_ddl_commands() e
@@ -54,9 +59,6 @@ BEGIN
     UPDATE pg_attribute SET atttypmod = ${numericType}
       WHERE attrelid = target.oid AND attnum > 0 AND atttypid = 'numeric'::regtype AND atttypmod = -1;
   END LOOP;
-  UPDATE pg_type t SET typtypmod = ${numericType} FROM pg_event_trigger_ddl_commands() e
-    WHERE e.classid = 'pg_type'::regclass AND t.oid = e.objid AND t.typtype = 'd' AND t.typbasetype = 'numeric'::regtype
-      AND t.typtypmod = -1;
 END $$;
 CREATE EVENT TRIGGER dsql_emulator_limits ON ddl_command_end
   WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE INDEX', 'CREATE STATISTICS', 'CREATE SCHEMA', 'CREATE DOMAIN')
