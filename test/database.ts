@@ -14,7 +14,8 @@ const plain = Effect.fnUntraced(function* (template: string) {
   const name = `test_${randomUUID().replaceAll("-", "")}`
   const url = new URL(inject("postgresUrl"))
   const admin = yield* Effect.provide(PgClient.makeClient({ url: Redacted.make(url.href) }), Reactivity.layer)
-  yield* Effect.acquireRelease(admin.unsafe(`CREATE DATABASE ${name} TEMPLATE ${template}`).unprepared, () =>
+  const create = `CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY file_copy`
+  yield* Effect.acquireRelease(admin.unsafe(create).unprepared, () =>
     Effect.orDie(admin.unsafe(`DROP DATABASE ${name} WITH (FORCE)`).unprepared)
   )
   url.pathname = `/${name}`

@@ -19,7 +19,7 @@ const connect = (url: URL) => Effect.provide(PgClient.makeClient({ url: Redacted
 export const database = Effect.gen(function* () {
   const name = `test_${randomUUID().replaceAll("-", "")}`
   const admin = yield* connect(server())
-  yield* Effect.acquireRelease(admin.unsafe(`CREATE DATABASE ${name}`), () =>
+  yield* Effect.acquireRelease(admin.unsafe(`CREATE DATABASE ${name} STRATEGY file_copy`), () =>
     Effect.orDie(admin.unsafe(`DROP DATABASE ${name} WITH (FORCE)`))
   )
   const url = server()
