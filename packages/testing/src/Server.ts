@@ -46,7 +46,9 @@ const start = Effect.suspend(() =>
       fsync: "off",
       synchronous_commit: "off",
       full_page_writes: "off",
-      autovacuum: "off"
+      autovacuum: "off",
+      // What most sessions come to, and would each load for itself.
+      shared_preload_libraries: "plpgsql"
     }
   })
 )
