@@ -1,18 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import { Client } from "pg"
 import { inject } from "vitest"
 import { sharedPostgres } from "../../../test/postgres.ts"
 import type { Backend } from "../src/internal/postgres/backend.ts"
 import * as Leftover from "../src/internal/postgres/leftover.ts"
 
-/** A session of a kind that only one test opens. */
-const connect = (kind: string) =>
-  Leftover.connect(sharedPostgres(), [
+/** Of a kind that only one test opens. */
+const parameters = (kind: string) =>
+  [
     ["user", "postgres"],
     ["database", "postgres"],
     ["application_name", `leftover ${kind}`]
-  ])
+  ] as const
+
+const connect = (kind: string) => Leftover.connect(sharedPostgres(), parameters(kind))
 
 /** Opens a session and leaves it, after something was done with it. */
 const left = (kind: string, use: (session: Backend) => Effect.Effect<unknown, unknown> = () => Effect.void) =>
@@ -40,6 +42,27 @@ describe("A session that an emulator leaves", () => {
       const second = yield* left("taken", ({ query }) => query("SELECT 1"))
       assert.strictEqual(second.pid, first.pid)
       assert.notStrictEqual((yield* left("another")).pid, first.pid)
+    })
+  )
+
+  it.live("answers nobody who has left it", () =>
+    Effect.gen(function* () {
+      const first = yield* left("answering")
+      yield* Effect.gen(function* () {
+        const second = yield* connect("answering")
+        assert.strictEqual(second.pid, first.pid)
+        assert.strictEqual((yield* Effect.flip(first.query("SELECT 1")))._tag, "BackendLost")
+        assert.deepStrictEqual(yield* second.query("SELECT 2"), [["2"]])
+      }).pipe(Effect.scoped)
+    })
+  )
+
+  it.live("is given to nobody with another password", () =>
+    Effect.gen(function* () {
+      yield* left("secret")
+      const other = { ...sharedPostgres(), password: Redacted.make("another") }
+      const refused = yield* Effect.flip(Effect.scoped(Leftover.connect(other, parameters("secret"))))
+      assert.strictEqual(refused.error.sqlstate, "28P01")
     })
   )
 
@@ -75,9 +98,12 @@ describe("A session that an emulator leaves", () => {
       const ask = yield* bystander
       yield* ask("SELECT pg_advisory_lock(hashtext('leftover'))")
       const busy = yield* left("busy", ({ query }) =>
-        Effect.forkDetach(Effect.ignore(query("SELECT pg_advisory_lock(hashtext('leftover'))")), {
-          startImmediately: true
-        })
+        Effect.forkDetach(
+          Effect.ignore(query("SET lock_timeout = '5 s'; SELECT pg_advisory_lock(hashtext('leftover'))")),
+          {
+            startImmediately: true
+          }
+        )
       )
       assert.isTrue(busy.isBusy())
       assert.notStrictEqual((yield* left("busy")).pid, busy.pid)

@@ -84,7 +84,8 @@ const maximum = 0x7fffffff
 /** Bytes that are read at once. */
 const chunkBytes = 64 * 1024
 
-const gone: ServerMessage.ServerError = { severity: "FATAL", sqlstate: "XX000", message: "server unavailable" }
+/** What is said of a connection that is no more. */
+export const gone: ServerMessage.ServerError = { severity: "FATAL", sqlstate: "XX000", message: "server unavailable" }
 
 /** A connection, and how whoever opened it is rid of it. */
 export interface Opened {

@@ -26,12 +26,14 @@ interface Session extends Backend.Opened {
 /** Those that wait. */
 const waiting = new Set<Session>()
 
-const kindOf = ({ socket, url }: Postgres.Postgres, parameters: Parameters): string =>
-  JSON.stringify([socket, Redacted.value(url()), parameters])
+/** All that `Backend.open` goes by. */
+const kindOf = ({ host, password, port, socket }: Postgres.Postgres, parameters: Parameters): string =>
+  JSON.stringify([socket ?? [host, port], Redacted.value(password), parameters])
 
 const stopWaiting = (session: Session): void => {
   waiting.delete(session)
   clearTimeout(session.givingUp)
+  session.givingUp = undefined
 }
 
 const ofKind = (kind: string): ReadonlyArray<Session> => [...waiting].filter((each) => each.kind === kind)
@@ -41,10 +43,34 @@ const leave = (session: Session): void => {
   if (session.backend.isBusy() || ofKind(session.kind).length === most) return session.end()
   waiting.add(session)
   session.hold(false)
-  session.givingUp = setTimeout(() => {
+  const giveUp = setTimeout(() => {
+    // Where a test has put its own clock in place of Node's, it may have stopped another timer.
+    if (session.givingUp !== giveUp) return
     stopWaiting(session)
     session.end()
   }, patience).unref()
+  session.givingUp = giveUp
+}
+
+/** A session as one emulator has it: nobody asks it anything once it is left. */
+const lent = (session: Session): { readonly backend: Backend.Backend; readonly giveBack: () => void } => {
+  const { exchange, pipeline, post, query } = session.backend
+  let isLeft = false
+  const unlessLeft = <A>(asked: Effect.Effect<A, Backend.BackendLost>) =>
+    Effect.suspend(() => (isLeft ? new Backend.BackendLost({ error: Backend.gone }) : asked))
+  return {
+    backend: {
+      ...session.backend,
+      exchange: (...request) => unlessLeft(exchange(...request)),
+      pipeline: (...request) => unlessLeft(pipeline(...request)),
+      post: (batch, over) => (isLeft ? over() : post(batch, over)),
+      query: (sql) => unlessLeft(query(sql))
+    },
+    giveBack: () => {
+      isLeft = true
+      leave(session)
+    }
+  }
 }
 
 /** Takes a session that was left, or opens one; it is left when the scope closes. */
@@ -65,12 +91,15 @@ export const connect = (
     session.hold(true)
     // Its server may have ended it just now.
     return Effect.matchEffect(session.backend.query("SELECT"), {
-      onFailure: () => taken,
+      onFailure: () => {
+        session.end()
+        return taken
+      },
       onSuccess: () => Effect.succeed(session)
     })
   })
   return Effect.map(
-    Effect.acquireRelease(taken, (session) => Effect.sync(() => leave(session))),
+    Effect.acquireRelease(Effect.map(taken, lent), ({ giveBack }) => Effect.sync(giveBack)),
     ({ backend }) => backend
   )
 }
