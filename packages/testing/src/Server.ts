@@ -47,7 +47,7 @@ const start = Effect.suspend(() =>
       synchronous_commit: "off",
       full_page_writes: "off",
       autovacuum: "off",
-      // What most sessions come to, and would each load for itself.
+      // Each session that defines something would load it for itself.
       shared_preload_libraries: "plpgsql"
     }
   })

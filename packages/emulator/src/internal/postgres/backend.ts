@@ -90,7 +90,7 @@ export const gone: ServerMessage.ServerError = { severity: "FATAL", sqlstate: "X
 /** A connection, and how whoever opened it is rid of it. */
 export interface Opened {
   readonly backend: Backend
-  /** Ends the session, unless it is busy: one that is, its pid ends. */
+  /** Ends the session once it has answered what it was asked; `pg_terminate_backend` ends one that is busy sooner. */
   readonly end: () => void
   /** Says whether the process is to live for as long as the connection. */
   readonly hold: (isHeld: boolean) => void
