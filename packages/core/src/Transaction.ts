@@ -440,7 +440,7 @@ const settled = <A, E, R, R2>(
     return isSingle ? Effect.provideService(one, Validity.Validity, validity) : one
   }
   const over = Effect.suspend(() =>
-    Effect.mapError(Validity.over(client.sql, validity), (error) => classify(error, operation.name))
+    Effect.mapError(Validity.over(client, validity), (error) => classify(error, operation.name))
   )
   const again = repeat ? once(1) : undefined
   const look = verify && Effect.suspend(() => attempted(operation, client, verify(value), Attempts.inTransaction, 1))

@@ -9,8 +9,9 @@ import { CommitOutcomeUnknown, ConnectionLost, type DeadlineExceeded } from "../
 import { carry, classify, type Failure, orUnknown } from "../errors/classify.ts"
 import { remembering } from "../errors/conflictSeen.ts"
 import { withinDeadline } from "./deadline.ts"
+import type { Client } from "./leased.ts"
 import { Proving } from "./proving.ts"
-import { type Client, limited, singleStatement } from "./singleStatement.ts"
+import { limited, singleStatement } from "./singleStatement.ts"
 import { always, Validity } from "./validity.ts"
 import { beginReadOnly, outermost } from "./withTransaction.ts"
 

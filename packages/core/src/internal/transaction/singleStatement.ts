@@ -2,22 +2,14 @@
  * One statement that commits by itself.
  */
 import * as Effect from "effect/Effect"
-import * as Scope from "effect/Scope"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { CurrentTransformer, type Transformer } from "effect/sql/Statement"
 import type { DeadlineExceeded } from "../../DsqlError.ts"
 import { unlessOver } from "../hotkeys/turn.ts"
 import { Deadline, withinDeadline } from "./deadline.ts"
+import { type Client, leased } from "./leased.ts"
 import { Single } from "./single.ts"
 import { Validity } from "./validity.ts"
-
-/** Where statements run, and where a connection for one alone is had. */
-export interface Client {
-  readonly sql: SqlClient
-  readonly reserve: Effect.Effect<Connection, SqlError, Scope.Scope>
-}
 
 /**
  * Runs an effect of one statement, or `several` where it turns out to take a transaction; and fails as `onLost` says
@@ -41,7 +33,7 @@ export const singleStatement = <A, E, E2, R>(
     const sent =
       fiber.getRef(Deadline) === undefined && validity === undefined
         ? alone
-        : leased(client, validity === undefined ? alone : inTime(alone, single, 3))
+        : leased(client, validity === undefined ? alone : inTime(alone, single, 3), withinDeadline)
     return Effect.flatMap(Effect.exit(sent), (exit): Effect.Effect<A, E | E2 | SqlError | DeadlineExceeded, R> => {
       if (single.needsTransaction) return several
       return single.lost === undefined ? exit : Effect.fail(onLost(single.lost))
@@ -54,14 +46,6 @@ const inTime = <A, E, R>(alone: Effect.Effect<A, E, R>, single: Single, tries: n
     if (!single.isVoid || tries === 1) return exit
     single.isVoid = false
     return inTime(alone, single, tries - 1)
-  })
-
-const leased = <A, E, R>(client: Client, effect: Effect.Effect<A, E, R>) =>
-  Effect.uninterruptibleMask((restore) => {
-    const scope = Scope.makeUnsafe()
-    return Effect.flatMap(restore(withinDeadline(Scope.provide(client.reserve, scope))), (connection) =>
-      restore(Effect.provideService(effect, client.sql.transactionService, [connection, 0]))
-    ).pipe(Effect.onExit((exit) => Scope.close(scope, exit)))
   })
 
 /** Lets an effect send one statement. */

@@ -7,11 +7,13 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
 import * as Expression from "../../Expression.ts"
 import * as Guard from "../../Guard.ts"
 import * as ServerClock from "./serverClock.ts"
+import { type Client, leased } from "./leased.ts"
 import { Single } from "./single.ts"
 
 /** The validity of what one attempt sends. */
@@ -50,8 +52,9 @@ export const guard = (client: SqlClient): Effect.Effect<Guard.Guard<SqlError> | 
     return Effect.succeed(before(client, validity.until, fiber.getRef(Single)))
   })
 
-const before = (client: SqlClient, until: number, single: Single | undefined): Guard.Guard<SqlError> =>
-  Guard.make({
+const before = (client: SqlClient, until: number, single: Single | undefined): Guard.Guard<SqlError> => {
+  const asked = ServerClock.here()
+  return Guard.make({
     name: "instant",
     row: { select: Expression.sql`SELECT now() AS now`, lock: undefined },
     columns: ["now"],
@@ -60,10 +63,11 @@ const before = (client: SqlClient, until: number, single: Single | undefined): G
       Effect.suspend(() => {
         // It did nothing, and says what time it is.
         if (single !== undefined) single.isVoid = true
-        if (found?.["now"] instanceof Date) ServerClock.learn(client, found["now"].getTime())
+        if (found?.["now"] instanceof Date) ServerClock.learn(client, found["now"].getTime(), asked)
         return Effect.fail(new SqlError({ reason: new UnknownError({ cause: tooLate, operation: "query" }) }))
       })
   })
+}
 
 /**
  * Whether what was sent can still take effect: it cannot, because it is `over`; nobody can say, because it is `endless`
@@ -72,7 +76,7 @@ const before = (client: SqlClient, until: number, single: Single | undefined): G
 export type State = "over" | "endless" | "far"
 
 /** Waits until what was sent is void, by the server's clock and whichever server is asked, where that comes soon. */
-export const over = (client: SqlClient, validity: Validity): Effect.Effect<State, SqlError> =>
+export const over = (client: Client, validity: Validity): Effect.Effect<State, SqlError> =>
   Effect.withFiber((fiber) => {
     const { until } = validity
     if (until === undefined) return Effect.succeed("endless")
@@ -80,13 +84,24 @@ export const over = (client: SqlClient, validity: Validity): Effect.Effect<State
     const { skew, valid } = fiber.getRef(Lifetime)
     return Effect.gen(function* () {
       while (true) {
-        const [[now] = []] = yield* client.unsafe("SELECT now()").values
-        if (!(now instanceof Date)) return "far"
-        ServerClock.learn(client, now.getTime())
-        const left = until + skew - now.getTime()
+        const now = yield* leased(client, time(client.sql), identity)
+        if (now === undefined) return "far"
+        const left = until + skew - now
         if (left < 0) return "over"
         if (left > 2 * (valid + skew)) return "far"
         yield* ServerClock.sleep(left + 1)
       }
+    })
+  })
+
+/** Asked on a connection that is there: how long it takes to connect says nothing of the clock. */
+const time = (sql: SqlClient) =>
+  Effect.suspend(() => {
+    const asked = ServerClock.here()
+    return Effect.map(sql.unsafe("SELECT now()").values, ([row]) => {
+      const now = row?.[0]
+      if (!(now instanceof Date)) return undefined
+      ServerClock.learn(sql, now.getTime(), asked)
+      return now.getTime()
     })
   })
