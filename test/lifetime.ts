@@ -1,15 +1,69 @@
 /**
- * A short time for which a statement may take effect: whoever lost its answer waits until it is over, and so does a
- * test of that.
+ * For how long a statement may take effect, in tests. However busy their machine is, only what a test holds back comes
+ * too late, and nobody waits for what is not under way.
  */
 import { Effect, Layer } from "effect"
+import { Statement } from "effect/sql"
 import { Lifetime } from "../packages/core/src/internal/transaction/validity.ts"
+import type * as Proxy from "./proxy.ts"
 
-/** The client's, where it is provided: long enough for a machine that is busy with other tests. */
-export const BriefLifetime = Layer.succeed(Lifetime, { valid: 1_000, skew: 100 })
+/** Longer than any test takes, in milliseconds. */
+const ample = 3_600_000
 
-/** For what others have to be done with before it is over, however busy the machine is. */
-export const AmpleLifetime = Layer.succeed(Lifetime, { valid: 4_000, skew: 100 })
+/** Longer than what is not waited for takes, where a machine is not busy. */
+const brief = 250
 
-/** For what nobody disturbs, however busy the machine is. */
-export const unhurried = Effect.provideService(Lifetime, { valid: 60_000, skew: 100 })
+/** Nobody waits for what may come. */
+const atOnce = { valid: ample, skew: -2 * ample }
+
+/** Where nothing is late: who has lost an answer goes on as if everything had come that may. */
+export const NothingLate = Layer.succeed(Lifetime, atOnce)
+
+/** How a message of a client is held back. */
+export interface Holding {
+  /** Holds back the nth such turn from now on. */
+  readonly hold: (proxy: Proxy.Proxy, which: Proxy.Which, nth?: number) => Effect.Effect<Proxy.Late>
+  /** For the client. */
+  readonly layer: Layer.Layer<never>
+}
+
+const isSuch = (which: Proxy.Which, sql: string, first: string) =>
+  typeof which === "string" ? sql.includes(which) : which(sql, first)
+
+/** Counts turns from 0, and holds back the nth; tells how many there have been. */
+const counting = (proxy: Proxy.Proxy, which: Proxy.Which, nth: number, tell: (seen: number) => void) => {
+  let seen = 0
+  tell(seen)
+  return proxy.hold((sql, first) => {
+    if (!isSuch(which, sql, first)) return false
+    seen += 1
+    tell(seen)
+    return seen === nth
+  })
+}
+
+/** Until it is valid no more, for which its client waits. */
+export const holding = (): Holding => {
+  const lifetime = { ...atOnce }
+  return {
+    layer: Layer.succeed(Lifetime, lifetime),
+    hold: (proxy, which, nth = 1) =>
+      counting(proxy, which, nth, (seen) => {
+        lifetime.valid = seen === nth - 1 ? brief : ample
+        lifetime.skew = 0
+      })
+  }
+}
+
+/** However long, and it is still valid. */
+export const holdingValid: Holding = {
+  layer: NothingLate,
+  hold: (proxy, which, nth = 1) => counting(proxy, which, nth, () => {})
+}
+
+/** Keeps whoever lost an answer from finding out what became of the statement, until a signal. */
+export const settledAfter = (signal: Effect.Effect<void>) =>
+  Effect.provideService(Statement.CurrentTransformer, (statement) => {
+    const [text] = statement.compile()
+    return text === "SELECT now()" ? Effect.as(signal, statement) : Effect.succeed(statement)
+  })

@@ -9,7 +9,7 @@ import { assert, layer } from "@effect/vitest"
 import { Console, Context, Data, Effect, Fiber, Layer } from "effect"
 import { Statement } from "effect/sql"
 import { TestCluster, unwatched } from "../../test/database.ts"
-import { BriefLifetime } from "../../test/lifetime.ts"
+import { NothingLate } from "../../test/lifetime.ts"
 import { type Case, write } from "../src/outcomes/Case.ts"
 import { GuardedWrites, insert, there } from "../src/outcomes/CoreWrites.ts"
 import * as Matrix from "../src/outcomes/Matrix.ts"
@@ -20,8 +20,8 @@ import { cases, writes } from "../src/outcomes/Writes.ts"
 
 class NotThere extends Data.TaggedError("NotThere") {}
 
-/** Databases on which writes are tried side by side: some of them wait for the instant after which a statement is void. */
-const lanes = 12
+/** Databases on which writes are tried side by side. */
+const lanes = 4
 
 /** The matrix, and what is found of each case. */
 class Trying extends Context.Service<
@@ -46,7 +46,7 @@ const Emulated = Layer.effect(
     )
     return { ...matrix, found: new Map(found) }
   })
-).pipe(Layer.provideMerge(BriefLifetime))
+).pipe(Layer.provideMerge(NothingLate))
 
 /** Takes out of a statement that it is void after an instant. */
 const timeless: Statement.Transformer = (statement, sql) => {

@@ -8,7 +8,7 @@ import type { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { randomUUID } from "node:crypto"
 import { clusterDatabase } from "../../../test/database.ts"
-import { BriefLifetime } from "../../../test/lifetime.ts"
+import { holding } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import * as SlotTable from "../src/internal/budget/slotTable.ts"
 
@@ -25,7 +25,10 @@ const take = (from: ConnectionBudget.ConnectionBudget) =>
 
 interface Scene {
   readonly budget: ConnectionBudget.ConnectionBudget
-  readonly proxy: Proxy.Proxy
+  /** Holds back a statement of the process's. */
+  readonly hold: Proxy.Proxy["hold"]
+  /** Cuts its connection off from the next answer. */
+  readonly lose: Effect.Effect<void>
   readonly slots: Effect.Effect<ReadonlyArray<{ readonly slot: number; readonly expires: bigint }>, SqlError.SqlError>
   /** Others take all that is leased. */
   readonly taken: Effect.Effect<unknown, SqlError.SqlError>
@@ -38,6 +41,7 @@ const scene = <A, E>(test: (scene: Scene) => Effect.Effect<A, E, DsqlClient.Dsql
     const { sql } = Context.get(yield* Layer.build(DsqlClient.layerUrl({ url })), DsqlClient.DsqlClient)
     yield* sql.unsafe(ConnectionSlots.ddl)
     const proxy = yield* Proxy.make(url)
+    const { hold, layer } = holding()
     const client = yield* Layer.build(DsqlClient.layerUrl({ url: proxy.url, maxConnections: 2 }))
     yield* Effect.provideContext(
       Transaction.autocommit(Effect.flatMap(Transaction.sql, (sql) => sql`SELECT 1`)),
@@ -50,13 +54,8 @@ const scene = <A, E>(test: (scene: Scene) => Effect.Effect<A, E, DsqlClient.Dsql
     return yield* Effect.gen(function* () {
       const services = yield* Layer.build(ConnectionSlots.layer(options))
       const budget = Context.get(services, ConnectionBudget.ConnectionBudget)
-      return yield* test({ budget, proxy, slots, taken })
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(TestClock.layer()),
-      Effect.provide(BriefLifetime),
-      Effect.provideContext(client)
-    )
+      return yield* test({ budget, hold: (which) => hold(proxy, which), lose: proxy.cut("answer"), slots, taken })
+    }).pipe(Effect.scoped, Effect.provide(TestClock.layer()), Effect.provide(layer), Effect.provideContext(client))
   })
 
 const renew = TestClock.adjust("20 seconds")
@@ -65,9 +64,9 @@ const inTable = "dsql_connection_slots"
 
 describe("a statement of the table of slots whose answer is lost", () => {
   it.live("leases one slot, however late the lost claim comes", () =>
-    scene(({ budget, proxy, slots }) =>
+    scene(({ budget, hold, slots }) =>
       Effect.gen(function* () {
-        const late = yield* proxy.hold(`INSERT INTO "${inTable}"`)
+        const late = yield* hold(`INSERT INTO "${inTable}"`)
         yield* take(budget)
         yield* late.arrive
         assert.strictEqual((yield* slots).length, 1)
@@ -76,9 +75,9 @@ describe("a statement of the table of slots whose answer is lost", () => {
   )
 
   it.live("leases no slot that was given back, however late the lost claim comes", () =>
-    scene(({ proxy, slots }) =>
+    scene(({ hold, slots }) =>
       Effect.gen(function* () {
-        const late = yield* proxy.hold(`INSERT INTO "${inTable}"`)
+        const late = yield* hold(`INSERT INTO "${inTable}"`)
         const name = randomUUID()
         const slot = yield* SlotTable.claim({ count: 2, ttlMillis: 60_000 }, name, 0)
         assert(slot !== undefined)
@@ -90,9 +89,9 @@ describe("a statement of the table of slots whose answer is lost", () => {
   )
 
   it.live("leases one slot, where the claim had taken it", () =>
-    scene(({ budget, proxy, slots }) =>
+    scene(({ budget, lose, slots }) =>
       Effect.gen(function* () {
-        yield* proxy.cut("answer")
+        yield* lose
         yield* take(budget)
         assert.strictEqual((yield* slots).length, 1)
       })
@@ -100,11 +99,11 @@ describe("a statement of the table of slots whose answer is lost", () => {
   )
 
   it.live("frees no room that was leased again, however late the lost release comes", () =>
-    scene(({ budget, proxy, slots }) =>
+    scene(({ budget, hold, slots }) =>
       Effect.gen(function* () {
         yield* take(budget)
         const given = yield* take(budget)
-        const late = yield* proxy.hold(`DELETE FROM "${inTable}"`)
+        const late = yield* hold(`DELETE FROM "${inTable}"`)
         yield* Scope.close(given, Exit.void)
         yield* renew
         yield* late.held
@@ -118,10 +117,10 @@ describe("a statement of the table of slots whose answer is lost", () => {
   )
 
   it.live("prolongs nothing that is somebody else's by now, however late the lost renewal comes", () =>
-    scene(({ budget, proxy, slots, taken }) =>
+    scene(({ budget, hold, slots, taken }) =>
       Effect.gen(function* () {
         yield* take(budget)
-        const late = yield* proxy.hold(`UPDATE "${inTable}"`)
+        const late = yield* hold(`UPDATE "${inTable}"`)
         yield* renew
         yield* late.held
         yield* take(budget)
@@ -134,11 +133,11 @@ describe("a statement of the table of slots whose answer is lost", () => {
   )
 
   it.live("counts as a renewal, because it is sent again", () =>
-    scene(({ budget, proxy, slots }) =>
+    scene(({ budget, lose, slots }) =>
       Effect.gen(function* () {
         yield* take(budget)
         const [before] = yield* slots
-        yield* proxy.cut("answer")
+        yield* lose
         yield* renew
         yield* take(budget)
         const [after] = yield* slots

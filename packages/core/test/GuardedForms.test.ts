@@ -5,7 +5,7 @@ import { DsqlClient, Expression, Fence, Guard, Guarded, Transaction, Write } fro
 import { assert, layer } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer, Ref } from "effect"
 import { TestCluster, TestDatabase } from "../../../test/database.ts"
-import { BriefLifetime } from "../../../test/lifetime.ts"
+import { NothingLate } from "../../../test/lifetime.ts"
 import * as ServerClock from "../src/internal/transaction/serverClock.ts"
 import { counted } from "./support/statements.ts"
 
@@ -70,7 +70,7 @@ for (const guarded of ["statement", "transaction"] as const) {
     ["PostgreSQL", TestDatabase({ guarded })],
     ["Aurora DSQL", TestCluster({ guarded })]
   ] as const) {
-    layer(schema.pipe(Layer.provideMerge(database), Layer.provideMerge(BriefLifetime)), { excludeTestServices: true })(
+    layer(schema.pipe(Layer.provideMerge(database), Layer.provideMerge(NothingLate)), { excludeTestServices: true })(
       `a guarded ${guarded} on ${server}`,
       (it) => {
         it.effect.each([
@@ -345,8 +345,8 @@ for (const guarded of ["statement", "transaction"] as const) {
             Effect.gen(function* () {
               const { sql } = yield* DsqlClient.DsqlClient
               yield* sql`DELETE FROM tasks`
-              // The client believes that it is a minute earlier.
-              ServerClock.learn(sql, Date.now() - 60_000)
+              // The client believes that it is a day earlier.
+              ServerClock.learn(sql, Date.now() - 86_400_000, ServerClock.here())
               yield* Transaction.autocommit(of(Guarded.write({ guards: [], writes: [task(1)] })), {
                 verify: () => Effect.succeed(Transaction.unknown)
               })

@@ -1,9 +1,9 @@
 import { DsqlClient, type DsqlError, Expression, Fence, Guard, Guarded, Transaction, Write } from "@effect-dsql/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, type Scope } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { clusterDatabase } from "../../../test/database.ts"
-import { BriefLifetime } from "../../../test/lifetime.ts"
+import { holding, settledAfter } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 
 const shard = { table: "shards", key: { id: 1 }, token: "range" } as const
@@ -37,7 +37,8 @@ const lookFor = (task: number) => () =>
   })
 
 interface Scene {
-  readonly proxy: Proxy.Proxy
+  /** Holds back a message of the client's. */
+  readonly hold: Proxy.Proxy["hold"]
   readonly tasks: Effect.Effect<ReadonlyArray<number>, unknown>
   readonly range: Effect.Effect<bigint | undefined, unknown>
   /** What somebody else does. */
@@ -54,6 +55,7 @@ const scene = <A, E>(
   Effect.gen(function* () {
     const url = yield* clusterDatabase
     const proxy = yield* Proxy.make(url)
+    const { hold, layer } = holding()
     const { sql } = yield* Effect.map(Layer.build(DsqlClient.layerUrl({ url })), (services) =>
       Effect.runSync(Effect.provide(DsqlClient.DsqlClient, services))
     )
@@ -63,16 +65,22 @@ const scene = <A, E>(
     const tasks = Effect.map(sql<{ id: number }>`SELECT id FROM tasks ORDER BY id`, (rows) => rows.map(({ id }) => id))
     const range = Effect.map(sql<{ range: bigint }>`SELECT range FROM shards`, (rows) => rows[0]?.range)
     return yield* Effect.provide(
-      test({ proxy, tasks, range, sql, moved: (to) => sql`UPDATE shards SET range = ${to}` }),
-      DsqlClient.layerUrl({ url: proxy.url, guarded, maxConnections: 2 })
+      test({
+        hold: (which) => hold(proxy, which),
+        tasks,
+        range,
+        sql,
+        moved: (to) => sql`UPDATE shards SET range = ${to}`
+      }),
+      Layer.merge(DsqlClient.layerUrl({ url: proxy.url, guarded, maxConnections: 2 }), layer)
     )
-  }).pipe(Effect.provide(BriefLifetime), Effect.scoped)
+  }).pipe(Effect.scoped)
 
 describe("a statement that arrives after its outcome was settled", () => {
   it.live("does nothing, because the instant until which it was valid is over", () =>
-    scene("statement", ({ proxy, tasks }) =>
+    scene("statement", ({ hold, tasks }) =>
       Effect.gen(function* () {
-        const late = yield* proxy.hold("INSERT INTO")
+        const late = yield* hold("INSERT INTO")
         const failure = yield* Effect.flip(Transaction.autocommit(add(2), { verify: lookFor(2) }))
         assert.propertyVal(failure, "_tag", "ConnectionLost")
         yield* late.arrive
@@ -84,10 +92,10 @@ describe("a statement that arrives after its outcome was settled", () => {
   )
 
   it.live("would take effect if it named no instant, which is why nothing is believed of it", () =>
-    scene("statement", ({ proxy, tasks }) =>
+    scene("statement", ({ hold, tasks }) =>
       Effect.gen(function* () {
         const plain = Effect.flatMap(Transaction.sql, (sql) => sql`INSERT INTO tasks VALUES (2)`)
-        const late = yield* proxy.hold("INSERT INTO")
+        const late = yield* hold("INSERT INTO")
         const failure = yield* Effect.flip(Transaction.autocommit(Effect.asVoid(plain), { verify: lookFor(2) }))
         assert.strictEqual(failure._tag, "CommitOutcomeUnknown")
         yield* late.arrive
@@ -97,9 +105,9 @@ describe("a statement that arrives after its outcome was settled", () => {
   )
 
   it.live("finds the token moved, where it was done again instead", () =>
-    scene("statement", ({ proxy, range }) =>
+    scene("statement", ({ hold, range }) =>
       Effect.gen(function* () {
-        const late = yield* proxy.hold("UPDATE")
+        const late = yield* hold("UPDATE")
         yield* Transaction.autocommit(Fence.compareAndSet(shard, 1n, { range: 2n }), { repeat: true })
         assert.strictEqual(yield* range, 2n)
         yield* Transaction.autocommit(Fence.compareAndSet(shard, 2n, { range: 3n }), { repeat: true })
@@ -110,9 +118,9 @@ describe("a statement that arrives after its outcome was settled", () => {
   )
 
   it.live("moves no token that was put back since, where it was done again", () =>
-    scene("statement", ({ moved, proxy, range }) =>
+    scene("statement", ({ hold, moved, range }) =>
       Effect.gen(function* () {
-        const late = yield* proxy.hold("UPDATE")
+        const late = yield* hold("UPDATE")
         yield* Transaction.autocommit(Fence.compareAndSet(shard, 1n, { range: 2n }), { repeat: true })
         yield* moved(1)
         yield* late.arrive
@@ -122,10 +130,10 @@ describe("a statement that arrives after its outcome was settled", () => {
   )
 
   it.live("would move it if it named no instant, which is why nothing hand-written is repeated here", () =>
-    scene("statement", ({ moved, proxy, range }) =>
+    scene("statement", ({ hold, moved, range }) =>
       Effect.gen(function* () {
         const plain = Effect.flatMap(Transaction.sql, (sql) => sql`UPDATE shards SET range = 2 WHERE range = 1`)
-        const late = yield* proxy.hold("UPDATE")
+        const late = yield* hold("UPDATE")
         yield* Transaction.autocommit(Effect.asVoid(plain), { repeat: true })
         yield* moved(1)
         yield* late.arrive
@@ -135,7 +143,7 @@ describe("a statement that arrives after its outcome was settled", () => {
   )
 
   it.live("does nothing once it was refused when it was done again, by what holds again later", () =>
-    scene("statement", ({ proxy, range, sql }) =>
+    scene("statement", ({ hold, range, sql }) =>
       Effect.gen(function* () {
         const idle = Guard.make({
           name: "idle",
@@ -159,12 +167,16 @@ describe("a statement that arrives after its outcome was settled", () => {
           Effect.map(Fence.exclusive(shard), (range) =>
             Option.contains(range, 2n) ? Transaction.committed<void>(undefined) : Transaction.notCommitted
           )
-        const late = yield* proxy.hold("UPDATE")
-        const taking = yield* Effect.forkChild(
-          Effect.flip(Transaction.autocommit(Effect.asVoid(take), { repeat: true, verify }))
+        const late = yield* hold("UPDATE")
+        const isBusy = yield* Deferred.make<void>()
+        const taking = yield* Transaction.autocommit(Effect.asVoid(take), { repeat: true, verify }).pipe(
+          Effect.flip,
+          settledAfter(Deferred.await(isBusy)),
+          Effect.forkChild
         )
         yield* late.held
         yield* sql`INSERT INTO tasks VALUES (5)`
+        yield* Deferred.succeed(isBusy, undefined)
         assert.strictEqual(yield* Fiber.join(taking), "busy")
         yield* sql`DELETE FROM tasks`
         yield* late.arrive
@@ -174,10 +186,10 @@ describe("a statement that arrives after its outcome was settled", () => {
   )
 
   it.live("is answered by the second one's refusal, if somebody else had moved the token", () =>
-    scene("statement", ({ moved, proxy, range }) =>
+    scene("statement", ({ hold, moved, range }) =>
       Effect.gen(function* () {
         yield* moved(9)
-        const late = yield* proxy.hold("UPDATE")
+        const late = yield* hold("UPDATE")
         const failure = yield* Effect.flip(
           Transaction.autocommit(Fence.compareAndSet(shard, 1n, { range: 2n }), {
             repeat: true,
@@ -194,9 +206,9 @@ describe("a statement that arrives after its outcome was settled", () => {
 
 describe("a COMMIT that arrives after its outcome was settled", () => {
   it.live("conflicts with the look, so that nothing was committed stays true", () =>
-    scene("statement", ({ proxy, tasks }) =>
+    scene("statement", ({ hold, tasks }) =>
       Effect.gen(function* () {
-        const late = yield* proxy.hold("COMMIT")
+        const late = yield* hold("COMMIT")
         const failure = yield* Effect.flip(Transaction.run(add(2), { verify: lookFor(2) }))
         assert.propertyVal(failure, "_tag", "ConnectionLost")
         yield* late.arrive
@@ -206,9 +218,9 @@ describe("a COMMIT that arrives after its outcome was settled", () => {
   )
 
   it.live("conflicts with the look where a guarded statement is sent as a transaction", () =>
-    scene("transaction", ({ proxy, tasks }) =>
+    scene("transaction", ({ hold, tasks }) =>
       Effect.gen(function* () {
-        const late = yield* proxy.hold("COMMIT")
+        const late = yield* hold("COMMIT")
         const failure = yield* Effect.flip(Transaction.autocommit(add(2), { verify: lookFor(2) }))
         assert.propertyVal(failure, "_tag", "ConnectionLost")
         yield* late.arrive
@@ -218,7 +230,7 @@ describe("a COMMIT that arrives after its outcome was settled", () => {
   )
 
   it.live("would take effect if the look locked only what it found", () =>
-    scene("statement", ({ proxy, tasks }) =>
+    scene("statement", ({ hold, tasks }) =>
       Effect.gen(function* () {
         const look = () =>
           Effect.gen(function* () {
@@ -226,7 +238,7 @@ describe("a COMMIT that arrives after its outcome was settled", () => {
             const rows = yield* sql`SELECT 1 FROM tasks WHERE id = 2 FOR UPDATE`
             return rows.length === 1 ? Transaction.committed<void>(undefined) : Transaction.notCommitted
           })
-        const late = yield* proxy.hold("COMMIT")
+        const late = yield* hold("COMMIT")
         const failure = yield* Effect.flip(Transaction.run(add(2), { verify: look }))
         assert.propertyVal(failure, "_tag", "ConnectionLost")
         yield* late.arrive

@@ -5,7 +5,7 @@ import { Testing } from "@effect-dsql/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, DateTime, Deferred, Duration, Effect, Fiber, Layer, type Redacted, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { BriefLifetime } from "../../../test/lifetime.ts"
+import { holding } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import { Control, loseAnswer, roundTrips } from "./support/emulated.ts"
 import { heartbeat } from "./support/rows.ts"
@@ -344,12 +344,13 @@ describe.each([
     Effect.gen(function* () {
       const { host, proxy, witness } = yield* behindProxy(form)
       const first = heartbeat()
-      const late = yield* proxy.hold((sql) => sql.includes(held))
-      yield* host.upsert(first)
+      const { hold, layer } = holding()
+      const late = yield* hold(proxy, held)
+      yield* Effect.provide(host.upsert(first), layer)
       const next = yield* host.upsert({ ...first, role: "Matching", expiresIn: "2 hours" })
       assert.isTrue(yield* late.arrive)
       assert.deepStrictEqual((yield* witness.list({ hostId: first.hostId })).items, [next])
-    }).pipe(Effect.provide(BriefLifetime))
+    })
   )
 })
 
@@ -361,7 +362,7 @@ describeEmulated("A heartbeat whose answer was lost", (it) => {
         const member = yield* upsert()
         assert.deepStrictEqual(yield* listed({ hostId: member.hostId }), [member])
       }
-    }).pipe(Effect.provide(BriefLifetime))
+    })
   )
 
   it.effect("was, like a list, one round trip of what the linter accepts; pruning is one for 500", () =>

@@ -18,8 +18,8 @@ import {
 import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer } from "effect"
-import { AmpleLifetime, BriefLifetime } from "../../../test/lifetime.ts"
+import { Context, Deferred, Effect, Fiber, Layer } from "effect"
+import { type Holding, holding, holdingValid, settledAfter } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import { located, node } from "./support/history.ts"
 import { forms, inForm } from "./support/persistence.ts"
@@ -164,7 +164,11 @@ const cases: Readonly<Record<string, Case>> = {
 const changesRows = (sql: string) => /INSERT INTO|UPDATE "|DELETE FROM/.test(sql)
 
 /** The bytes of a write, which are held back, and what its client and others do meanwhile. */
-const heldBack = Effect.fnUntraced(function* (form: (typeof forms)[number], late: Omit<Case, "asStatement">) {
+const heldBack = Effect.fnUntraced(function* (
+  form: (typeof forms)[number],
+  late: Omit<Case, "asStatement">,
+  { hold, layer }: Holding = holding()
+) {
   const { url } = yield* Testing.make({ source: SchemaSource.builtIn() })
   const proxy = yield* Proxy.make(url)
   const stores = (url: Proxy.Proxy["url"]) =>
@@ -172,10 +176,10 @@ const heldBack = Effect.fnUntraced(function* (form: (typeof forms)[number], late
   const witness = yield* stores(url)
   const { sql } = Context.get(witness, DsqlClient.DsqlClient)
   yield* Effect.provideContext(late.given ?? Effect.void, witness)
-  const message = yield* proxy.hold((sql) => (form === "statement" ? changesRows(sql) : sql === "COMMIT"))
+  const message = yield* hold(proxy, (sql) => (form === "statement" ? changesRows(sql) : sql === "COMMIT"))
   return {
     message,
-    write: Effect.provideContext(late.write, yield* stores(proxy.url)),
+    write: Effect.provideContext(late.write, yield* stores(proxy.url)).pipe(Effect.provide(layer)),
     others: Effect.provideContext(late.others, witness),
     rows: sql.unsafe(`SELECT to_jsonb(t)::text AS row FROM ${late.table} AS t ORDER BY 1`)
   }
@@ -188,14 +192,16 @@ describe("A deletion of tasks as one statement whose answer is lost", () => {
     ([, late]) =>
       Effect.gen(function* () {
         const { message, others, rows, write } = yield* heldBack("statement", late)
-        const deletion = yield* Effect.forkChild(Effect.flip(write))
+        const isTaken = yield* Deferred.make<void>()
+        const deletion = yield* Effect.forkChild(settledAfter(Deferred.await(isTaken))(Effect.flip(write)))
         yield* message.held
         yield* others
+        yield* Deferred.succeed(isTaken, undefined)
         assert.include(yield* Fiber.join(deletion), { _tag: "CommitOutcomeUnknown" } as const)
         yield* message.arrive
         const left = JSON.stringify(yield* rows)
         assert.include(left, '\\"task_id\\": 5')
-      }).pipe(Effect.provide(AmpleLifetime))
+      })
   )
 })
 
@@ -255,17 +261,19 @@ const overtaken: Readonly<Record<string, Case>> = {
 describe("A write as one statement whose answer is lost", () => {
   it.live.each(Object.entries(overtaken))("is unknown, and not done again: %s", ([, late]) =>
     Effect.gen(function* () {
-      const { message, others, rows, write } = yield* heldBack("statement", late)
+      const { message, others, rows, write } = yield* heldBack("statement", late, holdingValid)
       const before = yield* rows
-      const writing = yield* Effect.forkChild(Effect.flip(write))
+      const isOvertaken = yield* Deferred.make<void>()
+      const writing = yield* Effect.forkChild(settledAfter(Deferred.await(isOvertaken))(Effect.flip(write)))
       yield* message.held
       assert.isTrue(yield* message.arrive)
       assert.notDeepEqual(yield* rows, before)
       yield* others
       const left = yield* rows
+      yield* Deferred.succeed(isOvertaken, undefined)
       assert.include(yield* Fiber.join(writing), { _tag: "CommitOutcomeUnknown" } as const)
       assert.deepStrictEqual(yield* rows, left)
-    }).pipe(Effect.provide(AmpleLifetime))
+    })
   )
 })
 
@@ -279,6 +287,6 @@ describe.each(forms)("A write as one %s that is done again", (form) => {
       const left = yield* rows
       assert.isTrue(yield* message.arrive)
       assert.deepStrictEqual(yield* rows, left)
-    }).pipe(Effect.provide(BriefLifetime))
+    })
   )
 })

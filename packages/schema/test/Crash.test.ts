@@ -8,7 +8,7 @@ import { Migrator } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Redacted } from "effect"
 import { randomUUID } from "node:crypto"
-import { BriefLifetime } from "../../../test/lifetime.ts"
+import { NothingLate } from "../../../test/lifetime.ts"
 import { sharedPostgres } from "../../../test/postgres.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import { rows } from "./support/database.ts"
@@ -117,6 +117,6 @@ describe("a migrator", () => {
         const points = yield* atEveryPoint(cutting, several)
         yield* Effect.log(`${command}: the connection was lost ${loss}, at each of ${points}`)
         assert.isAbove(points, loss === "before a statement" ? 30 : loss === "before the COMMIT of a block" ? 3 : 15)
-      }).pipe(Effect.provide(BriefLifetime))
+      }).pipe(Effect.provide(NothingLate))
   )
 })

@@ -9,7 +9,7 @@ import { Migrator, SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
 import { TestCluster, TestDatabase } from "../../../test/database.ts"
 import { Control } from "../../../test/emulator.ts"
-import { BriefLifetime } from "../../../test/lifetime.ts"
+import { NothingLate } from "../../../test/lifetime.ts"
 import { rows } from "./support/database.ts"
 
 type Body = (sql: SqlClient.SqlClient) => Effect.Effect<unknown, unknown, SqlClient.SqlClient>
@@ -101,7 +101,7 @@ layer(TestCluster(), { excludeTestServices: true })("Effect's migrations on Auro
         assert.strictEqual(yield* times, before + 1)
         yield* run
         assert.deepStrictEqual(yield* rows(`SELECT id, n, name FROM ${dogs}`), [{ id: 1, n: 11, name: null }])
-      }).pipe(Effect.provide(BriefLifetime))
+      }).pipe(Effect.provide(NothingLate))
     )
   }
 

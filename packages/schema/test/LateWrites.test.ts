@@ -7,7 +7,7 @@ import { Migrator } from "@effect-dsql/schema"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { clusterDatabase } from "../../../test/database.ts"
-import { BriefLifetime } from "../../../test/lifetime.ts"
+import { holding as holdingBack } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import * as Bookkeeping from "../src/internal/books/bookkeeping.ts"
 import * as Books from "../src/internal/books/books.ts"
@@ -225,22 +225,23 @@ for (const [part, form] of [
     for (const [name, late] of Object.entries(writes)) {
       it.live(name, () =>
         Effect.gen(function* () {
+          const { hold, layer } = holdingBack()
           const found = yield* behindProxy(form, (lease, proxy) =>
             Effect.gen(function* () {
               yield* late.before?.(lease) ?? Effect.void
               let held: Proxy.Late | undefined
               const arm = Effect.gen(function* () {
-                held = yield* proxy.hold(form === "transaction" ? "COMMIT" : "MATERIALIZED")
+                held = yield* hold(proxy, form === "transaction" ? "COMMIT" : "MATERIALIZED")
               })
               yield* late.write(lease, arm)
               yield* late.after(lease)
               assert(held !== undefined)
               assert.isTrue(yield* held.arrive)
               return yield* rows(late.look)
-            })
+            }).pipe(Effect.provide(layer))
           )
           assert.deepStrictEqual(found, [late.expected])
-        }).pipe(Effect.provide(BriefLifetime))
+        })
       )
     }
   })

@@ -8,7 +8,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Control, TestEmulator } from "../../../test/emulator.ts"
-import { BriefLifetime } from "../../../test/lifetime.ts"
+import { NothingLate } from "../../../test/lifetime.ts"
 import { execute, rows } from "./support/database.ts"
 import { sourceOf } from "./support/schemas.ts"
 
@@ -90,6 +90,6 @@ describe("Migrator on Aurora DSQL", () => {
       assert.strictEqual((yield* status({ source })).state, "current")
       assert.deepStrictEqual(yield* versions, [{ n: 1 }])
       assert.deepStrictEqual(yield* invalid, [])
-    }).pipe(Effect.provide(TestMigrator()), Effect.provide(BriefLifetime))
+    }).pipe(Effect.provide(TestMigrator()), Effect.provide(NothingLate))
   )
 })

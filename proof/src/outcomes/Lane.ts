@@ -6,7 +6,6 @@ import { DsqlClient } from "@effect-dsql/core"
 import type { Control } from "@effect-dsql/emulator"
 import { Persistence } from "@effect-dsql/persistence"
 import { Context, Effect, type Exit, Layer, type Redacted } from "effect"
-import { unhurried } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import type { Case, Needs } from "./Case.ts"
 import * as Tables from "./Tables.ts"
@@ -17,7 +16,7 @@ export const forms = ["statement", "transaction"] as const
 export type Form = (typeof forms)[number]
 
 /** A write, and how it ended. */
-export type Write = Effect.Effect<Exit.Exit<unknown, unknown>>
+export type Write = Effect.Effect<Exit.Exit<unknown, unknown>, never, Needs>
 
 /** The label of the connections that are cut. */
 export const label = "outcomes"
@@ -36,7 +35,11 @@ export interface Lane {
   /** Somebody else puts back the rows that a write is done on. */
   readonly putBack: (of: Case) => Effect.Effect<unknown, unknown>
   /** The write in a form, on its rows, while `around` is done to it. */
-  readonly tried: <A>(of: Case, form: Form, around: (write: Write) => Effect.Effect<A>) => Effect.Effect<A, unknown>
+  readonly tried: <A>(
+    of: Case,
+    form: Form,
+    around: (write: Write) => Effect.Effect<A, never, Needs>
+  ) => Effect.Effect<A, unknown>
 }
 
 export const make = Effect.fnUntraced(function* ({ control, url }: Place) {
@@ -65,13 +68,7 @@ export const make = Effect.fnUntraced(function* ({ control, url }: Place) {
       Effect.gen(function* () {
         yield* control.clear
         yield* tables.clear
-        return yield* Effect.provide(
-          Effect.gen(function* () {
-            yield* unhurried(given)
-            return yield* around(Effect.exit(Effect.provideContext(write, yield* Effect.context<Needs>())))
-          }),
-          stores(clients[form])
-        )
+        return yield* Effect.provide(Effect.andThen(given, around(Effect.exit(write))), stores(clients[form]))
       })
   }
   return lane

@@ -5,8 +5,8 @@ import { DsqlError } from "@effect-dsql/core"
 import { Statement as Sql } from "@effect-dsql/dialect"
 import { Cause, Effect, Exit, Predicate, Queue } from "effect"
 import { Statement } from "effect/sql"
-import { unhurried } from "../../../test/lifetime.ts"
-import type { Case } from "./Case.ts"
+import { holding } from "../../../test/lifetime.ts"
+import type { Case, Needs } from "./Case.ts"
 import * as Lane from "./Lane.ts"
 import { places, type Step, steps } from "./Steps.ts"
 
@@ -88,11 +88,11 @@ const undisturbed = (lane: Lane.Lane, of: Case, form: Lane.Form): Effect.Effect<
       const rows = Effect.orDie(lane.tables.rows)
       const before = yield* rows
       yield* lane.control.reset
-      const exit = yield* unhurried(write)
+      const exit = yield* write
       if (Exit.isFailure(exit)) return yield* Effect.die(Cause.squash(exit.cause))
       const arrivals = yield* lane.control.statements(Lane.label)
       const after = yield* rows
-      if (of.again) yield* unhurried(write)
+      if (of.again) yield* write
       return {
         form,
         before,
@@ -141,7 +141,13 @@ interface Ended {
   readonly isPutBack?: boolean
 }
 
-const cutting = (lane: Lane.Lane, of: Case, step: Step, nth: number, write: Lane.Write): Effect.Effect<Ended> => {
+const cutting = (
+  lane: Lane.Lane,
+  of: Case,
+  step: Step,
+  nth: number,
+  write: Lane.Write
+): Effect.Effect<Ended, never, Needs> => {
   const how = steps[step]
   if ("fault" in how) return broken(lane, how, nth, write)
   if ("putBack" in how) return late(lane, how.late, nth, write, Effect.orDie(lane.putBack(of)))
@@ -173,9 +179,9 @@ const late = Effect.fnUntraced(function* (
   write: Lane.Write,
   others?: Effect.Effect<unknown>
 ) {
-  let seen = 0
-  const message = yield* proxy.hold((sql) => (what === "COMMIT") === (sql === "COMMIT") && ++seen === nth)
-  const exit = yield* write
+  const { hold, layer } = holding()
+  const message = yield* hold(proxy, (sql) => (what === "COMMIT") === (sql === "COMMIT"), nth)
+  const exit = yield* Effect.provide(write, layer)
   if (others !== undefined) yield* others
   return { exit, isCut: yield* message.arrive, isPutBack: others !== undefined }
 })

@@ -25,7 +25,7 @@ import { Headers } from "effect/http"
 import { Rpc, RpcSchema } from "effect/rpc"
 import { randomUUID } from "node:crypto"
 import { guarded, unwatched } from "../../../../test/database.ts"
-import { BriefLifetime } from "../../../../test/lifetime.ts"
+import { NothingLate } from "../../../../test/lifetime.ts"
 import { linted } from "../../../../test/linted.ts"
 import { ProvingReads } from "../../../../test/proving.ts"
 
@@ -38,7 +38,7 @@ const Database = (form: "statement" | "transaction") =>
     Layer.provideMerge(
       Testing.layer({ source: SchemaSource.builtIn(schema), client: { guarded: form }, emulator: unwatched })
     ),
-    Layer.provideMerge(BriefLifetime)
+    Layer.provideMerge(NothingLate)
   )
 
 type Suite = (it: Vitest.MethodsNonLive<DsqlClient.Provided | Testing.Control>) => void

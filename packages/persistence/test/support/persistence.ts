@@ -13,7 +13,7 @@ import { layer, type Vitest } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { test } from "vitest"
 import { guarded, unwatched } from "../../../../test/database.ts"
-import { BriefLifetime } from "../../../../test/lifetime.ts"
+import { NothingLate } from "../../../../test/lifetime.ts"
 import { linted } from "../../../../test/linted.ts"
 import { Migrated } from "../../../../test/migrated.ts"
 import { ProvingReads } from "../../../../test/proving.ts"
@@ -57,7 +57,7 @@ const skip = (name: string, needs: string): void => test.skip(`${name} (needs ${
 const Database = (guarded: Form) =>
   linted().pipe(
     Layer.provideMerge(Testing.layer({ source: SchemaSource.builtIn(), client: { guarded }, emulator: unwatched })),
-    Layer.provideMerge(BriefLifetime)
+    Layer.provideMerge(NothingLate)
   )
 
 /** What the stores say is proven to read is sent where the emulator refuses to write, but for suites that count. */

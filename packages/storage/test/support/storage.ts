@@ -8,7 +8,7 @@ import { Testing } from "@effect-dsql/testing"
 import { layer, type Vitest } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Layer } from "effect"
 import { guarded, unwatched } from "../../../../test/database.ts"
-import { BriefLifetime } from "../../../../test/lifetime.ts"
+import { NothingLate } from "../../../../test/lifetime.ts"
 import { linted } from "../../../../test/linted.ts"
 
 const schema = "dsql/storage"
@@ -19,7 +19,7 @@ export const Database = (form: "statement" | "transaction" = guarded) =>
     Layer.provideMerge(
       Testing.layer({ source: SchemaSource.builtIn(schema), client: { guarded: form }, emulator: unwatched })
     ),
-    Layer.provideMerge(BriefLifetime)
+    Layer.provideMerge(NothingLate)
   )
 
 /** A suite of a storage. */
