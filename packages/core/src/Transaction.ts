@@ -434,7 +434,7 @@ const settled = <A, E, R, R2>(
     })
   )
   // A transaction's snapshot is older than whatever is done about it.
-  const validity: Validity.Validity = { until: isSingle ? undefined : Validity.always }
+  const validity: Validity.Validity = { until: isSingle ? undefined : Validity.always, late: 0 }
   const once = (number: number): Effect.Effect<A, Attempts.AttemptFailure<E>, Exclude<R | R2, Transaction>> => {
     const one = attempted(operation, client, kept, attempt, number)
     return isSingle ? Effect.provideService(one, Validity.Validity, validity) : one

@@ -5,14 +5,15 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 
-/** By how many milliseconds the server's clock is ahead of this process's. */
-interface Ahead {
-  readonly least: number
-  readonly most: number
+/** What a server said last: the newest word is the truest of a clock that drifts, stands still or is set. */
+interface Reading {
+  /** By how many milliseconds the server's clock is ahead of this process's, at most. */
+  readonly ahead: number
+  /** By how many fewer it may be. */
+  readonly late: number
 }
 
-/** What each client has been told. */
-const known = new WeakMap<SqlClient, Ahead>()
+const readings = new WeakMap<SqlClient, Reading>()
 
 /**
  * Milliseconds since 1970, by a clock that goes on evenly when the wall clock is set: only its distance to the server's
@@ -20,12 +21,22 @@ const known = new WeakMap<SqlClient, Ahead>()
  */
 export const here = (): number => performance.timeOrigin + performance.now()
 
+/** An instant of the server's clock. */
+export interface Instant {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** By how many milliseconds it may be too late; it is never too early. */
+  readonly late: number
+}
+
 /**
- * Milliseconds since 1970 by the server's clock, which may say less, but not more: however long an answer was under
- * way, what is valid from here on for some time is so by the server. Before the server has said anything, this
- * machine's clock is taken for the server's.
+ * By when it is now by the server's clock: however long an answer was under way, what is valid from here on for some time
+ * is so by the server. Before the server has said anything, this machine's clock is taken for the server's.
  */
-export const now = (client: SqlClient): number => here() + (known.get(client)?.most ?? 0)
+export const now = (client: SqlClient): Instant => {
+  const { ahead, late } = readings.get(client) ?? { ahead: 0, late: 0 }
+  return { at: here() + ahead, late }
+}
 
 /** Waits as long as a server does, whose clock goes on where a test's stands still. */
 export const sleep = (millis: number): Effect.Effect<void> =>
@@ -33,9 +44,5 @@ export const sleep = (millis: number): Effect.Effect<void> =>
 
 /** The server said what time it is, in whole milliseconds, to who had asked at an instant of this process's clock. */
 export const learn = (client: SqlClient, server: number, asked: number): void => {
-  const told = { least: server - here(), most: server + 1 - asked }
-  const before = known.get(client) ?? told
-  const both = { least: Math.max(told.least, before.least), most: Math.min(told.most, before.most) }
-  // Where what was known cannot be any more, one of the clocks was set.
-  known.set(client, both.least > both.most ? told : both)
+  readings.set(client, { ahead: server + 1 - asked, late: here() + 1 - asked })
 }

@@ -23,6 +23,8 @@ export interface Validity {
    * and `always` where it is a COMMIT: its transaction's snapshot is older than whatever looks for it.
    */
   until: number | undefined
+  /** By how many milliseconds that may be later than was meant, because nobody knows the server's clock better. */
+  late: number
 }
 
 /** Over from the beginning. */
@@ -48,7 +50,9 @@ export const guard = (client: SqlClient): Effect.Effect<Guard.Guard<SqlError> | 
   Effect.withFiber((fiber) => {
     const validity = fiber.getRef(Validity)
     if (validity === undefined) return Effect.succeed(undefined)
-    validity.until = ServerClock.now(client) + fiber.getRef(Lifetime).valid
+    const { at, late } = ServerClock.now(client)
+    validity.until = at + fiber.getRef(Lifetime).valid
+    validity.late = late
     return Effect.succeed(before(client, validity.until, fiber.getRef(Single)))
   })
 
@@ -78,7 +82,7 @@ export type State = "over" | "endless" | "far"
 /** Waits until what was sent is void, by the server's clock and whichever server is asked, where that comes soon. */
 export const over = (client: Client, validity: Validity): Effect.Effect<State, SqlError> =>
   Effect.withFiber((fiber) => {
-    const { until } = validity
+    const { late, until } = validity
     if (until === undefined) return Effect.succeed("endless")
     if (until === always) return Effect.succeed("over")
     const { skew, valid } = fiber.getRef(Lifetime)
@@ -88,7 +92,7 @@ export const over = (client: Client, validity: Validity): Effect.Effect<State, S
         if (now === undefined) return "far"
         const left = until + skew - now
         if (left < 0) return "over"
-        if (left > 2 * (valid + skew)) return "far"
+        if (left > 2 * (valid + skew) + late) return "far"
         yield* ServerClock.sleep(left + 1)
       }
     })
