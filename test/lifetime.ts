@@ -2,13 +2,13 @@
  * For how long a statement may take effect, in tests. However busy their machine is, only what a test holds back comes
  * too late, and nobody waits for what is not under way.
  */
-import { Effect, Layer } from "effect"
+import { Deferred, Effect, Layer } from "effect"
 import { Statement } from "effect/sql"
 import { Lifetime } from "../packages/core/src/internal/transaction/validity.ts"
 import type * as Proxy from "./proxy.ts"
 
-/** Longer than any test takes, in milliseconds. */
-const ample = 3_600_000
+/** Longer than anything here is under way, in milliseconds; who waits for so long in vain is told so before his test ends. */
+const ample = 300_000
 
 /** Longer than what is not waited for takes, where a machine is not busy. */
 const brief = 250
@@ -61,9 +61,19 @@ export const holdingValid: Holding = {
   hold: (proxy, which, nth = 1) => counting(proxy, which, nth, () => {})
 }
 
-/** Keeps whoever lost an answer from finding out what became of the statement, until a signal. */
-export const settledAfter = (signal: Effect.Effect<void>) =>
-  Effect.provideService(Statement.CurrentTransformer, (statement) => {
-    const [text] = statement.compile()
-    return text === "SELECT now()" ? Effect.as(signal, statement) : Effect.succeed(statement)
-  })
+/** Keeps whoever lost an answer from finding out what became of the statement, until it is opened. */
+export const gate = () => {
+  const opened = Deferred.makeUnsafe<void>()
+  let isAsked = false
+  return {
+    open: Deferred.succeed(opened, undefined),
+    /** Whether anybody came to it: who does not wait for what may come does not. */
+    isAsked: () => isAsked,
+    before: Effect.provideService(Statement.CurrentTransformer, (statement) => {
+      const [text] = statement.compile()
+      if (text !== "SELECT now()") return Effect.succeed(statement)
+      isAsked = true
+      return Effect.as(Deferred.await(opened), statement)
+    })
+  }
+}

@@ -1,9 +1,9 @@
 import { DsqlClient, type DsqlError, Expression, Fence, Guard, Guarded, Transaction, Write } from "@effect-dsql/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Option, type Scope } from "effect"
+import { Effect, Fiber, Layer, Option, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { clusterDatabase } from "../../../test/database.ts"
-import { holding, settledAfter } from "../../../test/lifetime.ts"
+import { holding, gate } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 
 const shard = { table: "shards", key: { id: 1 }, token: "range" } as const
@@ -168,16 +168,17 @@ describe("a statement that arrives after its outcome was settled", () => {
             Option.contains(range, 2n) ? Transaction.committed<void>(undefined) : Transaction.notCommitted
           )
         const late = yield* hold("UPDATE")
-        const isBusy = yield* Deferred.make<void>()
+        const { before, isAsked, open } = gate()
         const taking = yield* Transaction.autocommit(Effect.asVoid(take), { repeat: true, verify }).pipe(
           Effect.flip,
-          settledAfter(Deferred.await(isBusy)),
+          before,
           Effect.forkChild
         )
         yield* late.held
         yield* sql`INSERT INTO tasks VALUES (5)`
-        yield* Deferred.succeed(isBusy, undefined)
+        yield* open
         assert.strictEqual(yield* Fiber.join(taking), "busy")
+        assert.isTrue(isAsked())
         yield* sql`DELETE FROM tasks`
         yield* late.arrive
         assert.strictEqual(yield* range, 1n)

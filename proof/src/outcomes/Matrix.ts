@@ -5,7 +5,7 @@ import { DsqlError } from "@effect-dsql/core"
 import { Statement as Sql } from "@effect-dsql/dialect"
 import { Cause, Effect, Exit, Predicate, Queue } from "effect"
 import { Statement } from "effect/sql"
-import { holding } from "../../../test/lifetime.ts"
+import { holding, holdingValid } from "../../../test/lifetime.ts"
 import type { Case, Needs } from "./Case.ts"
 import * as Lane from "./Lane.ts"
 import { places, type Step, steps } from "./Steps.ts"
@@ -179,7 +179,8 @@ const late = Effect.fnUntraced(function* (
   write: Lane.Write,
   others?: Effect.Effect<unknown>
 ) {
-  const { hold, layer } = holding()
+  // A COMMIT names no instant, and what comes before it is not late.
+  const { hold, layer } = what === "COMMIT" ? holdingValid : holding()
   const message = yield* hold(proxy, (sql) => (what === "COMMIT") === (sql === "COMMIT"), nth)
   const exit = yield* Effect.provide(write, layer)
   if (others !== undefined) yield* others
