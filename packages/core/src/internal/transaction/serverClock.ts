@@ -25,7 +25,7 @@ export const here = (): number => performance.timeOrigin + performance.now()
 export interface Instant {
   /** Milliseconds since 1970. */
   readonly at: number
-  /** By how many milliseconds it may be too late. It is too early only by what the clocks drifted apart since they were compared. */
+  /** By how many milliseconds it may be too late; too early it is by what clocks have drifted since at most. */
   readonly late: number
 }
 
