@@ -212,6 +212,10 @@ describe("the published packages", () => {
 const start = (commands: string, cwd: string) =>
   new Promise<ChildProcess>((resolve, reject) => {
     const child = spawn("sh", ["-eu", "-c", commands], { cwd, env: { ...process.env, PATH }, detached: true })
+    // Where the tests are broken off nobody is left to end it: this one hears of that by the end of its input.
+    const ending = ["-c", 'read -r _; kill -s TERM -- "-$1"', "sh", String(child.pid)]
+    const witness = spawn("sh", ending, { detached: true, stdio: ["pipe", "ignore", "ignore"] })
+    child.once("close", () => witness.kill())
     let said = ""
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk: string) => {

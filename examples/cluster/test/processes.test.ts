@@ -19,6 +19,8 @@ const start = Effect.fnUntraced(function* (program: string, env: Readonly<Record
     {
       env: { ...env, SHARD_LOCK_EXPIRATION: "5 seconds", ENTITY_MESSAGE_POLL_INTERVAL: "1 second" },
       extendEnv: true,
+      // Whoever breaks the tests off breaks it off with them.
+      detached: false,
       stderr: "inherit"
     }
   )

@@ -14,7 +14,9 @@ const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 const service = (url: Redacted.Redacted, port: string) =>
   ChildProcess.make(process.execPath, [main], {
     env: { DSQL_URL: Redacted.value(url), PORT: port },
-    extendEnv: true
+    extendEnv: true,
+    // Whoever breaks the tests off breaks it off with them.
+    detached: false
   })
 
 /** Starts the service, and gives what it said until it listened, and where. */

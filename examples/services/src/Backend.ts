@@ -40,6 +40,8 @@ export const launch = Effect.fnUntraced(function* (
   const handle = yield* ChildProcess.make(process.execPath, [main, role], {
     env: { DSQL_URL: Redacted.value(database), DSQL_APPLICATION_NAME: role, ...env },
     extendEnv: true,
+    // Ctrl-C in the terminal of the one that starts it is meant for it, too, should that one not come to its end.
+    detached: false,
     killSignal: "SIGTERM"
   })
   const lines = handle.stdout.pipe(Stream.decodeText(), Stream.splitLines)

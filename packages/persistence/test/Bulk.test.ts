@@ -65,6 +65,8 @@ const worker = (env: Readonly<Record<string, string>>, lines: number) =>
     const handle = yield* ChildProcess.make(process.execPath, [script], {
       env: { ...env, BULK_URL: Redacted.value(url) },
       extendEnv: true,
+      // Whoever breaks the tests off breaks it off with them.
+      detached: false,
       stderr: "inherit"
     })
     const said = yield* handle.stdout.pipe(
