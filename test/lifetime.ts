@@ -5,7 +5,7 @@
 import { Deferred, Effect, Layer } from "effect"
 import { Statement } from "effect/sql"
 import { Lifetime } from "../packages/core/src/internal/transaction/validity.ts"
-import type * as Proxy from "./proxy.ts"
+import * as Proxy from "./proxy.ts"
 
 /** Longer than anything here is under way, in milliseconds; who waits for so long in vain is told so before his test ends. */
 const ample = 300_000
@@ -19,23 +19,20 @@ const atOnce = { valid: ample, skew: -2 * ample }
 /** Where nothing is late: who has lost an answer goes on as if everything had come that may. */
 export const NothingLate = Layer.succeed(Lifetime, atOnce)
 
-/** How a message of a client is held back. */
+/** How a message to a proxy is held back. */
 export interface Holding {
   /** Holds back the nth such turn from now on. */
-  readonly hold: (proxy: Proxy.Proxy, which: Proxy.Which, nth?: number) => Effect.Effect<Proxy.Late>
-  /** For the client. */
+  readonly hold: (which: Proxy.Which, nth?: number) => Effect.Effect<Proxy.Late>
+  /** For the client that sends it. */
   readonly layer: Layer.Layer<never>
 }
-
-const isSuch = (which: Proxy.Which, sql: string, first: string) =>
-  typeof which === "string" ? sql.includes(which) : which(sql, first)
 
 /** Counts turns from 0, and holds back the nth; tells how many there have been. */
 const counting = (proxy: Proxy.Proxy, which: Proxy.Which, nth: number, tell: (seen: number) => void) => {
   let seen = 0
   tell(seen)
   return proxy.hold((sql, first) => {
-    if (!isSuch(which, sql, first)) return false
+    if (!Proxy.isSuch(which, sql, first)) return false
     seen += 1
     tell(seen)
     return seen === nth
@@ -43,11 +40,11 @@ const counting = (proxy: Proxy.Proxy, which: Proxy.Which, nth: number, tell: (se
 }
 
 /** Until it is valid no more, for which its client waits. */
-export const holding = (): Holding => {
+export const holding = (proxy: Proxy.Proxy): Holding => {
   const lifetime = { ...atOnce }
   return {
     layer: Layer.succeed(Lifetime, lifetime),
-    hold: (proxy, which, nth = 1) =>
+    hold: (which, nth = 1) =>
       counting(proxy, which, nth, (seen) => {
         lifetime.valid = seen === nth - 1 ? brief : ample
         lifetime.skew = 0
@@ -56,10 +53,10 @@ export const holding = (): Holding => {
 }
 
 /** However long, and it is still valid. */
-export const holdingValid: Holding = {
+export const holdingValid = (proxy: Proxy.Proxy): Holding => ({
   layer: NothingLate,
-  hold: (proxy, which, nth = 1) => counting(proxy, which, nth, () => {})
-}
+  hold: (which, nth = 1) => counting(proxy, which, nth, () => {})
+})
 
 /** Keeps whoever lost an answer from finding out what became of the statement, until it is opened. */
 export const gate = () => {

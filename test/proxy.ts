@@ -21,6 +21,10 @@ export type Cut =
  */
 export type Which = string | ((sql: string, first: string) => boolean)
 
+/** Whether a turn is such a one. */
+export const isSuch = (which: Which, sql: string, first: string): boolean =>
+  typeof which === "string" ? sql.includes(which) : which(sql, first)
+
 /** A turn that is under way: its sender is cut off already, and the server has not seen it. */
 export interface Late {
   /** Waits until the turn has come and its sender is cut off; gives the statement. */
@@ -180,9 +184,7 @@ export const make = (target: Redacted.Redacted, tls?: { readonly cert: string; r
         other: (bytes) => server.write(bytes),
         turn: (sql, first, bytes) => {
           if (isLeft) return void behind.push(bytes)
-          const order = [...orders].find(({ which }) =>
-            typeof which === "string" ? sql.includes(which) : which(sql, first)
-          )
+          const order = [...orders].find(({ which }) => isSuch(which, sql, first))
           if (order === undefined) return line.pass(bytes, () => {})
           orders.delete(order)
           order.obey(sql, line, bytes)

@@ -8,7 +8,7 @@ import type { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { randomUUID } from "node:crypto"
 import { clusterDatabase } from "../../../test/database.ts"
-import { holding } from "../../../test/lifetime.ts"
+import { type Holding, holding } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import * as SlotTable from "../src/internal/budget/slotTable.ts"
 
@@ -26,7 +26,7 @@ const take = (from: ConnectionBudget.ConnectionBudget) =>
 interface Scene {
   readonly budget: ConnectionBudget.ConnectionBudget
   /** Holds back a statement of the process's. */
-  readonly hold: Proxy.Proxy["hold"]
+  readonly hold: Holding["hold"]
   /** Cuts its connection off from the next answer. */
   readonly lose: Effect.Effect<void>
   readonly slots: Effect.Effect<ReadonlyArray<{ readonly slot: number; readonly expires: bigint }>, SqlError.SqlError>
@@ -41,7 +41,7 @@ const scene = <A, E>(test: (scene: Scene) => Effect.Effect<A, E, DsqlClient.Dsql
     const { sql } = Context.get(yield* Layer.build(DsqlClient.layerUrl({ url })), DsqlClient.DsqlClient)
     yield* sql.unsafe(ConnectionSlots.ddl)
     const proxy = yield* Proxy.make(url)
-    const { hold, layer } = holding()
+    const { hold, layer } = holding(proxy)
     const client = yield* Layer.build(DsqlClient.layerUrl({ url: proxy.url, maxConnections: 2 }))
     yield* Effect.provideContext(
       Transaction.autocommit(Effect.flatMap(Transaction.sql, (sql) => sql`SELECT 1`)),
@@ -54,7 +54,7 @@ const scene = <A, E>(test: (scene: Scene) => Effect.Effect<A, E, DsqlClient.Dsql
     return yield* Effect.gen(function* () {
       const services = yield* Layer.build(ConnectionSlots.layer(options))
       const budget = Context.get(services, ConnectionBudget.ConnectionBudget)
-      return yield* test({ budget, hold: (which) => hold(proxy, which), lose: proxy.cut("answer"), slots, taken })
+      return yield* test({ budget, hold, lose: proxy.cut("answer"), slots, taken })
     }).pipe(Effect.scoped, Effect.provide(TestClock.layer()), Effect.provide(layer), Effect.provideContext(client))
   })
 

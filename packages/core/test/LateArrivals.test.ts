@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { clusterDatabase } from "../../../test/database.ts"
-import { holding, gate } from "../../../test/lifetime.ts"
+import { gate, type Holding, holding } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 
 const shard = { table: "shards", key: { id: 1 }, token: "range" } as const
@@ -38,7 +38,7 @@ const lookFor = (task: number) => () =>
 
 interface Scene {
   /** Holds back a message of the client's. */
-  readonly hold: Proxy.Proxy["hold"]
+  readonly hold: Holding["hold"]
   readonly tasks: Effect.Effect<ReadonlyArray<number>, unknown>
   readonly range: Effect.Effect<bigint | undefined, unknown>
   /** What somebody else does. */
@@ -55,7 +55,7 @@ const scene = <A, E>(
   Effect.gen(function* () {
     const url = yield* clusterDatabase
     const proxy = yield* Proxy.make(url)
-    const { hold, layer } = holding()
+    const { hold, layer } = holding(proxy)
     const { sql } = yield* Effect.map(Layer.build(DsqlClient.layerUrl({ url })), (services) =>
       Effect.runSync(Effect.provide(DsqlClient.DsqlClient, services))
     )
@@ -66,7 +66,7 @@ const scene = <A, E>(
     const range = Effect.map(sql<{ range: bigint }>`SELECT range FROM shards`, (rows) => rows[0]?.range)
     return yield* Effect.provide(
       test({
-        hold: (which) => hold(proxy, which),
+        hold,
         tasks,
         range,
         sql,

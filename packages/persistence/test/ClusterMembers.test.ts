@@ -344,8 +344,8 @@ describe.each([
     Effect.gen(function* () {
       const { host, proxy, witness } = yield* behindProxy(form)
       const first = heartbeat()
-      const { hold, layer } = holding()
-      const late = yield* hold(proxy, held)
+      const { hold, layer } = holding(proxy)
+      const late = yield* hold(held)
       yield* Effect.provide(host.upsert(first), layer)
       const next = yield* host.upsert({ ...first, role: "Matching", expiresIn: "2 hours" })
       assert.isTrue(yield* late.arrive)

@@ -19,7 +19,7 @@ import { SchemaSource } from "@effect-dsql/schema"
 import { Testing } from "@effect-dsql/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer } from "effect"
-import { type Holding, holding, holdingValid, gate } from "../../../test/lifetime.ts"
+import { gate, holding, holdingValid } from "../../../test/lifetime.ts"
 import * as Proxy from "../../../test/proxy.ts"
 import { located, node } from "./support/history.ts"
 import { forms, inForm } from "./support/persistence.ts"
@@ -169,7 +169,7 @@ const changesRows = (sql: string) => /INSERT INTO|UPDATE "|DELETE FROM/.test(sql
 const heldBack = Effect.fnUntraced(function* (
   form: (typeof forms)[number],
   late: Omit<Case, "asStatement">,
-  { hold, layer }: Holding = holding()
+  holdingBack: typeof holding = holding
 ) {
   const { url } = yield* Testing.make({ source: SchemaSource.builtIn() })
   const proxy = yield* Proxy.make(url)
@@ -178,7 +178,8 @@ const heldBack = Effect.fnUntraced(function* (
   const witness = yield* stores(url)
   const { sql } = Context.get(witness, DsqlClient.DsqlClient)
   yield* Effect.provideContext(late.given ?? Effect.void, witness)
-  const message = yield* hold(proxy, (sql) => (form === "statement" ? changesRows(sql) : sql === "COMMIT"))
+  const { hold, layer } = holdingBack(proxy)
+  const message = yield* hold((sql) => (form === "statement" ? changesRows(sql) : sql === "COMMIT"))
   return {
     message,
     write: Effect.provideContext(late.write, yield* stores(proxy.url)).pipe(Effect.provide(layer)),

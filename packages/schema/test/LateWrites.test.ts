@@ -225,13 +225,13 @@ for (const [part, form] of [
     for (const [name, late] of Object.entries(writes)) {
       it.live(name, () =>
         Effect.gen(function* () {
-          const { hold, layer } = holdingBack()
-          const found = yield* behindProxy(form, (lease, proxy) =>
-            Effect.gen(function* () {
+          const found = yield* behindProxy(form, (lease, proxy) => {
+            const { hold, layer } = holdingBack(proxy)
+            return Effect.gen(function* () {
               yield* late.before?.(lease) ?? Effect.void
               let held: Proxy.Late | undefined
               const arm = Effect.gen(function* () {
-                held = yield* hold(proxy, form === "transaction" ? "COMMIT" : "MATERIALIZED")
+                held = yield* hold(form === "transaction" ? "COMMIT" : "MATERIALIZED")
               })
               yield* late.write(lease, arm)
               yield* late.after(lease)
@@ -239,7 +239,7 @@ for (const [part, form] of [
               assert.isTrue(yield* held.arrive)
               return yield* rows(late.look)
             }).pipe(Effect.provide(layer))
-          )
+          })
           assert.deepStrictEqual(found, [late.expected])
         })
       )

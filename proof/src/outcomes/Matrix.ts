@@ -180,8 +180,8 @@ const late = Effect.fnUntraced(function* (
   others?: Effect.Effect<unknown>
 ) {
   // A COMMIT names no instant, and what comes before it is not late.
-  const { hold, layer } = what === "COMMIT" ? holdingValid : holding()
-  const message = yield* hold(proxy, (sql) => (what === "COMMIT") === (sql === "COMMIT"), nth)
+  const { hold, layer } = (what === "COMMIT" ? holdingValid : holding)(proxy)
+  const message = yield* hold((sql) => (what === "COMMIT") === (sql === "COMMIT"), nth)
   const exit = yield* Effect.provide(write, layer)
   if (others !== undefined) yield* others
   return { exit, isCut: yield* message.arrive, isPutBack: others !== undefined }

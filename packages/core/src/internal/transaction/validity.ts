@@ -12,8 +12,8 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
 import * as Expression from "../../Expression.ts"
 import * as Guard from "../../Guard.ts"
-import * as ServerClock from "./serverClock.ts"
 import { type Client, leased } from "./leased.ts"
+import * as ServerClock from "./serverClock.ts"
 import { Single } from "./single.ts"
 
 /** The validity of what one attempt sends. */
